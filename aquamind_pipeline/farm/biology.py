@@ -1,0 +1,99 @@
+"""Constants and formulas of salmon: stages, growth, oxygen, length.
+
+Numbers are AquaMind's (reference b.1) where they can be met; where they contradict each other or physics, the
+constant names its source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aquamind_pipeline.farm.draws import Floats
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One lifecycle stage. `order` is AquaMind's lifecycle stage order and our lifecycle_stage_id."""
+
+    order: int
+    name: str
+    days: int  # planned stay; Adult: the longest one, harvest by weight comes first
+    tgc: float  # thermal growth coefficient x 1000, g^(1/3) per degree-day
+    daily_mortality: float  # share of the fish per day
+    fcr: float  # kg feed per kg gain
+    expected_weight_g: tuple[float, float]
+    hall: str | None  # letter of the hall that hosts it; None at sea
+    feed_id: int | None
+
+    @property
+    def at_sea(self) -> bool:
+        """Whether the stage is spent in sea rings."""
+        return self.hall is None
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(1, "Egg&Alevin", 90, 0.0, 0.0015, 0.0, (0.05, 0.5), "A", None),
+    Stage(2, "Fry", 90, 2.25, 0.0005, 1.0, (0.5, 6.0), "B", 1),
+    Stage(3, "Parr", 90, 2.75, 0.0003, 1.1, (6.0, 60.0), "C", 2),
+    Stage(4, "Smolt", 90, 2.75, 0.0002, 1.0, (60.0, 180.0), "D", 3),
+    Stage(5, "Post-Smolt", 90, 3.25, 0.00015, 1.1, (180.0, 500.0), "E", 4),
+    Stage(6, "Adult", 450, 3.1, 0.0001, 1.2, (500.0, 7000.0), None, 5),
+)
+ADULT = STAGES[-1]
+FRESHWATER = STAGES[:-1]
+
+EGG_WEIGHT_G = 0.1
+TRANSFER_MORTALITY = 0.0005
+"""Share lost in a pump transfer; well-run transfers lose less than 0.1 %."""
+RING_FISH_LIMIT = 200_000
+"""Most fish in one sea unit: Norwegian aquaculture operation regulation (akvakulturdriftsforskriften) § 47 a."""
+RING_DENSITY_KG_M3 = 25.0
+"""Highest stocking density at sea, the same regulation § 25. AquaMind's 500 t ring would hold 10 kg/m3."""
+TANK_DENSITY_KG_M3 = {"A": 50.0, "B": 50.0, "C": 50.0, "D": 75.0, "E": 75.0}
+"""AquaMind's 50 kg/m3, but 75 for smolt and post-smolt tanks, where its own fish exceed 50: post-smolts keep growth and
+welfare up to 75 kg/m3 (Calabrese et al. 2017, Aquaculture 468, 363-370)."""
+FULTON_K = 1.15
+"""Condition factor 100 W/L³ (g, cm) of farmed Atlantic salmon in good condition; usually 1.0-1.3."""
+HARVEST_GRADES: tuple[tuple[str, float, float], ...] = (
+    ("SUPERIOR", 0.10, 1.15),
+    ("GRADE_A", 0.40, 1.05),
+    ("GRADE_B", 0.35, 1.00),
+    ("GRADE_C", 0.12, 0.85),
+    ("REJECT", 0.03, 0.60),
+)
+"""(grade, share of the fish, weight relative to the mean) as AquaMind's; the shares x weights sum to 1.005, which we
+divide out so that harvest makes no mass."""
+GUTTED_YIELD, FILLET_YIELD = 0.85, 0.55
+
+
+def cube_root(x: npt.ArrayLike) -> Floats:
+    """Cube root of positive numbers by Newton's method: only sums, products and quotients, so equal on any machine."""
+    values = np.asarray(x, np.float64)
+    mantissa, exponent = np.frexp(values)  # 0.5 <= mantissa < 1, exact
+    thirds, rest = np.divmod(exponent, 3)
+    scaled = np.ldexp(mantissa, rest)  # 0.5 <= scaled < 4
+    root = 0.62 + 0.30 * scaled - 0.022 * scaled * scaled
+    for _ in range(5):
+        root = (2.0 * root + scaled / (root * root)) / 3.0
+    return np.ldexp(root, thirds)
+
+
+def oxygen_saturation_mg_l(temp_c: Floats, salinity_ppt: npt.ArrayLike) -> Floats:
+    """Dissolved oxygen of air-saturated water in mg/L (Truesdale, Downing & Lowden 1955, J. appl. Chem. 5, 53-62)."""
+    fresh = 14.161 - 0.3943 * temp_c + 0.007714 * temp_c**2 - 0.0000646 * temp_c**3
+    return fresh - np.asarray(salinity_ppt) * (0.0841 - 0.00256 * temp_c + 0.0000374 * temp_c**2)
+
+
+def length_cm(weight_g: Floats, condition: npt.ArrayLike = FULTON_K) -> Floats:
+    """Fork length from weight through Fulton's K = 100 W/L³."""
+    return cube_root(100.0 * weight_g / np.asarray(condition))
+
+
+__all__ = [
+    "ADULT", "EGG_WEIGHT_G", "FILLET_YIELD", "FRESHWATER", "FULTON_K", "GUTTED_YIELD", "HARVEST_GRADES",
+    "RING_DENSITY_KG_M3", "RING_FISH_LIMIT", "STAGES", "Stage", "TANK_DENSITY_KG_M3", "TRANSFER_MORTALITY",
+    "cube_root", "length_cm", "oxygen_saturation_mg_l",
+]

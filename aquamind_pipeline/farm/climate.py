@@ -1,0 +1,77 @@
+"""Water temperature of every site on every day: the one that fish grow by and sensors report.
+
+A seasonal curve per geography and water, an offset per site, and a slow anomaly between knots 15 days apart.
+Scotland's and the Faroes' sea curves lie near AquaMind's scenario profiles (reference b.2: 9.5 ± 1 °C and 10 ± 3 °C) and
+coastal records (Faroes about 7-11 °C, west Scotland 7-14 °C); freshwater is tempered hatchery water around 7 °C,
+which carries fish through AquaMind's weight ranges in its 90-day stages without its plateaus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aquamind_pipeline.farm import draws
+from aquamind_pipeline.farm.draws import Floats, Ints
+from aquamind_pipeline.farm.infrastructure import GEOGRAPHY
+
+STATIONS = int(GEOGRAPHY["stations"].sum())
+AREAS = int(GEOGRAPHY["areas"].sum())
+SITES = STATIONS + AREAS
+"""Sites are numbered from 0: freshwater stations by id, then sea areas by id."""
+
+_KNOT_DAYS = 15
+_YEAR_DAYS = 365.25
+
+
+@dataclass(frozen=True)
+class Season:
+    """Mean, half the yearly range (both °C) and the warmest day of the year."""
+
+    mean_c: float
+    amplitude_c: float
+    peak_day: int
+
+
+FRESHWATER = {1: Season(7.0, 0.6, 213), 2: Season(7.0, 0.7, 208)}
+SEA = {1: Season(9.0, 1.5, 235), 2: Season(9.5, 2.8, 232)}
+"""Seasons by geography_id."""
+
+
+def half_wave(x: Floats) -> Floats:
+    """sin(πx) for -1 <= x <= 1, to 0.001, by parabolas: the same bits on every machine."""
+    y = 4.0 * x * (1.0 - np.abs(x))
+    return 0.225 * (y * np.abs(y) - y) + y
+
+
+def seasonal_c(season: Season, ordinals: Ints) -> Floats:
+    """Mean temperature in °C on days given as `date.toordinal()`."""
+    phase = np.mod((ordinals - season.peak_day) / _YEAR_DAYS, 1.0)
+    x = 2.0 * phase + 0.5
+    return season.mean_c + season.amplitude_c * half_wave(np.where(x > 1.0, x - 2.0, x))
+
+
+def site_season(site: int) -> Season:
+    """The season at a site (numbered from 0)."""
+    at_sea = site >= STATIONS
+    counts = GEOGRAPHY["areas" if at_sea else "stations"].to_list()
+    geography_id = 1 if (site - STATIONS if at_sea else site) < counts[0] else 2
+    return (SEA if at_sea else FRESHWATER)[geography_id]
+
+
+def site_temperature_c(seed: int, first_day: int, days: int) -> Floats:
+    """Daily mean water temperature, °C, as an array [SITES, days] from `first_day` (a `date.toordinal()`) on."""
+    ordinals = np.arange(first_day, first_day + days, dtype=np.int64)
+    sites = np.arange(SITES, dtype=np.int64)
+    seasonal = np.stack([seasonal_c(site_season(site), ordinals) for site in range(SITES)])
+    offset = 0.25 * draws.normal(draws.stream(seed, "climate", "site"), sites)
+    knots = np.arange(ordinals[0] // _KNOT_DAYS, ordinals[-1] // _KNOT_DAYS + 2, dtype=np.int64)
+    anomaly = 0.5 * draws.normal(draws.stream(seed, "climate", "anomaly"), sites[:, None], knots[None, :])
+    left = ordinals // _KNOT_DAYS - knots[0]
+    part = (ordinals % _KNOT_DAYS) / _KNOT_DAYS
+    smooth = part * part * (3.0 - 2.0 * part)
+    return seasonal + offset[:, None] + anomaly[:, left] * (1.0 - smooth) + anomaly[:, left + 1] * smooth
+
+
+__all__ = ["AREAS", "FRESHWATER", "SEA", "SITES", "STATIONS", "Season", "half_wave", "seasonal_c", "site_temperature_c"]

@@ -1,0 +1,158 @@
+"""The profile: everything that decides what a farm looks like, read from a TOML file and validated.
+
+A profile with the seed is all that generation depends on. Where data live and which database they go to is no part
+of it (see `settings`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from datetime import date, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.farm.biology import FRESHWATER, RING_FISH_LIMIT
+
+GENERATOR_VERSION = 1
+"""Raised whenever the same profile and seed would give other rows: lakes of different versions do not mix."""
+
+GEOGRAPHIES = ("Faroe Islands", "Scotland")
+
+Range = tuple[int, int]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Bands(BaseModel):
+    """Ranges (inclusive) that the finished farm must meet at the profile's own `as_of`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    batches: Range | None = None
+    completed: Range | None = None
+    environmental_environmentalreading: Range | None = None
+    inventory_feedingevent: Range | None = None
+    batch_growthsample: Range | None = None
+
+
+class Profile(BaseModel):
+    """One farm to build. Lengths in days, weights in grams."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str
+    seed: int = Field(ge=0, lt=2**63)
+    epoch: date
+    """Day on which the first batches start; monthly partitions begin with its month."""
+    as_of: date
+    """Last day that has data."""
+    default_as_of: date
+    """The profile's own `as_of`, whatever the user gave: the bands hold on this day."""
+    geographies: tuple[str, ...] = GEOGRAPHIES
+    batches_per_geography: Positive
+    stagger_days: Positive
+    continues: bool = True
+    """Whether new batches go on starting after the last of `batches_per_geography`."""
+    eggs: Range
+    """Least and most eggs of a batch."""
+    tanks_per_stage: Annotated[int, Field(ge=1, le=10)] = 10
+    rings_per_batch: Annotated[int, Field(ge=1, le=20)] = 14
+    harvest_weight_g: Range = (4500, 6500)
+    """Each batch draws its harvest weight from this range."""
+    meals_per_day: tuple[int, int, int, int, int, int] = (0, 10, 8, 7, 6, 6)
+    """Meals of the automatic feeders by stage, eggs to adults."""
+    samples_per_week: Annotated[int, Field(ge=0, le=7)] = 2
+    speed: Positive = 1
+    """Fish that live this many times as fast: stages shorter, growth and mortality per day higher. For small farms
+    that show a whole life in weeks."""
+    bands: Bands = Bands()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.as_of < self.epoch:
+            raise ValueError(f"as_of {self.as_of} lies before epoch {self.epoch}; give a later as_of")
+        if self.eggs[0] > self.eggs[1] or self.harvest_weight_g[0] > self.harvest_weight_g[1]:
+            raise ValueError("eggs and harvest_weight_g are [least, most]")
+        unknown = set(self.geographies) - set(GEOGRAPHIES)
+        if unknown or not self.geographies:
+            raise ValueError(f"geographies are {', '.join(GEOGRAPHIES)}; got {sorted(unknown) or 'none'}")
+        if self.meals_per_day[0] != 0 or not all(1 <= m <= 12 for m in self.meals_per_day[1:]):
+            raise ValueError("meals_per_day is 0 for eggs and 1 to 12 for every later stage")
+        fish = self.fish_per_ring(self.eggs[1])
+        if fish > RING_FISH_LIMIT:
+            raise ValueError(
+                f"{self.eggs[1]:,} eggs put about {fish:,.0f} fish into a ring, more than the "
+                f"{RING_FISH_LIMIT:,} allowed; raise rings_per_batch or lower eggs"
+            )
+        return self
+
+    def fish_per_ring(self, eggs: int) -> float:
+        """Fish that a batch of so many eggs puts into one ring, by the stages' mortality."""
+        fish = float(eggs)
+        for stage in FRESHWATER:
+            fish *= (1 - stage.daily_mortality) ** stage.days
+        return fish / self.rings_per_batch
+
+    def stage_days(self, days: int) -> int:
+        """Length of a stage of `days` for fish of this profile's `speed`."""
+        return max(1, days // self.speed)
+
+    def start_days(self, until: date) -> list[date]:
+        """Days on which a batch starts in every geography, up to `until`. Depends on no other date than that.
+
+        The farm of the default `as_of` holds exactly `batches_per_geography`; slots between the last of them and the
+        default `as_of` stay empty, later ones start new batches.
+        """
+        slots = (until - self.epoch).days // self.stagger_days + 1
+        pause_ends = (self.default_as_of - self.epoch).days
+        days = []
+        for k in range(max(slots, 0)):
+            offset = k * self.stagger_days
+            if k < self.batches_per_geography or (self.continues and offset > pause_ends):
+                days.append(self.epoch + timedelta(days=offset))
+        return days
+
+    @property
+    def identity(self) -> str:
+        """Hash of all that decides the rows, but not of how far they reach (`as_of`)."""
+        content = self.model_dump_json(exclude={"as_of", "description", "bands"})
+        return hashlib.sha256(f"{GENERATOR_VERSION}\n{content}".encode()).hexdigest()[:16]
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that come with the library."""
+    files = resources.files("aquamind_pipeline.profiles").iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+def load_profile(name: str, *, seed: int | None = None, epoch: date | None = None, as_of: date | None = None) -> Profile:
+    """Read a profile by its name, or by the path of a TOML file, with what the user overrides.
+
+    Raises:
+        ConfigError: for an unknown name, a file that is no TOML, or a key or value that does not fit.
+    """
+    path = Path(name) if name.endswith(".toml") else resources.files("aquamind_pipeline.profiles") / f"{name}.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(profile_names())
+        raise ConfigError(f"there is no profile {name!r}; there are {known}, or give the path of a .toml file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"profile {name!r} cannot be read: {error}") from None
+    values |= {"name": Path(name).stem, "default_as_of": values.get("as_of")}
+    overrides = {"seed": seed, "epoch": epoch, "as_of": as_of}
+    values |= {key: value for key, value in overrides.items() if value is not None}
+    try:
+        return Profile.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "values"
+        raise ConfigError(f"profile {name!r}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+__all__ = ["GENERATOR_VERSION", "GEOGRAPHIES", "Bands", "Profile", "load_profile", "profile_names"]
