@@ -1,0 +1,79 @@
+"""What to build and where: one object from the environment (AQUAMIND_*) or the command line.
+
+Secrets (the password in a database URL) stay in `SecretStr` and never reach logs, metadata or error text.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.profile import Profile, load_profile
+
+
+class Settings(BaseSettings):
+    """Settings of one farm. Anything unset comes from the profile or has a place under `home`."""
+
+    model_config = SettingsConfigDict(env_prefix="AQUAMIND_", frozen=True, extra="forbid", env_ignore_empty=True)
+
+    profile: str = "test-40"
+    seed: int | None = None
+    epoch: date | None = None
+    as_of: date | None = None
+    home: Path = Path("data")
+    """Everything we write: lake, embedded PostgreSQL, Dagster's records, reports."""
+    lake: Path | None = None
+    database_url: SecretStr | None = None
+    """PostgreSQL to load into; unset, the embedded server with a database of the farm's name."""
+
+    @property
+    def farm(self) -> Profile:
+        """The profile with the user's seed, epoch and as_of.
+
+        Raises:
+            ConfigError: when the profile is unknown or the values do not fit together.
+        """
+        return load_profile(self.profile, seed=self.seed, epoch=self.epoch, as_of=self.as_of)
+
+    @property
+    def farm_name(self) -> str:
+        """Name of the farm: the profile's, and the seed where it is not the profile's own."""
+        farm = self.farm
+        own = load_profile(self.profile)
+        return farm.name + (f"-seed-{farm.seed}" if farm.seed != own.seed else "") + (
+            f"-from-{farm.epoch}" if farm.epoch != own.epoch else ""
+        )
+
+    @property
+    def lake_path(self) -> Path:
+        """Folder of the Parquet lake."""
+        return (self.lake or self.home / "lake" / self.farm_name).absolute()
+
+    @property
+    def database_name(self) -> str:
+        """Database of this farm in the embedded server."""
+        return "aquamind_" + "".join(c if c.isalnum() else "_" for c in self.farm_name.lower())
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, then from `overrides` that are not None.
+
+    Raises:
+        ConfigError: for a value that cannot be used, in one line that names the setting.
+    """
+    try:
+        settings = Settings(**{key: value for key, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise ConfigError(f"setting {name} (AQUAMIND_{name.upper()}): {first['msg']}") from None
+    settings.farm  # noqa: B018 - validates the profile now, not in the middle of a run
+    return settings
+
+
+__all__ = ["Settings", "load_settings"]
