@@ -241,7 +241,9 @@ def _as_lake_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise LakeError(f"no space left on the disk of {path}: free some and run again") from None
-        raise LakeError(f"{path} cannot be written ({error.strerror or error}): check AQUAMIND_HOME and AQUAMIND_LAKE") from None
+        raise LakeError(
+            f"{path} cannot be written ({error.strerror or error}): check AQUAMIND_HOME and AQUAMIND_LAKE"
+        ) from None
     except pl.exceptions.PolarsError as error:
         raise LakeError(f"{path} cannot be written ({error})") from None
 

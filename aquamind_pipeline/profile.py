@@ -130,7 +130,9 @@ def profile_names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
 
-def load_profile(name: str, *, seed: int | None = None, epoch: date | None = None, as_of: date | None = None) -> Profile:
+def load_profile(
+    name: str, *, seed: int | None = None, epoch: date | None = None, as_of: date | None = None
+) -> Profile:
     """Read a profile by its name, or by the path of a TOML file, with what the user overrides.
 
     Raises:
@@ -141,7 +143,9 @@ def load_profile(name: str, *, seed: int | None = None, epoch: date | None = Non
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = ", ".join(profile_names())
-        raise ConfigError(f"there is no profile {name!r}; there are {known}, or give the path of a .toml file") from None
+        raise ConfigError(
+            f"there is no profile {name!r}; there are {known}, or give the path of a .toml file"
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"profile {name!r} cannot be read: {error}") from None
     values |= {"name": Path(name).stem, "default_as_of": values.get("as_of")}

@@ -45,8 +45,10 @@ class Settings(BaseSettings):
         """Name of the farm: the profile's, and the seed where it is not the profile's own."""
         farm = self.farm
         own = load_profile(self.profile)
-        return farm.name + (f"-seed-{farm.seed}" if farm.seed != own.seed else "") + (
-            f"-from-{farm.epoch}" if farm.epoch != own.epoch else ""
+        return (
+            farm.name
+            + (f"-seed-{farm.seed}" if farm.seed != own.seed else "")
+            + (f"-from-{farm.epoch}" if farm.epoch != own.epoch else "")
         )
 
     @property

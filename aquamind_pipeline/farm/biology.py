@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aquamind_pipeline.farm.draws import Floats
+from aquamind_pipeline.arithmetic import Floats, cube_root
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,6 @@ divide out so that harvest makes no mass."""
 GUTTED_YIELD, FILLET_YIELD = 0.85, 0.55
 
 
-def cube_root(x: npt.ArrayLike) -> Floats:
-    """Cube root of positive numbers by Newton's method: only sums, products and quotients, so equal on any machine."""
-    values = np.asarray(x, np.float64)
-    mantissa, exponent = np.frexp(values)  # 0.5 <= mantissa < 1, exact
-    thirds, rest = np.divmod(exponent, 3)
-    scaled = np.ldexp(mantissa, rest)  # 0.5 <= scaled < 4
-    root = 0.62 + 0.30 * scaled - 0.022 * scaled * scaled
-    for _ in range(5):
-        root = (2.0 * root + scaled / (root * root)) / 3.0
-    return np.ldexp(root, thirds)
-
-
 def oxygen_saturation_mg_l(temp_c: Floats, salinity_ppt: npt.ArrayLike) -> Floats:
     """Dissolved oxygen of air-saturated water in mg/L (Truesdale, Downing & Lowden 1955, J. appl. Chem. 5, 53-62)."""
     fresh = 14.161 - 0.3943 * temp_c + 0.007714 * temp_c**2 - 0.0000646 * temp_c**3
@@ -93,7 +81,19 @@ def length_cm(weight_g: Floats, condition: npt.ArrayLike = FULTON_K) -> Floats:
 
 
 __all__ = [
-    "ADULT", "EGG_WEIGHT_G", "FILLET_YIELD", "FRESHWATER", "FULTON_K", "GUTTED_YIELD", "HARVEST_GRADES",
-    "RING_DENSITY_KG_M3", "RING_FISH_LIMIT", "STAGES", "Stage", "TANK_DENSITY_KG_M3", "TRANSFER_MORTALITY",
-    "cube_root", "length_cm", "oxygen_saturation_mg_l",
+    "ADULT",
+    "EGG_WEIGHT_G",
+    "FILLET_YIELD",
+    "FRESHWATER",
+    "FULTON_K",
+    "GUTTED_YIELD",
+    "HARVEST_GRADES",
+    "RING_DENSITY_KG_M3",
+    "RING_FISH_LIMIT",
+    "STAGES",
+    "Stage",
+    "TANK_DENSITY_KG_M3",
+    "TRANSFER_MORTALITY",
+    "length_cm",
+    "oxygen_saturation_mg_l",
 ]

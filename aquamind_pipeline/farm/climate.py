@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.farm import draws
-from aquamind_pipeline.farm.draws import Floats, Ints
 from aquamind_pipeline.farm.infrastructure import GEOGRAPHY
 
 STATIONS = int(GEOGRAPHY["stations"].sum())

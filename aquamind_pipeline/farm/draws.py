@@ -12,8 +12,8 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from aquamind_pipeline.arithmetic import Floats, Ints
+
 Bits = npt.NDArray[np.uint64]
 
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -61,8 +61,6 @@ def centred(random_bits: Bits) -> Ints:
     parts = (random_bits & low) + ((random_bits >> np.uint64(16)) & low)
     parts = parts + ((random_bits >> np.uint64(32)) & low) + (random_bits >> np.uint64(48))
     return parts.astype(np.int64) - 131_070
-
-
 
 
 def stochastic_round(expected: npt.ArrayLike, u: Floats) -> Ints:

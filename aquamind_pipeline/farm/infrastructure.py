@@ -30,8 +30,15 @@ CONTAINER_TYPES = pl.DataFrame(
     {
         "id": [1, 2, 3, 4, 5, 6, 7, 8, 9],
         "name": [
-            "Incubation Trays", "Small Tanks - Fry", "Medium Tanks - Parr", "Large Tanks - Smolt",
-            "Pre-Transfer Tanks - Post-Smolt", "Sea Rings", "Incubation Rack", "Feed Silo", "Feed Barge",
+            "Incubation Trays",
+            "Small Tanks - Fry",
+            "Medium Tanks - Parr",
+            "Large Tanks - Smolt",
+            "Pre-Transfer Tanks - Post-Smolt",
+            "Sea Rings",
+            "Incubation Rack",
+            "Feed Silo",
+            "Feed Barge",
         ],
         "category": ["TRAY", "TANK", "TANK", "TANK", "TANK", "PEN", "OTHER", "SILO", "BARGE"],
         "max_volume_m3": [10, 100, 500, 1_000, 2_000, 50_000, 20, 5_000, 25_000],
@@ -57,18 +64,32 @@ of the trade carry 200 to 1,000 t."""
 FRESHWATER_SENSORS = ("Temperature", "Dissolved Oxygen", "pH", "CO2", "NO2", "NO3", "NH4")
 SEA_SENSORS = ("Temperature", "Dissolved Oxygen", "pH", "Salinity")
 
-AREA_GROUPS = pl.DataFrame(
-    {
-        "name": [
-            "Faroe Islands", "North", "South", "West",
-            "Scotland", "LOCH FYNE", "LEWIS", "HARRIS", "BENBECULA", "SKYE and MAINLAND", "STRIVEN,ARRAN,MULL,GIGHA",
-            "LEWIS North", "LEWIS South",
-        ],
-        "geography_id": [1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2],
-        "parent": [None, *["Faroe Islands"] * 3, None, *["Scotland"] * 6, "LEWIS", "LEWIS"],
-        "areas": [0, 7, 4, 11, 0, 6, 0, 3, 2, 2, 4, 2, 1],
-    }
-).with_row_index("id", offset=1).cast({"id": pl.Int64, "geography_id": pl.Int64})
+AREA_GROUPS = (
+    pl.DataFrame(
+        {
+            "name": [
+                "Faroe Islands",
+                "North",
+                "South",
+                "West",
+                "Scotland",
+                "LOCH FYNE",
+                "LEWIS",
+                "HARRIS",
+                "BENBECULA",
+                "SKYE and MAINLAND",
+                "STRIVEN,ARRAN,MULL,GIGHA",
+                "LEWIS North",
+                "LEWIS South",
+            ],
+            "geography_id": [1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2],
+            "parent": [None, *["Faroe Islands"] * 3, None, *["Scotland"] * 6, "LEWIS", "LEWIS"],
+            "areas": [0, 7, 4, 11, 0, 6, 0, 3, 2, 2, 4, 2, 1],
+        }
+    )
+    .with_row_index("id", offset=1)
+    .cast({"id": pl.Int64, "geography_id": pl.Int64})
+)
 """Area groups and how many areas each holds (reference a.2)."""
 
 
@@ -98,7 +119,9 @@ def infrastructure() -> dict[str, pl.DataFrame]:
         "infrastructure_freshwaterstation": stations.select("id", "name", "geography_id", "latitude", "longitude"),
         "infrastructure_hall": halls.select("id", "name", "freshwater_station_id"),
         "infrastructure_areagroup": AREA_GROUPS.select(
-            "id", "name", "geography_id",
+            "id",
+            "name",
+            "geography_id",
             parent_id=pl.col("parent").replace_strict(AREA_GROUPS["name"], AREA_GROUPS["id"]),
         ),
         "infrastructure_area": areas.select(
@@ -106,8 +129,15 @@ def infrastructure() -> dict[str, pl.DataFrame]:
         ),
         "infrastructure_containertype": CONTAINER_TYPES,
         "infrastructure_container": containers.select(
-            "id", "name", "container_type_id", "hall_id", "area_id", "parent_container_id", "hierarchy_role",
-            "volume_m3", "max_biomass_kg",
+            "id",
+            "name",
+            "container_type_id",
+            "hall_id",
+            "area_id",
+            "parent_container_id",
+            "hierarchy_role",
+            "volume_m3",
+            "max_biomass_kg",
         ),
         "infrastructure_sensor": _sensors(holding),
         "infrastructure_feedcontainer": _feed_containers(halls, areas),
@@ -126,20 +156,22 @@ def _position(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 def _stations() -> pl.DataFrame:
     stations = (
-        GEOGRAPHY.with_columns(_numbered(pl.col("stations"), "n")).explode("n")
+        GEOGRAPHY.with_columns(_numbered(pl.col("stations"), "n"))
+        .explode("n")
         .with_columns(name=pl.col("prefix") + "-FW-" + _nn("n"))
-        .with_row_index("id", offset=1).cast({"id": pl.Int64})
+        .with_row_index("id", offset=1)
+        .cast({"id": pl.Int64})
     )
     return _position(stations, "station")
 
 
 def _halls(stations: pl.DataFrame) -> pl.DataFrame:
     return (
-        stations.select(
-            "geography_id", "geography", "n", freshwater_station_id="id", station="name"
-        ).join(HALLS, how="cross", maintain_order="left_right")
+        stations.select("geography_id", "geography", "n", freshwater_station_id="id", station="name")
+        .join(HALLS, how="cross", maintain_order="left_right")
         .with_columns(name=pl.col("station") + "-Hall-" + pl.col("letter"))
-        .with_row_index("id", offset=1).cast({"id": pl.Int64})
+        .with_row_index("id", offset=1)
+        .cast({"id": pl.Int64})
     )
 
 
@@ -147,20 +179,23 @@ def _areas() -> pl.DataFrame:
     groups = AREA_GROUPS.filter(pl.col("areas") > 0)
     # Round-robin through the groups of a geography, so that neighbouring numbers lie in different groups.
     group_of_area = (
-        groups.with_columns(_numbered(pl.col("areas"), "turn")).explode("turn")
+        groups.with_columns(_numbered(pl.col("areas"), "turn"))
+        .explode("turn")
         .sort("geography_id", "turn", "id")
         .with_columns(n=pl.int_range(1, pl.len() + 1).over("geography_id"))
         .select("geography_id", "n", area_group_id="id")
     )
     areas = (
         GEOGRAPHY.rename({"areas": "count"})
-        .with_columns(_numbered(pl.col("count"), "n")).explode("n")
+        .with_columns(_numbered(pl.col("count"), "n"))
+        .explode("n")
         .join(group_of_area, on=["geography_id", "n"], how="left", maintain_order="left")
         .with_columns(
             name=pl.col("prefix") + "-SEA-" + _nn("n"),
             max_biomass=pl.lit(RINGS_PER_AREA * RING_VOLUME_M3 * RING_DENSITY_KG_M3),
         )
-        .with_row_index("id", offset=1).cast({"id": pl.Int64})
+        .with_row_index("id", offset=1)
+        .cast({"id": pl.Int64})
     )
     return _position(areas, "area")
 
@@ -169,11 +204,20 @@ def _tanks(halls: pl.DataFrame) -> pl.DataFrame:
     return (
         _each(halls, "tank", range(1, TANKS_PER_HALL + 1))
         .select(
-            "container_type_id", "volume_m3", "letter", "geography_id", "freshwater_station_id", "station", "tank",
-            hall_id="id", name=pl.col("station") + "-" + pl.col("letter") + "-C" + _nn("tank"),
-            max_biomass_kg=pl.col("volume_m3") * pl.col("density_kg_m3"), hierarchy_role=pl.lit("HOLDING"),
+            "container_type_id",
+            "volume_m3",
+            "letter",
+            "geography_id",
+            "freshwater_station_id",
+            "station",
+            "tank",
+            hall_id="id",
+            name=pl.col("station") + "-" + pl.col("letter") + "-C" + _nn("tank"),
+            max_biomass_kg=pl.col("volume_m3") * pl.col("density_kg_m3"),
+            hierarchy_role=pl.lit("HOLDING"),
         )
-        .with_row_index("id", offset=1).cast({"id": pl.Int64})
+        .with_row_index("id", offset=1)
+        .cast({"id": pl.Int64})
     )
 
 
@@ -182,11 +226,16 @@ def _rings(areas: pl.DataFrame) -> pl.DataFrame:
     return (
         _each(areas, "ring", range(1, RINGS_PER_AREA + 1))
         .select(
-            "geography_id", area_id="id", name=pl.col("name") + "-Ring-" + _nn("ring"),
-            container_type_id=pl.lit(RING_TYPE_ID, pl.Int64), volume_m3=pl.lit(RING_VOLUME_M3),
-            max_biomass_kg=pl.lit(RING_VOLUME_M3 * RING_DENSITY_KG_M3), hierarchy_role=pl.lit("HOLDING"),
+            "geography_id",
+            area_id="id",
+            name=pl.col("name") + "-Ring-" + _nn("ring"),
+            container_type_id=pl.lit(RING_TYPE_ID, pl.Int64),
+            volume_m3=pl.lit(RING_VOLUME_M3),
+            max_biomass_kg=pl.lit(RING_VOLUME_M3 * RING_DENSITY_KG_M3),
+            hierarchy_role=pl.lit("HOLDING"),
         )
-        .with_row_index("id", offset=first).cast({"id": pl.Int64})
+        .with_row_index("id", offset=first)
+        .cast({"id": pl.Int64})
     )
 
 
@@ -195,18 +244,26 @@ def _racks(halls: pl.DataFrame, first_id: int) -> pl.DataFrame:
     return (
         _each(halls.filter((pl.col("letter") == "A") & (pl.col("n") <= pl.col("geography_id") + 1)), "rack", (1, 2))
         .select(
-            "geography_id", "rack", hall_id="id", name=pl.col("station") + "-A-R" + _nn("rack"),
-            container_type_id=pl.lit(RACK_TYPE_ID, pl.Int64), volume_m3=pl.lit(20.0), max_biomass_kg=pl.lit(0.0),
+            "geography_id",
+            "rack",
+            hall_id="id",
+            name=pl.col("station") + "-A-R" + _nn("rack"),
+            container_type_id=pl.lit(RACK_TYPE_ID, pl.Int64),
+            volume_m3=pl.lit(20.0),
+            max_biomass_kg=pl.lit(0.0),
             hierarchy_role=pl.lit("STRUCTURAL"),
         )
-        .with_row_index("id", offset=first_id).cast({"id": pl.Int64})
+        .with_row_index("id", offset=first_id)
+        .cast({"id": pl.Int64})
     )
 
 
 def _under_racks(containers: pl.DataFrame, racks: pl.DataFrame) -> pl.DataFrame:
     parents = racks.select("hall_id", "rack", parent_container_id="id")
-    return containers.drop("rack").with_columns(rack=(pl.col("tank") - 1) // 5 + 1).join(
-        parents, on=["hall_id", "rack"], how="left", maintain_order="left"
+    return (
+        containers.drop("rack")
+        .with_columns(rack=(pl.col("tank") - 1) // 5 + 1)
+        .join(parents, on=["hall_id", "rack"], how="left", maintain_order="left")
     )
 
 
@@ -216,30 +273,41 @@ def _sensors(holding: pl.DataFrame) -> pl.DataFrame:
     return (
         pl.concat([_each(frame, "sensor_type", sensors) for frame, sensors in kinds])
         .select(
-            "sensor_type", "container_id",
+            "sensor_type",
+            "container_id",
             name=pl.col("container") + "-" + pl.col("sensor_type").str.replace_all(" ", ""),
             serial_number=pl.format(
                 "SN-{}-{}", pl.col("container_id"), pl.col("sensor_type").str.slice(0, 3).str.to_uppercase()
             ),
         )
-        .with_row_index("id", offset=1).cast({"id": pl.Int64})
+        .with_row_index("id", offset=1)
+        .cast({"id": pl.Int64})
     )
 
 
 def _feed_containers(halls: pl.DataFrame, areas: pl.DataFrame) -> pl.DataFrame:
     silos = halls.select(
-        name=pl.col("station") + "-" + pl.col("letter") + "-Silo", container_type=pl.lit("SILO"),
-        hall_id="id", capacity_kg="silo_kg",
+        name=pl.col("station") + "-" + pl.col("letter") + "-Silo",
+        container_type=pl.lit("SILO"),
+        hall_id="id",
+        capacity_kg="silo_kg",
     )
-    barges = (
-        _each(areas, "barge", range(1, BARGES_PER_AREA + 1))
-        .select(
-            name=pl.format("{}-Barge-{}", pl.col("name"), pl.col("barge")), container_type=pl.lit("BARGE"),
-            area_id="id", capacity_kg=pl.lit(BARGE_CAPACITY_KG),
-        )
+    barges = _each(areas, "barge", range(1, BARGES_PER_AREA + 1)).select(
+        name=pl.format("{}-Barge-{}", pl.col("name"), pl.col("barge")),
+        container_type=pl.lit("BARGE"),
+        area_id="id",
+        capacity_kg=pl.lit(BARGE_CAPACITY_KG),
     )
     return pl.concat([silos, barges], how="diagonal").with_row_index("id", offset=1).cast({"id": pl.Int64})
 
 
-__all__ = ["AREA_GROUPS", "BARGES_PER_AREA", "CONTAINER_TYPES", "FRESHWATER_SENSORS", "GEOGRAPHY", "HALLS",
-           "SEA_SENSORS", "infrastructure"]
+__all__ = [
+    "AREA_GROUPS",
+    "BARGES_PER_AREA",
+    "CONTAINER_TYPES",
+    "FRESHWATER_SENSORS",
+    "GEOGRAPHY",
+    "HALLS",
+    "SEA_SENSORS",
+    "infrastructure",
+]

@@ -17,9 +17,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 from aquamind_pipeline.farm import climate, draws
-from aquamind_pipeline.farm.biology import EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage, cube_root
-from aquamind_pipeline.farm.draws import Floats, Ints
+from aquamind_pipeline.farm.biology import EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
 from aquamind_pipeline.farm.schedule import Plan
 from aquamind_pipeline.profile import Profile
 
@@ -66,9 +66,7 @@ def live(profile: Profile, plan: Plan) -> Life:
         days.append(lived)
         if stage is not STAGES[-1]:
             after = stays.filter(stage=stage.order + 1)
-            moved, fish, root = _move(
-                profile, stage, group, after, fish.reshape(shape), root.reshape(shape), horizon
-            )
+            moved, fish, root = _move(profile, stage, group, after, fish.reshape(shape), root.reshape(shape), horizon)
             moves.append(moved)
     return Life(
         pl.concat(days).sort("assignment_id", "date"),
@@ -77,7 +75,13 @@ def live(profile: Profile, plan: Plan) -> Life:
 
 
 def _live_stage(
-    profile: Profile, stage: Stage, group: pl.DataFrame, fish: Ints, root: Floats, temp_c: Floats, first_day: int,
+    profile: Profile,
+    stage: Stage,
+    group: pl.DataFrame,
+    fish: Ints,
+    root: Floats,
+    temp_c: Floats,
+    first_day: int,
     horizon: int,
 ) -> tuple[pl.DataFrame, Ints, Floats]:
     """All assignments of one stage: their days, and fish and cube root of weight at the end."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from aquamind_pipeline.arithmetic import Floats, Ints, decimal
 from aquamind_pipeline.farm import draws
 from aquamind_pipeline.farm.biology import oxygen_saturation_mg_l
 from aquamind_pipeline.farm.climate import half_wave
-from aquamind_pipeline.farm.decimals import decimal
-from aquamind_pipeline.farm.draws import Floats, Ints
 from aquamind_pipeline.farm.infrastructure import FRESHWATER_SENSORS, SEA_SENSORS
 from aquamind_pipeline.farm.schedule import READING_HOURS, Plan
 
@@ -19,7 +18,14 @@ SEA_SALINITY_PPT = 35.0
 """Salinity of Faroese and west Scottish coastal water, about 34.5 to 35.3."""
 
 PARAMETER_IDS = {
-    "Temperature": 1, "Dissolved Oxygen": 2, "pH": 3, "CO2": 4, "NO2": 5, "NO3": 6, "NH4": 7, "Salinity": 8,
+    "Temperature": 1,
+    "Dissolved Oxygen": 2,
+    "pH": 3,
+    "CO2": 4,
+    "NO2": 5,
+    "NO3": 6,
+    "NH4": 7,
+    "Salinity": 8,
 }
 """environmental_environmentalparameter.id by sensor type. The parameter of `Temperature` is named `temperature`, because
 AquaMind's growth engine looks for that spelling (rule R14)."""
@@ -34,8 +40,13 @@ class _Noise:
 
 
 _NOISE = {
-    "Temperature": _Noise(0.08, 2), "Dissolved Oxygen": _Noise(0.15, 2), "pH": _Noise(0.04, 2),
-    "CO2": _Noise(0.5, 2), "NO2": _Noise(0.006, 3), "NO3": _Noise(1.2, 2), "NH4": _Noise(0.0015, 4),
+    "Temperature": _Noise(0.08, 2),
+    "Dissolved Oxygen": _Noise(0.15, 2),
+    "pH": _Noise(0.04, 2),
+    "CO2": _Noise(0.5, 2),
+    "NO2": _Noise(0.006, 3),
+    "NO3": _Noise(1.2, 2),
+    "NH4": _Noise(0.0015, 4),
     "Salinity": _Noise(0.12, 2),
 }
 _SCALE = 4  # decimals of environmental_environmentalreading.value
@@ -57,16 +68,22 @@ def readings(seed: int, plan: Plan, days: pl.DataFrame, sensors: pl.DataFrame) -
         sensors: infrastructure_sensor.
     """
     first_sensor = sensors.group_by("container_id").agg(first_sensor_id=pl.col("id").min())
-    lived = days.join(
-        plan.assignments.select("assignment_id", "assignment_date", "first_reading_id", "readings_per_day"),
-        on="assignment_id",
-    ).join(first_sensor, on="container_id").sort("container_id", "date")
+    lived = (
+        days.join(
+            plan.assignments.select("assignment_id", "assignment_date", "first_reading_id", "readings_per_day"),
+            on="assignment_id",
+        )
+        .join(first_sensor, on="container_id")
+        .sort("container_id", "date")
+    )
     at_sea = pl.col("stage") == 6
     # Tanks have lower ids than rings, so freshwater before sea keeps the order by container.
-    return pl.concat([
-        _of_one_water(seed, lived.filter(~at_sea), FRESHWATER_SENSORS, salinity_ppt=0.0),
-        _of_one_water(seed, lived.filter(at_sea), SEA_SENSORS, salinity_ppt=SEA_SALINITY_PPT),
-    ])
+    return pl.concat(
+        [
+            _of_one_water(seed, lived.filter(~at_sea), FRESHWATER_SENSORS, salinity_ppt=0.0),
+            _of_one_water(seed, lived.filter(at_sea), SEA_SENSORS, salinity_ppt=SEA_SALINITY_PPT),
+        ]
+    )
 
 
 def _of_one_water(seed: int, lived: pl.DataFrame, sensors: tuple[str, ...], salinity_ppt: float) -> pl.DataFrame:

@@ -17,8 +17,20 @@ from aquamind_pipeline.profile import Profile
 OWNER_USER_ID = 1
 SPECIES_ID = 1
 FCR_MODEL_ID = MORTALITY_MODEL_ID = 1
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-          "December")
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 BASE_TGC = {1: 0.00245, 2: 0.00235}
 """AquaMind's base coefficient by geography_id; the stage rows override it."""
 BASE_DAILY_MORTALITY_PERCENT = 0.03
@@ -45,16 +57,12 @@ def reference(profile: Profile) -> dict[str, pl.DataFrame]:
     models = _models()
     return {
         "auth_user": pl.DataFrame({"id": [OWNER_USER_ID], "username": ["aquamind-pipeline"]}),
-        "users_userprofile": pl.DataFrame(
-            {"id": [1], "user_id": [OWNER_USER_ID], "full_name": ["AquaMind Pipeline"]}
-        ),
+        "users_userprofile": pl.DataFrame({"id": [1], "user_id": [OWNER_USER_ID], "full_name": ["AquaMind Pipeline"]}),
         "batch_species": pl.DataFrame(
             {"id": [SPECIES_ID], "name": ["Atlantic Salmon"], "scientific_name": ["Salmo salar"]}
         ),
         "batch_lifecyclestage": stages,
-        "broodstock_eggsupplier": pl.DataFrame(
-            {"id": [1, 2], "name": ["AquaGen Norway", "Marine Harvest Scotland"]}
-        ),
+        "broodstock_eggsupplier": pl.DataFrame({"id": [1, 2], "name": ["AquaGen Norway", "Marine Harvest Scotland"]}),
         "environmental_environmentalparameter": _parameters(),
         "inventory_feed": _feeds(),
         "harvest_productgrade": pl.DataFrame(
@@ -69,15 +77,22 @@ def reference(profile: Profile) -> dict[str, pl.DataFrame]:
         ),
         "scenario_temperaturereading": _temperature_profiles(profile, models),
         "scenario_tgcmodel": models.select(
-            model_id="id", name=pl.format("{} Standard TGC, {}", "geography", "month_name"),
-            location="geography", release_period="month_name",
-            tgc_value=pl.col("geography_id").replace_strict(BASE_TGC) * profile.speed, profile_id="id",
+            model_id="id",
+            name=pl.format("{} Standard TGC, {}", "geography", "month_name"),
+            location="geography",
+            release_period="month_name",
+            tgc_value=pl.col("geography_id").replace_strict(BASE_TGC) * profile.speed,
+            profile_id="id",
         ),
-        "scenario_tgc_model_stage": models.select(tgc_model_id="id").join(
-            pl.DataFrame({"lifecycle_stage": [s.name for s in STAGES], "tgc_value": [s.tgc for s in STAGES]})
-            .with_columns(pl.col("tgc_value") * profile.speed),
-            how="cross", maintain_order="left_right",
-        ).with_row_index("id", offset=1),
+        "scenario_tgc_model_stage": models.select(tgc_model_id="id")
+        .join(
+            pl.DataFrame(
+                {"lifecycle_stage": [s.name for s in STAGES], "tgc_value": [s.tgc for s in STAGES]}
+            ).with_columns(pl.col("tgc_value") * profile.speed),
+            how="cross",
+            maintain_order="left_right",
+        )
+        .with_row_index("id", offset=1),
         "scenario_fcrmodel": pl.DataFrame({"model_id": [FCR_MODEL_ID], "name": ["Standard FCR"]}),
         "scenario_fcrmodelstage": pl.DataFrame(
             {
@@ -110,8 +125,10 @@ def reference(profile: Profile) -> dict[str, pl.DataFrame]:
 def _models() -> pl.DataFrame:
     months = pl.DataFrame({"month": range(1, 13), "month_name": MONTHS})
     return (
-        GEOGRAPHY.select("geography_id", "geography").join(months, how="cross", maintain_order="left_right")
-        .with_row_index("id", offset=1).cast({"id": pl.Int64})
+        GEOGRAPHY.select("geography_id", "geography")
+        .join(months, how="cross", maintain_order="left_right")
+        .with_row_index("id", offset=1)
+        .cast({"id": pl.Int64})
     )
 
 
@@ -122,13 +139,21 @@ def _temperature_profiles(profile: Profile, models: pl.DataFrame) -> pl.DataFram
     parts = []
     for profile_id, geography_id, month in models.select("id", "geography_id", "month").iter_rows():
         days = np.arange(total, dtype=np.int64) + date(2025, month, 15).toordinal()
-        water = np.concatenate([
-            climate.seasonal_c(climate.FRESHWATER[geography_id], days[:on_land]),
-            climate.seasonal_c(climate.SEA[geography_id], days[on_land:]),
-        ])
-        parts.append(pl.DataFrame(
-            {"profile_id": np.full(total, profile_id), "day_number": np.arange(1, total + 1), "temperature": water.round(2)}
-        ))
+        water = np.concatenate(
+            [
+                climate.seasonal_c(climate.FRESHWATER[geography_id], days[:on_land]),
+                climate.seasonal_c(climate.SEA[geography_id], days[on_land:]),
+            ]
+        )
+        parts.append(
+            pl.DataFrame(
+                {
+                    "profile_id": np.full(total, profile_id),
+                    "day_number": np.arange(1, total + 1),
+                    "temperature": water.round(2),
+                }
+            )
+        )
     return pl.concat(parts).with_row_index("reading_id", offset=1)
 
 
@@ -136,10 +161,14 @@ def _parameters() -> pl.DataFrame:
     """Units and limits: AquaMind's documented safety limits (reference b.2); oxygen in mg/L as Salmo salar needs it
     (above about 7 mg/L for full appetite, 4 as the critical limit)."""
     rows = [
-        (1, "temperature", "°C", -1.0, 20.0, 6.0, 14.0), (2, "Dissolved Oxygen", "mg/L", 4.0, 15.0, 7.0, 13.0),
-        (3, "pH", "", 6.0, 9.0, 6.5, 8.5), (4, "CO2", "mg/L", 0.0, 25.0, 0.0, 15.0),
-        (5, "NO2", "mg/L", 0.0, 0.5, 0.0, 0.1), (6, "NO3", "mg/L", 0.0, 100.0, 0.0, 50.0),
-        (7, "NH4", "mg/L", 0.0, 0.1, 0.0, 0.02), (8, "Salinity", "ppt", 30.0, 37.0, 33.0, 36.0),
+        (1, "temperature", "°C", -1.0, 20.0, 6.0, 14.0),
+        (2, "Dissolved Oxygen", "mg/L", 4.0, 15.0, 7.0, 13.0),
+        (3, "pH", "", 6.0, 9.0, 6.5, 8.5),
+        (4, "CO2", "mg/L", 0.0, 25.0, 0.0, 15.0),
+        (5, "NO2", "mg/L", 0.0, 0.5, 0.0, 0.1),
+        (6, "NO3", "mg/L", 0.0, 100.0, 0.0, 50.0),
+        (7, "NH4", "mg/L", 0.0, 0.1, 0.0, 0.02),
+        (8, "Salinity", "ppt", 30.0, 37.0, 33.0, 36.0),
     ]
     columns = ["id", "name", "unit", "min_value", "max_value", "optimal_min", "optimal_max"]
     return pl.DataFrame(rows, schema=columns, orient="row")
@@ -147,12 +176,22 @@ def _parameters() -> pl.DataFrame:
 
 def _feeds() -> pl.DataFrame:
     rows = [
-        (1, "Starter Feed 0.5mm", "MICRO", 0.5, 50, 18, 20), (2, "Starter Feed 1.0mm", "SMALL", 1.0, 48, 18, 22),
-        (3, "Grower Feed 2.0mm", "MEDIUM", 2.0, 45, 20, 23), (4, "Grower Feed 3.0mm", "MEDIUM", 3.0, 43, 22, 23),
-        (5, "Finisher Feed 4.5mm", "LARGE", 4.5, 40, 24, 24), (6, "Finisher Feed 6.0mm", "LARGE", 6.0, 38, 26, 24),
+        (1, "Starter Feed 0.5mm", "MICRO", 0.5, 50, 18, 20),
+        (2, "Starter Feed 1.0mm", "SMALL", 1.0, 48, 18, 22),
+        (3, "Grower Feed 2.0mm", "MEDIUM", 2.0, 45, 20, 23),
+        (4, "Grower Feed 3.0mm", "MEDIUM", 3.0, 43, 22, 23),
+        (5, "Finisher Feed 4.5mm", "LARGE", 4.5, 40, 24, 24),
+        (6, "Finisher Feed 6.0mm", "LARGE", 6.0, 38, 26, 24),
     ]
-    columns = ["id", "name", "size_category", "pellet_size_mm", "protein_percentage", "fat_percentage",
-               "carbohydrate_percentage"]
+    columns = [
+        "id",
+        "name",
+        "size_category",
+        "pellet_size_mm",
+        "protein_percentage",
+        "fat_percentage",
+        "carbohydrate_percentage",
+    ]
     return pl.DataFrame(rows, schema=columns, orient="row").with_columns(brand=pl.lit("BioMar"))
 
 

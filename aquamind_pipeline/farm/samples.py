@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from aquamind_pipeline.arithmetic import Floats, rounded
 from aquamind_pipeline.farm import draws
 from aquamind_pipeline.farm.biology import FULTON_K, length_cm
-from aquamind_pipeline.farm.decimals import rounded
 from aquamind_pipeline.farm.schedule import Plan, samples_before
 
 SAMPLE_SIZE = 30
@@ -24,18 +24,17 @@ def growth_samples(seed: int, plan: Plan, days: pl.DataFrame, per_week: int) -> 
     """batch_growthsample of some of life's `days`, of every stage that feeds."""
     lived = (
         days.filter((pl.col("stage") > 1) & is_sampling_day(pl.col("batch_day"), per_week))
-        .join(
-            plan.assignments.select("assignment_id", "first_sample_id", first_day="batch_day"), on="assignment_id"
-        )
+        .join(plan.assignments.select("assignment_id", "first_sample_id", first_day="batch_day"), on="assignment_id")
         .with_columns(
-            id=pl.col("first_sample_id") + samples_before(pl.col("batch_day"), per_week)
+            id=pl.col("first_sample_id")
+            + samples_before(pl.col("batch_day"), per_week)
             - samples_before(pl.col("first_day"), per_week)
         )
         .sort("container_id", "date")
     )
     ids = lived["id"].to_numpy()
 
-    def draw(name: str) -> draws.Floats:
+    def draw(name: str) -> Floats:
         return draws.normal(draws.stream(seed, "samples", name), ids)
 
     truth_g = lived["weight_g"].to_numpy()
@@ -48,11 +47,16 @@ def growth_samples(seed: int, plan: Plan, days: pl.DataFrame, per_week: int) -> 
     low = np.maximum(1.0 - deviation * (2.04 + 0.35 * draw("low")), 0.3)
     high = 1.0 + deviation * (2.04 + 0.35 * draw("high"))
     return lived.select(
-        "id", "assignment_id", sample_date="date", sample_size=pl.lit(SAMPLE_SIZE, pl.Int32),
-        avg_weight_g=rounded(mean_g, 10, 2), avg_length_cm=rounded(mean_cm, 10, 2),
+        "id",
+        "assignment_id",
+        sample_date="date",
+        sample_size=pl.lit(SAMPLE_SIZE, pl.Int32),
+        avg_weight_g=rounded(mean_g, 10, 2),
+        avg_length_cm=rounded(mean_cm, 10, 2),
         std_deviation_weight=rounded(mean_g * deviation, 10, 2),
         std_deviation_length=rounded(mean_cm * deviation / 3.0, 10, 2),
-        min_weight_g=rounded(np.minimum(mean_g * low, mean_g), 10, 2), max_weight_g=rounded(mean_g * high, 10, 2),
+        min_weight_g=rounded(np.minimum(mean_g * low, mean_g), 10, 2),
+        max_weight_g=rounded(mean_g * high, 10, 2),
         condition_factor=rounded(100.0 * mean_g / mean_cm**3, 10, 2),
     )
 

@@ -13,14 +13,22 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
+from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.farm import climate, draws
 from aquamind_pipeline.farm.biology import (
-    ADULT, EGG_WEIGHT_G, FRESHWATER, RING_DENSITY_KG_M3, STAGES, cube_root,
+    ADULT,
+    EGG_WEIGHT_G,
+    FRESHWATER,
+    RING_DENSITY_KG_M3,
+    STAGES,
 )
-from aquamind_pipeline.farm.draws import Floats, Ints
 from aquamind_pipeline.farm.infrastructure import (
-    FRESHWATER_SENSORS, GEOGRAPHY, RING_VOLUME_M3, SEA_SENSORS, infrastructure,
+    FRESHWATER_SENSORS,
+    GEOGRAPHY,
+    RING_VOLUME_M3,
+    SEA_SENSORS,
+    infrastructure,
 )
 from aquamind_pipeline.profile import Profile
 
@@ -81,13 +89,27 @@ def schedule(profile: Profile) -> Plan:
             low, high = profile.harvest_weight_g
             target_g = low + draws.uniform(draws.stream(profile.seed, "batch", "harvest"), batch_id) * (high - low)
             placed = _place(
-                profile, number, start, min(float(target_g), _ring_full_g(profile, eggs)), halls[geography_id], areas[geography_id], occupancy, temp_c
+                profile,
+                number,
+                start,
+                min(float(target_g), _ring_full_g(profile, eggs)),
+                halls[geography_id],
+                areas[geography_id],
+                occupancy,
+                temp_c,
             )
-            batches.append({
-                "batch_id": batch_id, "batch_number": number, "geography_id": geography_id, "start_date": start,
-                "eggs": eggs, "harvest_weight_g": float(target_g), "harvest_date": placed["departure_date"].max(),
-                "area_id": placed["area_id"].max(),
-            })
+            batches.append(
+                {
+                    "batch_id": batch_id,
+                    "batch_number": number,
+                    "geography_id": geography_id,
+                    "start_date": start,
+                    "eggs": eggs,
+                    "harvest_weight_g": float(target_g),
+                    "harvest_date": placed["departure_date"].max(),
+                    "area_id": placed["area_id"].max(),
+                }
+            )
             stays.append(placed.with_columns(batch_id=pl.lit(batch_id, pl.Int64)))
     assignments = pl.concat(stays).with_row_index("assignment_id", offset=1).cast({"assignment_id": pl.Int64})
     return Plan(pl.DataFrame(batches), _with_ids(assignments, profile))
@@ -97,16 +119,20 @@ def _places(profile: Profile) -> tuple[dict[int, list[pl.DataFrame]], dict[int, 
     """Tanks of each stage's halls, and sea rings, by geography."""
     tables = infrastructure()
     containers = tables["infrastructure_container"].filter(pl.col("hierarchy_role") == "HOLDING")
-    halls = tables["infrastructure_hall"].join(
-        tables["infrastructure_freshwaterstation"].select(freshwater_station_id="id", geography_id="geography_id"),
-        on="freshwater_station_id",
-    ).with_columns(letter=pl.col("name").str.slice(-1))
-    tanks = containers.join(
-        halls.select("letter", "geography_id", "freshwater_station_id", hall_id="id"), on="hall_id"
-    ).filter(pl.int_range(pl.len()).over("hall_id") < profile.tanks_per_stage).sort("id")
-    rings = containers.join(
-        tables["infrastructure_area"].select("geography_id", area_id="id"), on="area_id"
-    ).sort("id")
+    halls = (
+        tables["infrastructure_hall"]
+        .join(
+            tables["infrastructure_freshwaterstation"].select(freshwater_station_id="id", geography_id="geography_id"),
+            on="freshwater_station_id",
+        )
+        .with_columns(letter=pl.col("name").str.slice(-1))
+    )
+    tanks = (
+        containers.join(halls.select("letter", "geography_id", "freshwater_station_id", hall_id="id"), on="hall_id")
+        .filter(pl.int_range(pl.len()).over("hall_id") < profile.tanks_per_stage)
+        .sort("id")
+    )
+    rings = containers.join(tables["infrastructure_area"].select("geography_id", area_id="id"), on="area_id").sort("id")
     by_geography = {
         g: [tanks.filter(geography_id=g, letter=stage.hall) for stage in FRESHWATER] for g in GEOGRAPHY["geography_id"]
     }
@@ -114,8 +140,14 @@ def _places(profile: Profile) -> tuple[dict[int, list[pl.DataFrame]], dict[int, 
 
 
 def _place(
-    profile: Profile, number: str, start: date, target_g: float, halls: list[pl.DataFrame], rings: pl.DataFrame,
-    occupancy: _Occupancy, temp_c: Floats,
+    profile: Profile,
+    number: str,
+    start: date,
+    target_g: float,
+    halls: list[pl.DataFrame],
+    rings: pl.DataFrame,
+    occupancy: _Occupancy,
+    temp_c: Floats,
 ) -> pl.DataFrame:
     """Choose tanks and rings for one batch's whole life and mark them as taken."""
     day = start.toordinal()
@@ -154,16 +186,18 @@ def _place(
     return pl.concat(parts)
 
 
-def _free_rings(
-    profile: Profile, number: str, day: int, rings: pl.DataFrame, occupancy: _Occupancy
-) -> pl.DataFrame:
+def _free_rings(profile: Profile, number: str, day: int, rings: pl.DataFrame, occupancy: _Occupancy) -> pl.DataFrame:
     ids = rings["id"].to_numpy()
-    state = rings.select("id", "hall_id", "area_id").with_columns(uses=pl.Series(occupancy.uses[ids])).filter(
-        pl.Series(occupancy.free_from[ids] <= day)
+    state = (
+        rings.select("id", "hall_id", "area_id")
+        .with_columns(uses=pl.Series(occupancy.uses[ids]))
+        .filter(pl.Series(occupancy.free_from[ids] <= day))
     )
     areas = (
-        state.group_by("area_id").agg(free=pl.len(), uses=pl.col("uses").sum())
-        .filter(pl.col("free") >= profile.rings_per_batch).sort("uses", "area_id")
+        state.group_by("area_id")
+        .agg(free=pl.len(), uses=pl.col("uses").sum())
+        .filter(pl.col("free") >= profile.rings_per_batch)
+        .sort("uses", "area_id")
     )
     if areas.is_empty():
         raise ConfigError(
@@ -187,9 +221,15 @@ def _ring_full_g(profile: Profile, eggs: int) -> float:
 
 def _stay(containers: pl.DataFrame, stage: int, site: int, day: int, days: int) -> pl.DataFrame:
     return containers.select(
-        stage=pl.lit(stage, pl.Int64), position=pl.int_range(pl.len()), container_id="id", hall_id="hall_id",
-        area_id="area_id", site=pl.lit(site, pl.Int64), assignment_date=pl.lit(date.fromordinal(day)),
-        departure_date=pl.lit(date.fromordinal(day) + timedelta(days=days)), days=pl.lit(days, pl.Int64),
+        stage=pl.lit(stage, pl.Int64),
+        position=pl.int_range(pl.len()),
+        container_id="id",
+        hall_id="hall_id",
+        area_id="area_id",
+        site=pl.lit(site, pl.Int64),
+        assignment_date=pl.lit(date.fromordinal(day)),
+        departure_date=pl.lit(date.fromordinal(day) + timedelta(days=days)),
+        days=pl.lit(days, pl.Int64),
     )
 
 

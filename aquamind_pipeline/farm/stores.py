@@ -12,9 +12,9 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from aquamind_pipeline.arithmetic import decimal
 from aquamind_pipeline.farm import draws
 from aquamind_pipeline.farm.biology import ADULT, STAGES
-from aquamind_pipeline.farm.decimals import decimal
 from aquamind_pipeline.farm.infrastructure import BARGES_PER_AREA
 from aquamind_pipeline.farm.schedule import Plan
 from aquamind_pipeline.profile import Profile
@@ -47,19 +47,23 @@ def stores(profile: Profile, plan: Plan, days: pl.DataFrame, feed_containers: pl
     halls = {stage.hall: stage.feed_id for stage in STAGES if stage.hall is not None}
     sites = (
         feed_containers.with_columns(
-            feed_id=pl.when(pl.col("area_id").is_not_null()).then(pl.lit(ADULT.feed_id)).otherwise(
+            feed_id=pl.when(pl.col("area_id").is_not_null())
+            .then(pl.lit(ADULT.feed_id))
+            .otherwise(
                 pl.col("name").str.extract(r"-([A-E])-Silo$").replace_strict(halls, default=None, return_dtype=pl.Int64)
             )
         )
         .filter(pl.col("feed_id").is_not_null())
         .group_by("hall_id", "area_id", "feed_id", maintain_order=True)
         .agg(first_feed_container_id=pl.col("id").min(), capacity_kg=pl.col("capacity_kg").sum())
-        .with_row_index("store").cast({"store": pl.Int64, "feed_id": pl.Int64})
+        .with_row_index("store")
+        .cast({"store": pl.Int64, "feed_id": pl.Int64})
     )
     eaten = (
         days.filter(pl.col("feed_dg") > 0)
         .join(plan.assignments.select("assignment_id", "hall_id", "area_id"), on="assignment_id")
-        .group_by("hall_id", "area_id", "date").agg(feed_dg=pl.col("feed_dg").sum())
+        .group_by("hall_id", "area_id", "date")
+        .agg(feed_dg=pl.col("feed_dg").sum())
         .join(sites, on=["hall_id", "area_id"], nulls_equal=True)
         .sort("store", "date")
         .with_columns(
@@ -68,8 +72,13 @@ def stores(profile: Profile, plan: Plan, days: pl.DataFrame, feed_containers: pl
         )
         .with_columns(
             lots=(
-                (pl.col("eaten_dg") + (pl.col("capacity_kg") * (_REORDER - _OPENING) * 10_000).cast(pl.Int64)
-                 + pl.col("lot_dg") - 1) // pl.col("lot_dg")
+                (
+                    pl.col("eaten_dg")
+                    + (pl.col("capacity_kg") * (_REORDER - _OPENING) * 10_000).cast(pl.Int64)
+                    + pl.col("lot_dg")
+                    - 1
+                )
+                // pl.col("lot_dg")
             )
         )
         .with_columns(new_lots=pl.col("lots") - pl.col("lots").shift(1).over("store").fill_null(0))
@@ -82,10 +91,15 @@ def stores(profile: Profile, plan: Plan, days: pl.DataFrame, feed_containers: pl
         purchase_date="date", quantity_dg=pl.col("new_lots") * pl.col("lot_dg")
     )
     columns = ("store", "first_feed_container_id", "area_id", "feed_id", "purchase_date", "quantity_dg")
-    bought = pl.concat([opening.select(columns), deliveries.select(columns)]).sort("store", "purchase_date").with_columns(
-        number=pl.int_range(pl.len()).over("store"),
-        upto_dg=pl.col("quantity_dg").cum_sum().over("store"),
-    ).with_columns(id=pl.col("store") * 100_000 + pl.col("number") + 1)
+    bought = (
+        pl.concat([opening.select(columns), deliveries.select(columns)])
+        .sort("store", "purchase_date")
+        .with_columns(
+            number=pl.int_range(pl.len()).over("store"),
+            upto_dg=pl.col("quantity_dg").cum_sum().over("store"),
+        )
+        .with_columns(id=pl.col("store") * 100_000 + pl.col("number") + 1)
+    )
     spread = draws.normal(draws.stream(profile.seed, "stores", "price"), bought["id"].to_numpy())
     cents = np.rint(bought["feed_id"].replace_strict(PRICE_CENTS_KG).to_numpy() * (1 + 0.04 * spread)).astype(np.int64)
     bought = bought.with_columns(cents=pl.Series(cents))
@@ -94,7 +108,10 @@ def stores(profile: Profile, plan: Plan, days: pl.DataFrame, feed_containers: pl
 
 def _purchases(bought: pl.DataFrame) -> pl.DataFrame:
     return bought.select(
-        "id", "feed_id", "purchase_date", quantity_kg=decimal(bought["quantity_dg"] // 100, 10, 2),
+        "id",
+        "feed_id",
+        "purchase_date",
+        quantity_kg=decimal(bought["quantity_dg"] // 100, 10, 2),
         cost_per_kg=decimal(bought["cents"], 10, 2),
         supplier=(pl.col("id") % len(SUPPLIERS)).replace_strict(range(len(SUPPLIERS)), SUPPLIERS),
         batch_number=pl.format("LOT-{}", "id"),
@@ -106,13 +123,17 @@ def _stock(bought: pl.DataFrame, eaten: pl.DataFrame) -> pl.DataFrame:
     """What is left of each delivery; an area's deliveries go to its barges in turn."""
     total = eaten.group_by("store").agg(eaten_dg=pl.col("eaten_dg").max())
     left = bought.join(total, on="store", how="left", maintain_order="left").select(
-        "id", "purchase_date",
+        "id",
+        "purchase_date",
         feed_container_id=pl.col("first_feed_container_id")
         + pl.when(pl.col("area_id").is_not_null()).then(pl.col("number") % BARGES_PER_AREA).otherwise(0),
         left_dg=(pl.col("upto_dg") - pl.col("eaten_dg").fill_null(0)).clip(0, pl.col("quantity_dg")),
     )
     return left.select(
-        "id", "feed_container_id", feed_purchase_id="id", quantity_kg=decimal(left["left_dg"] // 100, 10, 2),
+        "id",
+        "feed_container_id",
+        feed_purchase_id="id",
+        quantity_kg=decimal(left["left_dg"] // 100, 10, 2),
         entry_date=pl.col("purchase_date").cast(pl.Datetime("us", "UTC")),
     )
 

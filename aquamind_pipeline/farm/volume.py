@@ -6,12 +6,23 @@ import polars as pl
 
 from aquamind_pipeline.farm.biology import ADULT, HARVEST_GRADES
 from aquamind_pipeline.farm.infrastructure import (
-    BARGES_PER_AREA, FRESHWATER_SENSORS, GEOGRAPHY, HALLS, RINGS_PER_AREA, SEA_SENSORS, TANKS_PER_HALL,
+    BARGES_PER_AREA,
+    FRESHWATER_SENSORS,
+    GEOGRAPHY,
+    HALLS,
+    RINGS_PER_AREA,
+    SEA_SENSORS,
+    TANKS_PER_HALL,
 )
 from aquamind_pipeline.farm.schedule import Plan, samples_before
 from aquamind_pipeline.profile import Profile
 
-RANDOM_TABLES = ("batch_mortalityevent", "batch_transferaction", "inventory_feedpurchase", "inventory_feedcontainerstock")
+RANDOM_TABLES = (
+    "batch_mortalityevent",
+    "batch_transferaction",
+    "inventory_feedpurchase",
+    "inventory_feedcontainerstock",
+)
 """Tables whose rows depend on what happened (a death, an overlap, an empty store): they are compared with life."""
 
 
@@ -25,16 +36,23 @@ def monthly_volume(profile: Profile, plan: Plan) -> pl.DataFrame:
         .explode("month")
         .with_columns(
             since=(pl.max_horizontal("assignment_date", "month") - pl.col("assignment_date")).dt.total_days(),
-            until=(pl.min_horizontal("end", pl.col("month").dt.offset_by("1mo")) - pl.col("assignment_date")).dt.total_days(),
+            until=(
+                pl.min_horizontal("end", pl.col("month").dt.offset_by("1mo")) - pl.col("assignment_date")
+            ).dt.total_days(),
         )
     )
     days = pl.col("until") - pl.col("since")
-    sampled = pl.when(pl.col("stage") > 1).then(
-        samples_before(pl.col("batch_day") + pl.col("until"), profile.samples_per_week)
-        - samples_before(pl.col("batch_day") + pl.col("since"), profile.samples_per_week)
-    ).otherwise(0)
+    sampled = (
+        pl.when(pl.col("stage") > 1)
+        .then(
+            samples_before(pl.col("batch_day") + pl.col("until"), profile.samples_per_week)
+            - samples_before(pl.col("batch_day") + pl.col("since"), profile.samples_per_week)
+        )
+        .otherwise(0)
+    )
     return (
-        in_month.group_by("month").agg(
+        in_month.group_by("month")
+        .agg(
             environmental_environmentalreading=(days * pl.col("readings_per_day")).sum(),
             inventory_feedingevent=(days * pl.col("meals_per_day")).sum(),
             batch_growthsample=sampled.sum(),

@@ -17,7 +17,8 @@ def schema(table: sa.Table, found: pl.Schema) -> Finding:
     wanted = tables.lake_schema(table)
     wrong = [
         {"column": name, "expected": str(wanted.get(name)), "found": str(found.get(name))}
-        for name in dict.fromkeys([*wanted, *found]) if wanted.get(name) != found.get(name)
+        for name in dict.fromkeys([*wanted, *found])
+        if wanted.get(name) != found.get(name)
     ]
     if not wrong and list(wanted) != list(found):
         wrong = [{"column": "(order)", "expected": ", ".join(wanted), "found": ", ".join(found)}]
@@ -28,25 +29,38 @@ def schema(table: sa.Table, found: pl.Schema) -> Finding:
 def keys(table: sa.Table, rows: pl.LazyFrame) -> Finding:
     """The primary key and every unique constraint are unique, and the key is never null."""
     sets = [tables.primary_key(table)]
-    sets += [tuple(c.name for c in constraint.columns) for constraint in table.constraints
-             if isinstance(constraint, sa.UniqueConstraint)]
+    sets += [
+        tuple(c.name for c in constraint.columns)
+        for constraint in table.constraints
+        if isinstance(constraint, sa.UniqueConstraint)
+    ]
     stored = set(tables.lake_schema(table))
-    counts = rows.select(
-        pl.len().alias("rows"),
-        *(pl.struct(columns).n_unique().alias(", ".join(columns)) if len(columns) > 1
-          else pl.col(columns[0]).n_unique().alias(columns[0])
-          for columns in sets if stored.issuperset(columns)),
-        nulls=pl.any_horizontal(pl.col(sets[0]).is_null()).sum(),
-    ).collect(engine="streaming").row(0, named=True)
+    counts = (
+        rows.select(
+            pl.len().alias("rows"),
+            *(
+                pl.struct(columns).n_unique().alias(", ".join(columns))
+                if len(columns) > 1
+                else pl.col(columns[0]).n_unique().alias(columns[0])
+                for columns in sets
+                if stored.issuperset(columns)
+            ),
+            nulls=pl.any_horizontal(pl.col(sets[0]).is_null()).sum(),
+        )
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
     total, nulls = counts.pop("rows"), counts.pop("nulls")
     repeated = {columns: total - unique for columns, unique in counts.items() if unique != total}
     wrong = sum(repeated.values()) + nulls
-    detail = f"{total:,} rows, unique by {'; '.join(counts)}" if not wrong else (
-        f"repeated: {repeated or 'none'}; null keys: {nulls}"
+    detail = (
+        f"{total:,} rows, unique by {'; '.join(counts)}"
+        if not wrong
+        else (f"repeated: {repeated or 'none'}; null keys: {nulls}")
     )
-    return Finding("keys", wrong == 0, wrong, detail, pl.DataFrame(
-        {"key": list(repeated), "repeated": list(repeated.values())}
-    ))
+    return Finding(
+        "keys", wrong == 0, wrong, detail, pl.DataFrame({"key": list(repeated), "repeated": list(repeated.values())})
+    )
 
 
 def values(table: sa.Table, rows: pl.LazyFrame) -> Finding:
@@ -68,7 +82,9 @@ def values(table: sa.Table, rows: pl.LazyFrame) -> Finding:
     sample = pl.DataFrame()
     if broken:
         sample = rows.filter(pl.any_horizontal(tests[name] for name in broken)).head(SAMPLE_ROWS).collect()
-    detail = f"{len(tests)} declarations hold" if not broken else "; ".join(f"{k}: {v:,} rows" for k, v in broken.items())
+    detail = (
+        f"{len(tests)} declarations hold" if not broken else "; ".join(f"{k}: {v:,} rows" for k, v in broken.items())
+    )
     return Finding("values", not broken, sum(broken.values()), detail, sample)
 
 
@@ -87,9 +103,11 @@ def foreign_keys(table: sa.Table, rows: pl.LazyFrame, parents: Mapping[str, pl.L
         resolved.append(f"{column} → {parent}")
         used = rows.group_by(pl.col(column).alias("value")).agg(rows=pl.len()).filter(pl.col("value").is_not_null())
         missing = used.join(parents[parent].select(pl.col(key).alias("value")), on="value", how="anti")
-        orphans.append(missing.collect(engine="streaming").select(
-            pl.lit(f"{column} → {parent}").alias("reference"), pl.col("value").cast(pl.String), "rows"
-        ))
+        orphans.append(
+            missing.collect(engine="streaming").select(
+                pl.lit(f"{column} → {parent}").alias("reference"), pl.col("value").cast(pl.String), "rows"
+            )
+        )
     lost = pl.concat(orphans) if orphans else pl.DataFrame()
     wrong = int(lost["rows"].sum()) if lost.height else 0
     detail = f"{len(resolved)} references resolve" if not wrong else f"{wrong:,} rows refer to nothing"
@@ -99,13 +117,17 @@ def foreign_keys(table: sa.Table, rows: pl.LazyFrame, parents: Mapping[str, pl.L
 def volume(expected: pl.DataFrame, found: pl.DataFrame) -> Finding:
     """Rows per month are exactly what the plan says. Both frames: month, rows; a month without rows may be absent."""
     wrong = (
-        expected.select("month", expected="rows").join(found.select("month", found="rows"), on="month", how="full", coalesce=True)
+        expected.select("month", expected="rows")
+        .join(found.select("month", found="rows"), on="month", how="full", coalesce=True)
         .with_columns(pl.col("expected", "found").fill_null(0))
-        .filter(pl.col("expected") != pl.col("found")).sort("month")
+        .filter(pl.col("expected") != pl.col("found"))
+        .sort("month")
     )
     total = int(expected["rows"].sum())
-    detail = f"{total:,} rows in {expected.height} months, as planned" if wrong.is_empty() else (
-        f"{wrong.height} months differ from the plan"
+    detail = (
+        f"{total:,} rows in {expected.height} months, as planned"
+        if wrong.is_empty()
+        else (f"{wrong.height} months differ from the plan")
     )
     return Finding("volume", wrong.is_empty(), wrong.height, detail, wrong.head(SAMPLE_ROWS))
 

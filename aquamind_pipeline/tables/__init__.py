@@ -128,6 +128,16 @@ def references(table: sa.Table) -> dict[str, tuple[str, str]]:
 
 
 __all__ = [
-    "EVENT_TABLES", "MASTER_TABLES", "STATE_TABLE", "TABLES", "complete", "conform", "full_schema", "lake_schema",
-    "metadata", "of_layer", "primary_key", "references",
+    "EVENT_TABLES",
+    "MASTER_TABLES",
+    "STATE_TABLE",
+    "TABLES",
+    "complete",
+    "conform",
+    "full_schema",
+    "lake_schema",
+    "metadata",
+    "of_layer",
+    "primary_key",
+    "references",
 ]

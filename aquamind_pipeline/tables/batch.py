@@ -99,7 +99,9 @@ batch_batchcontainerassignment = sa.Table(
     timestamp("created_at", fill=day("assignment_date")),
     timestamp("updated_at", fill=day("assignment_date")),
     index("container_id"),
-    sa.Index("batch_container_active_uniq", "batch_id", "container_id", unique=True, postgresql_where=sa.text("is_active")),
+    sa.Index(
+        "batch_container_active_uniq", "batch_id", "container_id", unique=True, postgresql_where=sa.text("is_active")
+    ),
     info={"layer": "batch"},
     comment="A batch's stay in one container.",
 )

@@ -42,12 +42,24 @@ def day(column: str) -> pl.Expr:
 
 
 def _column(
-    name: str, type_: sa.types.TypeEngine[Any], *constraints: sa.SchemaItem, nullable: bool = False, fill: Fill = None,
-    range_: Range = None, references: str | None = None, comment: str | None = None, primary_key: bool = False,
+    name: str,
+    type_: sa.types.TypeEngine[Any],
+    *constraints: sa.SchemaItem,
+    nullable: bool = False,
+    fill: Fill = None,
+    range_: Range = None,
+    references: str | None = None,
+    comment: str | None = None,
+    primary_key: bool = False,
 ) -> sa.Column[Any]:
     info = {"fill": fill, "range": range_, "references": references}
     return sa.Column(
-        name, type_, *constraints, nullable=nullable, comment=comment, primary_key=primary_key,
+        name,
+        type_,
+        *constraints,
+        nullable=nullable,
+        comment=comment,
+        primary_key=primary_key,
         info={key: value for key, value in info.items() if value is not None},
     )
 
@@ -132,7 +144,12 @@ def jsonb(name: str, **options: Any) -> sa.Column[Any]:
 
 
 def refers(
-    name: str, target: str, *, type_: type[sa.types.TypeEngine[Any]] = sa.BigInteger, use_alter: bool = False, **options: Any
+    name: str,
+    target: str,
+    *,
+    type_: type[sa.types.TypeEngine[Any]] = sa.BigInteger,
+    use_alter: bool = False,
+    **options: Any,
 ) -> sa.Column[Any]:
     """Foreign key to `target`, checked at commit as in AquaMind."""
     key = sa.ForeignKey(target, deferrable=True, initially="DEFERRED", use_alter=use_alter)
