@@ -1,0 +1,76 @@
+"""Connections, and psycopg's errors in the user's words. No message ever holds a password."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+from pydantic import SecretStr
+
+from aquamind_pipeline.errors import DatabaseError
+
+Connection = psycopg.Connection[TupleRow]
+
+_CONNECT_SECONDS = 10
+_DISK_FULL = "53100"
+
+
+def described(url: SecretStr) -> str:
+    """Where a URL leads, without its password: database, host and port."""
+    parts = _parts(url)
+    return f"database {parts.get('dbname', '?')!r} on {parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
+
+
+def _parts(url: SecretStr) -> dict[str, Any]:
+    text = url.get_secret_value()
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise DatabaseError("the database URL must look like postgresql://user:password@host:5432/name")
+    try:
+        return conninfo_to_dict(text)
+    except psycopg.ProgrammingError:
+        raise DatabaseError("the database URL cannot be read: write postgresql://user:password@host:5432/name, with special "
+                            "characters in the password as %XX") from None  # fmt: skip
+
+
+@contextlib.contextmanager
+def connect(url: SecretStr) -> Iterator[Connection]:
+    """A connection in UTC that commits when its block ends well.
+
+    Raises:
+        DatabaseError: when the server cannot be reached or refuses us, and for whatever psycopg raises inside.
+    """
+    parts = _parts(url)
+    options = {"connect_timeout": _CONNECT_SECONDS, "application_name": "aquamind-pipeline"}
+    with as_database_errors(url):
+        with psycopg.connect(make_conninfo(**(options | parts))) as connection:
+            connection.execute("SET TIME ZONE 'UTC'")
+            connection.commit()
+            yield connection
+
+
+@contextlib.contextmanager
+def as_database_errors(url: SecretStr) -> Iterator[None]:
+    """Turn psycopg's errors into DatabaseError, one line each."""
+    try:
+        yield
+    except psycopg.Error as error:
+        where = described(url)
+        if error.sqlstate == _DISK_FULL:
+            raise DatabaseError(f"{where}: no space left on the server's disk; free some and run again") from None
+        reason = (error.diag.message_primary or str(error)).strip().splitlines()
+        text = _redacted(reason[-1] if reason else type(error).__name__, url)
+        if isinstance(error, psycopg.OperationalError):
+            raise DatabaseError(f"{where} cannot be used: {text}; check AQUAMIND_DATABASE_URL and the server") from None
+        raise DatabaseError(f"{where}: {text}") from error
+
+
+def _redacted(text: str, url: SecretStr) -> str:
+    password = _parts(url).get("password")
+    return text.replace(str(password), "***") if password else text
+
+
+__all__ = ["Connection", "as_database_errors", "connect", "described"]

