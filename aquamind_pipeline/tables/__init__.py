@@ -29,7 +29,7 @@ from aquamind_pipeline.tables.columns import metadata
 with warnings.catch_warnings():
     # batch, scenario and projection run refer to each other; their keys are checked at commit, so any order loads.
     warnings.simplefilter("ignore", sa.exc.SAWarning)
-    TABLES: dict[str, sa.Table] = {table.name: table for table in metadata.sorted_tables}
+    TABLES: dict[str, sa.Table] = {str(table.name): table for table in metadata.sorted_tables}
 """Every table by name, parents before children (but for one known cycle)."""
 
 EVENT_TABLES = tuple(name for name, table in TABLES.items() if table.info["layer"] == "event")

@@ -1,0 +1,1 @@
+"""What assets, checks and definitions share with each other: the workspace, partitions, groups, metadata."""

@@ -1,0 +1,63 @@
+"""Dagster's view of our tables: keys, groups, specs, and the metadata of what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.lake import Written
+from aquamind_pipeline.profile import Profile
+
+EVENT_ASSETS = tables.EVENT_TABLES
+TEMPERATURE = "container_day_temperature"
+PLAN_TABLES = {
+    "plan_batch": "Every batch: eggs, start, harvest target and day.",
+    "plan_assignment": "Every stay of a batch in a container, with the ids its rows will have.",
+}
+LIFE_TABLES = {
+    "life_day": "The simulated truth: one row per assignment and day. Growth assimilation never reads it.",
+    "life_move": "The simulated truth: fish moved from one container to another.",
+}
+STORE_COST = "store_cost"
+POSTGRES_ASSETS = ("postgres_master", "postgres_events", "postgres_states")
+REPORT = "verification_report"
+
+
+def spec(name: str, group: str, *, deps: tuple[str, ...] = (), kinds: frozenset[str] = frozenset({"polars", "parquet"}),
+         description: str | None = None) -> dg.AssetSpec:  # fmt: skip
+    """The spec of an asset; AquaMind's tables take description and columns from the catalogue."""
+    table = tables.TABLES.get(name)
+    metadata: dict[str, Any] = {}
+    if table is not None:
+        metadata["dagster/column_schema"] = dg.TableSchema(
+            columns=[
+                dg.TableColumn(c.name, str(c.type), c.comment, dg.TableColumnConstraints(nullable=bool(c.nullable)))
+                for c in table.columns
+                if c.name in tables.lake_schema(table)
+            ]
+        )
+        description = description or table.comment
+    return dg.AssetSpec(name, deps=list(deps), group_name=group, kinds=set(kinds), description=description, metadata=metadata)
+
+
+def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping[str, Any]:
+    """What a person wants to see of one file: rows, bytes, seconds, its hash, and which farm it is of."""
+    return {
+        "dagster/row_count": written.rows,
+        "bytes": written.bytes,
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(written.rows / seconds) if seconds > 0 else 0,
+        "sha256": written.digest,
+        "profile": farm.name,
+        "seed": str(farm.seed),
+        "as_of": farm.as_of.isoformat(),
+    }
+
+
+__all__ = [
+    "EVENT_ASSETS", "LIFE_TABLES", "PLAN_TABLES", "POSTGRES_ASSETS", "REPORT", "STORE_COST", "TEMPERATURE", "spec",
+    "written_metadata",
+]  # fmt: skip

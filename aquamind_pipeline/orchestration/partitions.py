@@ -1,0 +1,38 @@
+"""Monthly partitions of the event tables."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import dagster as dg
+import polars as pl
+
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.profile import Profile
+
+MONTH = "%Y-%m"
+
+
+def monthly(farm: Profile) -> dg.MonthlyPartitionsDefinition:
+    """Months from the farm's epoch to the running month, as `2026-01`."""
+    # Dagster counts a month once it is over; end_offset=1 lets the running month be built too.
+    return dg.MonthlyPartitionsDefinition(start_date=farm.epoch.strftime(MONTH), fmt=MONTH, end_offset=1, timezone="UTC")
+
+
+def months(first: date, last: date) -> list[str]:
+    """Keys of the months from one day's to another's."""
+    return pl.date_range(first.replace(day=1), last, "1mo", eager=True).dt.strftime(MONTH).to_list()
+
+
+def range_tags(keys: list[str]) -> dict[str, str]:
+    """Tags of a run over all these (successive) months at once.
+
+    Raises:
+        ConfigError: when there is none.
+    """
+    if not keys:
+        raise ConfigError("there is no month to build: as_of lies before epoch")
+    return {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
+
+
+__all__ = ["MONTH", "monthly", "months", "range_tags"]

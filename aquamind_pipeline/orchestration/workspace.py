@@ -1,0 +1,82 @@
+"""The resource of every asset and check: which farm, where its lake and database are, and who watches progress."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.postgres.server import EmbeddedServer
+from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.settings import Settings
+
+
+class Progress(Protocol):
+    """Shows how far long work is."""
+
+    def track(self, label: str, total: int) -> contextlib.AbstractContextManager[Callable[[], None]]:
+        """A block of `total` steps; the callable counts one of them done."""
+
+
+class Silent:
+    """No progress shown: Dagster's own pages show it."""
+
+    @contextlib.contextmanager
+    def track(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """Count nothing."""
+        yield lambda: None
+
+
+class Workspace:
+    """One farm's settings, lake and database. Making the object touches nothing."""
+
+    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
+        self.settings = settings
+        self.lake = Lake(settings.lake_path)
+        self.progress = progress or Silent()
+
+    @property
+    def wanted(self) -> Profile:
+        """The farm that was asked for; its `as_of` is the user's, else what the lake reached, else the profile's.
+
+        Raises:
+            LakeError: when the lake holds another farm.
+        """
+        farm = self.settings.farm
+        self.lake.require(farm, must_exist=False)
+        found = self.lake.manifest()
+        if self.settings.as_of is None and found is not None and found.as_of > farm.as_of:
+            return self._until(farm, found)
+        return farm
+
+    @property
+    def planned(self) -> Profile:
+        """The farm that the lake holds, up to the lake's `as_of`.
+
+        Raises:
+            LakeError: when there is no lake yet, or it holds another farm.
+        """
+        farm = self.settings.farm
+        self.lake.require(farm)
+        found = self.lake.manifest()
+        assert found is not None
+        return self._until(farm, found)
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[SecretStr]:
+        """The URL of the farm's database: the user's, or the embedded server's, which runs as long as the block."""
+        if self.settings.database_url is not None:
+            yield self.settings.database_url
+            return
+        with EmbeddedServer(self.settings.home).running(self.settings.database_name) as url:
+            yield url
+
+    @staticmethod
+    def _until(farm: Profile, found: Manifest) -> Profile:
+        return farm.model_copy(update={"as_of": found.as_of})
+
+
+__all__ = ["Progress", "Silent", "Workspace"]

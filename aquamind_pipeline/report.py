@@ -1,0 +1,367 @@
+"""The verification report: five sections, every figure computed from the database.
+
+Sections and thresholds are those of AquaMind's own verification script (reference e.1), with what it leaves open closed:
+volumes are compared with the plan's formula exactly, doubling is looked for at every transition, every batch is tested.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import SecretStr
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.errors import DatabaseError, LakeError
+from aquamind_pipeline.farm.biology import STAGES, TRANSFER_MORTALITY
+from aquamind_pipeline.farm.schedule import Plan, schedule
+from aquamind_pipeline.farm.volume import total_volume
+from aquamind_pipeline.postgres.connection import Connection, connect, described
+from aquamind_pipeline.postgres.inspection import frame, row_counts
+from aquamind_pipeline.postgres.schema import OURS, require_ours
+from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.settings import Settings
+
+SURVIVAL_TOLERANCE = 0.02
+"""How far a batch's first-stage survival may lie from its rate: broods differ by 1.5 % of the rate (one sigma)."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One verdict."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: a table of figures and the verdicts on them."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Any]]
+    checks: list[Check] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a database holds, and whether it is what it should be."""
+
+    farm: str
+    database: str
+    as_of: str
+    sections: list[Section]
+
+    @property
+    def checks(self) -> list[Check]:
+        """Verdicts of all sections."""
+        return [check for section in self.sections for check in section.checks]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+
+def verify(url: SecretStr, farm: Profile) -> Report:
+    """Compute the report.
+
+    Args:
+        url: The database.
+        farm: The farm that it should hold; how far it reaches is read from the database.
+
+    Raises:
+        DatabaseError: when the database cannot be read, or holds no farm or another one.
+    """
+    with connect(url) as connection:
+        require_ours(connection, url)
+        held = frame(connection, f"SELECT description, as_of, identity FROM {OURS}.farm")  # noqa: S608 - a constant
+        if held.is_empty() or held["identity"][0] != farm.identity:
+            name = held["description"][0] if held.height else "no whole farm"
+            raise DatabaseError(f"{described(url)} holds {name}, not profile {farm.name} with seed {farm.seed}")
+        farm = farm.model_copy(update={"as_of": held["as_of"][0]})
+        plan = schedule(farm)
+        counts = row_counts(url, tables.TABLES)
+        sections = [
+            _batches(connection, farm, plan),
+            _volumes(farm, plan, counts),
+            _growth(connection, farm),
+            _one_batch(connection),
+            _utilisation(connection),
+        ]
+    return Report(held["description"][0], described(url), farm.as_of.isoformat(), sections)
+
+
+def _batches(connection: Connection, farm: Profile, plan: Plan) -> Section:
+    found = frame(
+        connection,
+        """SELECT split_part(b.batch_number, '-', 1) AS geography, s.name AS stage, s."order", b.status, count(*) AS batches
+        FROM batch_batch b JOIN batch_lifecyclestage s ON s.id = b.lifecycle_stage_id GROUP BY 1, 2, 3, 4 ORDER BY 1, 3""",
+    )
+
+    def number(where: pl.Expr) -> int:
+        return int(found.filter(where)["batches"].sum())
+
+    status, geography = pl.col("status"), pl.col("geography")
+    rows = [["total", number(pl.lit(True))], ["completed", number(status == "COMPLETED")], ["active", number(status == "ACTIVE")]]
+    rows += [[f"geography {name}", number(geography == name)] for name in found["geography"].unique(maintain_order=True)]
+    rows += [
+        [f"active in {stage.name}", number((status == "ACTIVE") & (pl.col("stage") == stage.name))] for stage in STAGES
+    ]
+    done = int((plan.batches["harvest_date"] <= farm.as_of).sum())
+    total, completed = rows[0][1], rows[1][1]
+    checks = [
+        Check("batches", total == plan.batches.height, f"{total} batches, {plan.batches.height} planned"),
+        Check("completed", completed == done, f"{completed} completed, {done} planned"),
+    ]
+    for name, count in (("batches", total), ("completed", completed)):
+        checks += _band(farm, name, int(count))
+    return Section("Batches", ["what", "batches"], rows, checks)
+
+
+def _volumes(farm: Profile, plan: Plan, counts: dict[str, int]) -> Section:
+    expected = total_volume(farm, plan)
+    rows = [[name, counts[name], expected.get(name)] for name in tables.TABLES if counts[name] or name in expected]
+    wrong = [name for name, rows_expected in expected.items() if counts[name] != rows_expected]
+    checks = [
+        Check("volumes", not wrong, f"{len(expected)} tables hold exactly what the plan predicts" if not wrong
+              else "other than planned: " + ", ".join(f"{n} {counts[n]:,} for {expected[n]:,}" for n in wrong))
+    ]  # fmt: skip
+    for name in ("environmental_environmentalreading", "inventory_feedingevent", "batch_growthsample"):
+        checks += _band(farm, name, counts[name])
+    rows.append(["all tables", sum(counts.values()), None])
+    return Section("Event volume", ["table", "rows", "by formula"], rows, checks)
+
+
+def _band(farm: Profile, name: str, count: int) -> list[Check]:
+    band = getattr(farm.bands, name)
+    if band is None or farm.as_of != farm.default_as_of:
+        return []
+    return [Check(f"band of {name}", band[0] <= count <= band[1], f"{count:,} in {band[0]:,} … {band[1]:,}")]
+
+
+def _growth(connection: Connection, farm: Profile) -> Section:
+    """Fish on the first day after the egg stage (day 91), and over every transition."""
+    eggs_end = farm.stage_days(STAGES[0].days)
+    found = frame(
+        connection,
+        """WITH daily AS (
+            SELECT batch_id, day_number, date, sum(population)::bigint AS fish, max(lifecycle_stage_id) AS stage,
+              (sum(avg_weight_g * population) / nullif(sum(population), 0))::float8 AS weight_g
+            FROM batch_actualdailyassignmentstate GROUP BY 1, 2, 3
+        ), steps AS (
+            SELECT *, lag(fish) OVER w AS before, lag(stage) OVER w AS stage_before FROM daily
+            WINDOW w AS (PARTITION BY batch_id ORDER BY date)
+        )
+        SELECT b.batch_number, b.id AS batch_id, c.total_eggs_received AS eggs,
+          max(fish) FILTER (WHERE day_number = %(day)s) AS fish_after_eggs,
+          (SELECT sum(m.count) FROM batch_mortalityevent m
+             WHERE m.batch_id = b.id AND m.event_date < b.start_date + %(day)s::int) AS dead,
+          (SELECT sum(a.mortality_during_transfer) FROM batch_transferaction a JOIN batch_batchtransferworkflow t
+             ON t.id = a.workflow_id WHERE t.batch_id = b.id AND a.actual_execution_date < b.start_date + %(day)s::int
+          ) AS dead_in_transfer,
+          count(*) FILTER (WHERE stage <> stage_before) AS transitions,
+          max(fish::float8 / nullif(before, 0)) FILTER (WHERE stage <> stage_before) AS largest_ratio,
+          count(*) FILTER (WHERE fish > before) AS risen,
+          (array_agg(weight_g ORDER BY date DESC))[1] AS weight_g
+        FROM batch_batch b JOIN batch_creationworkflow c ON c.batch_id = b.id LEFT JOIN steps s ON s.batch_id = b.id
+        GROUP BY b.id, c.total_eggs_received ORDER BY b.batch_number""",
+        {"day": eggs_end + 1},
+    )
+    rate = (1 - STAGES[0].daily_mortality * farm.speed) ** eggs_end * (1 - TRANSFER_MORTALITY)
+    tested = found.filter(pl.col("fish_after_eggs").is_not_null()).with_columns(
+        by_books=pl.col("eggs") - pl.col("dead") - pl.col("dead_in_transfer").fill_null(0), by_rate=pl.col("eggs") * rate
+    )
+    lost = tested.filter(pl.col("by_books") != pl.col("fish_after_eggs"))
+    odd = tested.filter((pl.col("fish_after_eggs") / pl.col("by_rate") - 1).abs() > SURVIVAL_TOLERANCE)
+    risen = found.filter(pl.col("risen") > 0)
+    day = f"day {eggs_end + 1}"
+    checks = [
+        Check("states", found["weight_g"].null_count() == 0, f"{found.height} batches have daily states"),
+        Check(f"{day} by the books", lost.is_empty(),
+              f"{tested.height} batches: population on {day} = eggs - dead" if lost.is_empty() else f"wrong in {_names(lost)}"),
+        Check(f"{day} by survival", odd.is_empty(),
+              f"within {SURVIVAL_TOLERANCE:.0%} of eggs x {rate:.4f}" if odd.is_empty() else f"outside in {_names(odd)}"),
+        Check("no doubling", risen.is_empty(),
+              f"{found['transitions'].sum()} transitions, population never rises" if risen.is_empty()
+              else f"population rises in {_names(risen)}"),
+    ]  # fmt: skip
+    rows = found.select(
+        "batch_number", "eggs", "fish_after_eggs", (pl.col("fish_after_eggs") / pl.col("eggs")).alias("survival"), "transitions",
+        "largest_ratio", pl.col("weight_g").round(1),
+    ).rows()  # fmt: skip
+    columns = ["batch", "eggs", f"fish on {day}", "survival", "transitions", "largest change", "weight now (g)"]
+    return Section("Growth", columns, [list(row) for row in rows], checks)
+
+
+def _names(batches: pl.DataFrame) -> str:
+    return ", ".join(batches["batch_number"].head(5)) + (" …" if batches.height > 5 else "")
+
+
+def _one_batch(connection: Connection) -> Section:
+    """The oldest batch, stage by stage."""
+    chosen = frame(connection, "SELECT id, batch_number, status, start_date FROM batch_batch ORDER BY start_date, id LIMIT 1")
+    if chosen.is_empty():
+        return Section("One batch", ["stage"], [], [Check("one batch", False, "there is no batch")])
+    batch = chosen.row(0, named=True)
+    stages = frame(
+        connection,
+        """WITH daily AS (
+            SELECT lifecycle_stage_id AS stage, date, sum(population) AS fish, sum(biomass_kg) AS biomass_kg,
+              sum(mortality_count) AS dead, sum(feed_kg) AS feed_kg, count(*) AS containers,
+              sum(avg_weight_g * population) / nullif(sum(population), 0) AS weight_g
+            FROM batch_actualdailyassignmentstate WHERE batch_id = %(id)s GROUP BY 1, 2
+        )
+        SELECT s.name, count(*) AS days, max(containers)::int AS containers, (array_agg(fish ORDER BY date))[1]::bigint AS first,
+          (array_agg(fish ORDER BY date DESC))[1]::bigint AS last, sum(dead)::bigint AS dead,
+          (array_agg(weight_g ORDER BY date DESC))[1]::float8 AS weight_g, sum(feed_kg)::float8 AS feed_kg,
+          (array_agg(biomass_kg ORDER BY date DESC))[1]::float8 AS biomass_kg
+        FROM daily d JOIN batch_lifecyclestage s ON s.id = d.stage GROUP BY s.name, s."order" ORDER BY s."order" """,
+        {"id": batch["id"]},
+    )
+    harvest = frame(
+        connection,
+        """SELECT count(DISTINCT e.id) AS rings, coalesce(sum(l.unit_count), 0)::bigint AS fish,
+          coalesce(sum(l.live_weight_kg), 0)::float8 AS kg
+        FROM harvest_harvestevent e JOIN harvest_harvestlot l ON l.event_id = e.id WHERE e.batch_id = %(id)s""",
+        {"id": batch["id"]},
+    ).row(0, named=True)
+    alive = int(stages["last"][-1]) if stages.height else 0
+    complete = batch["status"] == "COMPLETED"
+    detail = f"{batch['batch_number']}, {batch['status'].lower()}, begun {batch['start_date']}"
+    checks = [Check("one batch", stages.height > 0, detail)]
+    if complete:
+        checks.append(
+            Check("harvest", harvest["fish"] == alive,
+                  f"{harvest['fish']:,} fish ({harvest['kg'] / 1000:,.0f} t) harvested from {harvest['rings']} rings, {alive:,} were left")
+        )  # fmt: skip
+    columns = ["stage", "days", "containers", "fish at first", "fish at last", "dead", "weight at last (g)", "feed (kg)",
+               "biomass at last (kg)"]  # fmt: skip
+    rounded = stages.with_columns(pl.col("weight_g", "feed_kg", "biomass_kg").round(1))
+    return Section(f"One batch: {batch['batch_number']}", columns, [list(row) for row in rounded.rows()], checks)
+
+
+def _utilisation(connection: Connection) -> Section:
+    """All three notions that AquaMind's documents mix (reference c.3)."""
+    found = frame(
+        connection,
+        """WITH holding AS (SELECT id, hall_id FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active),
+        used AS (SELECT container_id, count(*) AS days FROM batch_actualdailyassignmentstate GROUP BY 1),
+        span AS (SELECT max(date) - min(date) + 1 AS days FROM batch_actualdailyassignmentstate)
+        SELECT (SELECT count(*) FROM holding) AS containers,
+          (SELECT count(DISTINCT container_id) FROM batch_batchcontainerassignment WHERE is_active) AS now,
+          (SELECT count(*) FROM used) AS ever,
+          (SELECT count(DISTINCT hall_id) FROM used JOIN holding ON holding.id = used.container_id) AS halls_used,
+          (SELECT count(*) FROM infrastructure_hall) AS halls,
+          (SELECT coalesce(sum(days), 0)::bigint FROM used) AS used_days, (SELECT days FROM span) AS span_days""",
+    ).row(0, named=True)
+    containers, span = found["containers"], found["span_days"] or 0
+    rows = [
+        ["containers with fish now, of all that can hold fish", found["now"], containers, _share(found["now"], containers)],
+        ["containers ever used", found["ever"], containers, _share(found["ever"], containers)],
+        ["container-days used", found["used_days"], containers * span, _share(found["used_days"], containers * span)],
+        ["halls ever used", found["halls_used"], found["halls"], _share(found["halls_used"], found["halls"])],
+    ]
+    fits = found["now"] <= containers
+    check = Check("utilisation", fits, f"{_share(found['now'], containers):.1%} of containers hold fish now")
+    return Section("Container utilisation", ["what", "used", "of", "share"], rows, [check])
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def as_rich(report: Report, *, longest: int = 60) -> RenderableType:
+    """The report for a terminal; sections of more than `longest` rows are cut there (the JSON has all)."""
+    parts: list[RenderableType] = [Text(f"{report.farm}, up to {report.as_of}, in {report.database}", style="bold")]
+    for number, section in enumerate(report.sections, 1):
+        shown = Table(title=f"{number}. {section.title}", title_justify="left", title_style="bold")
+        for position, column in enumerate(section.columns):
+            shown.add_column(column, justify="left" if position == 0 else "right")
+        for row in section.rows[:longest]:
+            shown.add_row(*(_cell(value) for value in row))
+        parts.append(shown)
+        if len(section.rows) > longest:
+            parts.append(Text(f"… and {len(section.rows) - longest} more in the JSON file"))
+        for check in section.checks:
+            mark = Text("PASS ", style="green") if check.passed else Text("FAIL ", style="bold red")
+            parts.append(mark + Text(f"{check.name}: {check.detail}", style="default"))
+    failed = sum(not check.passed for check in report.checks)
+    verdict = f"{len(report.checks)} checks, all passed" if not failed else f"{failed} of {len(report.checks)} checks failed"
+    parts.append(Text(verdict, style="bold green" if not failed else "bold red"))
+    return Group(*parts)
+
+
+def as_markdown(report: Report) -> str:
+    """The verdicts as a Markdown table."""
+    lines = ["| section | check | passed | detail |", "|---|---|---|---|"]
+    lines += [
+        f"| {section.title} | {check.name} | {'yes' if check.passed else '**no**'} | {check.detail} |"
+        for section in report.sections for check in section.checks
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the report."""
+    console.print(as_rich(report))
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}"
+        case _:
+            return str(value)
+
+
+def report_path(settings: Settings) -> Path:
+    """Where the farm's last report is kept."""
+    return settings.home / "reports" / f"{settings.farm_name}.json"
+
+
+def save(report: Report, path: Path) -> None:
+    """Write the report as JSON, atomically.
+
+    Raises:
+        LakeError: when the folder cannot be written.
+    """
+    content = asdict(report) | {"passed": report.passed}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise LakeError(f"{path} cannot be written ({error.strerror})") from None
+
+
+def load_saved(path: Path) -> Report:
+    """The report of `save`.
+
+    Raises:
+        LakeError: when there is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise LakeError(f"there is no report in {path}: run `aquamind verify`") from None
+    sections = [Section(**(s | {"checks": [Check(**c) for c in s["checks"]]})) for s in content["sections"]]
+    return Report(content["farm"], content["database"], content["as_of"], sections)
+
+
+__all__ = ["Check", "Report", "Section", "as_markdown", "as_rich", "load_saved", "report_path", "save", "show", "verify"]

@@ -1,0 +1,33 @@
+"""Infrastructure and reference rows: what exists before any fish."""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.farm.infrastructure import infrastructure as build_infrastructure
+from aquamind_pipeline.farm.reference import reference as build_reference
+from aquamind_pipeline.orchestration.catalogue import spec
+from aquamind_pipeline.orchestration.workspace import Workspace
+from assets.writing import results
+
+GROUP = "farm"
+
+
+@dg.multi_asset(name="infrastructure", specs=[spec(name, GROUP) for name in tables.of_layer("infrastructure")])
+def infrastructure(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+    """Sites, halls, areas, containers, sensors and feed stores."""
+    started = time.perf_counter()
+    yield from results(workspace, workspace.wanted, build_infrastructure(), started)
+
+
+@dg.multi_asset(name="reference", specs=[spec(name, GROUP) for name in tables.of_layer("reference")])
+def reference(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+    """Species, stages, parameters, feeds, grades, scenario models and the owning user."""
+    started = time.perf_counter()
+    farm = workspace.wanted
+    yield from results(workspace, farm, build_reference(farm), started)
+
+
+assets = [infrastructure, reference]

@@ -1,0 +1,56 @@
+"""Daily states, found again from the records."""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.growth.assimilation import assimilate
+from aquamind_pipeline.growth.records import Records, from_tables
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.orchestration.catalogue import TEMPERATURE, spec
+from aquamind_pipeline.orchestration.workspace import Workspace
+from assets.life import read_plan
+from assets.writing import results
+
+GROUP = "growth"
+SLICE_BATCHES = 40
+"""Batches assimilated at once: about 0.3 million states, some hundred MB, whatever the size of the farm."""
+READS = (
+    "batch_batch", "batch_batchcontainerassignment", "batch_creationaction", "batch_growthsample", "batch_lifecyclestage",
+    "batch_mortalityevent", "batch_transferaction", "inventory_feedingevent", "scenario", "scenario_mortality_model_stage",
+    "scenario_mortalitymodel", "scenario_projection_run", "scenario_temperaturereading", "scenario_tgc_model_stage",
+    "scenario_tgcmodel",
+)  # fmt: skip
+
+
+@dg.multi_asset(
+    name="growth", specs=[spec(tables.STATE_TABLE, GROUP, deps=(*READS, TEMPERATURE))]
+)
+def growth(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+    """Weight, fish, biomass and feed conversion of every stay and day, from what was recorded, never from life."""
+    started = time.perf_counter()
+    farm = workspace.planned
+    records = read_records(workspace.lake)
+    batch_ids = records.batches["batch_id"].sort().to_list()
+    slices = [batch_ids[i : i + SLICE_BATCHES] for i in range(0, len(batch_ids), SLICE_BATCHES)]
+    with workspace.progress.track(tables.STATE_TABLE, len(slices)) as advance:
+        parts = []
+        for some in slices:
+            parts.append(assimilate(records.of_batches(some), farm.as_of))
+            advance()
+    numbers = read_plan(workspace).assignments.select("assignment_id", "assignment_date", "first_state_id")
+    states = pl.concat(parts).join(numbers, on="assignment_id", how="left", maintain_order="left")
+    days = (pl.col("date") - pl.col("assignment_date")).dt.total_days()
+    states = states.with_columns(id=pl.col("first_state_id") + days).drop("assignment_date", "first_state_id")
+    yield from results(workspace, farm, {tables.STATE_TABLE: states}, started)
+
+
+def read_records(lake: Lake) -> Records:
+    """What growth reads, from the lake."""
+    return from_tables({name: lake.scan(name) for name in READS}, lake.scan(TEMPERATURE))
+
+
+assets = [growth]

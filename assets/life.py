@@ -1,0 +1,118 @@
+"""The plan, the lives lived by it, and what the farm's books say of them."""
+
+import time
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.farm.life import Life, live
+from aquamind_pipeline.farm.records import records as build_records
+from aquamind_pipeline.farm.schedule import Plan
+from aquamind_pipeline.farm.schedule import schedule as build_schedule
+from aquamind_pipeline.farm.stores import stores as build_stores
+from aquamind_pipeline.orchestration.catalogue import LIFE_TABLES, PLAN_TABLES, STORE_COST, spec
+from aquamind_pipeline.orchestration.partitions import MONTH
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.profile import Profile
+from assets.writing import results
+
+GROUP = "life"
+PURCHASE_TABLES = ("inventory_feedpurchase", "inventory_feedcontainerstock")
+RECORD_TABLES = tuple(name for name in tables.of_layer("batch") if name not in PURCHASE_TABLES)
+
+
+class ScheduleConfig(dg.Config):
+    """How far the farm reaches."""
+
+    as_of: str | None = None
+    """Last day with data, as 2026-06-30. Unset: AQUAMIND_AS_OF, else the later of the profile's day and the lake's."""
+
+
+@dg.multi_asset(
+    name="schedule",
+    specs=[
+        spec(name, GROUP, deps=tables.of_layer("infrastructure"), description=text) for name, text in PLAN_TABLES.items()
+    ],
+)
+def schedule(config: ScheduleConfig, workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+    """Which batch lives where from when to when. Says in the lake's manifest how far the farm reaches."""
+    started = time.perf_counter()
+    farm = _until(workspace.wanted, config.as_of)
+    plan = build_schedule(farm)
+    with workspace.lake.exclusive():
+        workspace.lake.claim(farm)
+        _forget_later_months(workspace, farm)
+        frames = {"plan_batch": plan.batches, "plan_assignment": plan.assignments}
+        yield from results(workspace, farm, frames, started)
+
+
+def _until(farm: Profile, as_of: str | None) -> Profile:
+    if as_of is None:
+        return farm
+    try:
+        day = date.fromisoformat(as_of)
+    except ValueError:
+        raise ConfigError(f"as_of {as_of!r} is no date: write it as 2026-06-30") from None
+    if day < farm.epoch:
+        raise ConfigError(f"as_of {day} lies before epoch {farm.epoch}; give a later as_of")
+    return farm.model_copy(update={"as_of": day})
+
+
+def _forget_later_months(workspace: Workspace, farm: Profile) -> None:
+    """A farm that reaches less far than before has no later months."""
+    last = farm.as_of.strftime(MONTH)
+    for table in tables.EVENT_TABLES:
+        for month in workspace.lake.partitions(table):
+            if month > last:
+                workspace.lake.remove(table, month)
+
+
+@dg.multi_asset(
+    name="life",
+    specs=[spec(name, GROUP, deps=tuple(PLAN_TABLES), description=text) for name, text in LIFE_TABLES.items()],
+)
+def life(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+    """Every fish's life, day by day."""
+    started = time.perf_counter()
+    farm = workspace.planned
+    lived = live(farm, read_plan(workspace))
+    yield from results(workspace, farm, {"life_day": lived.days, "life_move": lived.moves}, started)
+
+
+@dg.multi_asset(
+    name="records",
+    specs=[spec(name, "records", deps=(*PLAN_TABLES, *LIFE_TABLES, *tables.of_layer("reference"))) for name in RECORD_TABLES],
+)
+def records(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+    """Batches, stays, workflows, harvests and scenarios as they stand on as_of."""
+    started = time.perf_counter()
+    farm, plan = workspace.planned, read_plan(workspace)
+    lived = Life(workspace.lake.read("life_day"), workspace.lake.read("life_move"))
+    yield from results(workspace, farm, build_records(farm, plan, lived), started)
+
+
+@dg.multi_asset(
+    name="stores",
+    specs=[
+        *(spec(name, "records", deps=("life_day", "inventory_feed")) for name in PURCHASE_TABLES),
+        spec(STORE_COST, "records", deps=("life_day",), description="What a kilogram of feed cost in each store each day."),
+    ],
+)
+def stores(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+    """Feed deliveries, what is left of them, and what feed cost."""
+    started = time.perf_counter()
+    farm, lake = workspace.planned, workspace.lake
+    bought = build_stores(farm, read_plan(workspace), lake.read("life_day"), lake.read("infrastructure_feedcontainer"))
+    frames = dict(zip((*PURCHASE_TABLES, STORE_COST), (bought.purchases, bought.stock, bought.unit_costs), strict=True))
+    yield from results(workspace, farm, frames, started)
+
+
+def read_plan(workspace: Workspace) -> Plan:
+    """The plan as the lake has it."""
+    return Plan(workspace.lake.read("plan_batch"), workspace.lake.read("plan_assignment"))
+
+
+assets = [schedule, life, records, stores]

@@ -1,0 +1,113 @@
+"""The load into PostgreSQL, and the report on what arrived."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+
+from aquamind_pipeline import report, tables
+from aquamind_pipeline.lake import Manifest
+from aquamind_pipeline.orchestration.catalogue import POSTGRES_ASSETS, REPORT, spec
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.postgres import load, schema
+from aquamind_pipeline.postgres.connection import described
+
+GROUP = "postgres"
+KINDS = frozenset({"postgres"})
+
+
+@dg.multi_asset(
+    name="postgres_master",
+    specs=[
+        spec("postgres_master", GROUP, deps=tables.MASTER_TABLES, kinds=KINDS,
+             description="All master tables in PostgreSQL, inserted, updated and deleted to match the lake.")
+    ],
+)  # fmt: skip
+def postgres_master(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+    """Make the tables in an empty database and load the master rows."""
+    started = time.perf_counter()
+    with workspace.lake.exclusive(), workspace.database() as url:
+        schema.prepare(url, Manifest.of(workspace.planned))
+        loaded = load.load_masters(url, workspace.lake)
+        yield dg.MaterializeResult(asset_key="postgres_master", metadata=_metadata(loaded, started, described(url)))
+
+
+def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The assets of the load, with the events over these months."""
+
+    @dg.multi_asset(
+        name="postgres_events",
+        specs=[
+            spec("postgres_events", GROUP, deps=("postgres_master", *tables.EVENT_TABLES), kinds=KINDS,
+                 description="Event tables in PostgreSQL, a partition for each month; unchanged months are skipped.")
+        ],
+        partitions_def=months,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )  # fmt: skip
+    def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
+        loaded: list[load.Loaded] = []
+        lake = workspace.lake
+        with lake.exclusive(), workspace.database() as url:
+            for table in tables.EVENT_TABLES:
+                here = [month for month in context.partition_keys if lake.has(table, month)]
+                with workspace.progress.track(f"load {table}", len(here)) as advance:
+                    loaded += load.load_months(url, lake, table, here, on_done=lambda _, advance=advance: advance())
+            dropped = load.drop_vanished_months(url, lake)
+            if dropped:
+                context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
+        for month in context.partition_keys:
+            mine = [one for one in loaded if one.partition == month]
+            facts = {"dagster/row_count": sum(one.rows for one in mine), "skipped": sum(one.skipped for one in mine),
+                     "seconds": round(sum(one.seconds for one in mine), 3)}  # fmt: skip
+            context.add_asset_metadata(facts, "postgres_events", partition_key=month)
+
+    return [postgres_master, postgres_events, postgres_states, verification_report]
+
+
+@dg.multi_asset(
+    name="postgres_states",
+    specs=[
+        spec("postgres_states", GROUP, deps=("postgres_master", tables.STATE_TABLE), kinds=KINDS,
+             description="The daily states in PostgreSQL.")
+    ],
+)  # fmt: skip
+def postgres_states(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+    """Replace the daily states, unless they are there already."""
+    started = time.perf_counter()
+    with workspace.lake.exclusive(), workspace.database() as url:
+        loaded = [load.load_states(url, workspace.lake)]
+        yield dg.MaterializeResult(asset_key="postgres_states", metadata=_metadata(loaded, started, described(url)))
+
+
+@dg.multi_asset(
+    name=REPORT,
+    specs=[
+        spec(REPORT, GROUP, deps=POSTGRES_ASSETS, kinds=frozenset({"json"}),
+             description="What the database holds, in five sections; each figure is computed there.")
+    ],
+)  # fmt: skip
+def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+    """Compute the verification report from the database and write it as JSON."""
+    with workspace.database() as url:
+        verified = report.verify(url, workspace.planned)
+    path = report.report_path(workspace.settings)
+    report.save(verified, path)
+    yield dg.MaterializeResult(
+        asset_key=REPORT,
+        metadata={
+            "passed": verified.passed,
+            "file": path.name,
+            "checks": dg.MetadataValue.md(report.as_markdown(verified)),
+        },
+    )
+
+
+def _metadata(loaded: Iterable[load.Loaded], started: float, where: str) -> dict[str, object]:
+    done = list(loaded)
+    return {
+        "dagster/row_count": sum(one.rows for one in done),
+        "tables": len(done),
+        "skipped": sum(one.skipped for one in done),
+        "seconds": round(time.perf_counter() - started, 3),
+        "target": where,
+    }
