@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -141,6 +142,20 @@ class Lake:
     def remove(self, table: str, partition: str | None = None) -> None:
         """Delete a file, if it is there."""
         self.path(table, partition).unlink(missing_ok=True)
+
+    def delete(self) -> bool:
+        """Delete the lake, unless somebody is building it. False when there is none.
+
+        Raises:
+            LakeError: when the folder holds no lake of ours, or cannot be deleted.
+        """
+        if not self.root.exists():
+            return False
+        if self.manifest() is None and not (self.root / ".lock").exists():
+            raise LakeError(f"{self.root} is no lake of ours: delete it by hand if you mean it")
+        with self.exclusive(), _as_lake_errors(self.root):
+            shutil.rmtree(self.root)
+        return True
 
     def manifest(self) -> Manifest | None:
         """What the lake says it holds; None for a new lake."""

@@ -1,0 +1,61 @@
+# Targets install what they need. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# One environment for everything, from exact versions with hashes. It is made anew when the pins change.
+$(VENV)/.installed: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || $(PYTHON) -m venv --without-pip $(VENV)
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.installed ## Install everything into .venv
+
+.PHONY: run
+run: install ## Build the farm (test-40) into the embedded PostgreSQL; ARGS="--profile tiny" for another
+	$(BIN)/aquamind build $(ARGS)
+
+.PHONY: test
+test: install ## Run the tests
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: test-slow
+test-slow: install ## Run the slow tests: whole farms
+	$(BIN)/pytest -m slow --timeout 1800 $(ARGS)
+
+.PHONY: test-browser
+test-browser: install ## Run the tests in a real browser (Debian's chromium)
+	$(BIN)/pytest -m browser --timeout 600 $(ARGS)
+
+.PHONY: ui
+ui: install ## Open Dagster's user interface on http://127.0.0.1:3000
+	$(BIN)/aquamind ui $(ARGS)
+
+.PHONY: db
+db: install ## Start the embedded PostgreSQL and print how to connect
+	$(BIN)/aquamind db $(ARGS)
+
+.PHONY: lint
+lint: install ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: install ## Measure speed, as ratios
+	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: clean
+clean: ## Delete the environment, all data and all caches
+	rm -rf $(VENV) data .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

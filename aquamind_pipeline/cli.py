@@ -1,0 +1,299 @@
+"""The command line `aquamind`.
+
+A user's own mistake ends in one line and exit status 1 (2 for a wrong option); a traceback is a bug of ours.
+"""
+
+import contextlib
+import functools
+import inspect
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from aquamind_pipeline.errors import AquaMindError, ConfigError
+from aquamind_pipeline.profile import load_profile, profile_names
+from aquamind_pipeline.settings import Settings, load_settings
+
+_LOG_WIDTH = 132
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+errors = Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else _LOG_WIDTH)
+app = typer.Typer(
+    name="aquamind", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Build a whole salmon farm for AquaMind: generate, assimilate, prove, load.",
+)  # fmt: skip
+
+_OPTIONS: dict[str, Any] = {
+    "profile": Annotated[Optional[str], typer.Option("--profile", "-p", help="Profile name or .toml file. [AQUAMIND_PROFILE]")],
+    "seed": Annotated[Optional[int], typer.Option(help="Another seed than the profile's. [AQUAMIND_SEED]")],
+    "epoch": Annotated[Optional[datetime], typer.Option(formats=["%Y-%m-%d"], help="First day. [AQUAMIND_EPOCH]")],
+    "as_of": Annotated[Optional[datetime], typer.Option(formats=["%Y-%m-%d"], help="Last day with data. [AQUAMIND_AS_OF]")],
+    "home": Annotated[Optional[Path], typer.Option(help="Folder of everything we write. [AQUAMIND_HOME]")],
+    "lake": Annotated[Optional[Path], typer.Option(help="Folder of the Parquet lake. [AQUAMIND_LAKE]")],
+    "database_url": Annotated[
+        Optional[str], typer.Option(help="PostgreSQL to use; better in the environment. [AQUAMIND_DATABASE_URL]")
+    ],
+}
+
+
+def configured(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the common options, which reach it as one validated `settings`."""
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        given = {name: values.pop(name) for name in _OPTIONS}
+        days = {name: given[name].date() for name in ("epoch", "as_of") if given[name] is not None}
+        with _one_line():
+            command(load_settings(**(given | days)), **values)
+
+    own = list(inspect.signature(command).parameters.values())[1:]
+    common = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in _OPTIONS.items()
+    ]
+    own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    run.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in (*own, *common)}
+    return app.command()(run)
+
+
+class Bars:
+    """Progress bars on a terminal; in a log file, one line at the end of each piece of work."""
+
+    @contextlib.contextmanager
+    def track(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """A block of `total` steps."""
+        started = time.perf_counter()
+        columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task(label, total=total)
+            lock = threading.Lock()
+            done = 0
+
+            def advance() -> None:
+                nonlocal done
+                with lock:
+                    done += 1
+                progress.advance(task)
+
+            yield advance
+        console.print(f"  {label:<44} {done:>4} of {total:<4} {time.perf_counter() - started:6.1f} s")
+
+
+@configured
+def plan(settings: Settings) -> None:
+    """Show what a build will make: batches, rows, occupancy, disk. Builds nothing."""
+    from aquamind_pipeline.planning import preview
+
+    seen = preview(settings.farm)
+    farm = settings.farm
+    console.print(f"[bold]{farm.name}[/]: {farm.description}")
+    console.print(f"seed {farm.seed}, {farm.epoch} to {farm.as_of}, {seen.months} months")
+    console.print(f"{seen.batches} batches: {seen.completed} harvested, {seen.active} alive on the last day")
+    shown = Table("table", "rows")
+    shown.columns[1].justify = "right"
+    for name, rows in seen.rows.items():
+        shown.add_row(name, "by chance" if rows is None else f"{rows:,}")
+    console.print(shown)
+    console.print(
+        f"containers: {seen.containers_now:,} of {seen.containers:,} in use on the last day, {seen.containers_peak:,} at most, "
+        f"{seen.containers_ever:,} ever; {seen.container_days_share:.1%} of container-days"
+    )
+    console.print(
+        f"disk, about: {seen.lake_bytes / 1e6:,.0f} MB of Parquet in {settings.lake_path}, "
+        f"{seen.database_bytes / 1e9:,.1f} GB in PostgreSQL"
+    )
+
+
+@configured
+def build(
+    settings: Settings,
+    month: Annotated[Optional[list[str]], typer.Option(help="Only this month's events, as 2026-01; may be repeated.")] = None,
+    database: Annotated[bool, typer.Option(help="Load PostgreSQL, or stop at the Parquet lake.")] = True,
+) -> None:
+    """Build the farm: plan, lives, events, states, checks, load, report. Exit status 1 if anything fails."""
+    from aquamind_pipeline import report
+    from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH
+    from aquamind_pipeline.orchestration.partitions import months
+    from aquamind_pipeline.orchestration.workspace import Workspace
+    from aquamind_pipeline.running import run_job
+
+    workspace = Workspace(settings, Bars())
+    with workspace.lake.exclusive(), contextlib.ExitStack() as held:
+        farm = workspace.wanted
+        if database:
+            held.enter_context(workspace.database())  # one start of the embedded server for the whole build
+        console.print(f"[bold]{farm.name}[/], seed {farm.seed}, {farm.epoch} to {farm.as_of}, lake {settings.lake_path}")
+        keys = months(farm.epoch, farm.as_of)
+        if month:
+            for one in month:
+                if one not in keys:
+                    raise ConfigError(f"there is no month {one!r}: the farm has {keys[0]} to {keys[-1]}")
+                _finish(run_job(workspace, BUILD_MONTH, [one]))
+            return
+        _finish(run_job(workspace, BUILD_FARM if database else BUILD_LAKE, keys))
+        if database:
+            path = report.report_path(settings)
+            report.show(report.load_saved(path), console)
+            console.print(f"report: {path}")
+
+
+def _finish(outcome: Any) -> None:
+    for failed in outcome.failed_checks:
+        errors.print(f"[red]check failed[/] {failed}", soft_wrap=True)
+    slowest = sorted(outcome.step_seconds.items(), key=lambda item: -item[1])[:6]
+    console.print(
+        f"{outcome.checks} checks, {len(outcome.failed_checks)} failed; {outcome.seconds:.1f} s, of which "
+        + ", ".join(f"{name} {seconds:.1f}" for name, seconds in slowest)
+    )
+    if not outcome.success or outcome.failed_checks:
+        raise typer.Exit(1)
+
+
+@configured
+def load(settings: Settings) -> None:
+    """Load what changed in the lake into PostgreSQL and verify it. Repeating it changes nothing."""
+    from aquamind_pipeline import report
+    from aquamind_pipeline.definitions import LOAD_DATABASE
+    from aquamind_pipeline.orchestration.partitions import months
+    from aquamind_pipeline.orchestration.workspace import Workspace
+    from aquamind_pipeline.running import run_job
+
+    workspace = Workspace(settings, Bars())
+    farm = workspace.planned
+    with workspace.lake.exclusive(), workspace.database():
+        _finish(run_job(workspace, LOAD_DATABASE, months(farm.epoch, farm.as_of)))
+        report.show(report.load_saved(report.report_path(settings)), console)
+
+
+@configured
+def verify(settings: Settings) -> None:
+    """Compute the verification report from the database. Exit status 1 if a check fails."""
+    from aquamind_pipeline import report
+    from aquamind_pipeline.orchestration.workspace import Workspace
+
+    workspace = Workspace(settings)
+    with workspace.database() as url:
+        verified = report.verify(url, settings.farm)
+    path = report.report_path(settings)
+    report.save(verified, path)
+    report.show(verified, console)
+    console.print(f"report: {path}")
+    if not verified.passed:
+        raise typer.Exit(1)
+
+
+@configured
+def wipe(
+    settings: Settings,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    files: Annotated[bool, typer.Option(help="Delete the Parquet lake.")] = True,
+    database: Annotated[bool, typer.Option(help="Drop the farm's tables in PostgreSQL.")] = True,
+) -> None:
+    """Delete this farm: its lake and its tables in the database. Other farms and other tables stay."""
+    from aquamind_pipeline.orchestration.workspace import Workspace
+    from aquamind_pipeline.postgres import schema
+    from aquamind_pipeline.postgres.connection import described
+
+    workspace = Workspace(settings)
+    where = described(settings.database_url) if settings.database_url else f"the embedded database {settings.database_name}"
+    what = [str(settings.lake_path)] * files + [where] * database
+    if not yes:
+        typer.confirm(f"Delete {' and '.join(what)}?", abort=True)
+    if database:
+        with workspace.database() as url:
+            dropped = schema.wipe(url)
+        console.print(f"{where}: {'dropped' if dropped else 'held no farm'}")
+    if files:
+        console.print(f"{settings.lake_path}: {'deleted' if workspace.lake.delete() else 'was not there'}")
+
+
+@app.command()
+def profiles() -> None:
+    """List the profiles that come with the pipeline."""
+    shown = Table("profile", "what it is", "seed", "from", "to")
+    for name in profile_names():
+        farm = load_profile(name)
+        shown.add_row(name, farm.description, str(farm.seed), str(farm.epoch), str(farm.as_of))
+    console.print(shown)
+
+
+@configured
+def ui(
+    settings: Settings,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+) -> None:
+    """Open Dagster's user interface for this farm on http://127.0.0.1:3000, until Ctrl-C."""
+    from aquamind_pipeline.running import dagster_home, project_file
+
+    dagster_home(settings)
+    _export(settings)
+    workspace = project_file("workspace.yaml")
+    console.print(f"Dagster for {settings.farm_name}: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    command = [str(Path(sys.executable).with_name("dagster")), "dev", "--workspace", str(workspace), "--host", "127.0.0.1",
+               "--port", str(port)]  # fmt: skip
+    process = subprocess.Popen(command, cwd=workspace.parent)  # noqa: S603 - our own command, no shell
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        return
+    raise typer.Exit(code)
+
+
+def _export(settings: Settings) -> None:
+    """Settings into the environment, for processes that Dagster starts."""
+    values = settings.model_dump(exclude_none=True)
+    for name, value in values.items():
+        text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+        os.environ[f"AQUAMIND_{name.upper()}"] = str(Path(text).absolute()) if isinstance(value, Path) else text
+
+
+@configured
+def db(settings: Settings) -> None:
+    """Start the embedded PostgreSQL, print how to connect, and keep it running until Ctrl-C."""
+    from aquamind_pipeline.orchestration.workspace import Workspace
+
+    with Workspace(settings).database() as url:
+        console.print("Connect with any PostgreSQL client (the password in it is this machine's own):")
+        console.print(url.get_secret_value(), soft_wrap=True)
+        console.print("Ctrl-C stops the server.")
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    """SIGTERM unwinds like Ctrl-C, so that locks and the server are let go."""
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """End a user's mistake or an interruption in one line."""
+    try:
+        yield
+    except AquaMindError as error:
+        errors.print(f"error: {error}", style="red", soft_wrap=True, markup=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        errors.print("stopped; what was whole is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+
+
+def main() -> None:
+    """Entry point."""
+    signal.signal(signal.SIGTERM, _terminated)
+    app()

@@ -1,0 +1,89 @@
+"""What a build will make, computed before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.farm.infrastructure import infrastructure
+from aquamind_pipeline.farm.schedule import Plan, schedule
+from aquamind_pipeline.farm.volume import RANDOM_TABLES, monthly_volume, total_volume
+from aquamind_pipeline.profile import Profile
+
+BYTES_PER_ROW = {
+    "environmental_environmentalreading": (3, 164),
+    "inventory_feedingevent": (10, 217),
+    "batch_mortalityevent": (6, 236),
+    "batch_growthsample": (22, 298),
+    "batch_actualdailyassignmentstate": (16, 446),
+}
+"""Bytes in the lake and in PostgreSQL (with keys and indexes), measured on test-40."""
+_LIFE_BYTES = 27  # life and temperature, per assignment-day
+_REST_BYTES = (2_000_000, 40_000_000)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Batches, rows and disk that a farm will take. `rows`: by table, None where chance decides; no reference tables."""
+
+    batches: int
+    completed: int
+    active: int
+    first_day: str
+    months: int
+    rows: dict[str, int | None]
+    containers: int
+    containers_ever: int
+    containers_now: int
+    containers_peak: int
+    container_days_share: float
+    lake_bytes: int
+    database_bytes: int
+
+
+def preview(farm: Profile) -> Preview:
+    """Plan the farm and count.
+
+    Raises:
+        ConfigError: when the profile asks for more than the farm holds.
+    """
+    plan = schedule(farm)
+    rows: dict[str, int | None] = {**total_volume(farm, plan), **dict.fromkeys(RANDOM_TABLES)}
+    days = rows[tables.STATE_TABLE] or 0
+    done = int((plan.batches["harvest_date"] <= farm.as_of).sum())
+    containers = infrastructure()["infrastructure_container"].filter(pl.col("hierarchy_role") == "HOLDING").height
+    occupied = _occupied(farm, plan)
+    now = occupied.filter(pl.col("date") == farm.as_of)["containers"]
+    # A mortality event exists on nearly every assignment-day.
+    counted = rows | {"batch_mortalityevent": days}
+    sizes = [
+        sum((counted[name] or 0) * size[place] for name, size in BYTES_PER_ROW.items()) + _REST_BYTES[place]
+        for place in (0, 1)
+    ]
+    return Preview(
+        batches=plan.batches.height, completed=done, active=plan.batches.height - done, first_day=farm.epoch.isoformat(),
+        months=monthly_volume(farm, plan)["month"].n_unique(), rows=rows, containers=containers,
+        containers_ever=plan.assignments.filter(pl.col("assignment_date") <= farm.as_of)["container_id"].n_unique(),
+        containers_now=int(now.sum()), containers_peak=int(str(occupied["containers"].max())),
+        container_days_share=days / (containers * ((farm.as_of - farm.epoch).days + 1)),
+        lake_bytes=sizes[0] + days * _LIFE_BYTES, database_bytes=sizes[1],
+    )  # fmt: skip
+
+
+def _occupied(farm: Profile, plan: Plan) -> pl.DataFrame:
+    """date, containers: with fish on each day."""
+    begun = plan.assignments.filter(pl.col("assignment_date") <= farm.as_of)
+    change = pl.concat([
+        begun.select(date="assignment_date", by=pl.lit(1)), begun.select(date="departure_date", by=pl.lit(-1))
+    ])  # fmt: skip
+    days = pl.DataFrame({"date": pl.date_range(farm.epoch, farm.as_of, "1d", eager=True)})
+    daily = change.group_by("date").agg(pl.col("by").sum())
+    return (
+        days.join(daily, on="date", how="left", maintain_order="left")
+        .select("date", containers=pl.col("by").fill_null(0).cum_sum())
+    )  # fmt: skip
+
+
+__all__ = ["Preview", "preview"]

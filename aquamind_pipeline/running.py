@@ -1,0 +1,128 @@
+"""Runs the pipeline's jobs from the command line: the same assets and checks that the UI runs, in this process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from aquamind_pipeline.definitions import build_defs
+from aquamind_pipeline.errors import AquaMindError, ConfigError
+from aquamind_pipeline.orchestration.partitions import range_tags
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.settings import Settings
+
+_PROCESS_TAG = "aquamind/process"
+_RUNNING = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run."""
+
+    success: bool
+    seconds: float
+    checks: int
+    failed_checks: list[str]
+    step_seconds: dict[str, float]
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Dagster's folder, with our dagster.yaml in it, and DAGSTER_HOME pointing there.
+
+    A DAGSTER_HOME that the user has set is respected.
+
+    Raises:
+        ConfigError: when the folder cannot be written.
+    """
+    if os.environ.get("DAGSTER_HOME"):
+        return Path(os.environ["DAGSTER_HOME"])
+    home = settings.home.absolute() / "dagster"
+    ours = project_file("dagster.yaml")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ours, home / ours.name)
+    except OSError as error:
+        raise ConfigError(f"{home} cannot be written ({error.strerror}): set AQUAMIND_HOME to a folder that can") from None
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def project_file(name: str) -> Path:
+    """A file at the top of the project.
+
+    Raises:
+        ConfigError: when this is not an installation of the project's folder (`make install`).
+    """
+    path = Path(__file__).parents[1] / name
+    if not path.is_file():
+        raise ConfigError(f"{name} is missing beside the package: install the project's folder with `make install`")
+    return path
+
+
+def run_job(
+    workspace: Workspace, name: str, months: Sequence[str], run_config: Mapping[str, Any] | None = None
+) -> Outcome:
+    """Run a job over successive months at once, recorded in Dagster's history like any other run.
+
+    Raises:
+        AquaMindError: the first one that stopped a step.
+    """
+    started = time.perf_counter()
+    dagster_home(workspace.settings)
+    job = build_defs(workspace.settings, resource_overrides={"workspace": workspace}).resolve_job_def(name)
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with dg.DagsterInstance.get() as instance:
+        _close_dead_runs(instance)
+        result = job.execute_in_process(
+            instance=instance,
+            run_config=dict(run_config or {}) | quiet,
+            tags=range_tags(list(months)) | {_PROCESS_TAG: str(os.getpid())},
+            raise_on_error=False,
+        )
+        failures = [e.step_failure_data.error for e in result.all_events if e.is_step_failure]
+        checks = result.get_asset_check_evaluations()
+    for failure in failures:
+        while failure is not None:
+            for kind in AquaMindError.__subclasses__():
+                if failure.cls_name == kind.__name__:
+                    raise kind(failure.message.removeprefix(f"aquamind_pipeline.errors.{kind.__name__}: ").strip())
+            if failure.cause is None and not any(not c.passed for c in checks):
+                raise RuntimeError(failure.to_string())
+            failure = failure.cause
+    return Outcome(
+        success=result.success,
+        seconds=time.perf_counter() - started,
+        checks=len(checks),
+        failed_checks=[f"{c.asset_key.to_user_string()} {c.check_name}: {c.description}" for c in checks if not c.passed],
+        step_seconds={
+            e.step_key or "": e.step_success_data.duration_ms / 1000 for e in result.all_events if e.is_step_success
+        },
+    )
+
+
+def _close_dead_runs(instance: dg.DagsterInstance) -> None:
+    """A killed command leaves a run that looks alive and would hold up the queue: its process tells."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=_RUNNING)):
+        process = run.tags.get(_PROCESS_TAG)
+        if process is not None and not _alive(int(process)):
+            instance.report_run_failed(run, "the process of this run is gone")
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
+
+
+__all__ = ["Outcome", "dagster_home", "project_file", "run_job"]
