@@ -34,7 +34,7 @@ def units(values: npt.ArrayLike, scale: int) -> Ints:
 
 
 def cube_root(x: npt.ArrayLike) -> Floats:
-    """Cube root of numbers >= 0 by Newton's method: only sums, products and quotients, which IEEE 754 fixes to the bit."""
+    """Cube root of numbers >= 0 by Newton's method: sums, products and quotients, which IEEE 754 fixes to the bit."""
     values = np.asarray(x, np.float64)
     mantissa, exponent = np.frexp(values)  # 0.5 <= mantissa < 1, exact
     thirds, rest = np.divmod(exponent, 3)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -31,19 +31,26 @@ _LOG_WIDTH = 132
 console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 errors = Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else _LOG_WIDTH)
 app = typer.Typer(
-    name="aquamind", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="aquamind",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     help="Build a whole salmon farm for AquaMind: generate, assimilate, prove, load.",
-)  # fmt: skip
+)
 
 _OPTIONS: dict[str, Any] = {
-    "profile": Annotated[Optional[str], typer.Option("--profile", "-p", help="Profile name or .toml file. [AQUAMIND_PROFILE]")],
-    "seed": Annotated[Optional[int], typer.Option(help="Another seed than the profile's. [AQUAMIND_SEED]")],
-    "epoch": Annotated[Optional[datetime], typer.Option(formats=["%Y-%m-%d"], help="First day. [AQUAMIND_EPOCH]")],
-    "as_of": Annotated[Optional[datetime], typer.Option(formats=["%Y-%m-%d"], help="Last day with data. [AQUAMIND_AS_OF]")],
-    "home": Annotated[Optional[Path], typer.Option(help="Folder of everything we write. [AQUAMIND_HOME]")],
-    "lake": Annotated[Optional[Path], typer.Option(help="Folder of the Parquet lake. [AQUAMIND_LAKE]")],
+    "profile": Annotated[
+        str | None, typer.Option("--profile", "-p", help="Profile name or .toml file. [AQUAMIND_PROFILE]")
+    ],
+    "seed": Annotated[int | None, typer.Option(help="Another seed than the profile's. [AQUAMIND_SEED]")],
+    "epoch": Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day. [AQUAMIND_EPOCH]")],
+    "as_of": Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day with data. [AQUAMIND_AS_OF]")
+    ],
+    "home": Annotated[Path | None, typer.Option(help="Folder of everything we write. [AQUAMIND_HOME]")],
+    "lake": Annotated[Path | None, typer.Option(help="Folder of the Parquet lake. [AQUAMIND_LAKE]")],
     "database_url": Annotated[
-        Optional[str], typer.Option(help="PostgreSQL to use; better in the environment. [AQUAMIND_DATABASE_URL]")
+        str | None, typer.Option(help="PostgreSQL to use; better in the environment. [AQUAMIND_DATABASE_URL]")
     ],
 }
 
@@ -108,8 +115,9 @@ def plan(settings: Settings) -> None:
         shown.add_row(name, "by chance" if rows is None else f"{rows:,}")
     console.print(shown)
     console.print(
-        f"containers: {seen.containers_now:,} of {seen.containers:,} in use on the last day, {seen.containers_peak:,} at most, "
-        f"{seen.containers_ever:,} ever; {seen.container_days_share:.1%} of container-days"
+        f"containers: {seen.containers_now:,} of {seen.containers:,} in use on the last day, "
+        f"{seen.containers_peak:,} at most, {seen.containers_ever:,} ever; "
+        f"{seen.container_days_share:.1%} of container-days"
     )
     console.print(
         f"disk, about: {seen.lake_bytes / 1e6:,.0f} MB of Parquet in {settings.lake_path}, "
@@ -120,7 +128,9 @@ def plan(settings: Settings) -> None:
 @configured
 def build(
     settings: Settings,
-    month: Annotated[Optional[list[str]], typer.Option(help="Only this month's events, as 2026-01; may be repeated.")] = None,
+    month: Annotated[
+        list[str] | None, typer.Option(help="Only this month's events, as 2026-01; may be repeated.")
+    ] = None,
     database: Annotated[bool, typer.Option(help="Load PostgreSQL, or stop at the Parquet lake.")] = True,
 ) -> None:
     """Build the farm: plan, lives, events, states, checks, load, report. Exit status 1 if anything fails."""
@@ -135,7 +145,9 @@ def build(
         farm = workspace.wanted
         if database:
             held.enter_context(workspace.database())  # one start of the embedded server for the whole build
-        console.print(f"[bold]{farm.name}[/], seed {farm.seed}, {farm.epoch} to {farm.as_of}, lake {settings.lake_path}")
+        console.print(
+            f"[bold]{farm.name}[/], seed {farm.seed}, {farm.epoch} to {farm.as_of}, lake {settings.lake_path}"
+        )
         keys = months(farm.epoch, farm.as_of)
         if month:
             for one in month:
@@ -208,7 +220,9 @@ def wipe(
     from aquamind_pipeline.postgres.connection import described
 
     workspace = Workspace(settings)
-    where = described(settings.database_url) if settings.database_url else f"the embedded database {settings.database_name}"
+    where = (
+        described(settings.database_url) if settings.database_url else f"the embedded database {settings.database_name}"
+    )
     what = [str(settings.lake_path)] * files + [where] * database
     if not yes:
         typer.confirm(f"Delete {' and '.join(what)}?", abort=True)
@@ -242,8 +256,16 @@ def ui(
     _export(settings)
     workspace = project_file("workspace.yaml")
     console.print(f"Dagster for {settings.farm_name}: http://127.0.0.1:{port} (Ctrl-C ends it)")
-    command = [str(Path(sys.executable).with_name("dagster")), "dev", "--workspace", str(workspace), "--host", "127.0.0.1",
-               "--port", str(port)]  # fmt: skip
+    command = [
+        str(Path(sys.executable).with_name("dagster")),
+        "dev",
+        "--workspace",
+        str(workspace),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     process = subprocess.Popen(command, cwd=workspace.parent)  # noqa: S603 - our own command, no shell
     try:
         code = process.wait()

@@ -18,7 +18,9 @@ BUILD_FARM, BUILD_MONTH, BUILD_LAKE, LOAD_DATABASE = "build_farm", "build_month"
 NIGHTLY = "nightly"
 
 
-def build_defs(settings: Settings | None = None, *, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+def build_defs(
+    settings: Settings | None = None, *, resource_overrides: Mapping[str, Any] | None = None
+) -> dg.Definitions:
     """Everything Dagster needs for one farm.
 
     Args:
@@ -59,10 +61,13 @@ _JOBS = {
 
 
 @dg.schedule(
-    name=NIGHTLY, job_name=BUILD_FARM, cron_schedule="30 23 * * *", execution_timezone="UTC",
+    name=NIGHTLY,
+    job_name=BUILD_FARM,
+    cron_schedule="30 23 * * *",
+    execution_timezone="UTC",
     description="Brings the farm up to today: builds every month since the last night that ran.",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-)  # fmt: skip
+)
 def nightly(context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.RunRequest:
     """Tonight's run."""
     return night(workspace, context.scheduled_execution_time.date())

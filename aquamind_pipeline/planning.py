@@ -26,7 +26,7 @@ _REST_BYTES = (2_000_000, 40_000_000)
 
 @dataclass(frozen=True)
 class Preview:
-    """Batches, rows and disk that a farm will take. `rows`: by table, None where chance decides; no reference tables."""
+    """Batches, rows and disk that a farm will take. `rows`: by table, None where chance decides."""
 
     batches: int
     completed: int
@@ -63,27 +63,33 @@ def preview(farm: Profile) -> Preview:
         for place in (0, 1)
     ]
     return Preview(
-        batches=plan.batches.height, completed=done, active=plan.batches.height - done, first_day=farm.epoch.isoformat(),
-        months=monthly_volume(farm, plan)["month"].n_unique(), rows=rows, containers=containers,
+        batches=plan.batches.height,
+        completed=done,
+        active=plan.batches.height - done,
+        first_day=farm.epoch.isoformat(),
+        months=monthly_volume(farm, plan)["month"].n_unique(),
+        rows=rows,
+        containers=containers,
         containers_ever=plan.assignments.filter(pl.col("assignment_date") <= farm.as_of)["container_id"].n_unique(),
-        containers_now=int(now.sum()), containers_peak=int(str(occupied["containers"].max())),
+        containers_now=int(now.sum()),
+        containers_peak=int(str(occupied["containers"].max())),
         container_days_share=days / (containers * ((farm.as_of - farm.epoch).days + 1)),
-        lake_bytes=sizes[0] + days * _LIFE_BYTES, database_bytes=sizes[1],
-    )  # fmt: skip
+        lake_bytes=sizes[0] + days * _LIFE_BYTES,
+        database_bytes=sizes[1],
+    )
 
 
 def _occupied(farm: Profile, plan: Plan) -> pl.DataFrame:
     """date, containers: with fish on each day."""
     begun = plan.assignments.filter(pl.col("assignment_date") <= farm.as_of)
-    change = pl.concat([
-        begun.select(date="assignment_date", by=pl.lit(1)), begun.select(date="departure_date", by=pl.lit(-1))
-    ])  # fmt: skip
+    change = pl.concat(
+        [begun.select(date="assignment_date", by=pl.lit(1)), begun.select(date="departure_date", by=pl.lit(-1))]
+    )
     days = pl.DataFrame({"date": pl.date_range(farm.epoch, farm.as_of, "1d", eager=True)})
     daily = change.group_by("date").agg(pl.col("by").sum())
-    return (
-        days.join(daily, on="date", how="left", maintain_order="left")
-        .select("date", containers=pl.col("by").fill_null(0).cum_sum())
-    )  # fmt: skip
+    return days.join(daily, on="date", how="left", maintain_order="left").select(
+        "date", containers=pl.col("by").fill_null(0).cum_sum()
+    )
 
 
 __all__ = ["Preview", "preview"]

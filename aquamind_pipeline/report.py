@@ -1,7 +1,6 @@
 """The verification report: five sections, every figure computed from the database.
 
-Sections and thresholds are those of AquaMind's own verification script (reference e.1), with what it leaves open closed:
-volumes are compared with the plan's formula exactly, doubling is looked for at every transition, every batch is tested.
+Sections and thresholds are those of AquaMind's own verification script (reference e.1), with its gaps closed: volumes are compared with the plan's formula exactly, doubling is looked for at every transition, every batch is tested.
 """
 
 from __future__ import annotations
@@ -103,16 +102,24 @@ def verify(url: SecretStr, farm: Profile) -> Report:
 def _batches(connection: Connection, farm: Profile, plan: Plan) -> Section:
     found = frame(
         connection,
-        """SELECT split_part(b.batch_number, '-', 1) AS geography, s.name AS stage, s."order", b.status, count(*) AS batches
-        FROM batch_batch b JOIN batch_lifecyclestage s ON s.id = b.lifecycle_stage_id GROUP BY 1, 2, 3, 4 ORDER BY 1, 3""",
+        """SELECT split_part(b.batch_number, '-', 1) AS geography, s.name AS stage, s."order", b.status,
+          count(*) AS batches
+        FROM batch_batch b JOIN batch_lifecyclestage s ON s.id = b.lifecycle_stage_id
+        GROUP BY 1, 2, 3, 4 ORDER BY 1, 3""",
     )
 
     def number(where: pl.Expr) -> int:
         return int(found.filter(where)["batches"].sum())
 
     status, geography = pl.col("status"), pl.col("geography")
-    rows = [["total", number(pl.lit(True))], ["completed", number(status == "COMPLETED")], ["active", number(status == "ACTIVE")]]
-    rows += [[f"geography {name}", number(geography == name)] for name in found["geography"].unique(maintain_order=True)]
+    rows = [
+        ["total", number(pl.lit(True))],
+        ["completed", number(status == "COMPLETED")],
+        ["active", number(status == "ACTIVE")],
+    ]
+    rows += [
+        [f"geography {name}", number(geography == name)] for name in found["geography"].unique(maintain_order=True)
+    ]
     rows += [
         [f"active in {stage.name}", number((status == "ACTIVE") & (pl.col("stage") == stage.name))] for stage in STAGES
     ]
@@ -132,9 +139,14 @@ def _volumes(farm: Profile, plan: Plan, counts: dict[str, int]) -> Section:
     rows = [[name, counts[name], expected.get(name)] for name in tables.TABLES if counts[name] or name in expected]
     wrong = [name for name, rows_expected in expected.items() if counts[name] != rows_expected]
     checks = [
-        Check("volumes", not wrong, f"{len(expected)} tables hold exactly what the plan predicts" if not wrong
-              else "other than planned: " + ", ".join(f"{n} {counts[n]:,} for {expected[n]:,}" for n in wrong))
-    ]  # fmt: skip
+        Check(
+            "volumes",
+            not wrong,
+            f"{len(expected)} tables hold exactly what the plan predicts"
+            if not wrong
+            else "other than planned: " + ", ".join(f"{n} {counts[n]:,} for {expected[n]:,}" for n in wrong),
+        )
+    ]
     for name in ("environmental_environmentalreading", "inventory_feedingevent", "batch_growthsample"):
         checks += _band(farm, name, counts[name])
     rows.append(["all tables", sum(counts.values()), None])
@@ -178,7 +190,8 @@ def _growth(connection: Connection, farm: Profile) -> Section:
     )
     rate = (1 - STAGES[0].daily_mortality * farm.speed) ** eggs_end * (1 - TRANSFER_MORTALITY)
     tested = found.filter(pl.col("fish_after_eggs").is_not_null()).with_columns(
-        by_books=pl.col("eggs") - pl.col("dead") - pl.col("dead_in_transfer").fill_null(0), by_rate=pl.col("eggs") * rate
+        by_books=pl.col("eggs") - pl.col("dead") - pl.col("dead_in_transfer").fill_null(0),
+        by_rate=pl.col("eggs") * rate,
     )
     lost = tested.filter(pl.col("by_books") != pl.col("fish_after_eggs"))
     odd = tested.filter((pl.col("fish_after_eggs") / pl.col("by_rate") - 1).abs() > SURVIVAL_TOLERANCE)
@@ -186,18 +199,35 @@ def _growth(connection: Connection, farm: Profile) -> Section:
     day = f"day {eggs_end + 1}"
     checks = [
         Check("states", found["weight_g"].null_count() == 0, f"{found.height} batches have daily states"),
-        Check(f"{day} by the books", lost.is_empty(),
-              f"{tested.height} batches: population on {day} = eggs - dead" if lost.is_empty() else f"wrong in {_names(lost)}"),
-        Check(f"{day} by survival", odd.is_empty(),
-              f"within {SURVIVAL_TOLERANCE:.0%} of eggs x {rate:.4f}" if odd.is_empty() else f"outside in {_names(odd)}"),
-        Check("no doubling", risen.is_empty(),
-              f"{found['transitions'].sum()} transitions, population never rises" if risen.is_empty()
-              else f"population rises in {_names(risen)}"),
-    ]  # fmt: skip
+        Check(
+            f"{day} by the books",
+            lost.is_empty(),
+            f"{tested.height} batches: population on {day} = eggs - dead"
+            if lost.is_empty()
+            else f"wrong in {_names(lost)}",
+        ),
+        Check(
+            f"{day} by survival",
+            odd.is_empty(),
+            f"within {SURVIVAL_TOLERANCE:.0%} of eggs x {rate:.4f}" if odd.is_empty() else f"outside in {_names(odd)}",
+        ),
+        Check(
+            "no doubling",
+            risen.is_empty(),
+            f"{found['transitions'].sum()} transitions, population never rises"
+            if risen.is_empty()
+            else f"population rises in {_names(risen)}",
+        ),
+    ]
     rows = found.select(
-        "batch_number", "eggs", "fish_after_eggs", (pl.col("fish_after_eggs") / pl.col("eggs")).alias("survival"), "transitions",
-        "largest_ratio", pl.col("weight_g").round(1),
-    ).rows()  # fmt: skip
+        "batch_number",
+        "eggs",
+        "fish_after_eggs",
+        (pl.col("fish_after_eggs") / pl.col("eggs")).alias("survival"),
+        "transitions",
+        "largest_ratio",
+        pl.col("weight_g").round(1),
+    ).rows()
     columns = ["batch", "eggs", f"fish on {day}", "survival", "transitions", "largest change", "weight now (g)"]
     return Section("Growth", columns, [list(row) for row in rows], checks)
 
@@ -208,7 +238,9 @@ def _names(batches: pl.DataFrame) -> str:
 
 def _one_batch(connection: Connection) -> Section:
     """The oldest batch, stage by stage."""
-    chosen = frame(connection, "SELECT id, batch_number, status, start_date FROM batch_batch ORDER BY start_date, id LIMIT 1")
+    chosen = frame(
+        connection, "SELECT id, batch_number, status, start_date FROM batch_batch ORDER BY start_date, id LIMIT 1"
+    )
     if chosen.is_empty():
         return Section("One batch", ["stage"], [], [Check("one batch", False, "there is no batch")])
     batch = chosen.row(0, named=True)
@@ -220,7 +252,8 @@ def _one_batch(connection: Connection) -> Section:
               sum(avg_weight_g * population) / nullif(sum(population), 0) AS weight_g
             FROM batch_actualdailyassignmentstate WHERE batch_id = %(id)s GROUP BY 1, 2
         )
-        SELECT s.name, count(*) AS days, max(containers)::int AS containers, (array_agg(fish ORDER BY date))[1]::bigint AS first,
+        SELECT s.name, count(*) AS days, max(containers)::int AS containers,
+          (array_agg(fish ORDER BY date))[1]::bigint AS first,
           (array_agg(fish ORDER BY date DESC))[1]::bigint AS last, sum(dead)::bigint AS dead,
           (array_agg(weight_g ORDER BY date DESC))[1]::float8 AS weight_g, sum(feed_kg)::float8 AS feed_kg,
           (array_agg(biomass_kg ORDER BY date DESC))[1]::float8 AS biomass_kg
@@ -240,11 +273,24 @@ def _one_batch(connection: Connection) -> Section:
     checks = [Check("one batch", stages.height > 0, detail)]
     if complete:
         checks.append(
-            Check("harvest", harvest["fish"] == alive,
-                  f"{harvest['fish']:,} fish ({harvest['kg'] / 1000:,.0f} t) harvested from {harvest['rings']} rings, {alive:,} were left")
-        )  # fmt: skip
-    columns = ["stage", "days", "containers", "fish at first", "fish at last", "dead", "weight at last (g)", "feed (kg)",
-               "biomass at last (kg)"]  # fmt: skip
+            Check(
+                "harvest",
+                harvest["fish"] == alive,
+                f"{harvest['fish']:,} fish ({harvest['kg'] / 1000:,.0f} t) harvested from {harvest['rings']} rings, "
+                f"{alive:,} were left",
+            )
+        )
+    columns = [
+        "stage",
+        "days",
+        "containers",
+        "fish at first",
+        "fish at last",
+        "dead",
+        "weight at last (g)",
+        "feed (kg)",
+        "biomass at last (kg)",
+    ]
     rounded = stages.with_columns(pl.col("weight_g", "feed_kg", "biomass_kg").round(1))
     return Section(f"One batch: {batch['batch_number']}", columns, [list(row) for row in rounded.rows()], checks)
 
@@ -253,7 +299,9 @@ def _utilisation(connection: Connection) -> Section:
     """All three notions that AquaMind's documents mix (reference c.3)."""
     found = frame(
         connection,
-        """WITH holding AS (SELECT id, hall_id FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active),
+        """WITH holding AS (
+          SELECT id, hall_id FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active
+        ),
         used AS (SELECT container_id, count(*) AS days FROM batch_actualdailyassignmentstate GROUP BY 1),
         span AS (SELECT max(date) - min(date) + 1 AS days FROM batch_actualdailyassignmentstate)
         SELECT (SELECT count(*) FROM holding) AS containers,
@@ -265,7 +313,12 @@ def _utilisation(connection: Connection) -> Section:
     ).row(0, named=True)
     containers, span = found["containers"], found["span_days"] or 0
     rows = [
-        ["containers with fish now, of all that can hold fish", found["now"], containers, _share(found["now"], containers)],
+        [
+            "containers with fish now, of all that can hold fish",
+            found["now"],
+            containers,
+            _share(found["now"], containers),
+        ],
         ["containers ever used", found["ever"], containers, _share(found["ever"], containers)],
         ["container-days used", found["used_days"], containers * span, _share(found["used_days"], containers * span)],
         ["halls ever used", found["halls_used"], found["halls"], _share(found["halls_used"], found["halls"])],
@@ -295,7 +348,9 @@ def as_rich(report: Report, *, longest: int = 60) -> RenderableType:
             mark = Text("PASS ", style="green") if check.passed else Text("FAIL ", style="bold red")
             parts.append(mark + Text(f"{check.name}: {check.detail}", style="default"))
     failed = sum(not check.passed for check in report.checks)
-    verdict = f"{len(report.checks)} checks, all passed" if not failed else f"{failed} of {len(report.checks)} checks failed"
+    verdict = (
+        f"{len(report.checks)} checks, all passed" if not failed else f"{failed} of {len(report.checks)} checks failed"
+    )
     parts.append(Text(verdict, style="bold green" if not failed else "bold red"))
     return Group(*parts)
 
@@ -305,8 +360,9 @@ def as_markdown(report: Report) -> str:
     lines = ["| section | check | passed | detail |", "|---|---|---|---|"]
     lines += [
         f"| {section.title} | {check.name} | {'yes' if check.passed else '**no**'} | {check.detail} |"
-        for section in report.sections for check in section.checks
-    ]  # fmt: skip
+        for section in report.sections
+        for check in section.checks
+    ]
     return "\n".join(lines)
 
 
@@ -364,4 +420,15 @@ def load_saved(path: Path) -> Report:
     return Report(content["farm"], content["database"], content["as_of"], sections)
 
 
-__all__ = ["Check", "Report", "Section", "as_markdown", "as_rich", "load_saved", "report_path", "save", "show", "verify"]
+__all__ = [
+    "Check",
+    "Report",
+    "Section",
+    "as_markdown",
+    "as_rich",
+    "load_saved",
+    "report_path",
+    "save",
+    "show",
+    "verify",
+]

@@ -49,7 +49,9 @@ def dagster_home(settings: Settings) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ours, home / ours.name)
     except OSError as error:
-        raise ConfigError(f"{home} cannot be written ({error.strerror}): set AQUAMIND_HOME to a folder that can") from None
+        raise ConfigError(
+            f"{home} cannot be written ({error.strerror}): set AQUAMIND_HOME to a folder that can"
+        ) from None
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
@@ -100,7 +102,9 @@ def run_job(
         success=result.success,
         seconds=time.perf_counter() - started,
         checks=len(checks),
-        failed_checks=[f"{c.asset_key.to_user_string()} {c.check_name}: {c.description}" for c in checks if not c.passed],
+        failed_checks=[
+            f"{c.asset_key.to_user_string()} {c.check_name}: {c.description}" for c in checks if not c.passed
+        ],
         step_seconds={
             e.step_key or "": e.step_success_data.duration_ms / 1000 for e in result.all_events if e.is_step_success
         },

@@ -14,7 +14,14 @@ from aquamind_pipeline.farm.samples import growth_samples
 from aquamind_pipeline.farm.schedule import Plan
 from aquamind_pipeline.growth.records import daily_temperature
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.catalogue import LIFE_TABLES, PLAN_TABLES, STORE_COST, TEMPERATURE, spec, written_metadata
+from aquamind_pipeline.orchestration.catalogue import (
+    LIFE_TABLES,
+    PLAN_TABLES,
+    STORE_COST,
+    TEMPERATURE,
+    spec,
+    written_metadata,
+)
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from assets.life import read_plan
@@ -46,9 +53,7 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
 def _event_asset(name: str, maker: Maker, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
     described = spec(name, GROUP, deps=(*PLAN_TABLES, *LIFE_TABLES, *ALSO_READS.get(name, ())))
 
-    @dg.multi_asset(
-        name=name, specs=[described], partitions_def=months, backfill_policy=dg.BackfillPolicy.single_run()
-    )
+    @dg.multi_asset(name=name, specs=[described], partitions_def=months, backfill_policy=dg.BackfillPolicy.single_run())
     def event_table(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         farm, plan, lake = workspace.planned, read_plan(workspace), workspace.lake
         lived = lake.scan("life_day")
@@ -59,9 +64,11 @@ def _event_asset(name: str, maker: Maker, months: dg.MonthlyPartitionsDefinition
 
 def _temperature_asset(months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
     described = spec(
-        TEMPERATURE, GROUP, deps=("environmental_environmentalreading", "environmental_environmentalparameter"),
+        TEMPERATURE,
+        GROUP,
+        deps=("environmental_environmentalreading", "environmental_environmentalparameter"),
         description="Mean water temperature of each stay and day, as growth assimilation reads it.",
-    )  # fmt: skip
+    )
 
     @dg.multi_asset(
         name=TEMPERATURE, specs=[described], partitions_def=months, backfill_policy=dg.BackfillPolicy.single_run()
@@ -89,7 +96,9 @@ def _write_months(
             if month > last:
                 lake.remove(name, month)
                 context.add_asset_metadata(
-                    {"dagster/row_count": 0, "note": f"the farm reaches to {farm.as_of} only"}, name, partition_key=month
+                    {"dagster/row_count": 0, "note": f"the farm reaches to {farm.as_of} only"},
+                    name,
+                    partition_key=month,
                 )
             else:
                 written = lake.write(name, conformed(name, make(month)), month)

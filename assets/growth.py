@@ -19,16 +19,25 @@ GROUP = "growth"
 SLICE_BATCHES = 40
 """Batches assimilated at once: about 0.3 million states, some hundred MB, whatever the size of the farm."""
 READS = (
-    "batch_batch", "batch_batchcontainerassignment", "batch_creationaction", "batch_growthsample", "batch_lifecyclestage",
-    "batch_mortalityevent", "batch_transferaction", "inventory_feedingevent", "scenario", "scenario_mortality_model_stage",
-    "scenario_mortalitymodel", "scenario_projection_run", "scenario_temperaturereading", "scenario_tgc_model_stage",
+    "batch_batch",
+    "batch_batchcontainerassignment",
+    "batch_creationaction",
+    "batch_growthsample",
+    "batch_lifecyclestage",
+    "batch_mortalityevent",
+    "batch_transferaction",
+    "inventory_feedingevent",
+    "scenario",
+    "scenario_mortality_model_stage",
+    "scenario_mortalitymodel",
+    "scenario_projection_run",
+    "scenario_temperaturereading",
+    "scenario_tgc_model_stage",
     "scenario_tgcmodel",
-)  # fmt: skip
-
-
-@dg.multi_asset(
-    name="growth", specs=[spec(tables.STATE_TABLE, GROUP, deps=(*READS, TEMPERATURE))]
 )
+
+
+@dg.multi_asset(name="growth", specs=[spec(tables.STATE_TABLE, GROUP, deps=(*READS, TEMPERATURE))])
 def growth(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Weight, fish, biomass and feed conversion of every stay and day, from what was recorded, never from life."""
     started = time.perf_counter()

@@ -34,7 +34,8 @@ class ScheduleConfig(dg.Config):
 @dg.multi_asset(
     name="schedule",
     specs=[
-        spec(name, GROUP, deps=tables.of_layer("infrastructure"), description=text) for name, text in PLAN_TABLES.items()
+        spec(name, GROUP, deps=tables.of_layer("infrastructure"), description=text)
+        for name, text in PLAN_TABLES.items()
     ],
 )
 def schedule(config: ScheduleConfig, workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
@@ -84,7 +85,10 @@ def life(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResul
 
 @dg.multi_asset(
     name="records",
-    specs=[spec(name, "records", deps=(*PLAN_TABLES, *LIFE_TABLES, *tables.of_layer("reference"))) for name in RECORD_TABLES],
+    specs=[
+        spec(name, "records", deps=(*PLAN_TABLES, *LIFE_TABLES, *tables.of_layer("reference")))
+        for name in RECORD_TABLES
+    ],
 )
 def records(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Batches, stays, workflows, harvests and scenarios as they stand on as_of."""
@@ -98,7 +102,12 @@ def records(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRe
     name="stores",
     specs=[
         *(spec(name, "records", deps=("life_day", "inventory_feed")) for name in PURCHASE_TABLES),
-        spec(STORE_COST, "records", deps=("life_day",), description="What a kilogram of feed cost in each store each day."),
+        spec(
+            STORE_COST,
+            "records",
+            deps=("life_day",),
+            description="What a kilogram of feed cost in each store each day.",
+        ),
     ],
 )
 def stores(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:

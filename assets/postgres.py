@@ -19,10 +19,15 @@ KINDS = frozenset({"postgres"})
 @dg.multi_asset(
     name="postgres_master",
     specs=[
-        spec("postgres_master", GROUP, deps=tables.MASTER_TABLES, kinds=KINDS,
-             description="All master tables in PostgreSQL, inserted, updated and deleted to match the lake.")
+        spec(
+            "postgres_master",
+            GROUP,
+            deps=tables.MASTER_TABLES,
+            kinds=KINDS,
+            description="All master tables in PostgreSQL, inserted, updated and deleted to match the lake.",
+        )
     ],
-)  # fmt: skip
+)
 def postgres_master(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Make the tables in an empty database and load the master rows."""
     started = time.perf_counter()
@@ -38,12 +43,17 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     @dg.multi_asset(
         name="postgres_events",
         specs=[
-            spec("postgres_events", GROUP, deps=("postgres_master", *tables.EVENT_TABLES), kinds=KINDS,
-                 description="Event tables in PostgreSQL, a partition for each month; unchanged months are skipped.")
+            spec(
+                "postgres_events",
+                GROUP,
+                deps=("postgres_master", *tables.EVENT_TABLES),
+                kinds=KINDS,
+                description="Event tables in PostgreSQL, a partition for each month; unchanged months are skipped.",
+            )
         ],
         partitions_def=months,
         backfill_policy=dg.BackfillPolicy.single_run(),
-    )  # fmt: skip
+    )
     def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         loaded: list[load.Loaded] = []
         lake = workspace.lake
@@ -57,8 +67,11 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
                 context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
         for month in context.partition_keys:
             mine = [one for one in loaded if one.partition == month]
-            facts = {"dagster/row_count": sum(one.rows for one in mine), "skipped": sum(one.skipped for one in mine),
-                     "seconds": round(sum(one.seconds for one in mine), 3)}  # fmt: skip
+            facts = {
+                "dagster/row_count": sum(one.rows for one in mine),
+                "skipped": sum(one.skipped for one in mine),
+                "seconds": round(sum(one.seconds for one in mine), 3),
+            }
             context.add_asset_metadata(facts, "postgres_events", partition_key=month)
 
     return [postgres_master, postgres_events, postgres_states, verification_report]
@@ -67,10 +80,15 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
 @dg.multi_asset(
     name="postgres_states",
     specs=[
-        spec("postgres_states", GROUP, deps=("postgres_master", tables.STATE_TABLE), kinds=KINDS,
-             description="The daily states in PostgreSQL.")
+        spec(
+            "postgres_states",
+            GROUP,
+            deps=("postgres_master", tables.STATE_TABLE),
+            kinds=KINDS,
+            description="The daily states in PostgreSQL.",
+        )
     ],
-)  # fmt: skip
+)
 def postgres_states(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Replace the daily states, unless they are there already."""
     started = time.perf_counter()
@@ -82,10 +100,15 @@ def postgres_states(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.Mater
 @dg.multi_asset(
     name=REPORT,
     specs=[
-        spec(REPORT, GROUP, deps=POSTGRES_ASSETS, kinds=frozenset({"json"}),
-             description="What the database holds, in five sections; each figure is computed there.")
+        spec(
+            REPORT,
+            GROUP,
+            deps=POSTGRES_ASSETS,
+            kinds=frozenset({"json"}),
+            description="What the database holds, in five sections; each figure is computed there.",
+        )
     ],
-)  # fmt: skip
+)
 def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Compute the verification report from the database and write it as JSON."""
     with workspace.database() as url:

@@ -36,7 +36,9 @@ def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
         )
         wrong = counts.filter(pl.col("database") != pl.col("lake"))
         total = int(counts["database"].sum())
-        yield result(asset, finding("arrived", wrong, f"{total:,} rows in {counts.height} tables", "tables that differ"))
+        yield result(
+            asset, finding("arrived", wrong, f"{total:,} rows in {counts.height} tables", "tables that differ")
+        )
 
     return arrived
 
@@ -49,6 +51,7 @@ def verdict(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckRes
     saved = load_saved(report_path(workspace.settings))
     failed = pl.DataFrame(
         [(check.name, check.detail) for check in saved.checks if not check.passed],
-        schema={"check": pl.String, "detail": pl.String}, orient="row",
-    )  # fmt: skip
+        schema={"check": pl.String, "detail": pl.String},
+        orient="row",
+    )
     yield result(REPORT, finding("verified", failed, f"{len(saved.checks)} checks passed", "checks failed"))

@@ -24,9 +24,13 @@ def result(asset: str, finding: Finding) -> dg.AssetCheckResult:
             [dg.TableRecord(row) for row in rows], schema=dg.TableSchema(columns=columns)
         )
     return dg.AssetCheckResult(
-        passed=finding.passed, asset_key=asset, check_name=finding.rule, description=finding.detail, metadata=metadata,
+        passed=finding.passed,
+        asset_key=asset,
+        check_name=finding.rule,
+        description=finding.detail,
+        metadata=metadata,
         severity=dg.AssetCheckSeverity.ERROR,
-    )  # fmt: skip
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -53,7 +53,9 @@ def _layer_checks(layer: str, names: Sequence[str]) -> dg.AssetChecksDefinition:
     specs = [spec for name in names for spec in check_specs(name, TABLE_RULES)]
 
     @dg.multi_asset_check(name=f"{layer}_table_checks", specs=specs)
-    def table_checks(context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
+    def table_checks(
+        context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> Iterable[dg.AssetCheckResult]:
         lake = workspace.lake
         expected = expected_rows(workspace)
         with workspace.progress.track(f"check {layer} tables", len(names)) as advance:
@@ -66,7 +68,7 @@ def _layer_checks(layer: str, names: Sequence[str]) -> dg.AssetChecksDefinition:
 
 
 def table_findings(name: str, lake: Lake, expected: pl.DataFrame | None) -> Iterator[Finding]:
-    """What the catalogue and the plan say about one table. A wrong schema ends it: the other rules could not read on."""
+    """What the catalogue and the plan say about one table. A wrong schema ends it: the others could not read on."""
     table, rows = tables.TABLES[name], lake.scan(name)
     schema = table_rules.schema(table, rows.collect_schema())
     yield schema
@@ -82,7 +84,9 @@ def table_findings(name: str, lake: Lake, expected: pl.DataFrame | None) -> Iter
         yield Finding("volume", passed=True, detail="drawn at random: no formula")
         return
     by_month = name in tables.EVENT_TABLES
-    counts = [(month, lake.rows(name, month)) for month in lake.partitions(name)] if by_month else [("all", lake.rows(name))]
+    counts = (
+        [(month, lake.rows(name, month)) for month in lake.partitions(name)] if by_month else [("all", lake.rows(name))]
+    )
     found = pl.DataFrame(counts, schema={"month": pl.String, "rows": pl.Int64}, orient="row")
     yield table_rules.volume(expected, found)
 
@@ -102,15 +106,19 @@ def expected_rows(workspace: Workspace) -> dict[str, pl.DataFrame]:
     if lake.has("life_day"):
         died = lake.scan("life_day").filter(pl.col("deaths") > 0)
         expected["batch_mortalityevent"] = (
-            died.group_by(month=pl.col("date").dt.strftime(MONTH)).agg(rows=pl.len().cast(pl.Int64)).sort("month").collect()
+            died.group_by(month=pl.col("date").dt.strftime(MONTH))
+            .agg(rows=pl.len().cast(pl.Int64))
+            .sort("month")
+            .collect()
         )
         expected["batch_transferaction"] = pl.DataFrame({"month": ["all"], "rows": [lake.rows("life_move")]})
     return expected
 
 
 @dg.multi_asset_check(
-    name="farm_checks", specs=check_specs(tables.STATE_TABLE, STATE_RULES),
-)  # fmt: skip
+    name="farm_checks",
+    specs=check_specs(tables.STATE_TABLE, STATE_RULES),
+)
 def farm_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
     """What must hold of the farm as a whole."""
     with workspace.progress.track("check the farm", len(STATE_RULES)) as advance:
@@ -126,32 +134,46 @@ def farm_findings(workspace: Workspace) -> Iterator[Finding]:
     stays = lake.scan("batch_batchcontainerassignment")
     yield farm_rules.no_doubling(states)
     yield farm_rules.ledger(
-        states, lake.scan("batch_creationaction"), lake.scan("batch_mortalityevent"), lake.scan("batch_transferaction"), stays
+        states,
+        lake.scan("batch_creationaction"),
+        lake.scan("batch_mortalityevent"),
+        lake.scan("batch_transferaction"),
+        stays,
     )
     yield farm_rules.harvested(lake.scan("harvest_harvestlot"), lake.scan("harvest_harvestevent"), states)
     yield from farm_rules.occupancy(
-        stays, lake.scan("infrastructure_container"), states, lake.scan("infrastructure_hall"),
-        lake.scan("infrastructure_area"), lake.scan("infrastructure_freshwaterstation"),
-    )  # fmt: skip
+        stays,
+        lake.scan("infrastructure_container"),
+        states,
+        lake.scan("infrastructure_hall"),
+        lake.scan("infrastructure_area"),
+        lake.scan("infrastructure_freshwaterstation"),
+    )
     yield farm_rules.weight_continuity(states, farm.speed)
     if farm.as_of != farm.default_as_of:
         yield Finding("bands", passed=True, detail=f"the profile's bands hold on {farm.default_as_of} only")
         return
     status = lake.scan("batch_batch").select("status").collect()["status"]
     counts = {name: lake.rows(name) for name in tables.EVENT_TABLES}
-    yield farm_rules.bands(farm.bands, counts | {"batches": status.len(), "completed": int((status == "COMPLETED").sum())})
+    yield farm_rules.bands(
+        farm.bands, counts | {"batches": status.len(), "completed": int((status == "COMPLETED").sum())}
+    )
 
 
 @dg.multi_asset_check(
-    name="stock_checks", specs=check_specs(FED, STOCK_RULES),
-)  # fmt: skip
+    name="stock_checks",
+    specs=check_specs(FED, STOCK_RULES),
+)
 def stock_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
     """Feed bought against feed eaten, for every store and day."""
     lake = workspace.lake
     yield result(
         FED,
         farm_rules.feed_stock(
-            lake.scan("inventory_feedpurchase"), lake.scan("inventory_feedcontainerstock"), lake.scan(FED),
-            lake.scan("infrastructure_container"), lake.scan("infrastructure_feedcontainer"),
+            lake.scan("inventory_feedpurchase"),
+            lake.scan("inventory_feedcontainerstock"),
+            lake.scan(FED),
+            lake.scan("infrastructure_container"),
+            lake.scan("infrastructure_feedcontainer"),
         ),
-    )  # fmt: skip
+    )

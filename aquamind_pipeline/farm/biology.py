@@ -91,9 +91,9 @@ __all__ = [
     "RING_DENSITY_KG_M3",
     "RING_FISH_LIMIT",
     "STAGES",
-    "Stage",
     "TANK_DENSITY_KG_M3",
     "TRANSFER_MORTALITY",
+    "Stage",
     "length_cm",
     "oxygen_saturation_mg_l",
 ]

@@ -1,7 +1,7 @@
 """Water temperature of every site on every day: the one that fish grow by and sensors report.
 
 A seasonal curve per geography and water, an offset per site, and a slow anomaly between knots 15 days apart.
-Scotland's and the Faroes' sea curves lie near AquaMind's scenario profiles (reference b.2: 9.5 ± 1 °C and 10 ± 3 °C) and
+Scotland's and the Faroes' sea curves lie near AquaMind's scenario profiles (reference b.2: 9.5 ± 1 °C, 10 ± 3 °C) and
 coastal records (Faroes about 7-11 °C, west Scotland 7-14 °C); freshwater is tempered hatchery water around 7 °C,
 which carries fish through AquaMind's weight ranges in its 90-day stages without its plateaus.
 """

@@ -2,7 +2,7 @@
 
 Counter-based generation (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") makes any slice of the
 farm reproducible on its own. The mixer is splitmix64 (Steele, Lea & Flood 2014). Only integer arithmetic, products,
-sums and square roots are used, which IEEE 754 fixes to the bit: the libraries' exp, log and cos differ between machines.
+sums and square roots are used, which IEEE 754 fixes to the bit: libraries' exp, log and cos differ between machines.
 """
 
 from __future__ import annotations

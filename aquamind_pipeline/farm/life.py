@@ -35,7 +35,7 @@ class Life:
     """What really happened up to `as_of`.
 
     days: state_id, assignment_id, batch_id, container_id, site, stage, date, batch_day (from 0), temp_c, population,
-        weight_g, deaths, cause (index into CAUSES), feed_dg (decigrams = 0.0001 kg eaten), sorted by assignment and date.
+        weight_g, deaths, cause (index into CAUSES), feed_dg (decigrams, 0.0001 kg), sorted by assignment and date.
     moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths,
         source_population_before, weight_g (of the source's fish), sorted by source and destination.
     """

@@ -27,7 +27,7 @@ PARAMETER_IDS = {
     "NH4": 7,
     "Salinity": 8,
 }
-"""environmental_environmentalparameter.id by sensor type. The parameter of `Temperature` is named `temperature`, because
+"""environmental_environmentalparameter.id by sensor type. The parameter of `Temperature` is named `temperature`: so
 AquaMind's growth engine looks for that spelling (rule R14)."""
 
 

@@ -112,7 +112,7 @@ def _batches(profile: Profile, plan: Plan, stays: pl.DataFrame) -> pl.DataFrame:
 
 
 def _assignments(stays: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
-    """population_count: the fish there now; of a closed tray the eggs laid, since AquaMind's engine starts from them and
+    """population_count: the fish there now; of a closed tray the eggs laid, as AquaMind's engine starts from them and
     subtracts the recorded deaths (rule R28, oddity 14 of the reference)."""
     joined = stays.join(placed.select("assignment_id", "eggs"), on="assignment_id", how="left", maintain_order="left")
     population = joined.select(

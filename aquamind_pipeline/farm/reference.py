@@ -1,5 +1,5 @@
-"""Reference rows that a fresh AquaMind database needs and none of its scripts makes: species, stages, parameters, feeds,
-grades, the owning user, and the scenario models that its growth engine looks up.
+"""Reference rows that a fresh AquaMind database needs and none of its scripts makes: species, stages, parameters,
+feeds, grades, the owning user, and the scenario models that its growth engine looks up.
 """
 
 from __future__ import annotations

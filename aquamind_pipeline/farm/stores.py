@@ -1,6 +1,6 @@
-"""Feed stores: deliveries that arrive before a store is empty, what is left, and what a kilogram costs (first in, first out).
+"""Feed stores: deliveries before a store is empty, what is left, and what a kilogram costs (first in, first out).
 
-A store is a hall's silo, or the three barges of an area together. It is refilled in lots as soon as the feed eaten so far
+A store is a hall's silo, or the three barges of an area together. It is refilled in lots as soon as what was eaten
 leaves less than the reorder level; so a day's deliveries depend on that day and earlier ones only.
 """
 

@@ -36,28 +36,50 @@ def assimilate(records: Records, until: date, rules: RuleSet = CORRECTED) -> pl.
     has_fcr = (pl.col("feed_kg") > 0) & (pl.col("gain_kg") > rules.least_gain_kg)
     states = states.with_columns(
         fcr=pl.when(has_fcr).then(pl.col("feed_kg") / pl.col("gain_kg")),
-        weight_source=pl.when(pl.col("anchor_g").is_not_null()).then(pl.lit("measured"))
-        .when(pl.col("population") > 0).then(pl.lit("tgc_computed")).otherwise(pl.lit("unchanged")),
-        weight_confidence=pl.when(pl.col("anchor_g").is_not_null()).then("anchor_confidence")
-        .when(pl.col("population") > 0).then(pl.min_horizontal("temp_confidence", 0.8)).otherwise(0.3),
-    )  # fmt: skip
+        weight_source=pl.when(pl.col("anchor_g").is_not_null())
+        .then(pl.lit("measured"))
+        .when(pl.col("population") > 0)
+        .then(pl.lit("tgc_computed"))
+        .otherwise(pl.lit("unchanged")),
+        weight_confidence=pl.when(pl.col("anchor_g").is_not_null())
+        .then("anchor_confidence")
+        .when(pl.col("population") > 0)
+        .then(pl.min_horizontal("temp_confidence", 0.8))
+        .otherwise(0.3),
+    )
     fed, converted = pl.col("feed_kg") > 0, pl.col("fcr").is_not_null()
     return states.select(
-        "assignment_id", "batch_id", "container_id", "lifecycle_stage_id", "date", "day_number",
-        avg_weight_g=rounded(states["weight_g"], 10, 2), population=pl.col("population").cast(pl.Int32),
-        biomass_kg=rounded(states["biomass_kg"], 12, 2), temp_c=rounded(states["temp_c"], 5, 2),
-        mortality_count=pl.col("mortality_count").cast(pl.Int32), feed_kg=rounded(states["feed_kg"], 10, 2),
-        observed_fcr=pl.when(converted).then(rounded(states["fcr"].fill_null(0.0), 8, 3)), anchor_type="anchor_type",
+        "assignment_id",
+        "batch_id",
+        "container_id",
+        "lifecycle_stage_id",
+        "date",
+        "day_number",
+        avg_weight_g=rounded(states["weight_g"], 10, 2),
+        population=pl.col("population").cast(pl.Int32),
+        biomass_kg=rounded(states["biomass_kg"], 12, 2),
+        temp_c=rounded(states["temp_c"], 5, 2),
+        mortality_count=pl.col("mortality_count").cast(pl.Int32),
+        feed_kg=rounded(states["feed_kg"], 10, 2),
+        observed_fcr=pl.when(converted).then(rounded(states["fcr"].fill_null(0.0), 8, 3)),
+        anchor_type="anchor_type",
         sources=_json(
-            '"', temp=pl.col("temp_source"), mortality=pl.lit("actual"), weight=pl.col("weight_source"),
+            '"',
+            temp=pl.col("temp_source"),
+            mortality=pl.lit("actual"),
+            weight=pl.col("weight_source"),
             feed=pl.when(fed).then(pl.lit("actual")).otherwise(pl.lit("none")),
             fcr=pl.when(converted).then(pl.lit("calculated")).otherwise(pl.lit("insufficient_data")),
         ),
         confidence_scores=_json(
-            "", temp=pl.col("temp_confidence"), mortality=pl.lit(1.0), weight=pl.col("weight_confidence"),
-            feed=pl.when(fed).then(1.0).otherwise(0.0), fcr=pl.when(converted).then(0.9).otherwise(0.0),
+            "",
+            temp=pl.col("temp_confidence"),
+            mortality=pl.lit(1.0),
+            weight=pl.col("weight_confidence"),
+            feed=pl.when(fed).then(1.0).otherwise(0.0),
+            fcr=pl.when(converted).then(0.9).otherwise(0.0),
         ),
-    )  # fmt: skip
+    )
 
 
 def _with_feed(states: pl.DataFrame, records: Records) -> pl.DataFrame:

@@ -23,10 +23,14 @@ def days_of(records: Records, until: date) -> pl.DataFrame:
         .explode("date")
         .join(records.batches.select("batch_id", "start_date"), on="batch_id", how="left", maintain_order="left")
         .select(
-            "assignment_id", "batch_id", "container_id", "lifecycle_stage_id", "date",
+            "assignment_id",
+            "batch_id",
+            "container_id",
+            "lifecycle_stage_id",
+            "date",
             day_number=((pl.col("date") - pl.col("start_date")).dt.total_days() + 1).cast(pl.Int32),
         )
-    )  # fmt: skip
+    )
 
 
 __all__ = ["days_of"]

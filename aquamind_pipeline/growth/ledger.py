@@ -20,9 +20,7 @@ def with_population(grid: pl.DataFrame, records: Records) -> pl.DataFrame:
     died = _per_day(records.deaths, "mortality_count", pl.col("count"))
     moves = records.transfers
     arrived = _per_day(moves.rename({"dest_assignment_id": "assignment_id"}), "arrived", pl.col("count"))
-    left = _per_day(
-        moves.rename({"source_assignment_id": "assignment_id"}), "left", pl.col("count") + pl.col("deaths")
-    )
+    left = _per_day(moves.rename({"source_assignment_id": "assignment_id"}), "left", pl.col("count") + pl.col("deaths"))
     rows = grid
     for facts in (died, arrived, left):
         rows = rows.join(facts, on=_KEY, how="left", maintain_order="left")
@@ -39,7 +37,9 @@ def with_population(grid: pl.DataFrame, records: Records) -> pl.DataFrame:
 
 
 def _per_day(facts: pl.DataFrame, name: str, count: pl.Expr) -> pl.DataFrame:
-    return facts.filter(pl.col("assignment_id").is_not_null()).group_by(_KEY).agg(count.cast(pl.Int64).sum().alias(name))
+    return (
+        facts.filter(pl.col("assignment_id").is_not_null()).group_by(_KEY).agg(count.cast(pl.Int64).sum().alias(name))
+    )
 
 
 def _opening(records: Records) -> pl.DataFrame:

@@ -61,12 +61,21 @@ class Records:
 def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | pl.LazyFrame) -> Records:
     """Records from AquaMind's tables (by table name) and the daily temperature of each stay (`daily_temperature`)."""
     stays = tables["batch_batchcontainerassignment"].select(
-        "batch_id", "container_id", "lifecycle_stage_id", "population_count", "assignment_date", "departure_date",
-        pl.col("avg_weight_g").cast(pl.Float64), assignment_id="id",
-    )  # fmt: skip
-    scenarios = tables["batch_batch"].select("id", "start_date", run_id="pinned_projection_run_id").join(
-        tables["scenario_projection_run"].select("run_id", "scenario_id"), on="run_id"
-    ).join(tables["scenario"], on="scenario_id")  # fmt: skip
+        "batch_id",
+        "container_id",
+        "lifecycle_stage_id",
+        "population_count",
+        "assignment_date",
+        "departure_date",
+        pl.col("avg_weight_g").cast(pl.Float64),
+        assignment_id="id",
+    )
+    scenarios = (
+        tables["batch_batch"]
+        .select("id", "start_date", run_id="pinned_projection_run_id")
+        .join(tables["scenario_projection_run"].select("run_id", "scenario_id"), on="run_id")
+        .join(tables["scenario"], on="scenario_id")
+    )
     models = tables["scenario_tgcmodel"].select("profile_id", tgc_model_id="model_id", base_tgc="tgc_value")
     batches = scenarios.join(models, on="tgc_model_id").select(
         "start_date", "profile_id", batch_id="id", initial_weight_g=pl.lit(None, pl.Float64)
@@ -81,15 +90,19 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
         scenarios.select("tgc_model_id", "mortality_model_id", batch_id="id")
         .join(models, on="tgc_model_id")
         .join(tables["scenario_mortalitymodel"].select("rate", mortality_model_id="model_id"), on="mortality_model_id")
-        .join(tables["batch_lifecyclestage"].select("name", "expected_weight_min_g", lifecycle_stage_id="id"), how="cross")
+        .join(
+            tables["batch_lifecyclestage"].select("name", "expected_weight_min_g", lifecycle_stage_id="id"), how="cross"
+        )
         .join(tables_of_stages["tgc"], on=["tgc_model_id", "name"], how="left")
         .join(tables_of_stages["deaths"], on=["mortality_model_id", "name"], how="left")
         .select(
-            "batch_id", "lifecycle_stage_id", pl.col("expected_weight_min_g").cast(pl.Float64),
+            "batch_id",
+            "lifecycle_stage_id",
+            pl.col("expected_weight_min_g").cast(pl.Float64),
             tgc=pl.coalesce(pl.col("own_tgc").cast(pl.Float64), pl.col("base_tgc")),
             daily_mortality=pl.coalesce("own_percent", "rate").cast(pl.Float64) / 100,
         )
-    )  # fmt: skip
+    )
     frames = {
         "batches": batches,
         "stages": stages,
@@ -98,21 +111,27 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
             assignment_id="dest_assignment_id", date="expected_delivery_date", count="egg_count_actual"
         ),
         "transfers": tables["batch_transferaction"].select(
-            "source_assignment_id", "dest_assignment_id", "selection_method", date="planned_date",
-            count="transferred_count", deaths="mortality_during_transfer",
+            "source_assignment_id",
+            "dest_assignment_id",
+            "selection_method",
+            date="planned_date",
+            count="transferred_count",
+            deaths="mortality_during_transfer",
             measured_weight_g=pl.col("measured_avg_weight_g").cast(pl.Float64),
         ),
         "deaths": tables["batch_mortalityevent"].select("assignment_id", "count", date="event_date"),
         "weighings": tables["batch_growthsample"].select(
-            "assignment_id", date="sample_date", weight_g=pl.col("avg_weight_g").cast(pl.Float64),
+            "assignment_id",
+            date="sample_date",
+            weight_g=pl.col("avg_weight_g").cast(pl.Float64),
             kind=pl.lit("growth_sample"),
         ),
         "temperature": temperature.lazy(),
-        "feed": tables["inventory_feedingevent"].group_by(
-            "container_id", assignment_id="batch_assignment_id", date="feeding_date"
-        ).agg(feed_kg=pl.col("amount_kg").sum().cast(pl.Float64)),
+        "feed": tables["inventory_feedingevent"]
+        .group_by("container_id", assignment_id="batch_assignment_id", date="feeding_date")
+        .agg(feed_kg=pl.col("amount_kg").sum().cast(pl.Float64)),
         "profiles": tables["scenario_temperaturereading"].select("profile_id", "day_number", temp_c="temperature"),
-    }  # fmt: skip
+    }
     collected = pl.collect_all(frames.values(), engine="streaming")
     return Records(**dict(zip(frames, collected, strict=True)))
 

@@ -1,4 +1,4 @@
-"""The temperature of each assignment-day: measured, bridged between measurements, or the scenario's profile (R14-R16)."""
+"""The temperature of each assignment-day: measured, bridged between measurements, or the profile (R14-R16)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ def with_temperature(grid: pl.DataFrame, records: Records, rules: RuleSet) -> pl
     on one side only; 0.5 for the profile.
     """
     measured = _measured(grid, records)
-    bridged = _bridged(measured.filter(pl.col("mean_c").is_null()), measured.filter(pl.col("mean_c").is_not_null()), rules)
-    profile = _profile(bridged.filter(pl.col("temp_c").is_null()).drop("temp_c", "temp_source", "temp_confidence"), records)
+    bridged = _bridged(
+        measured.filter(pl.col("mean_c").is_null()), measured.filter(pl.col("mean_c").is_not_null()), rules
+    )
+    profile = _profile(
+        bridged.filter(pl.col("temp_c").is_null()).drop("temp_c", "temp_source", "temp_confidence"), records
+    )
     known = measured.filter(pl.col("mean_c").is_not_null()).with_columns(
         temp_c="mean_c", temp_source=pl.lit("measured"), temp_confidence=pl.lit(1.0)
     )
@@ -30,13 +34,17 @@ def with_temperature(grid: pl.DataFrame, records: Records, rules: RuleSet) -> pl
 def _measured(grid: pl.DataFrame, records: Records) -> pl.DataFrame:
     """mean_c of the stay's own readings; of the container's where readings name no stay."""
     own = records.temperature.filter(pl.col("assignment_id").is_not_null()).select("assignment_id", "date", "mean_c")
-    shared = records.temperature.filter(pl.col("assignment_id").is_null()).select("container_id", "date", shared_c="mean_c")
+    shared = records.temperature.filter(pl.col("assignment_id").is_null()).select(
+        "container_id", "date", shared_c="mean_c"
+    )
     with_own = grid.join(own, on=["assignment_id", "date"], how="left", maintain_order="left")
     if shared.is_empty():
         return with_own
-    return with_own.join(shared, on=["container_id", "date"], how="left", maintain_order="left").with_columns(
-        mean_c=pl.coalesce("mean_c", "shared_c")
-    ).drop("shared_c")  # fmt: skip
+    return (
+        with_own.join(shared, on=["container_id", "date"], how="left", maintain_order="left")
+        .with_columns(mean_c=pl.coalesce("mean_c", "shared_c"))
+        .drop("shared_c")
+    )
 
 
 def _bridged(missing: pl.DataFrame, known: pl.DataFrame, rules: RuleSet) -> pl.DataFrame:
@@ -46,18 +54,27 @@ def _bridged(missing: pl.DataFrame, known: pl.DataFrame, rules: RuleSet) -> pl.D
     for side, strategy in (("before", "backward"), ("after", "forward")):
         sided = sided.join_asof(
             points.rename({"point": f"date_{side}", "c": f"c_{side}"}),
-            on="date", by="assignment_id", strategy=strategy, tolerance=within, check_sortedness=False,  # type: ignore[arg-type]
-        )  # fmt: skip
+            on="date",
+            by="assignment_id",
+            strategy=strategy,
+            tolerance=within,
+            check_sortedness=False,  # type: ignore[arg-type]
+        )
     since = (pl.col("date") - pl.col("date_before")).dt.total_days()
     span = (pl.col("date_after") - pl.col("date_before")).dt.total_days()
     both = pl.col("c_before").is_not_null() & pl.col("c_after").is_not_null()
     one = pl.coalesce("c_before", "c_after")
     return sided.with_columns(
-        temp_c=pl.when(both).then(pl.col("c_before") + (pl.col("c_after") - pl.col("c_before")) * since / span).otherwise(one),
-        temp_source=pl.when(both).then(pl.lit("interpolated"))
-        .when(pl.col("c_before").is_not_null()).then(pl.lit("nearest_before")).otherwise(pl.lit("nearest_after")),
+        temp_c=pl.when(both)
+        .then(pl.col("c_before") + (pl.col("c_after") - pl.col("c_before")) * since / span)
+        .otherwise(one),
+        temp_source=pl.when(both)
+        .then(pl.lit("interpolated"))
+        .when(pl.col("c_before").is_not_null())
+        .then(pl.lit("nearest_before"))
+        .otherwise(pl.lit("nearest_after")),
         temp_confidence=pl.when(both).then(pl.max_horizontal(0.4, 0.9 - span / 30)).otherwise(0.6),
-    )  # fmt: skip
+    )
 
 
 def _profile(missing: pl.DataFrame, records: Records) -> pl.DataFrame:
@@ -73,16 +90,21 @@ def _profile(missing: pl.DataFrame, records: Records) -> pl.DataFrame:
     for side, strategy in (("before", "backward"), ("after", "forward")):
         sided = sided.join_asof(
             points.rename({"point": f"day_{side}", "c": f"c_{side}"}),
-            on="day_number", by="profile_id", strategy=strategy, check_sortedness=False,  # type: ignore[arg-type]
-        )  # fmt: skip
+            on="day_number",
+            by="profile_id",
+            strategy=strategy,
+            check_sortedness=False,  # type: ignore[arg-type]
+        )
     part = (pl.col("day_number") - pl.col("day_before")) / (pl.col("day_after") - pl.col("day_before"))
     between = (pl.col("c_before") + (pl.col("c_after") - pl.col("c_before")) * part).round(2)
     return sided.with_columns(
         pl.col("day_number").cast(missing.schema["day_number"]),
-        temp_c=pl.when(pl.col("day_before") < pl.col("day_after")).then(between)
+        temp_c=pl.when(pl.col("day_before") < pl.col("day_after"))
+        .then(between)
         .otherwise(pl.coalesce("c_before", "c_after", pl.lit(_NOTHING_KNOWN_C))),
-        temp_source=pl.lit("profile"), temp_confidence=pl.lit(0.5),
-    )  # fmt: skip
+        temp_source=pl.lit("profile"),
+        temp_confidence=pl.lit(0.5),
+    )
 
 
 __all__ = ["with_temperature"]

@@ -26,8 +26,14 @@ POSTGRES_ASSETS = ("postgres_master", "postgres_events", "postgres_states")
 REPORT = "verification_report"
 
 
-def spec(name: str, group: str, *, deps: tuple[str, ...] = (), kinds: frozenset[str] = frozenset({"polars", "parquet"}),
-         description: str | None = None) -> dg.AssetSpec:  # fmt: skip
+def spec(
+    name: str,
+    group: str,
+    *,
+    deps: tuple[str, ...] = (),
+    kinds: frozenset[str] = frozenset({"polars", "parquet"}),
+    description: str | None = None,
+) -> dg.AssetSpec:
     """The spec of an asset; AquaMind's tables take description and columns from the catalogue."""
     table = tables.TABLES.get(name)
     metadata: dict[str, Any] = {}
@@ -40,7 +46,9 @@ def spec(name: str, group: str, *, deps: tuple[str, ...] = (), kinds: frozenset[
             ]
         )
         description = description or table.comment
-    return dg.AssetSpec(name, deps=list(deps), group_name=group, kinds=set(kinds), description=description, metadata=metadata)
+    return dg.AssetSpec(
+        name, deps=list(deps), group_name=group, kinds=set(kinds), description=description, metadata=metadata
+    )
 
 
 def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping[str, Any]:
@@ -58,6 +66,13 @@ def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping
 
 
 __all__ = [
-    "EVENT_ASSETS", "LIFE_TABLES", "PLAN_TABLES", "POSTGRES_ASSETS", "REPORT", "STORE_COST", "TEMPERATURE", "spec",
+    "EVENT_ASSETS",
+    "LIFE_TABLES",
+    "PLAN_TABLES",
+    "POSTGRES_ASSETS",
+    "REPORT",
+    "STORE_COST",
+    "TEMPERATURE",
+    "spec",
     "written_metadata",
-]  # fmt: skip
+]

@@ -16,7 +16,9 @@ MONTH = "%Y-%m"
 def monthly(farm: Profile) -> dg.MonthlyPartitionsDefinition:
     """Months from the farm's epoch to the running month, as `2026-01`."""
     # Dagster counts a month once it is over; end_offset=1 lets the running month be built too.
-    return dg.MonthlyPartitionsDefinition(start_date=farm.epoch.strftime(MONTH), fmt=MONTH, end_offset=1, timezone="UTC")
+    return dg.MonthlyPartitionsDefinition(
+        start_date=farm.epoch.strftime(MONTH), fmt=MONTH, end_offset=1, timezone="UTC"
+    )
 
 
 def months(first: date, last: date) -> list[str]:

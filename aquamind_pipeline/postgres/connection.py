@@ -32,8 +32,10 @@ def _parts(url: SecretStr) -> dict[str, Any]:
     try:
         return conninfo_to_dict(text)
     except psycopg.ProgrammingError:
-        raise DatabaseError("the database URL cannot be read: write postgresql://user:password@host:5432/name, with special "
-                            "characters in the password as %XX") from None  # fmt: skip
+        raise DatabaseError(
+            "the database URL cannot be read: write postgresql://user:password@host:5432/name, with special "
+            "characters in the password as %XX"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -44,12 +46,11 @@ def connect(url: SecretStr) -> Iterator[Connection]:
         DatabaseError: when the server cannot be reached or refuses us, and for whatever psycopg raises inside.
     """
     parts = _parts(url)
-    options = {"connect_timeout": _CONNECT_SECONDS, "application_name": "aquamind-pipeline"}
-    with as_database_errors(url):
-        with psycopg.connect(make_conninfo(**(options | parts))) as connection:
-            connection.execute("SET TIME ZONE 'UTC'")
-            connection.commit()
-            yield connection
+    options: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": "aquamind-pipeline"}
+    with as_database_errors(url), psycopg.connect(make_conninfo(**(options | parts))) as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.commit()
+        yield connection
 
 
 @contextlib.contextmanager

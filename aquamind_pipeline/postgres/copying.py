@@ -29,7 +29,12 @@ def constants(table_name: str) -> dict[str, Any]:
 
 
 def copy_rows(
-    connection: Connection, table: sa.Table, target: sql.Identifier, rows: pl.LazyFrame, *, skip: tuple[str, ...] = (),
+    connection: Connection,
+    table: sa.Table,
+    target: sql.Identifier,
+    rows: pl.LazyFrame,
+    *,
+    skip: tuple[str, ...] = (),
     freeze: bool = False,
 ) -> int:
     """COPY the lake's rows of a table into `target`; returns how many the server counted.

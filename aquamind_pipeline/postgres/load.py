@@ -42,17 +42,20 @@ class Loaded:
 
 
 def load_masters(url: SecretStr, lake: Lake) -> list[Loaded]:
-    """Insert, update and delete master rows so that they are the lake's: one transaction, since they refer to each other."""
+    """Make the master rows the lake's: insert, update, delete, in one transaction, since they refer to each other."""
     with connect(url) as connection:
         lock(connection, url)
         require_ours(connection, url)
-        done = [_load_master(connection, lake, name) for name in tables.MASTER_TABLES]
         # Foreign keys are checked at commit, so children that vanish go before or after their parents alike.
-        return done
+        return [_load_master(connection, lake, name) for name in tables.MASTER_TABLES]
 
 
 def load_months(
-    url: SecretStr, lake: Lake, table_name: str, months: Sequence[str], on_done: Callable[[Loaded], None] = lambda _: None
+    url: SecretStr,
+    lake: Lake,
+    table_name: str,
+    months: Sequence[str],
+    on_done: Callable[[Loaded], None] = lambda _: None,
 ) -> list[Loaded]:
     """Load months of an event table as partitions, `STREAMS` at once, and set the id's sequence."""
     table = tables.TABLES[table_name]
@@ -143,9 +146,7 @@ def _load_master(connection: Connection, lake: Lake, name: str) -> Loaded:
         "old": sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(n)) for n in values),
         "new": sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(n)) for n in values),
     }
-    connection.execute(
-        sql.SQL("CREATE TEMPORARY TABLE {incoming} (LIKE {target}) ON COMMIT DROP").format(**parts)
-    )
+    connection.execute(sql.SQL("CREATE TEMPORARY TABLE {incoming} (LIKE {target}) ON COMMIT DROP").format(**parts))
     rows = copy_rows(connection, table, incoming, lake.scan(name))
     connection.execute(
         sql.SQL("DELETE FROM {target} t WHERE NOT EXISTS (SELECT 1 FROM {incoming} i WHERE {same})").format(**parts)
@@ -188,10 +189,14 @@ def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str,
     )
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {target}").format(**ids))
     connection.execute(
-        sql.SQL("ALTER TABLE {fresh} RENAME TO {name}").format(fresh=fresh, name=sql.Identifier(_partition_name(table.name, month)))
+        sql.SQL("ALTER TABLE {fresh} RENAME TO {name}").format(
+            fresh=fresh, name=sql.Identifier(_partition_name(table.name, month))
+        )
     )
     connection.execute(
-        sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {target} FOR VALUES FROM ({low}) TO ({high})").format(**ids, **bounds)
+        sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {target} FOR VALUES FROM ({low}) TO ({high})").format(
+            **ids, **bounds
+        )
     )
     connection.execute(sql.SQL("ALTER TABLE {target} DROP CONSTRAINT in_month").format(**ids))
     connection.execute(sql.SQL("ANALYZE {target}").format(**ids))
@@ -246,14 +251,17 @@ def _bounds(month: str) -> tuple[date, date]:
 
 
 def _journal(connection: Connection, table_name: str) -> dict[str, tuple[str, int]]:
-    query = sql.SQL("SELECT partition, digest, rows FROM {}.load_journal WHERE table_name = %s").format(sql.Identifier(OURS))
+    query = sql.SQL("SELECT partition, digest, rows FROM {}.load_journal WHERE table_name = %s").format(
+        sql.Identifier(OURS)
+    )
     return {row[0]: (row[1], row[2]) for row in connection.execute(query, (table_name,))}
 
 
 def _remember(connection: Connection, table_name: str, partition: str, digest: str, rows: int) -> None:
     query = sql.SQL(
         "INSERT INTO {}.load_journal (table_name, partition, digest, rows) VALUES (%s, %s, %s, %s) "
-        "ON CONFLICT (table_name, partition) DO UPDATE SET digest = excluded.digest, rows = excluded.rows, loaded_at = now()"
+        "ON CONFLICT (table_name, partition) DO UPDATE "
+        "SET digest = excluded.digest, rows = excluded.rows, loaded_at = now()"
     ).format(sql.Identifier(OURS))
     connection.execute(query, (table_name, partition, digest, rows))
 

@@ -51,7 +51,7 @@ def statements() -> tuple[str, ...]:
             sequence = f"{name}_{key.name}_seq"
             later += [
                 f'CREATE SEQUENCE "{sequence}" OWNED BY "{name}"."{key.name}"',
-                f"ALTER TABLE \"{name}\" ALTER \"{key.name}\" SET DEFAULT nextval('\"{sequence}\"')",
+                f'ALTER TABLE "{name}" ALTER "{key.name}" SET DEFAULT nextval(\'"{sequence}"\')',
             ]
         first.append(str(CreateTable(table, include_foreign_key_constraints=[]).compile(dialect=dialect)))
         later += [str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=_name)]
@@ -92,12 +92,22 @@ def prepare(url: SecretStr, farm: Manifest) -> None:
             connection.execute(_JOURNAL)
             for statement in statements():
                 connection.execute(statement.encode())
-        found = connection.execute(f"SELECT identity, description, catalogue FROM {OURS}.farm").fetchone()
+        farm_table = {"farm": sql.Identifier(OURS, "farm")}
+        query = sql.SQL("SELECT identity, description, catalogue FROM {farm}").format(**farm_table)
+        found = connection.execute(query).fetchone()
         if found is not None and (found[0] != farm.identity or found[2] != catalogue_version()):
-            other = f"another farm ({found[1]})" if found[0] != farm.identity else "tables of another version of this program"
-            raise DatabaseError(f"{described(url)} holds {other}: run `aquamind wipe --database`, or use another database")
+            other = (
+                f"another farm ({found[1]})"
+                if found[0] != farm.identity
+                else "tables of another version of this program"
+            )
+            raise DatabaseError(
+                f"{described(url)} holds {other}: run `aquamind wipe --database`, or use another database"
+            )
         connection.execute(
-            f"INSERT INTO {OURS}.farm VALUES (%s, %s, %s, %s) ON CONFLICT (identity) DO UPDATE SET as_of = excluded.as_of",
+            sql.SQL(
+                "INSERT INTO {farm} VALUES (%s, %s, %s, %s) ON CONFLICT (identity) DO UPDATE SET as_of = excluded.as_of"
+            ).format(**farm_table),
             (farm.identity, farm.farm, farm.as_of, catalogue_version()),
         )
 
@@ -137,8 +147,8 @@ def _require_empty(connection: Connection, url: SecretStr) -> None:
     found = [row[0] for row in connection.execute(query, ([*tables.TABLES, "django_migrations"],))]
     if found:
         raise DatabaseError(
-            f"{described(url)} already has tables that are not ours ({', '.join(found[:3])} …): loading into AquaMind's own "
-            "database is not supported yet; use an empty database"
+            f"{described(url)} already has tables that are not ours ({', '.join(found[:3])} …): loading into "
+            "AquaMind's own database is not supported yet; use an empty database"
         )
 
 

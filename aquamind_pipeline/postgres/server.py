@@ -92,10 +92,9 @@ class EmbeddedServer:
             try:
                 yield url
             finally:
-                with self._guard():
-                    with contextlib.suppress(BlockingIOError):
-                        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        self._control("stop", "--mode=fast", f"--timeout={_START_SECONDS}")
+                with self._guard(), contextlib.suppress(BlockingIOError):
+                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    self._control("stop", "--mode=fast", f"--timeout={_START_SECONDS}")
 
     @contextlib.contextmanager
     def _guard(self) -> Iterator[None]:
@@ -139,9 +138,15 @@ class EmbeddedServer:
                 os.chown(path, _UNPRIVILEGED_UID, _UNPRIVILEGED_UID)
         try:
             self._run(
-                "initdb", f"--pgdata={fresh}", f"--username={USER}", "--auth=scram-sha-256", f"--pwfile={secret}",
-                "--encoding=UTF8", "--locale=C", "--no-instructions",
-            )  # fmt: skip
+                "initdb",
+                f"--pgdata={fresh}",
+                f"--username={USER}",
+                "--auth=scram-sha-256",
+                f"--pwfile={secret}",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-instructions",
+            )
         finally:
             secret.unlink()
         with (fresh / "postgresql.auto.conf").open("a") as conf:
@@ -150,7 +155,9 @@ class EmbeddedServer:
 
     def _start(self) -> None:
         port = _free_port()
-        self._control("start", f"--log={self._cluster / 'server.log'}", f"--timeout={_START_SECONDS}", f"--options=-p {port}")
+        self._control(
+            "start", f"--log={self._cluster / 'server.log'}", f"--timeout={_START_SECONDS}", f"--options=-p {port}"
+        )
 
     def _create(self, database: str) -> None:
         exists = self._psql("postgres", "SELECT 1 FROM pg_database WHERE datname = :'name'", database)
@@ -160,10 +167,20 @@ class EmbeddedServer:
     def _psql(self, database: str, statement: str, name: str) -> str:
         """Run one statement with psql, which composes the name safely."""
         return self._run(
-            "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", f"--set=name={name}",
-            f"--host=127.0.0.1", f"--port={self._port}", f"--username={USER}", f"--dbname={database}",
-            stdin=statement, environment={"PGPASSWORD": self._password},
-        ).stdout.strip()  # fmt: skip
+            "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--set=ON_ERROR_STOP=1",
+            f"--set=name={name}",
+            "--host=127.0.0.1",
+            f"--port={self._port}",
+            f"--username={USER}",
+            f"--dbname={database}",
+            stdin=statement,
+            environment={"PGPASSWORD": self._password},
+        ).stdout.strip()
 
     def _control(self, action: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self._run("pg_ctl", action, f"--pgdata={self._cluster}", *options, check=check)
@@ -184,17 +201,30 @@ class EmbeddedServer:
         return copy / "bin"
 
     def _run(
-        self, program: str, *arguments: str, stdin: str = "", environment: dict[str, str] | None = None, check: bool = True
+        self,
+        program: str,
+        *arguments: str,
+        stdin: str = "",
+        environment: dict[str, str] | None = None,
+        check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
         """Run one of PostgreSQL's programs; as nobody when we are root."""
-        identity = {"user": _UNPRIVILEGED_UID, "group": _UNPRIVILEGED_UID, "extra_groups": []} if os.geteuid() == 0 else {}
+        identity = (
+            {"user": _UNPRIVILEGED_UID, "group": _UNPRIVILEGED_UID, "extra_groups": []} if os.geteuid() == 0 else {}
+        )
         # pg_ctl hands its output on to the server: a pipe would never end, a file does.
         with (self._folder / "commands.log").open("w+") as output:
             done = subprocess.run(  # noqa: S603 - our own programs and arguments, no shell
-                [self._binaries / program, *arguments], cwd="/", input=stdin, text=True, check=False,
-                env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"} | (environment or {}), stdout=output,
-                stderr=subprocess.STDOUT, **identity,  # type: ignore[call-overload]
-            )  # fmt: skip
+                [self._binaries / program, *arguments],
+                cwd="/",
+                input=stdin,
+                text=True,
+                check=False,
+                env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"} | (environment or {}),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                **identity,  # type: ignore[call-overload]
+            )
             output.seek(0)
             done.stdout = output.read()
         if check and done.returncode != 0:

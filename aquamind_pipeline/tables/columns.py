@@ -6,8 +6,7 @@ date as created_at). `range_` is the inclusive range that values must lie in; Aq
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from datetime import date as Date
+import datetime as dt
 from typing import Any
 
 import polars as pl
@@ -24,8 +23,8 @@ metadata = sa.MetaData(
     }
 )
 
-INSTALLED_DAY = pl.lit(Date(2015, 1, 1))
-INSTALLED = pl.lit(datetime(2015, 1, 1, tzinfo=UTC))
+INSTALLED_DAY = pl.lit(dt.date(2015, 1, 1))
+INSTALLED = pl.lit(dt.datetime(2015, 1, 1, tzinfo=dt.UTC))
 """When infrastructure and reference rows were made: before any fish."""
 NULL, EMPTY, TRUE, FALSE, ZERO = pl.lit(None), pl.lit(""), pl.lit(True), pl.lit(False), pl.lit(0)
 OWNER = pl.lit(1)
@@ -44,7 +43,7 @@ def day(column: str) -> pl.Expr:
 def _column(
     name: str,
     type_: sa.types.TypeEngine[Any],
-    *constraints: sa.SchemaItem,
+    *constraints: sa.schema.SchemaItem,
     nullable: bool = False,
     fill: Fill = None,
     range_: Range = None,
