@@ -1,6 +1,7 @@
 """The verification report: five sections, every figure computed from the database.
 
-Sections and thresholds are those of AquaMind's own verification script (reference e.1), with its gaps closed: volumes are compared with the plan's formula exactly, doubling is looked for at every transition, every batch is tested.
+Sections and thresholds are those of AquaMind's own verification script (reference e.1), with its gaps closed:
+volumes are compared with the plan's formula exactly, doubling is looked for at every transition, every batch is tested.
 """
 
 from __future__ import annotations
@@ -112,9 +113,10 @@ def _batches(connection: Connection, farm: Profile, plan: Plan) -> Section:
         return int(found.filter(where)["batches"].sum())
 
     status, geography = pl.col("status"), pl.col("geography")
+    total, completed = number(pl.lit(True)), number(status == "COMPLETED")
     rows = [
-        ["total", number(pl.lit(True))],
-        ["completed", number(status == "COMPLETED")],
+        ["total", total],
+        ["completed", completed],
         ["active", number(status == "ACTIVE")],
     ]
     rows += [
@@ -124,13 +126,12 @@ def _batches(connection: Connection, farm: Profile, plan: Plan) -> Section:
         [f"active in {stage.name}", number((status == "ACTIVE") & (pl.col("stage") == stage.name))] for stage in STAGES
     ]
     done = int((plan.batches["harvest_date"] <= farm.as_of).sum())
-    total, completed = rows[0][1], rows[1][1]
     checks = [
         Check("batches", total == plan.batches.height, f"{total} batches, {plan.batches.height} planned"),
         Check("completed", completed == done, f"{completed} completed, {done} planned"),
     ]
     for name, count in (("batches", total), ("completed", completed)):
-        checks += _band(farm, name, int(count))
+        checks += _band(farm, name, count)
     return Section("Batches", ["what", "batches"], rows, checks)
 
 

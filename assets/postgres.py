@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -61,7 +62,7 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             for table in tables.EVENT_TABLES:
                 here = [month for month in context.partition_keys if lake.has(table, month)]
                 with workspace.progress.track(f"load {table}", len(here)) as advance:
-                    loaded += load.load_months(url, lake, table, here, on_done=lambda _, advance=advance: advance())
+                    loaded += load.load_months(url, lake, table, here, on_done=advance)
             dropped = load.drop_vanished_months(url, lake)
             if dropped:
                 context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
@@ -125,7 +126,7 @@ def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.M
     )
 
 
-def _metadata(loaded: Iterable[load.Loaded], started: float, where: str) -> dict[str, object]:
+def _metadata(loaded: Iterable[load.Loaded], started: float, where: str) -> dict[str, Any]:
     done = list(loaded)
     return {
         "dagster/row_count": sum(one.rows for one in done),

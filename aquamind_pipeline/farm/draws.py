@@ -44,7 +44,8 @@ def bits(key: int, *counters: npt.ArrayLike) -> Bits:
 
 def uniform(key: int, *counters: npt.ArrayLike) -> Floats:
     """Uniform draws in [0, 1)."""
-    return (bits(key, *counters) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    unit: Floats = (bits(key, *counters) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return unit
 
 
 def normal(key: int, *counters: npt.ArrayLike) -> Floats:
@@ -52,7 +53,8 @@ def normal(key: int, *counters: npt.ArrayLike) -> Floats:
 
     A bounded tail suits sensors and fish (no negative oxygen), costs one hash, and is exact on every machine.
     """
-    return centred(bits(key, *counters)) * (_SQRT3 / 65536.0)
+    deviate: Floats = centred(bits(key, *counters)) * np.float64(_SQRT3 / 65536.0)
+    return deviate
 
 
 def centred(random_bits: Bits) -> Ints:
@@ -60,7 +62,8 @@ def centred(random_bits: Bits) -> Ints:
     low = np.uint64(0xFFFF)
     parts = (random_bits & low) + ((random_bits >> np.uint64(16)) & low)
     parts = parts + ((random_bits >> np.uint64(32)) & low) + (random_bits >> np.uint64(48))
-    return parts.astype(np.int64) - 131_070
+    about_zero: Ints = parts.astype(np.int64) - 131_070
+    return about_zero
 
 
 def stochastic_round(expected: npt.ArrayLike, u: Floats) -> Ints:

@@ -55,7 +55,8 @@ def live(profile: Profile, plan: Plan) -> Life:
     stays = plan.assignments.sort("batch_id", "stage", "position")
     days: list[pl.DataFrame] = []
     moves: list[pl.DataFrame] = []
-    fish = root = np.empty((0, 0))
+    fish: Ints = np.empty((0, 0), np.int64)
+    root: Floats = np.empty((0, 0))
     for stage in STAGES:
         group = stays.filter(stage=stage.order)
         shape = (eggs.size, group.height // eggs.size)

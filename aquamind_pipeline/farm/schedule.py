@@ -211,7 +211,7 @@ def _days_to_harvest(profile: Profile, root: float, target_g: float, temp_c: Flo
     """Days at sea until the forecast weight reaches the target, at most the stage's length."""
     longest = profile.stage_days(ADULT.days)
     roots = root + np.cumsum(ADULT.tgc / 1000 * profile.speed * temp_c[:longest])
-    return int(min(np.searchsorted(roots, float(cube_root(target_g))) + 1, longest))
+    return min(int(np.searchsorted(roots, float(cube_root(target_g)))) + 1, longest)
 
 
 def _ring_full_g(profile: Profile, eggs: int) -> float:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import RuleSet
+
+_SIDES: tuple[tuple[str, Literal["backward", "forward"]], ...] = (("before", "backward"), ("after", "forward"))
 
 _NOTHING_KNOWN_C = 10.0  # R16: an empty profile
 
@@ -51,14 +55,14 @@ def _bridged(missing: pl.DataFrame, known: pl.DataFrame, rules: RuleSet) -> pl.D
     points = known.select("assignment_id", "date", point="date", c="mean_c").sort("assignment_id", "date")
     within = f"{rules.gap_days}d"
     sided = missing.sort("assignment_id", "date")
-    for side, strategy in (("before", "backward"), ("after", "forward")):
+    for side, strategy in _SIDES:
         sided = sided.join_asof(
             points.rename({"point": f"date_{side}", "c": f"c_{side}"}),
             on="date",
             by="assignment_id",
             strategy=strategy,
             tolerance=within,
-            check_sortedness=False,  # type: ignore[arg-type]
+            check_sortedness=False,
         )
     since = (pl.col("date") - pl.col("date_before")).dt.total_days()
     span = (pl.col("date_after") - pl.col("date_before")).dt.total_days()
@@ -87,13 +91,13 @@ def _profile(missing: pl.DataFrame, records: Records) -> pl.DataFrame:
         .with_columns(pl.col("day_number").cast(pl.Int64))
         .sort("profile_id", "day_number")
     )
-    for side, strategy in (("before", "backward"), ("after", "forward")):
+    for side, strategy in _SIDES:
         sided = sided.join_asof(
             points.rename({"point": f"day_{side}", "c": f"c_{side}"}),
             on="day_number",
             by="profile_id",
             strategy=strategy,
-            check_sortedness=False,  # type: ignore[arg-type]
+            check_sortedness=False,
         )
     part = (pl.col("day_number") - pl.col("day_before")) / (pl.col("day_after") - pl.col("day_before"))
     between = (pl.col("c_before") + (pl.col("c_after") - pl.col("c_before")) * part).round(2)

@@ -70,12 +70,12 @@ def copy_rows(
     return counted
 
 
-def _microseconds(field: pa.Field) -> pa.Field:
+def _microseconds(field: pa.Field[Any]) -> pa.Field[Any]:
     """PostgreSQL has no nanoseconds; Polars' Time does."""
     return field.with_type(pa.time64("us")) if pa.types.is_time64(field.type) else field
 
 
-def _encoder(field: pa.Field, column: sa.Column[Any]) -> Any:
+def _encoder(field: pa.Field[Any], column: sa.Column[Any]) -> Any:
     if isinstance(column.type, JSONB):
         return pgpq.encoders.LargeStringEncoderBuilder.new_with_output(field, pgpq.schema.Jsonb())
     return pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field)

@@ -7,27 +7,26 @@ stopped anywhere and run again: what is whole is skipped, the rest is done, noth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 from psycopg import sql
 from pydantic import SecretStr
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import AddConstraint, CreateIndex
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.copying import constants, copy_rows
-from aquamind_pipeline.postgres.schema import OURS, foreign_keys, lock, require_ours
+from aquamind_pipeline.postgres.schema import OURS, compiled, foreign_keys, lock, require_ours
 
 STREAMS = 2
 """Partitions loaded at once: two are 1.8 times as fast as one on two cores, a third adds nothing."""
 _ALL = ""  # the journal's partition of an unpartitioned table
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def load_months(
     lake: Lake,
     table_name: str,
     months: Sequence[str],
-    on_done: Callable[[Loaded], None] = lambda _: None,
+    on_done: Callable[[], None] = lambda: None,
 ) -> list[Loaded]:
     """Load months of an event table as partitions, `STREAMS` at once, and set the id's sequence."""
     table = tables.TABLES[table_name]
@@ -70,7 +69,7 @@ def load_months(
         else:
             with connect(url) as connection:
                 done = _load_month(connection, lake, table, month, digest)
-        on_done(done)
+        on_done()
         return done
 
     with ThreadPoolExecutor(STREAMS, thread_name_prefix="load") as pool:
@@ -107,9 +106,9 @@ def load_states(url: SecretStr, lake: Lake) -> Loaded:
         started = time.perf_counter()
         target = sql.Identifier(name)
         connection.execute(sql.SQL("TRUNCATE {}").format(target))
-        rebuild = [_text(AddConstraint(key)) for key in _keys(table)]
-        rebuild += [_text(CreateIndex(index)) for index in sorted(table.indexes, key=lambda i: str(i.name))]
-        rebuild += [_text(AddConstraint(key)) for key in foreign_keys(table)]
+        rebuild = [compiled(AddConstraint(key)) for key in _keys(table)]
+        rebuild += [compiled(CreateIndex(index)) for index in sorted(table.indexes, key=lambda i: str(i.name))]
+        rebuild += [compiled(AddConstraint(key)) for key in foreign_keys(table)]
         for constraint in [*foreign_keys(table), *_keys(table)]:
             connection.execute(
                 sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(target, sql.Identifier(str(constraint.name)))
@@ -177,7 +176,7 @@ def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str,
             sql.SQL("ALTER TABLE {} ALTER {} SET DEFAULT {}").format(fresh, sql.Identifier(column), sql.Literal(value))
         )
     rows = copy_rows(connection, table, fresh, lake.scan(table.name, [month]), skip=tuple(fixed), freeze=True)
-    for statement in _partition_ddl(table, f"{table.name}_{_suffix(month)}_new"):
+    for statement in _partition_ddl(table, fresh):
         connection.execute(statement)
     low, high = _bounds(month)
     bounds = {"column": sql.Identifier(table.info["partition_by"]), "low": sql.Literal(low), "high": sql.Literal(high)}
@@ -204,24 +203,28 @@ def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str,
     return Loaded(table.name, month, rows, time.perf_counter() - started)
 
 
-def _partition_ddl(table: sa.Table, name: str) -> Iterator[bytes]:
+def _partition_ddl(table: sa.Table, partition: sql.Identifier) -> Iterator[sql.Composed]:
     """Keys, indexes and foreign keys of one partition, the same as its parent's."""
-    copy = table.to_metadata(sa.MetaData(), schema=OURS, name=name, referred_schema_fn=lambda *_: None)
     for key in _keys(table):
-        columns = ", ".join(f'"{c.name}"' for c in key.columns)
-        kind = "PRIMARY KEY" if isinstance(key, sa.PrimaryKeyConstraint) else "UNIQUE"
-        yield f'ALTER TABLE "{OURS}"."{name}" ADD {kind} ({columns})'.encode()
-    for index in sorted(copy.indexes, key=lambda i: str(i.name)):
-        index.name = None
-        method = index.dialect_options["postgresql"]["using"] or "btree"
-        columns = ", ".join(f'"{c.name}"' for c in index.columns)
-        yield f'CREATE INDEX ON "{OURS}"."{name}" USING {method} ({columns})'.encode()
-    for key in foreign_keys(table):
-        column, element = key.columns[0].name, key.elements[0]
-        yield (
-            f'ALTER TABLE "{OURS}"."{name}" ADD CONSTRAINT "{key.name}" FOREIGN KEY ("{column}") REFERENCES '
-            f'"{element.column.table.name}" ("{element.column.name}") DEFERRABLE INITIALLY DEFERRED'
-        ).encode()
+        kind = sql.SQL("PRIMARY KEY" if isinstance(key, sa.PrimaryKeyConstraint) else "UNIQUE")
+        yield sql.SQL("ALTER TABLE {} ADD {} ({})").format(partition, kind, _column_list(key.columns))
+    for index in sorted(table.indexes, key=lambda i: str(i.name)):
+        method = sql.Identifier(index.dialect_options["postgresql"]["using"] or "btree")
+        yield sql.SQL("CREATE INDEX ON {} USING {} ({})").format(partition, method, _column_list(index.columns))
+    for reference in foreign_keys(table):
+        yield sql.SQL(
+            "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) DEFERRABLE INITIALLY DEFERRED"
+        ).format(
+            partition,
+            sql.Identifier(str(reference.name)),
+            _column_list(reference.columns),
+            sql.Identifier(reference.referred_table.name),
+            _column_list(element.column for element in reference.elements),
+        )
+
+
+def _column_list(columns: Iterable[sa.Column[Any]]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
 
 
 def _keys(table: sa.Table) -> list[sa.PrimaryKeyConstraint | sa.UniqueConstraint]:
@@ -229,16 +232,8 @@ def _keys(table: sa.Table) -> list[sa.PrimaryKeyConstraint | sa.UniqueConstraint
     return sorted((c for c in table.constraints if isinstance(c, kinds)), key=lambda c: str(c.name))
 
 
-def _text(statement: AddConstraint | CreateIndex) -> bytes:
-    return str(statement.compile(dialect=_DIALECT)).encode()
-
-
-def _suffix(month: str) -> str:
-    return month.replace("-", "_")
-
-
 def _partition_name(table_name: str, month: str) -> str:
-    return f"{table_name}_{_suffix(month)}"
+    return f"{table_name}_{month.replace('-', '_')}"
 
 
 def _partition(table_name: str, month: str) -> sql.Identifier:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, ExecutableDDLElement
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import DatabaseError
@@ -20,42 +20,52 @@ from aquamind_pipeline.postgres.connection import Connection, connect, described
 
 OURS = "aquamind_pipeline"
 _LOCK_KEY = 0x41714D50  # "AqMP": one load at a time in a database
-_JOURNAL = f"""
-CREATE SCHEMA IF NOT EXISTS {OURS};
-CREATE TABLE IF NOT EXISTS {OURS}.farm (
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_JOURNAL = sql.SQL("""
+CREATE SCHEMA IF NOT EXISTS {ours};
+CREATE TABLE IF NOT EXISTS {ours}.farm (
   identity text PRIMARY KEY, description text NOT NULL, as_of date NOT NULL, catalogue text NOT NULL
 );
-CREATE TABLE IF NOT EXISTS {OURS}.load_journal (
+CREATE TABLE IF NOT EXISTS {ours}.load_journal (
   table_name text, partition text, digest text NOT NULL, rows bigint NOT NULL,
   loaded_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (table_name, partition)
 );
-"""
+""").format(ours=sql.Identifier(OURS))
+
+
+def compiled(statement: ExecutableDDLElement) -> bytes:
+    """SQLAlchemy's text of a statement, its identifiers quoted where they need it."""
+    return str(statement.compile(dialect=_DIALECT)).encode()
 
 
 @cache
-def statements() -> tuple[str, ...]:
+def statements() -> tuple[bytes | sql.Composed, ...]:
     """The DDL of every table, its indexes and foreign keys, in an order that runs."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     metadata = sa.MetaData(naming_convention=tables.metadata.naming_convention)
     for table in tables.TABLES.values():
         table.to_metadata(metadata)
-    first: list[str] = []
-    later: list[str] = []
+    first: list[bytes] = []
+    later: list[bytes | sql.Composed] = []
     for name in tables.TABLES:
         table = metadata.tables[name]
         key = table.primary_key.columns[0]
         if table.info["layer"] == "event":
-            table.dialect_options["postgresql"]["partition_by"] = f"RANGE ({table.info['partition_by']})"
+            table.dialect_options["postgresql"]["partition_by"] = (
+                f"RANGE ({_DIALECT.identifier_preparer.quote(table.info['partition_by'])})"
+            )
             # Identity columns of partitioned tables came with PostgreSQL 17; an owned sequence does in every version.
             key.identity = key.server_default = None
             sequence = f"{name}_{key.name}_seq"
+            ids = {"sequence": sql.Identifier(sequence), "table": sql.Identifier(name), "key": sql.Identifier(key.name)}
             later += [
-                f'CREATE SEQUENCE "{sequence}" OWNED BY "{name}"."{key.name}"',
-                f'ALTER TABLE "{name}" ALTER "{key.name}" SET DEFAULT nextval(\'"{sequence}"\')',
+                sql.SQL("CREATE SEQUENCE {sequence} OWNED BY {table}.{key}").format(**ids),
+                sql.SQL("ALTER TABLE {table} ALTER {key} SET DEFAULT nextval({name})").format(
+                    **ids, name=sql.Literal(f'"{sequence}"')
+                ),
             ]
-        first.append(str(CreateTable(table, include_foreign_key_constraints=[]).compile(dialect=dialect)))
-        later += [str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=_name)]
-        later += [str(AddConstraint(k).compile(dialect=dialect)) for k in foreign_keys(table)]
+        first.append(compiled(CreateTable(table, include_foreign_key_constraints=[])))
+        later += [compiled(CreateIndex(index)) for index in sorted(table.indexes, key=_name)]
+        later += [compiled(AddConstraint(k)) for k in foreign_keys(table)]
     return (*first, *later)
 
 
@@ -91,7 +101,7 @@ def prepare(url: SecretStr, farm: Manifest) -> None:
             _require_empty(connection, url)
             connection.execute(_JOURNAL)
             for statement in statements():
-                connection.execute(statement.encode())
+                connection.execute(statement)
         farm_table = {"farm": sql.Identifier(OURS, "farm")}
         query = sql.SQL("SELECT identity, description, catalogue FROM {farm}").format(**farm_table)
         found = connection.execute(query).fetchone()
@@ -152,4 +162,14 @@ def _require_empty(connection: Connection, url: SecretStr) -> None:
         )
 
 
-__all__ = ["OURS", "catalogue_version", "foreign_keys", "lock", "prepare", "require_ours", "statements", "wipe"]
+__all__ = [
+    "OURS",
+    "catalogue_version",
+    "compiled",
+    "foreign_keys",
+    "lock",
+    "prepare",
+    "require_ours",
+    "statements",
+    "wipe",
+]

@@ -20,6 +20,7 @@ from functools import cached_property
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -209,12 +210,12 @@ class EmbeddedServer:
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
         """Run one of PostgreSQL's programs; as nobody when we are root."""
-        identity = (
+        identity: dict[str, Any] = (
             {"user": _UNPRIVILEGED_UID, "group": _UNPRIVILEGED_UID, "extra_groups": []} if os.geteuid() == 0 else {}
         )
         # pg_ctl hands its output on to the server: a pipe would never end, a file does.
         with (self._folder / "commands.log").open("w+") as output:
-            done = subprocess.run(  # noqa: S603 - our own programs and arguments, no shell
+            done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own programs and arguments, no shell
                 [self._binaries / program, *arguments],
                 cwd="/",
                 input=stdin,
@@ -223,7 +224,7 @@ class EmbeddedServer:
                 env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"} | (environment or {}),
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                **identity,  # type: ignore[call-overload]
+                **identity,
             )
             output.seek(0)
             done.stdout = output.read()
