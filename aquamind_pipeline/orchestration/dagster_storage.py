@@ -1,5 +1,5 @@
-"""Dagster's own SQLite storage with connections kept open: a build stores some thousand events, and opening the file anew
-for each, as the class it extends does, takes longer than generating the farm.
+"""Dagster's own SQLite storage with connections kept open: a build stores some thousand events, and opening the file
+anew for each, as the class it extends does, takes longer than generating the farm.
 """
 
 from __future__ import annotations
