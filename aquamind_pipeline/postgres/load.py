@@ -24,7 +24,7 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres.connection import Connection, as_database_errors, connect
 from aquamind_pipeline.postgres.copying import constants, copy_rows
-from aquamind_pipeline.postgres.schema import OURS, compiled, foreign_keys, lock, require_ours
+from aquamind_pipeline.postgres.schema import OURS, compiled, final_name, foreign_keys, lock, require_ours
 
 STREAMS = 2
 """Partitions loaded at once: two are 1.8 times as fast as one on two cores, a third adds nothing."""
@@ -221,13 +221,17 @@ def _create(table: sa.Table, name: str) -> bytes:
     locked until the commit and stop the other streams.
     """
     columns = [sa.Column(c.name, c.type, nullable=c.nullable) for c in table.columns]
-    checks = [c for c in table.constraints if isinstance(c, sa.CheckConstraint)]
-    same = [sa.CheckConstraint(c.sqltext, name=sa.schema.conv(str(c.name))) for c in checks]
-    return compiled(CreateTable(sa.Table(name, sa.MetaData(), *columns, *same, schema=OURS)))
+    declared = [*table.constraints, *(constraint for column in table.columns for constraint in column.constraints)]
+    checks = [
+        sa.CheckConstraint(constraint.sqltext, name=final_name(constraint))
+        for constraint in declared
+        if isinstance(constraint, sa.CheckConstraint)
+    ]
+    return compiled(CreateTable(sa.Table(name, sa.MetaData(), *columns, *checks, schema=OURS)))
 
 
 def _analyze(connection: Connection, target: sql.Identifier) -> None:
-    """Statistics of a tenth of the usual sample: our columns are even, and the usual one takes longer than the indexes."""
+    """Statistics of a tenth of the usual sample: columns are even, and the usual one takes longer than the indexes."""
     connection.execute("SET LOCAL default_statistics_target = 10")
     connection.execute(sql.SQL("ANALYZE {}").format(target))
 

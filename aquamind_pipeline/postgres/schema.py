@@ -38,6 +38,11 @@ def compiled(statement: ExecutableDDLElement) -> bytes:
     return str(statement.compile(dialect=_DIALECT)).encode()
 
 
+def final_name(constraint: sa.CheckConstraint) -> str:
+    """A constraint's name in the database, after the naming convention."""
+    return sa.schema.conv(str(_DIALECT.identifier_preparer.format_constraint(constraint, _alembic_quote=False)))
+
+
 @cache
 def statements() -> tuple[bytes | sql.Composed, ...]:
     """The DDL of every table, its indexes and foreign keys, in an order that runs."""
@@ -166,6 +171,7 @@ __all__ = [
     "OURS",
     "catalogue_version",
     "compiled",
+    "final_name",
     "foreign_keys",
     "lock",
     "prepare",
