@@ -51,6 +51,9 @@ def feedings(seed: int, plan: Plan, days: pl.DataFrame, unit_costs: pl.DataFrame
 
     minutes = _FIRST_MEAL_MINUTE + meal * _FEEDING_MINUTES // meals[row]
     biomass_kg = (lived["population"].to_numpy() * lived["weight_g"].to_numpy() / 1000)[row]
+    # An empty container is fed nothing, at no cost.
+    percentage = np.divide(amount_dg / 100.0, biomass_kg, out=np.zeros(biomass_kg.size), where=biomass_kg > 0)
+    cost_per_kg = lived["cost_per_kg"].fill_null(0.0).to_numpy()
     feeds = {stage.order: stage.feed_id for stage in STAGES if stage.feed_id is not None}
     lived = lived.with_columns(feed_id=pl.col("stage").replace_strict(feeds, default=None, return_dtype=pl.Int64))
     return pl.DataFrame(
@@ -64,8 +67,8 @@ def feedings(seed: int, plan: Plan, days: pl.DataFrame, unit_costs: pl.DataFrame
             "feeding_time": pl.Series(minutes * 60_000_000_000).cast(pl.Time),
             "amount_kg": decimal(amount_dg, 10, 4),
             "batch_biomass_kg": rounded(biomass_kg, 10, 2),
-            "feeding_percentage": rounded(amount_dg / 100.0 / biomass_kg, 8, 6),
-            "feed_cost": rounded(amount_dg / 10_000.0 * lived["cost_per_kg"].to_numpy()[row], 10, 2),
+            "feeding_percentage": rounded(percentage, 8, 6),
+            "feed_cost": rounded(amount_dg / 10_000.0 * cost_per_kg[row], 10, 2),
         }
     )
 

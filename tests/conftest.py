@@ -1,0 +1,107 @@
+"""What tests share: small farms, a built lake, and one real PostgreSQL server.
+
+Polars reads its environment when it is imported, and Dagster's telemetry when it runs, so both are set first.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["TZ"] = "UTC"
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+for _name in [n for n in os.environ if n.startswith("AQUAMIND_") or n == "DAGSTER_HOME"]:
+    del os.environ[_name]
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from psycopg import sql
+from pydantic import SecretStr
+
+from aquamind_pipeline.definitions import BUILD_LAKE
+from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.postgres.server import EmbeddedServer
+from aquamind_pipeline.profile import Profile, load_profile
+from aquamind_pipeline.running import run_job
+from aquamind_pipeline.settings import Settings, load_settings
+from tests.farms import Made, make
+
+settings.register_profile(
+    "default",
+    deadline=None,
+    max_examples=10,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    phases=[Phase.explicit, Phase.generate],  # a farm is printed as drawn: shrinking one takes minutes
+)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Profile:
+    return load_profile("tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_made(tiny: Profile) -> Made:
+    return make(tiny)
+
+
+@pytest.fixture(scope="session")
+def home() -> Iterator[Path]:
+    """A folder that the unprivileged user of a root session's PostgreSQL can reach, too."""
+    folder = Path(tempfile.mkdtemp(prefix="aquamind-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def built(home: Path) -> Settings:
+    """The tiny farm's lake, built by its Dagster job. Read only: tests that write take `a_copy`."""
+    settings = load_settings(profile="tiny", home=home / "built")
+    workspace = Workspace(settings)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DAGSTER_HOME", "")
+        outcome = run_job(workspace, BUILD_LAKE, months(settings.farm.epoch, settings.farm.as_of))
+    assert outcome.success
+    assert not outcome.failed_checks
+    return settings
+
+
+@pytest.fixture
+def a_copy(built: Settings, tmp_path: Path) -> Settings:
+    """The built lake, to be changed."""
+    shutil.copytree(built.lake_path, tmp_path / "lake")
+    return load_settings(profile="tiny", home=tmp_path, lake=tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def server(home: Path) -> Iterator[SecretStr]:
+    """One embedded PostgreSQL for all tests."""
+    with EmbeddedServer(home).running("postgres") as url:
+        yield url
+
+
+@pytest.fixture
+def database(server: SecretStr) -> Iterator[SecretStr]:
+    """The URL of a new, empty database."""
+    name = f"test_{secrets.token_hex(4)}"
+    with psycopg.connect(server.get_secret_value(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield SecretStr(server.get_secret_value().rsplit("/", 1)[0] + "/" + name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test writes where the user keeps data, and none sees another's DAGSTER_HOME."""
+    monkeypatch.setenv("AQUAMIND_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DAGSTER_HOME", "")

@@ -1,0 +1,106 @@
+"""Profiles and settings: what is accepted, what is refused, and how it is said."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.profile import Profile, load_profile, profile_names
+from aquamind_pipeline.settings import load_settings
+
+
+def test_every_profile_loads() -> None:
+    assert {"single", "test-40", "saturation-170", "tiny"} <= set(profile_names())
+    for name in profile_names():
+        assert load_profile(name).name == name
+
+
+@pytest.mark.parametrize("name", ["single", "test-40", "saturation-170"])
+def test_eggs_give_aquaminds_population_on_day_91(name: str) -> None:
+    """2.8 to 3.2 million on day 91 (AquaMind's verify script), whatever the draw: 90 days at 0.15 % a day."""
+    least, most = load_profile(name).eggs
+    survival = (1 - 0.0015) ** 90
+    assert 3_250_000 <= least <= most <= 3_600_000
+    assert least * survival * 0.98 >= 2_800_000
+    assert most * survival * 1.02 <= 3_200_000
+
+
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [
+        ({"profile": "salmon"}, "there is no profile 'salmon'; there are saturation-170, single, test-40, tiny"),
+        ({"profile": "tiny", "as_of": date(2020, 1, 1)}, "as_of 2020-01-01 lies before epoch 2026-02-02"),
+        ({"profile": "tiny", "seed": -1}, "seed"),
+        ({"seed": "many"}, r"setting seed \(AQUAMIND_SEED\)"),
+        ({"colour": "red"}, r"setting colour \(AQUAMIND_COLOUR\)"),
+    ],
+)
+def test_bad_settings_name_the_setting(given_: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_settings(**given_)
+    assert "\n" not in str(caught.value)
+
+
+def test_environment_then_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AQUAMIND_PROFILE", "single")
+    monkeypatch.setenv("AQUAMIND_SEED", "7")
+    assert load_settings().farm.seed == 7
+    assert load_settings(seed=8, profile="tiny").farm_name == "tiny-seed-8"
+    assert load_settings().lake_path.name == "single-seed-7"
+
+
+def test_passwords_stay_secret() -> None:
+    settings = load_settings(database_url="postgresql://me:hunter2@localhost/x")
+    assert "hunter2" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("eggs = [1, 2]", "Field required"),
+        ("colour = 1", "Field required|Extra inputs"),
+        ("eggs = ", "cannot be read"),
+    ],
+)
+def test_bad_profile_files(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_profile(str(path))
+
+
+def test_own_profile_file(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'description = "x"\nseed = 1\nepoch = 2026-01-01\nas_of = 2026-02-01\n'
+        "batches_per_geography = 1\nstagger_days = 30\neggs = [1000, 1000]\n"
+    )
+    assert load_profile(str(path)).name == "own"
+
+
+def test_regulation_limits_fish_in_a_ring(tiny: Profile) -> None:
+    """No more than 200,000 fish in a unit (akvakulturdriftsforskriften § 47 a): refused when read, not found later."""
+    with pytest.raises(ValueError, match="200,000 allowed"):
+        Profile.model_validate(tiny.model_dump() | {"eggs": (5_000_000, 5_000_000)})
+
+
+@given(st.integers(0, 2000), st.integers(0, 400))
+def test_later_as_of_only_adds_batches(day: int, more: int) -> None:
+    farm = load_profile("test-40")
+    until = date.fromordinal(farm.epoch.toordinal() + day)
+    later = date.fromordinal(until.toordinal() + more)
+    first, second = farm.start_days(until), farm.start_days(later)
+    assert second[: len(first)] == first
+    assert all(until < start <= later for start in second[len(first) :])
+
+
+def test_identity_is_of_what_decides_rows(tiny: Profile) -> None:
+    assert tiny.model_copy(update={"as_of": date(2027, 1, 1)}).identity == tiny.identity
+    assert tiny.model_copy(update={"description": "x"}).identity == tiny.identity
+    assert tiny.model_copy(update={"seed": 1}).identity != tiny.identity
+    assert tiny.model_copy(update={"stagger_days": 23}).identity != tiny.identity
