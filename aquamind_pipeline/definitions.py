@@ -37,10 +37,7 @@ def build_defs(
     return dg.Definitions(
         assets=assets,
         asset_checks=[*lake.build(), *database.build()],
-        jobs=[
-            dg.define_asset_job(name, selection, description=text, partitions_def=partitions)
-            for name, (selection, text) in _JOBS.items()
-        ],
+        jobs=[dg.define_asset_job(name, selection, description=text) for name, (selection, text) in _JOBS.items()],
         schedules=[nightly],
         resources=resources,
         # Polars uses every core inside a step, so steps gain nothing from processes of their own.

@@ -166,14 +166,15 @@ def farm_findings(workspace: Workspace) -> Iterator[Finding]:
 )
 def stock_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
     """Feed bought against feed eaten, for every store and day."""
-    lake = workspace.lake
-    yield result(
-        FED,
-        farm_rules.feed_stock(
-            lake.scan("inventory_feedpurchase"),
-            lake.scan("inventory_feedcontainerstock"),
-            lake.scan(FED),
-            lake.scan("infrastructure_container"),
-            lake.scan("infrastructure_feedcontainer"),
-        ),
+    yield result(FED, stock_finding(workspace.lake))
+
+
+def stock_finding(lake: Lake) -> Finding:
+    """No store gave out more than it had."""
+    return farm_rules.feed_stock(
+        lake.scan("inventory_feedpurchase"),
+        lake.scan("inventory_feedcontainerstock"),
+        lake.scan(FED),
+        lake.scan("infrastructure_container"),
+        lake.scan("infrastructure_feedcontainer"),
     )

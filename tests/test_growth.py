@@ -1,4 +1,4 @@
-"""Daily states against the lives they were recorded from. The simulation knows the truth, assimilation only the books."""
+"""Daily states against the lives they were recorded from: life is the truth, assimilation knows only the books."""
 
 from __future__ import annotations
 
