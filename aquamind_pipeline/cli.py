@@ -135,7 +135,7 @@ def build(
 ) -> None:
     """Build the farm: plan, lives, events, states, checks, load, report. Exit status 1 if anything fails."""
     from aquamind_pipeline import report
-    from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH
+    from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH, MONTH_ASSETS
     from aquamind_pipeline.orchestration.partitions import months
     from aquamind_pipeline.orchestration.workspace import Workspace
     from aquamind_pipeline.running import run_job
@@ -153,7 +153,7 @@ def build(
             for one in month:
                 if one not in keys:
                     raise ConfigError(f"there is no month {one!r}: the farm has {keys[0]} to {keys[-1]}")
-                _finish(run_job(workspace, BUILD_MONTH, [one]))
+                _finish(run_job(workspace, BUILD_MONTH, [one], assets=None if database else MONTH_ASSETS))
             return
         _finish(run_job(workspace, BUILD_FARM if database else BUILD_LAKE, keys))
         if database:

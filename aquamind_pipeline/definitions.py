@@ -45,12 +45,13 @@ def build_defs(
     )
 
 
+MONTH_ASSETS = (*tables.EVENT_TABLES, TEMPERATURE)
 _DATABASE = dg.AssetSelection.groups(postgres.GROUP)
 _JOBS = {
     BUILD_FARM: (dg.AssetSelection.all(), "Everything: plan, lives, events, states, checks, load and report."),
     BUILD_LAKE: (dg.AssetSelection.all() - _DATABASE, "The Parquet lake and its checks, without a database."),
     BUILD_MONTH: (
-        dg.AssetSelection.assets(*tables.EVENT_TABLES, TEMPERATURE, "postgres_events"),
+        dg.AssetSelection.assets(*MONTH_ASSETS, "postgres_events"),
         "The events of one month, and their partitions in PostgreSQL.",
     ),
     LOAD_DATABASE: (_DATABASE, "What changed in the lake, into PostgreSQL, and the report."),

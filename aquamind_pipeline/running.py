@@ -19,6 +19,7 @@ from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import Settings
 
 _PROCESS_TAG = "aquamind/process"
+_INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 _RUNNING = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
 
 
@@ -69,12 +70,18 @@ def project_file(name: str) -> Path:
 
 
 def run_job(
-    workspace: Workspace, name: str, months: Sequence[str], run_config: Mapping[str, Any] | None = None
+    workspace: Workspace,
+    name: str,
+    months: Sequence[str],
+    *,
+    run_config: Mapping[str, Any] | None = None,
+    assets: Sequence[str] | None = None,
 ) -> Outcome:
-    """Run a job over successive months at once, recorded in Dagster's history like any other run.
+    """Run a job, or some of its assets, over successive months at once, recorded in Dagster's history like any run.
 
     Raises:
         AquaMindError: the first one that stopped a step.
+        KeyboardInterrupt: when Ctrl-C stopped it.
     """
     started = time.perf_counter()
     dagster_home(workspace.settings)
@@ -87,11 +94,14 @@ def run_job(
             run_config=dict(run_config or {}) | quiet,
             tags=range_tags(list(months)) | {_PROCESS_TAG: str(os.getpid())},
             raise_on_error=False,
+            asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
         )
         failures = [e.step_failure_data.error for e in result.all_events if e.is_step_failure]
         checks = result.get_asset_check_evaluations()
     for failure in failures:
         while failure is not None:
+            if failure.cls_name in _INTERRUPTED:
+                raise KeyboardInterrupt
             for kind in AquaMindError.__subclasses__():
                 if failure.cls_name == kind.__name__:
                     raise kind(failure.message.removeprefix(f"aquamind_pipeline.errors.{kind.__name__}: ").strip())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -104,3 +106,11 @@ def books(made: Made) -> Records:
         frames["environmental_environmentalreading"], frames["environmental_environmentalparameter"]
     )
     return from_tables(frames, temperature.lazy())
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Until it is so; fails when it never is."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "waited in vain"
+        time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
@@ -37,4 +38,13 @@ def range_tags(keys: list[str]) -> dict[str, str]:
     return {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
 
 
-__all__ = ["MONTH", "monthly", "months", "range_tags"]
+def months_of_run(tags: Mapping[str, str]) -> list[str] | None:
+    """Months that a run with these tags is for; None for a run over no months."""
+    if "dagster/partition" in tags:
+        return [tags["dagster/partition"]]
+    ends = [tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
+    first, last = (date.fromisoformat(f"{month}-01") if month else None for month in ends)
+    return months(first, last) if first and last else None
+
+
+__all__ = ["MONTH", "monthly", "months", "months_of_run", "range_tags"]

@@ -1,0 +1,212 @@
+"""The command line as a user meets it: a process, its output, its exit status."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.settings import Settings
+from tests.farms import wait_for
+
+AQUAMIND = str(Path(sys.executable).with_name("aquamind"))
+GOLDEN = Path(__file__).parent / "data" / "tiny_digests.json"
+
+
+def aquamind(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [AQUAMIND, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"COLUMNS": "200", "AQUAMIND_PROFILE": "tiny"} | environment,
+    )
+
+
+def digests(lake: Path) -> dict[str, str]:
+    """SHA-256 of every Parquet file, by table and partition."""
+    return {
+        f"{path.parent.name}/{path.stem}": hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(lake.glob("*/*.parquet"))
+    }
+
+
+def test_the_same_seed_gives_the_same_bytes_on_every_machine(built: Settings) -> None:
+    """The tiny farm's files, byte for byte. A wanted change raises GENERATOR_VERSION and writes this file anew:
+    `WRITE_GOLDEN=1 make test ARGS="-k every_machine"`.
+    """
+    found = digests(built.lake_path)
+    if os.environ.get("WRITE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=0) + "\n")
+    assert found == json.loads(GOLDEN.read_text())
+
+
+def test_threads_and_order_do_not_matter(built: Settings, tmp_path: Path) -> None:
+    """One thread, months in another order, in another process: the same bytes."""
+    lake = tmp_path / "lake"
+    one = {"POLARS_MAX_THREADS": "1", "AQUAMIND_HOME": str(tmp_path), "AQUAMIND_LAKE": str(lake)}
+    assert aquamind("build", "--no-database", **one).returncode == 0
+    for name in tables.EVENT_TABLES:
+        for month in Lake(lake).partitions(name):
+            Lake(lake).remove(name, month)
+    months = [f"--month=2026-{number:02}" for number in (5, 2, 6, 3, 4)]
+    done = aquamind("build", "--no-database", *months, **one)
+    assert done.returncode == 0, done.stderr
+    assert digests(lake) == digests(built.lake_path)
+
+
+def test_a_killed_build_goes_on_to_the_same_farm(built: Settings, tmp_path: Path) -> None:
+    """SIGKILL while events are written; the next build makes the farm as if nothing had happened."""
+    environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        [AQUAMIND, "build", "--no-database"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    lake = tmp_path / "lake" / "tiny"
+    wait_for(lambda: any(lake.glob("batch_growthsample/*.parquet")))
+    process.kill()
+    process.wait()
+    assert not (lake / tables.STATE_TABLE).exists(), "the kill came too late to show anything"
+    assert aquamind("build", "--no-database", AQUAMIND_HOME=str(tmp_path)).returncode == 0
+    assert digests(lake) == digests(built.lake_path)
+    assert not [path for path in lake.rglob(".*") if path.name not in {".lock"}]
+
+
+def test_ctrl_c_ends_in_one_line(tmp_path: Path) -> None:
+    environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        [AQUAMIND, "build", "--no-database"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: any((tmp_path / "lake" / "tiny").glob("plan_batch/*.parquet")))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip().startswith("stopped; what was whole is kept")
+    assert "Traceback" not in errors
+
+
+def test_a_second_build_at_once_is_refused(tmp_path: Path) -> None:
+    with Lake(tmp_path / "lake" / "tiny").exclusive():
+        done = aquamind("build", "--no-database", AQUAMIND_HOME=str(tmp_path))
+    one_line(done, f"process {os.getpid()} is building the lake")
+
+
+def one_line(done: subprocess.CompletedProcess[str], message: str) -> None:
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "--profile", "salmon"], "there is no profile 'salmon'"),
+        (["plan", "--as-of", "2020-01-01"], "lies before epoch"),
+        (["build", "--month", "2031-01"], "there is no month '2031-01': the farm has 2026-02 to 2026-06"),
+        (["load"], "run `aquamind build` first"),
+        (["verify", "--database-url", "mysql://localhost/x"], "must look like postgresql://"),
+        (["verify", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "cannot be used"),
+    ],
+)
+def test_a_users_mistake_ends_in_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = aquamind(*arguments, AQUAMIND_HOME=str(tmp_path))
+    one_line(done, message)
+    assert "hunter2" not in done.stdout + done.stderr
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_unwritable_home(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    one_line(aquamind("build", AQUAMIND_HOME=str(tmp_path / "file")), "cannot be written")
+
+
+def test_a_damaged_file_is_named(a_copy: Settings, database: SecretStr) -> None:
+    path = Lake(a_copy.lake_path).path("inventory_feedingevent", "2026-04")
+    path.write_bytes(path.read_bytes()[:1000])
+    done = aquamind(
+        "load",
+        AQUAMIND_HOME=str(a_copy.home),
+        AQUAMIND_LAKE=str(a_copy.lake_path),
+        AQUAMIND_DATABASE_URL=database.get_secret_value(),
+    )
+    one_line(done, "2026-04.parquet is damaged (not a whole Parquet file): delete it and materialise")
+
+
+def test_another_seeds_lake_is_refused(a_copy: Settings) -> None:
+    done = aquamind("build", "--seed", "7", AQUAMIND_HOME=str(a_copy.home), AQUAMIND_LAKE=str(a_copy.lake_path))
+    one_line(done, "set AQUAMIND_LAKE to another folder")
+
+
+def test_plan_builds_nothing(tmp_path: Path) -> None:
+    done = aquamind("plan", "--profile", "test-40", AQUAMIND_HOME=str(tmp_path))
+    assert done.returncode == 0
+    assert "40 batches: 25 harvested, 15 alive" in done.stdout
+    assert "9,918,048" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_profiles_are_listed() -> None:
+    done = aquamind("profiles")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("single", "test-40", "saturation-170", "tiny"))
+
+
+def test_build_load_verify_wipe(tmp_path: Path, database: SecretStr) -> None:
+    """A whole life: build into a database by URL, verify, wipe. The password shows nowhere."""
+    url = database.get_secret_value()
+    where = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_DATABASE_URL": url}
+    built = aquamind("build", **where)
+    assert built.returncode == 0, built.stdout + built.stderr
+    for title in ("1. Batches", "2. Event volume", "3. Growth", "4. One batch", "5. Container utilisation"):
+        assert title in built.stdout
+    assert "checks, all passed" in built.stdout
+    saved = json.loads((tmp_path / "reports" / "tiny.json").read_text())
+    assert all(check["passed"] for section in saved["sections"] for check in section["checks"])
+
+    again = aquamind("load", **where)
+    assert again.returncode == 0, again.stdout + again.stderr
+    verified = aquamind("verify", **where)
+    assert verified.returncode == 0
+    other = aquamind("verify", "--seed", "7", **where)
+    one_line(other, "not profile tiny with seed 7")
+
+    password = url.split(":")[2].split("@")[0]
+    everything = "".join(done.stdout + done.stderr for done in (built, again, verified, other))
+    assert password not in everything
+    stored = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".parquet")
+    assert password.encode() not in stored
+
+    asked = aquamind("wipe", **where)
+    assert asked.returncode == 1, "without an answer nothing is deleted"
+    assert (tmp_path / "lake" / "tiny").exists()
+    assert aquamind("wipe", "--yes", **where).returncode == 0
+    assert not (tmp_path / "lake" / "tiny").exists()
+    one_line(aquamind("verify", **where), "holds no farm of ours")
+
+
+def test_db_prints_a_url_that_works(home: Path) -> None:
+    """`aquamind db` until it is told to stop."""
+    process = subprocess.Popen(
+        [AQUAMIND, "db"],
+        env=os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout as lines:
+        url = next(line.strip() for line in lines if line.startswith("postgresql://"))
+        with psycopg.connect(url) as connection:
+            row = connection.execute("SELECT current_database()").fetchone()
+        assert row == ("aquamind_tiny",)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
