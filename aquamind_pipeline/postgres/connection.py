@@ -47,7 +47,9 @@ def connect(url: SecretStr) -> Iterator[Connection]:
     """
     parts = _parts(url)
     options: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": "aquamind-pipeline"}
-    with as_database_errors(url), psycopg.connect(make_conninfo(**(options | parts))) as connection:
+    conninfo = make_conninfo(**(options | parts))
+    # psycopg leaves a connection open when its commit fails, so it is closed for sure.
+    with as_database_errors(url), contextlib.closing(psycopg.connect(conninfo)) as connection, connection:
         connection.execute("SET TIME ZONE 'UTC'")
         connection.commit()
         yield connection

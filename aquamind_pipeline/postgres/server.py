@@ -95,7 +95,8 @@ class EmbeddedServer:
             finally:
                 with self._guard(), contextlib.suppress(BlockingIOError):
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    self._control("stop", "--mode=fast", f"--timeout={_START_SECONDS}")
+                    if self._port is not None:  # it may have crashed
+                        self._control("stop", "--mode=fast", f"--timeout={_START_SECONDS}")
 
     @contextlib.contextmanager
     def _guard(self) -> Iterator[None]:

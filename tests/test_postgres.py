@@ -1,0 +1,285 @@
+"""The load, against a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import psycopg
+import pytest
+from polars.testing import assert_frame_equal
+from psycopg import sql
+from pydantic import SecretStr
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.postgres import load, schema
+from aquamind_pipeline.postgres.connection import connect
+from aquamind_pipeline.postgres.inspection import row_counts
+from aquamind_pipeline.postgres.server import EmbeddedServer
+from aquamind_pipeline.settings import Settings
+from tests.farms import wait_for
+
+EVENT = "inventory_feedingevent"
+
+
+def load_everything(url: SecretStr, lake: Lake) -> list[load.Loaded]:
+    manifest = lake.manifest()
+    assert manifest is not None
+    schema.prepare(url, manifest)
+    done = load.load_masters(url, lake)
+    for name in tables.EVENT_TABLES:
+        done += load.load_months(url, lake, name, lake.partitions(name))
+    load.drop_vanished_months(url, lake)
+    return [*done, load.load_states(url, lake)]
+
+
+@pytest.fixture
+def lake(built: Settings) -> Lake:
+    return Lake(built.lake_path)
+
+
+@pytest.fixture
+def loaded(database: SecretStr, lake: Lake) -> SecretStr:
+    load_everything(database, lake)
+    return database
+
+
+def ask(url: SecretStr, query: str, *parameters: object) -> list[tuple[object, ...]]:
+    with psycopg.connect(url.get_secret_value()) as connection:
+        return connection.execute(query.encode(), parameters).fetchall()
+
+
+def test_every_value_arrives(loaded: SecretStr, lake: Lake) -> None:
+    """Every cell of every table, read back and compared with the lake."""
+    with psycopg.connect(loaded.get_secret_value()) as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        for name, table in tables.TABLES.items():
+            wanted = tables.complete(lake.scan(name), table).collect().sort(tables.primary_key(table))
+            columns = sql.SQL(", ").join(
+                # JSON comes back as text, so that it can be compared as text
+                sql.SQL("{}::text").format(sql.Identifier(c.name)) if str(c.type) == "JSONB" else sql.Identifier(c.name)
+                for c in table.columns
+            )
+            query = sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(name))
+            found = pl.DataFrame(
+                connection.execute(query).fetchall(), schema=dict(tables.full_schema(table)), orient="row"
+            )
+            found = found.sort(tables.primary_key(table))
+            for one in (c.name for c in table.columns if str(c.type) == "JSONB"):
+                assert [json.loads(text) for text in found[one]] == [json.loads(text) for text in wanted[one]]
+                found, wanted = found.drop(one), wanted.drop(one)
+            assert_frame_equal(found, wanted, check_exact=True)
+
+
+def test_the_second_load_changes_nothing(loaded: SecretStr, lake: Lake) -> None:
+    before = row_counts(loaded, tables.TABLES)
+    stamps = ask(loaded, "SELECT table_name, partition, loaded_at FROM aquamind_pipeline.load_journal ORDER BY 1, 2")
+    again = load_everything(loaded, lake)
+    assert all(one.skipped for one in again)
+    assert row_counts(loaded, tables.TABLES) == before == {name: lake.rows(name) for name in tables.TABLES}
+    assert (
+        ask(loaded, "SELECT table_name, partition, loaded_at FROM aquamind_pipeline.load_journal ORDER BY 1, 2")
+        == stamps
+    )
+
+
+def test_keys_and_indexes_are_in_place_and_valid(loaded: SecretStr) -> None:
+    """Every foreign key, on parents and partitions, validated; no index invalid; partitions attached."""
+    wanted = sum(len(table.foreign_key_constraints) for table in tables.TABLES.values())
+    enforced = ask(
+        loaded,
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated "
+        "AND conrelid::regclass::text = ANY(%s) AND conparentid = 0",
+        list(tables.TABLES),
+    )
+    assert enforced == [(wanted,)]
+    assert ask(loaded, "SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == [(0,)]
+    assert ask(loaded, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
+    for name in tables.EVENT_TABLES:
+        on_parent = {c.name for c in tables.TABLES[name].columns for _ in c.foreign_keys}
+        partitions = ask(loaded, "SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass", name)
+        assert len(partitions) == 5
+        for (partition,) in partitions:
+            keys = ask(
+                loaded,
+                "SELECT a.attname FROM pg_constraint c JOIN pg_attribute a "
+                "ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] WHERE c.conrelid = %s AND c.contype = 'f'",
+                partition,
+            )
+            assert {column for (column,) in keys} == on_parent
+            assert len(keys) == len(on_parent), "every key once, not again by ATTACH"
+    with pytest.raises(DatabaseError, match="violates foreign key"), connect(loaded) as connection:
+        connection.execute("UPDATE inventory_feedingevent SET feed_id = 999")
+
+
+def test_aquamind_can_go_on_inserting(loaded: SecretStr) -> None:
+    """Sequences stand after our ids, in plain tables and in partitioned ones."""
+    for name, table in tables.TABLES.items():
+        key = tables.primary_key(table)[0]
+        following = ask(loaded, "SELECT pg_get_serial_sequence(%s, %s)", name, key)
+        most = ask(loaded, f"SELECT max({key}) FROM {name}")[0][0]  # noqa: S608 - names of our own
+        assert following[0][0], name
+        assert ask(loaded, "SELECT nextval(%s)", following[0][0]) == [(most + 1,)], name  # type: ignore[operator]
+
+
+def change_month(settings: Settings, table: str, month: str) -> Lake:
+    lake = Lake(settings.lake_path)
+    lake.write(table, lake.read(table, month).slice(1), month)
+    return lake
+
+
+def test_changed_months_are_swapped_side_by_side(loaded: SecretStr, a_copy: Settings) -> None:
+    """All months of all tables replaced by two streams at once: no deadlock, no doubles, nothing else touched."""
+    lake = Lake(a_copy.lake_path)
+    for name in tables.EVENT_TABLES:
+        for month in lake.partitions(name):
+            change_month(a_copy, name, month)
+    again = load_everything(loaded, lake)
+    assert {one.table for one in again if not one.skipped} == set(tables.EVENT_TABLES)
+    assert row_counts(loaded, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
+
+
+def test_a_month_that_left_the_lake_leaves_the_database(loaded: SecretStr, a_copy: Settings) -> None:
+    lake = Lake(a_copy.lake_path)
+    for name in tables.EVENT_TABLES:
+        lake.remove(name, "2026-06")
+    load_everything(loaded, lake)
+    assert row_counts(loaded, tables.EVENT_TABLES) == {name: lake.rows(name) for name in tables.EVENT_TABLES}
+
+
+def test_master_rows_follow_the_lake(loaded: SecretStr, a_copy: Settings) -> None:
+    """Changed, new and vanished rows; foreign keys are checked at the end, so order does not matter."""
+    lake = Lake(a_copy.lake_path)
+    feeds = lake.read("inventory_feed")
+    changed = feeds.with_columns(brand=pl.lit("Other"))
+    extra = changed.tail(1).with_columns(id=pl.lit(99, pl.Int64))
+    lake.write("inventory_feed", pl.concat([changed, extra]))
+    load.load_masters(loaded, lake)
+    assert ask(loaded, "SELECT count(*), count(*) FILTER (WHERE id = 99) FROM inventory_feed") == [
+        (feeds.height + 1, 1)
+    ]
+    lake.write("inventory_feed", feeds)
+    load.load_masters(loaded, lake)
+    assert ask(loaded, "SELECT count(*) FROM inventory_feed") == [(feeds.height,)]
+
+
+def test_an_orphan_stops_its_month_and_only_that(loaded: SecretStr, a_copy: Settings) -> None:
+    """A row that refers to nothing: the month's transaction fails as a whole, the old month stays."""
+    lake = Lake(a_copy.lake_path)
+    rows = lake.read(EVENT, "2026-04")
+    lake.write(EVENT, rows.with_columns(feed_id=pl.lit(999, pl.Int64)), "2026-04")
+    with pytest.raises(DatabaseError, match="violates foreign key constraint"):
+        load.load_months(loaded, lake, EVENT, lake.partitions(EVENT))
+    assert row_counts(loaded, [EVENT])[EVENT] == lake.rows(EVENT)
+    assert ask(loaded, "SELECT count(*) FROM inventory_feedingevent WHERE feed_id = 999") == [(0,)]
+    assert ask(loaded, "SELECT count(*) FROM pg_tables WHERE tablename LIKE '%%-new'") == [(0,)]
+
+
+def test_a_killed_load_goes_on(a_copy: Settings, database: SecretStr) -> None:
+    """SIGKILL between months, then again: the same rows as without the kill."""
+    lake = Lake(a_copy.lake_path)
+    environment = os.environ | {
+        "AQUAMIND_PROFILE": "tiny",
+        "AQUAMIND_HOME": str(a_copy.home),
+        "AQUAMIND_LAKE": str(a_copy.lake_path),
+        "AQUAMIND_DATABASE_URL": database.get_secret_value(),
+    }
+    command = [str(Path(sys.executable).with_name("aquamind")), "load"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    wait_for(lambda: journal(database) > 40)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    held = journal(database)
+    assert held < len(tables.MASTER_TABLES) + 20 + 1, "the kill came too late to show anything"
+    load_everything(database, lake)
+    assert row_counts(database, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
+
+
+def journal(url: SecretStr) -> int:
+    """Partitions that the database says it has."""
+    if ask(url, "SELECT to_regclass('aquamind_pipeline.load_journal') IS NULL") == [(True,)]:
+        return 0
+    return int(str(ask(url, "SELECT count(*) FROM aquamind_pipeline.load_journal")[0][0]))
+
+
+def test_a_servers_crash_leaves_whole_months(home: Path, lake: Lake, tmp_path: Path) -> None:
+    """The server stopped without a checkpoint in the middle of the load: after recovery the load goes on."""
+    folder = home / "crash"
+    server = EmbeddedServer(folder)
+    manifest = lake.manifest()
+    assert manifest is not None
+    with server.running("farm") as url:
+        schema.prepare(url, manifest)
+        load.load_masters(url, lake)
+        done = 0
+
+        def crash_after_two() -> None:
+            nonlocal done
+            done += 1
+            if done == 2:
+                server._control("stop", "--mode=immediate")
+
+        with pytest.raises(DatabaseError):
+            load.load_months(url, lake, EVENT, lake.partitions(EVENT), on_done=crash_after_two)
+    with server.running("farm") as url:
+        load_everything(url, lake)
+        assert row_counts(url, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda url: url.replace("@", "x@"),
+            "password authentication failed",
+        ),
+        (lambda url: url.rsplit("/", 1)[0] + "/nowhere", 'database "nowhere" does not exist'),
+        (lambda url: url.replace("127.0.0.1", "no.such.host.invalid"), "cannot be used"),
+        (lambda url: "postgresql://a:b%zz@x/y", "cannot be read|cannot be used"),
+    ],
+)
+def test_a_bad_url_is_said_in_one_line(server: SecretStr, spoil: Callable[[str], str], message: str) -> None:
+    url = SecretStr(spoil(server.get_secret_value()))
+    with pytest.raises(DatabaseError, match=message) as caught, connect(url):
+        pass
+    assert "\n" not in str(caught.value)
+    password = server.get_secret_value().split(":")[2].split("@")[0]
+    assert password not in str(caught.value)
+
+
+def test_other_farms_and_foreign_tables_are_left_alone(loaded: SecretStr, database: SecretStr, lake: Lake) -> None:
+    manifest = lake.manifest()
+    assert manifest is not None
+    other = Manifest("tiny", 7, manifest.version, "0123456789abcdef", manifest.as_of)
+    with pytest.raises(DatabaseError, match="holds another farm .*wipe --database"):
+        schema.prepare(loaded, other)
+    assert schema.wipe(loaded)
+    assert not schema.wipe(loaded)
+    assert ask(loaded, "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'aquamind_pipeline')") == [(0,)]
+    with psycopg.connect(loaded.get_secret_value()) as connection:
+        connection.execute("CREATE TABLE batch_batch (id int)")
+    with pytest.raises(DatabaseError, match="tables that are not ours"):
+        schema.prepare(loaded, manifest)
+
+
+def test_one_load_at_a_time(loaded: SecretStr, lake: Lake) -> None:
+    with connect(loaded) as connection:
+        schema.lock(connection, loaded)
+        with pytest.raises(DatabaseError, match="is being loaded by another process"):
+            load.load_masters(loaded, lake)
+
+
+def test_the_server_listens_on_loopback_and_asks_for_a_password(server: SecretStr) -> None:
+    assert ask(server, "SHOW listen_addresses") == [("127.0.0.1",)]
+    url = server.get_secret_value()
+    without = url.replace(url.split(":")[2].split("@")[0], "")
+    with pytest.raises(psycopg.OperationalError, match="no password supplied"):
+        psycopg.connect(without)
