@@ -49,7 +49,10 @@ def load_masters(url: SecretStr, lake: Lake) -> list[Loaded]:
         lock(connection, url)
         require_ours(connection, url)
         # Foreign keys are checked at commit, so children that vanish go before or after their parents alike.
-        return [_load_master(connection, lake, name) for name in tables.MASTER_TABLES]
+        loaded, deleted = zip(*(_load_master(connection, lake, name) for name in tables.MASTER_TABLES), strict=True)
+        if any(deleted):
+            _drop_outdated(connection, lake)
+        return list(loaded)
 
 
 def load_months(
@@ -97,8 +100,7 @@ def drop_vanished_months(url: SecretStr, lake: Lake) -> list[str]:
         lock(connection, url)
         for name in tables.EVENT_TABLES:
             for month in sorted(set(_journal(connection, name)) - set(lake.partitions(name))):
-                connection.execute(sql.SQL("DROP TABLE {}").format(_partition(name, month)))
-                _forget(connection, name, month)
+                _drop_month(connection, name, month)
                 dropped.append(f"{name} {month}")
     return dropped
 
@@ -135,12 +137,31 @@ def load_states(url: SecretStr, lake: Lake) -> Loaded:
         return Loaded(name, None, rows, time.perf_counter() - started)
 
 
-def _load_master(connection: Connection, lake: Lake, name: str) -> Loaded:
+def _drop_outdated(connection: Connection, lake: Lake) -> None:
+    """Drop what may refer to deleted masters. They vanish only when the farm's as_of has moved back, which changes its
+    month, later ones and the states.
+    """
+    manifest = lake.manifest()
+    last = manifest.as_of.strftime("%Y-%m") if manifest else ""
+    for name in tables.EVENT_TABLES:
+        for month in [month for month in _journal(connection, name) if month >= last]:
+            _drop_month(connection, name, month)
+    connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(tables.STATE_TABLE)))
+    _forget(connection, tables.STATE_TABLE, _ALL)
+
+
+def _drop_month(connection: Connection, table_name: str, month: str) -> None:
+    connection.execute(sql.SQL("DROP TABLE {}").format(_partition(table_name, month)))
+    _forget(connection, table_name, month)
+
+
+def _load_master(connection: Connection, lake: Lake, name: str) -> tuple[Loaded, int]:
+    """Returns also how many rows were deleted."""
     table = tables.TABLES[name]
     digest = lake.digest(name)
     known = _journal(connection, name).get(_ALL)
     if known and known[0] == digest:
-        return Loaded(name, None, known[1], 0.0, skipped=True)
+        return Loaded(name, None, known[1], 0.0, skipped=True), 0
     started = time.perf_counter()
     target, incoming = sql.Identifier(name), sql.Identifier(f"incoming_{name}")
     names = [column.name for column in table.columns]
@@ -158,9 +179,9 @@ def _load_master(connection: Connection, lake: Lake, name: str) -> Loaded:
     }
     connection.execute(sql.SQL("CREATE TEMPORARY TABLE {incoming} (LIKE {target}) ON COMMIT DROP").format(**parts))
     rows = copy_rows(connection, table, incoming, lake.scan(name))
-    connection.execute(
+    deleted = connection.execute(
         sql.SQL("DELETE FROM {target} t WHERE NOT EXISTS (SELECT 1 FROM {incoming} i WHERE {same})").format(**parts)
-    )
+    ).rowcount
     connection.execute(
         sql.SQL(
             "INSERT INTO {target} AS t ({columns}) SELECT {columns} FROM {incoming} ON CONFLICT ({key}) DO UPDATE "
@@ -169,7 +190,7 @@ def _load_master(connection: Connection, lake: Lake, name: str) -> Loaded:
     )
     _remember(connection, name, _ALL, digest, rows)
     _set_sequence(connection, table)
-    return Loaded(name, None, rows, time.perf_counter() - started)
+    return Loaded(name, None, rows, time.perf_counter() - started), deleted
 
 
 def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str, digest: str) -> Loaded:
@@ -193,7 +214,9 @@ def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str,
         )
     )
     rows = copy_rows(connection, table, fresh, lake.scan(table.name, [month]), skip=tuple(fixed), freeze=True)
-    for statement in _indexes(table, fresh):
+    transaction = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
+    assert transaction is not None
+    for statement in _indexes(table, fresh, f"{_partition_name(table.name, month)}_{transaction[0]}"):
         connection.execute(statement)
     _analyze(connection, fresh)
     # From here on tables that all partitions share are locked until the commit: one month at a time.
@@ -236,14 +259,21 @@ def _analyze(connection: Connection, target: sql.Identifier) -> None:
     connection.execute(sql.SQL("ANALYZE {}").format(target))
 
 
-def _indexes(table: sa.Table, partition: sql.Identifier) -> Iterator[sql.Composed]:
-    """Keys and indexes of one partition, the same as its parent's."""
-    for key in _keys(table):
+def _indexes(table: sa.Table, partition: sql.Identifier, prefix: str) -> Iterator[sql.Composed]:
+    """Keys and indexes of one partition, the same as its parent's, under names that begin with `prefix`: names that the
+    server chooses are cut off, and two streams would choose the same.
+    """
+    for number, key in enumerate(_keys(table)):
         kind = sql.SQL("PRIMARY KEY" if isinstance(key, sa.PrimaryKeyConstraint) else "UNIQUE")
-        yield sql.SQL("ALTER TABLE {} ADD {} ({})").format(partition, kind, _column_list(key.columns))
-    for index in sorted(table.indexes, key=lambda i: str(i.name)):
+        name = sql.Identifier(f"{prefix}_k{number}")
+        yield sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {} ({})").format(
+            partition, name, kind, _column_list(key.columns)
+        )
+    for number, index in enumerate(sorted(table.indexes, key=lambda i: str(i.name))):
         method = sql.Identifier(index.dialect_options["postgresql"]["using"] or "btree")
-        yield sql.SQL("CREATE INDEX ON {} USING {} ({})").format(partition, method, _column_list(index.columns))
+        yield sql.SQL("CREATE INDEX {} ON {} USING {} ({})").format(
+            sql.Identifier(f"{prefix}_i{number}"), partition, method, _column_list(index.columns)
+        )
 
 
 def _references(table: sa.Table, partition: sql.Identifier) -> Iterator[sql.Composed]:
