@@ -8,7 +8,6 @@ import functools
 import inspect
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -266,14 +265,10 @@ def ui(
         "--port",
         str(port),
     ]
-    process = subprocess.Popen(command, cwd=workspace.parent)  # noqa: S603 - our own command, no shell
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        return
-    raise typer.Exit(code)
+    os.chdir(workspace.parent)
+    sys.stdout.flush()
+    # In our place rather than as a child: Ctrl-C and every other signal reach it without our help.
+    os.execv(command[0], command)  # noqa: S606 - our own command, no shell
 
 
 def _export(settings: Settings) -> None:

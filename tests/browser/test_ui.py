@@ -1,0 +1,99 @@
+"""Dagster's pages on a built farm, in a real Chromium. Screenshots go to test-artefacts/."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.settings import Settings
+from tests.farms import wait_for
+
+pytestmark = pytest.mark.browser
+
+ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
+READINGS = "environmental_environmentalreading"
+LOADING_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def address(built: Settings) -> Iterator[str]:
+    """`aquamind ui`, as a user starts it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(built.home), "DAGSTER_HOME": ""}
+    command = [str(Path(sys.executable).with_name("aquamind")), "ui", "--port", str(port)]
+    ARTEFACTS.mkdir(exist_ok=True)
+    with (ARTEFACTS / "ui.log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        address = f"http://127.0.0.1:{port}"
+        wait_for(lambda: _answers(address), 120)
+        yield address
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/server_info", timeout=5) as answer:  # noqa: S310 - http, our own
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, TimeoutError):
+        return False
+
+
+@pytest.fixture(scope="module")
+def page(address: str) -> Iterator[Page]:
+    chromium = shutil.which("chromium")
+    assert chromium, "install Debian's chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
+        )
+        page = browser.new_page(base_url=address, viewport={"width": 1600, "height": 1000})
+        page.set_default_timeout(LOADING_MS)
+        yield page
+        browser.close()
+
+
+def shown(page: Page, path: str, *texts: str) -> None:
+    """Open a page, see the texts on it, and keep a screenshot."""
+    page.goto(path)
+    for text in texts:
+        expect(page.get_by_text(text, exact=False).first).to_be_visible(timeout=LOADING_MS)
+    page.wait_for_load_state("networkidle")
+    name = path.strip("/").replace("/", "-").replace("?", "-").replace("=", "-").replace("&", "-") or "home"
+    page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+def test_the_graph_shows_every_group(page: Page) -> None:
+    shown(page, "/asset-groups/", "farm", "life", "events", "growth", "postgres")
+
+
+def test_a_partition_tells_rows_bytes_and_hash(page: Page, built: Settings) -> None:
+    lake = Lake(built.lake_path)
+    shown(
+        page, f"/assets/{READINGS}?view=partitions&partition=2026-03", "2026-03", lake.digest(READINGS, "2026-03")[:20]
+    )
+
+
+def test_check_results_are_shown(page: Page) -> None:
+    shown(page, f"/assets/{tables.STATE_TABLE}?view=checks", "no_doubling", "ledger", "batch-days balance to the fish")
+
+
+def test_jobs_and_the_nightly_schedule(page: Page) -> None:
+    shown(page, "/jobs", "build_farm", "build_lake", "build_month", "load_database")
+    shown(page, "/schedules", "nightly")
