@@ -91,9 +91,10 @@ def test_a_partition_tells_rows_bytes_and_hash(page: Page, built: Settings) -> N
 
 
 def test_check_results_are_shown(page: Page) -> None:
-    shown(page, f"/assets/{tables.STATE_TABLE}?view=checks", "no_doubling", "ledger", "batch-days balance to the fish")
+    shown(page, f"/assets/{tables.STATE_TABLE}?view=checks", "no_doubling", "ledger", "weight_continuity", "Succeeded")
+    expect(page.get_by_text("Failed")).to_have_count(0)
 
 
 def test_jobs_and_the_nightly_schedule(page: Page) -> None:
     shown(page, "/jobs", "build_farm", "build_lake", "build_month", "load_database")
-    shown(page, "/schedules", "nightly")
+    shown(page, "/automation", "nightly")
