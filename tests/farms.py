@@ -113,4 +113,4 @@ def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(0.02)  # between looks at another process, which tells nobody when it is so far

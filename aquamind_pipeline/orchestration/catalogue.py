@@ -11,7 +11,6 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Written
 from aquamind_pipeline.profile import Profile
 
-EVENT_ASSETS = tables.EVENT_TABLES
 TEMPERATURE = "container_day_temperature"
 PLAN_TABLES = {
     "plan_batch": "Every batch: eggs, start, harvest target and day.",
@@ -66,7 +65,6 @@ def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping
 
 
 __all__ = [
-    "EVENT_ASSETS",
     "LIFE_TABLES",
     "PLAN_TABLES",
     "POSTGRES_ASSETS",

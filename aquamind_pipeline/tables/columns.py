@@ -78,11 +78,6 @@ def integer(name: str, **options: Any) -> sa.Column[Any]:
     return _column(name, sa.Integer(), **options)
 
 
-def smallint(name: str, **options: Any) -> sa.Column[Any]:
-    """16-bit integer."""
-    return _column(name, sa.SmallInteger(), **options)
-
-
 def count(name: str, **options: Any) -> sa.Column[Any]:
     """32-bit integer that AquaMind checks to be >= 0."""
     return _column(name, sa.Integer(), _not_negative(name), **({"range_": (0, None)} | options))
