@@ -1,4 +1,4 @@
-"""Arithmetic that gives the same bits on every machine: exact decimals, and a cube root without the C library."""
+"""Arithmetic that gives the same bits on every machine: exact decimals, and roots and powers without the C library."""
 
 from __future__ import annotations
 
@@ -33,6 +33,54 @@ def units(values: npt.ArrayLike, scale: int) -> Ints:
     return np.rint(np.asarray(values, np.float64) * 10.0**scale).astype(np.int64)
 
 
+def rounded_units(values: Floats, scale: int) -> Ints:
+    """Floats as whole numbers of 10^-scale, rounded as Python's round() does: by the exact binary value, and half to
+    even only where that is a tie."""
+    scaled = values * 10.0**scale
+    result = np.rint(scaled)
+    floor = np.floor(scaled)
+    past_half = scaled - floor - 0.5  # exact; where it is 0 the product's own rounding decides
+    near = np.flatnonzero(past_half == 0.0)
+    if near.size:
+        _, error = _product(values[near], np.full(near.size, 10.0**scale))
+        result[near] = np.where(error > 0, floor[near] + 1, np.where(error < 0, floor[near], result[near]))
+    return result.astype(np.int64)
+
+
+def third_power(x: Floats) -> Floats:
+    """Power x ** (1/3) of numbers >= 0, correctly rounded: the power is the float next to a third, 2^-54/3 below it."""
+    safe = np.where(x > 0, x, 1.0)
+    root = np.cbrt(safe)
+    square, square_error = _product(root, root)
+    cube, cube_error = _product(square, root)
+    rest = (safe - cube) - (cube_error + square_error * root)
+    low = rest / (3.0 * root * root) - _BELOW_A_THIRD * np.log(safe) * root
+    return np.where(x > 0, root + low, 0.0)
+
+
+def cubed(x: Floats) -> Floats:
+    """Power x ** 3, correctly rounded; x * x * x would round twice."""
+    square, square_error = _product(x, x)
+    cube, cube_error = _product(square, x)
+    return cube + (cube_error + square_error * x)
+
+
+_BELOW_A_THIRD = 2.0**-54 / 3.0
+_SPLITTER = 2.0**27 + 1.0
+
+
+def _product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Product a * b as the rounded product and its exact rounding error (Dekker 1971)."""
+    product = a * b
+    part = a * _SPLITTER
+    a_high = part - (part - a)
+    a_low = a - a_high
+    part = b * _SPLITTER
+    b_high = part - (part - b)
+    b_low = b - b_high
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
 def cube_root(x: npt.ArrayLike) -> Floats:
     """Cube root of numbers >= 0 by Newton's method: sums, products and quotients, which IEEE 754 fixes to the bit."""
     values = np.asarray(x, np.float64)
@@ -45,4 +93,14 @@ def cube_root(x: npt.ArrayLike) -> Floats:
     return np.where(values > 0.0, np.ldexp(root, thirds), 0.0)
 
 
-__all__ = ["Floats", "Ints", "cube_root", "decimal", "rounded", "units"]
+__all__ = [
+    "Floats",
+    "Ints",
+    "cube_root",
+    "cubed",
+    "decimal",
+    "rounded",
+    "rounded_units",
+    "third_power",
+    "units",
+]

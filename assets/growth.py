@@ -21,6 +21,7 @@ SLICE_BATCHES = 40
 READS = (
     "batch_batch",
     "batch_batchcontainerassignment",
+    "batch_batchtransferworkflow",
     "batch_creationaction",
     "batch_growthsample",
     "batch_lifecyclestage",
@@ -59,7 +60,8 @@ def growth(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRes
 
 def read_records(lake: Lake) -> Records:
     """What growth reads, from the lake."""
-    return from_tables({name: lake.scan(name) for name in READS}, lake.scan(TEMPERATURE))
+    whole = {name: tables.complete(lake.scan(name), tables.TABLES[name]) for name in READS}
+    return from_tables(whole, lake.scan(TEMPERATURE))
 
 
 assets = [growth]

@@ -32,6 +32,7 @@ from aquamind_pipeline.profile import Profile, load_profile
 from aquamind_pipeline.running import run_job
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.farms import Made, make
+from tests.oracle import HERE, oracles
 
 settings.register_profile(
     "default",
@@ -42,6 +43,16 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],  # a farm is printed as drawn: shrinking one takes minutes
 )
 settings.load_profile("default")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--oracle", type=Path, default=HERE, help="a folder of oracle batches")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "oracle_folder" in metafunc.fixturenames:
+        folders = oracles(metafunc.config.getoption("--oracle"))
+        metafunc.parametrize("oracle_folder", folders, ids=[folder.name for folder in folders])
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from aquamind_pipeline.farm.schedule import Plan, schedule
 from aquamind_pipeline.farm.stores import stores
 from aquamind_pipeline.growth.records import Records, daily_temperature, from_tables
 from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.tables import TABLES, complete, conform
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,11 @@ def make_or_skip(profile: Profile) -> Made:
 def books(made: Made) -> Records:
     """What growth assimilation may know of a farm: its records and events."""
     everything = {**infrastructure(), **reference(made.profile), **records(made.profile, made.plan, made.life)}
-    frames = {name: frame.lazy() for name, frame in (everything | made.events).items()}
+    frames = {
+        name: complete(conform(frame, TABLES[name]).lazy(), TABLES[name])
+        for name, frame in (everything | made.events).items()
+        if name in TABLES
+    }
     temperature = daily_temperature(
         frames["environmental_environmentalreading"], frames["environmental_environmentalparameter"]
     )

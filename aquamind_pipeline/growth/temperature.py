@@ -1,114 +1,153 @@
-"""The temperature of each assignment-day: measured, bridged between measurements, or the profile (R14-R16)."""
+"""The temperature of each assignment-day: measured, bridged between measurements, or the profile (R14-R17).
+
+Where it comes from is a code: `SOURCES[code]` and `CONFIDENCE[code]` tell what and how sure.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
-
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from aquamind_pipeline.growth.records import Records
-from aquamind_pipeline.growth.rules import RuleSet
+from aquamind_pipeline.arithmetic import Floats, Ints, rounded_units
+from aquamind_pipeline.growth.grid import Grid, day_numbers
+from aquamind_pipeline.growth.records import TEMPERATURE, Records
+from aquamind_pipeline.growth.rules import GAP_DAYS, RuleSet
 
-_SIDES: tuple[tuple[str, Literal["backward", "forward"]], ...] = (("before", "backward"), ("after", "forward"))
+NONE, MEASURED, PROFILE, BEFORE, AFTER, BRIDGED = range(6)
+SOURCES = ("none", "measured", "profile", "nearest_before", "nearest_after", *["interpolated"] * (2 * GAP_DAYS + 1))
+CONFIDENCE = (0.0, 1.0, 0.5, 0.6, 0.6, *(max(0.4, 0.9 - span / 30) for span in range(2 * GAP_DAYS + 1)))
+"""1.0 measured; 0.9 less a thirtieth per day bridged, at least 0.4, between two measurements; 0.6 with one on one side
+only; 0.5 for the profile."""
 
-_NOTHING_KNOWN_C = 10.0  # R16: an empty profile
+_ASSUMED_C = 10.0  # R16: an empty profile
+_DECIMALS = 4  # of environmental_environmentalreading.value
+
+_UNNAMED = np.iinfo(np.int64).min
+
+Bools = npt.NDArray[np.bool_]
 
 
-def with_temperature(grid: pl.DataFrame, records: Records, rules: RuleSet) -> pl.DataFrame:
-    """The grid (sorted by assignment and date) with temp_c, temp_source and temp_confidence.
+def temperatures(stays: Grid, container: Ints, batch: Ints, records: Records, rules: RuleSet) -> tuple[Floats, Ints]:
+    """temp_c (NaN where unknown) and its code, by row of the grid of stays.
 
-    Confidence: 1.0 measured; 0.9 less a thirtieth per day bridged, at least 0.4, between two measurements; 0.6 with one
-    on one side only; 0.5 for the profile.
+    container and batch: container_id and position in records.batches, by stay.
     """
-    measured = _measured(grid, records)
-    bridged = _bridged(
-        measured.filter(pl.col("mean_c").is_null()), measured.filter(pl.col("mean_c").is_not_null()), rules
-    )
-    profile = _profile(
-        bridged.filter(pl.col("temp_c").is_null()).drop("temp_c", "temp_source", "temp_confidence"), records
-    )
-    known = measured.filter(pl.col("mean_c").is_not_null()).with_columns(
-        temp_c="mean_c", temp_source=pl.lit("measured"), temp_confidence=pl.lit(1.0)
-    )
-    columns = [*grid.columns, "temp_c", "temp_source", "temp_confidence"]
-    parts = [known, bridged.filter(pl.col("temp_c").is_not_null()), profile]
-    return pl.concat([part.select(columns) for part in parts]).sort("assignment_id", "date")
+    readings = records.temperature
+    named = pl.col("parameter") == TEMPERATURE
+    if rules.any_capitals:
+        named = pl.col("parameter").str.to_lowercase() == TEMPERATURE
+    if readings.select(~named.all()).item():
+        readings = readings.filter(named)
+    if rules.own_records:
+        temp_c, code = _bridged(stays, *_own_days(stays, readings, container), rules)
+    else:
+        water = container_grid(stays, container, GAP_DAYS)
+        at = water.row(container[stays.owner], stays.day)
+        temp_c, code = _bridged(water, *_days(water, readings["container_id"].to_numpy(), readings), rules)
+        temp_c, code = temp_c[at], code[at]
+    _fill_from_profile(temp_c, code, stays, batch, records, rules)
+    return temp_c, code
 
 
-def _measured(grid: pl.DataFrame, records: Records) -> pl.DataFrame:
-    """mean_c of the stay's own readings; of the container's where readings name no stay."""
-    own = records.temperature.filter(pl.col("assignment_id").is_not_null()).select("assignment_id", "date", "mean_c")
-    shared = records.temperature.filter(pl.col("assignment_id").is_null()).select(
-        "container_id", "date", shared_c="mean_c"
-    )
-    with_own = grid.join(own, on=["assignment_id", "date"], how="left", maintain_order="left")
-    if shared.is_empty():
-        return with_own
-    return (
-        with_own.join(shared, on=["container_id", "date"], how="left", maintain_order="left")
-        .with_columns(mean_c=pl.coalesce("mean_c", "shared_c"))
-        .drop("shared_c")
-    )
+def container_grid(stays: Grid, container: Ints, margin: int) -> Grid:
+    """The days of each container from its first stay to its last, and a margin around."""
+    ids, of = np.unique(container, return_inverse=True)
+    start, end = np.full(ids.size, np.iinfo(np.int64).max), np.zeros(ids.size, np.int64)
+    np.minimum.at(start, of, stays.start - margin)
+    np.maximum.at(end, of, stays.start + stays.length + margin)
+    return Grid.of(ids, start, end)
 
 
-def _bridged(missing: pl.DataFrame, known: pl.DataFrame, rules: RuleSet) -> pl.DataFrame:
-    points = known.select("assignment_id", "date", point="date", c="mean_c").sort("assignment_id", "date")
-    within = f"{rules.gap_days}d"
-    sided = missing.sort("assignment_id", "date")
-    for side, strategy in _SIDES:
-        sided = sided.join_asof(
-            points.rename({"point": f"date_{side}", "c": f"c_{side}"}),
-            on="date",
-            by="assignment_id",
-            strategy=strategy,
-            tolerance=within,
-            check_sortedness=False,
-        )
-    since = (pl.col("date") - pl.col("date_before")).dt.total_days()
-    span = (pl.col("date_after") - pl.col("date_before")).dt.total_days()
-    both = pl.col("c_before").is_not_null() & pl.col("c_after").is_not_null()
-    one = pl.coalesce("c_before", "c_after")
-    return sided.with_columns(
-        temp_c=pl.when(both)
-        .then(pl.col("c_before") + (pl.col("c_after") - pl.col("c_before")) * since / span)
-        .otherwise(one),
-        temp_source=pl.when(both)
-        .then(pl.lit("interpolated"))
-        .when(pl.col("c_before").is_not_null())
-        .then(pl.lit("nearest_before"))
-        .otherwise(pl.lit("nearest_after")),
-        temp_confidence=pl.when(both).then(pl.max_horizontal(0.4, 0.9 - span / 30)).otherwise(0.6),
-    )
+def _own_days(stays: Grid, readings: pl.DataFrame, container: Ints) -> tuple[Floats, Floats]:
+    """Days by row of the grid of stays: from the stay's own readings, else from those that name no stay."""
+    ids = readings["assignment_id"].fill_null(_UNNAMED).to_numpy()
+    mean_c, first_c = _days(stays, ids, readings)
+    unnamed = readings.filter(pl.col("assignment_id").is_null())
+    if unnamed.height:
+        water = container_grid(stays, container, 0)
+        at = water.row(container[stays.owner], stays.day)
+        shared_c, shared_first_c = _days(water, unnamed["container_id"].to_numpy(), unnamed)
+        own = ~np.isnan(mean_c)
+        mean_c, first_c = np.where(own, mean_c, shared_c[at]), np.where(own, first_c, shared_first_c[at])
+    return mean_c, first_c
 
 
-def _profile(missing: pl.DataFrame, records: Records) -> pl.DataFrame:
-    """The batch's profile on its day; between rows linearly, beyond them the first or last."""
-    points = records.profiles.sort("profile_id", "day_number").select(
-        "profile_id", pl.col("day_number").cast(pl.Int64), point=pl.col("day_number").cast(pl.Int64), c="temp_c"
-    )
-    sided = (
-        missing.join(records.batches.select("batch_id", "profile_id"), on="batch_id", how="left")
-        .with_columns(pl.col("day_number").cast(pl.Int64))
-        .sort("profile_id", "day_number")
-    )
-    for side, strategy in _SIDES:
-        sided = sided.join_asof(
-            points.rename({"point": f"day_{side}", "c": f"c_{side}"}),
-            on="day_number",
-            by="profile_id",
-            strategy=strategy,
-            check_sortedness=False,
-        )
-    part = (pl.col("day_number") - pl.col("day_before")) / (pl.col("day_after") - pl.col("day_before"))
-    between = (pl.col("c_before") + (pl.col("c_after") - pl.col("c_before")) * part).round(2)
-    return sided.with_columns(
-        pl.col("day_number").cast(missing.schema["day_number"]),
-        temp_c=pl.when(pl.col("day_before") < pl.col("day_after"))
-        .then(between)
-        .otherwise(pl.coalesce("c_before", "c_after", pl.lit(_NOTHING_KNOWN_C))),
-        temp_source=pl.lit("profile"),
-        temp_confidence=pl.lit(0.5),
-    )
+def _days(grid: Grid, ids: Ints, readings: pl.DataFrame) -> tuple[Floats, Floats]:
+    """Mean and first reading by row of a grid, NaN where there is none.
+
+    The mean is rounded once from the exact sum: the float that is next to PostgreSQL's exact average.
+    """
+    rows = grid.row(ids, day_numbers(readings["date"]))
+    inside = np.flatnonzero(rows >= 0)
+    rows = rows[inside]
+    units = rounded_units(readings["total_c"].to_numpy()[inside], _DECIMALS)
+    sums = np.bincount(rows, units, grid.rows)
+    count = np.bincount(rows, readings["readings"].to_numpy()[inside], grid.rows)
+    first_c = np.full(grid.rows, np.nan)
+    first_c[rows[::-1]] = readings["first_c"].to_numpy()[inside][::-1]  # of several, the first one stays
+    return np.where(count > 0, sums / np.maximum(count * 10**_DECIMALS, 1), np.nan), first_c
 
 
-__all__ = ["with_temperature"]
+def _bridged(grid: Grid, mean_c: Floats, first_c: Floats, rules: RuleSet) -> tuple[Floats, Ints]:
+    """Measured means, and gaps of up to GAP_DAYS on either side filled from the nearest days with readings."""
+    there = ~np.isnan(mean_c)
+    measured = there if rules.zero_is_measured else there & (mean_c != 0.0)
+    temp_c = np.where(measured, mean_c, np.nan)
+    code = np.where(measured, MEASURED, NONE)
+    gaps = np.flatnonzero(~measured)
+    if gaps.size == 0 or not there.any():
+        return temp_c, code
+    rows = np.arange(grid.rows)
+    before = np.maximum.accumulate(np.where(there, rows, -GAP_DAYS - 1))
+    after = np.minimum.accumulate(np.where(there, rows, grid.rows + GAP_DAYS)[::-1])[::-1]
+    owner = grid.owner
+    left, right = before[np.maximum(gaps - 1, 0)], after[np.minimum(gaps + 1, grid.rows - 1)]
+    since, ahead = gaps - left, right - gaps
+    has_left = (gaps > 0) & (since > 0) & (since <= GAP_DAYS)
+    has_right = (gaps < grid.rows - 1) & (ahead > 0) & (ahead <= GAP_DAYS)
+    has_left &= owner[np.where(has_left, left, 0)] == owner[gaps]
+    has_right &= owner[np.where(has_right, right, 0)] == owner[gaps]
+    values = mean_c if rules.gaps_use_means else first_c
+    left_c, right_c = values[np.where(has_left, left, 0)], values[np.where(has_right, right, 0)]
+    both, span = has_left & has_right, since + ahead
+    slope = (since / np.where(both, span, 1)) * (right_c - left_c)
+    temp_c[gaps] = np.select([both, has_left, has_right], [left_c + slope, left_c, right_c], np.nan)
+    code[gaps] = np.select([both, has_left, has_right], [BRIDGED + span, BEFORE, AFTER], NONE)
+    return temp_c, code
+
+
+def _fill_from_profile(temp_c: Floats, code: Ints, stays: Grid, batch: Ints, records: Records, rules: RuleSet) -> None:
+    """In place, where nothing was measured: the batch's profile on its day; between its rows linearly, beyond them the
+    first or last (R16)."""
+    gaps = np.flatnonzero(code == NONE)
+    if gaps.size == 0:
+        return
+    if not rules.no_assumed_temperature:
+        temp_c[gaps], code[gaps] = _ASSUMED_C, PROFILE
+    of = batch[stays.owner[gaps]]
+    wanted = records.batches["profile_id"].fill_null(-1).to_numpy()[of]
+    number = stays.day[gaps] - day_numbers(records.batches["start_date"])[of] + 1
+    points = records.profiles.sort("profile_id", "day_number")
+    profiles, first = np.unique(points["profile_id"].to_numpy(), return_index=True)
+    known = np.flatnonzero(np.isin(wanted, profiles))
+    if known.size == 0:
+        return
+    last = np.append(first[1:], points.height) - 1
+    at = np.searchsorted(profiles, wanted)
+    at, number, gaps = at[known], number[known], gaps[known]
+    days, values = points["day_number"].to_numpy().astype(np.int64), points["temp_c"].to_numpy()
+    lowest = min(days.min(), number.min())
+    stride = max(days.max(), number.max()) - lowest + 1
+    keys = np.repeat(np.arange(profiles.size), last - first + 1) * stride + (days - lowest)
+    low = np.searchsorted(keys, at * stride + (number - lowest), side="right") - 1
+    low = np.maximum(low, first[at])
+    high = np.minimum(low + 1, last[at])
+    inside = (days[low] < number) & (number < days[high])
+    part = (number - days[low]) / np.where(inside, days[high] - days[low], 1)
+    between = rounded_units(values[low] + part * (values[high] - values[low]), 2) / 100
+    temp_c[gaps] = np.where(inside, between, values[low])
+    code[gaps] = PROFILE
+
+
+__all__ = ["CONFIDENCE", "SOURCES", "Bools", "container_grid", "temperatures"]

@@ -12,6 +12,9 @@ import polars as pl
 from aquamind_pipeline.profile import Bands
 from aquamind_pipeline.quality.finding import Finding, finding
 
+WEIGHING_ERROR = 0.12
+"""How far an assimilated weight may be off: four standard errors of 30 fish that vary by 15 %."""
+
 
 def no_doubling(states: pl.LazyFrame) -> Finding:
     """No batch ever has more fish than the day before, transfer or not (AquaMind's Issue #112, rule R29)."""
@@ -128,9 +131,9 @@ def occupancy(
     )
     full = finding(
         "capacity",
-        days.filter(pl.col("biomass_kg") > pl.col("max_biomass_kg")),
-        "no container above its max_biomass_kg",
-        "container-days above max_biomass_kg",
+        days.filter(pl.col("biomass_kg") > pl.col("max_biomass_kg") * (1 + WEIGHING_ERROR)),
+        f"no container above its max_biomass_kg and the error of weighing ({WEIGHING_ERROR:.0%})",
+        "container-days above max_biomass_kg and the error of weighing",
     )
     geography = pl.concat(
         [
