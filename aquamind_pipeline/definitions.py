@@ -12,7 +12,7 @@ from aquamind_pipeline.orchestration.partitions import monthly, months, range_ta
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import Settings, load_settings
 from assets import events, farm, growth, life, postgres
-from checks import database, lake
+from checks import database, lake, truth
 
 BUILD_FARM, BUILD_MONTH, BUILD_LAKE, LOAD_DATABASE = "build_farm", "build_month", "build_lake", "load_database"
 NIGHTLY = "nightly"
@@ -36,7 +36,7 @@ def build_defs(
     assets = [*farm.assets, *life.assets, *events.build(partitions), *growth.assets, *postgres.build(partitions)]
     return dg.Definitions(
         assets=assets,
-        asset_checks=[*lake.build(), *database.build()],
+        asset_checks=[*lake.build(), *truth.build(), *database.build()],
         jobs=[dg.define_asset_job(name, selection, description=text) for name, (selection, text) in _JOBS.items()],
         schedules=[nightly],
         resources=resources,

@@ -1,7 +1,8 @@
 """Daily states, found again from the records."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 
 import dagster as dg
 import polars as pl
@@ -44,18 +45,29 @@ def growth(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRes
     started = time.perf_counter()
     farm = workspace.planned
     records = read_records(workspace.lake)
-    batch_ids = records.batches["batch_id"].sort().to_list()
-    slices = [batch_ids[i : i + SLICE_BATCHES] for i in range(0, len(batch_ids), SLICE_BATCHES)]
-    with workspace.progress.track(tables.STATE_TABLE, len(slices)) as advance:
-        parts = []
-        for some in slices:
-            parts.append(assimilate(records.of_batches(some), farm.as_of))
-            advance()
+    slices = len(batch_slices(records.batches["batch_id"].to_list()))
+    with workspace.progress.track(tables.STATE_TABLE, slices) as advance:
+        states = grow(records, farm.as_of, advance)
     numbers = read_plan(workspace).assignments.select("assignment_id", "assignment_date", "first_state_id")
-    states = pl.concat(parts).join(numbers, on="assignment_id", how="left", maintain_order="left")
+    states = states.join(numbers, on="assignment_id", how="left", maintain_order="left")
     days = (pl.col("date") - pl.col("assignment_date")).dt.total_days()
     states = states.with_columns(id=pl.col("first_state_id") + days).drop("assignment_date", "first_state_id")
     yield from results(workspace, farm, {tables.STATE_TABLE: states}, started)
+
+
+def batch_slices(batch_ids: Sequence[int]) -> list[list[int]]:
+    """Batches that are assimilated at once, in order."""
+    ids = sorted(batch_ids)
+    return [ids[i : i + SLICE_BATCHES] for i in range(0, len(ids), SLICE_BATCHES)]
+
+
+def grow(records: Records, until: date, advance: Callable[[], object]) -> pl.DataFrame:
+    """The states of all batches, slice by slice."""
+    parts = []
+    for some in batch_slices(records.batches["batch_id"].to_list()):
+        parts.append(assimilate(records.of_batches(some), until))
+        advance()
+    return pl.concat(parts)
 
 
 def read_records(lake: Lake) -> Records:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
+from aquamind_pipeline.orchestration.catalogue import frame_table
 from aquamind_pipeline.quality.finding import Finding
 
 
@@ -14,15 +16,11 @@ def check_specs(asset: str, rules: dict[str, str], *, blocking: bool = True) -> 
     return [dg.AssetCheckSpec(rule, asset=asset, description=text, blocking=blocking) for rule, text in rules.items()]
 
 
-def result(asset: str, finding: Finding) -> dg.AssetCheckResult:
-    """A check result with the finding's detail and a few offending rows."""
-    metadata: dict[str, Any] = {"wrong": finding.wrong}
+def result(asset: str, finding: Finding, shown: Mapping[str, dg.MetadataValue] | None = None) -> dg.AssetCheckResult:
+    """A check result with the finding's detail, a few offending rows, and what else is to be shown."""
+    metadata: dict[str, Any] = {"wrong": finding.wrong, **(shown or {})}
     if finding.sample.height:
-        rows = [{k: _plain(v) for k, v in row.items()} for row in finding.sample.iter_rows(named=True)]
-        columns = [dg.TableColumn(name, str(dtype)) for name, dtype in finding.sample.schema.items()]
-        metadata["sample"] = dg.MetadataValue.table(
-            [dg.TableRecord(row) for row in rows], schema=dg.TableSchema(columns=columns)
-        )
+        metadata["sample"] = frame_table(finding.sample)
     return dg.AssetCheckResult(
         passed=finding.passed,
         asset_key=asset,
@@ -31,10 +29,6 @@ def result(asset: str, finding: Finding) -> dg.AssetCheckResult:
         metadata=metadata,
         severity=dg.AssetCheckSeverity.ERROR,
     )
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
 __all__ = ["check_specs", "result"]

@@ -19,14 +19,6 @@ from aquamind_pipeline.growth.records import Records
 
 HERE = Path(__file__).parent / "data" / "oracle"
 STATES = "states_std_chrono_p1.csv"
-NUMBERS = {
-    "avg_weight_g": 2,
-    "biomass_kg": 2,
-    "temp_c": 2,
-    "feed_kg": 2,
-    "observed_fcr": 3,
-}
-"""Columns of decimals and the decimals they are stored with."""
 PARTS = ("weight", "temp", "mortality", "feed", "fcr")
 
 

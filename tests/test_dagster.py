@@ -101,7 +101,7 @@ def test_bad_data_does_not_reach_the_database(
     guarded = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("guarded")
     result = guarded.execute_in_process(instance=instance, raise_on_error=False)
     failed = {c.check_name for c in result.get_asset_check_evaluations() if not c.passed}
-    assert failed == {"no_doubling", "ledger"}
+    assert failed == {"no_doubling", "ledger", "recovers_life"}
     assert not result.asset_materializations_for_node("postgres_states")
 
 

@@ -129,6 +129,15 @@ def test_unknown_temperature_is_not_assumed() -> None:
     assert '"weight": "unchanged"' in repaired["sources"][0]
 
 
+def _change(both: pl.DataFrame) -> str:
+    """How many states, and the largest change of fish and of weight among them."""
+    if both.is_empty():
+        return "0"
+    fish = (both["population_ours"].cast(pl.Int64) - both["population"].cast(pl.Int64)).abs().max() or 0
+    weight = (both["avg_weight_g_ours"] / both["avg_weight_g"] - 1).cast(pl.Float64).abs().max() or 0.0
+    return f"{both.height:,}; {fish:,} fish; {weight:.0%}"  # type: ignore[str-bytes-safe]
+
+
 def differences() -> list[str]:
     """Rows of the docs' table: states that change in each batch by one repair alone, and by all of them."""
     batches = [Oracle.read(folder) for folder in oracles()]
@@ -141,7 +150,7 @@ def differences() -> list[str]:
         for batch, before in zip(batches, theirs, strict=True):
             both = before.join(assimilate(batch.records, batch.until, rules), on=KEY, how="full", suffix="_ours")
             changed = pl.any_horizontal(pl.col(n).ne_missing(pl.col(f"{n}_ours")) for n in before.columns)
-            cells.append(f"{both.filter(changed).height:,}")
+            cells.append(_change(both.filter(changed)))
         rows.append(f"| `{repair}` | " + " | ".join(cells) + " |")
     return rows
 

@@ -12,6 +12,7 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Bands
+from aquamind_pipeline.quality import truth
 from aquamind_pipeline.quality.farm_rules import bands
 from aquamind_pipeline.settings import Settings
 from checks.lake import LAYERS, expected_rows, farm_findings, stock_finding, table_findings
@@ -35,7 +36,8 @@ def failed(settings: Settings) -> set[tuple[str, str]]:
         for finding in table_findings(name, workspace.lake, expected.get(name))
         if not finding.passed
     }
-    farm = [*farm_findings(workspace), stock_finding(workspace.lake)]
+    errors = truth.errors(workspace.lake.scan(STATES), workspace.lake.scan("life_day"))
+    farm = [*farm_findings(workspace), stock_finding(workspace.lake), truth.recovers_life(errors)]
     return found | {("farm", finding.rule) for finding in farm if not finding.passed}
 
 
@@ -86,9 +88,14 @@ READINGS, FEEDINGS = "environmental_environmentalreading", "inventory_feedingeve
             STATES,
             None,
             middle_row((pl.col("population") * 2).alias("population")),
-            {("farm", "no_doubling"), ("farm", "ledger")},
+            {("farm", "no_doubling"), ("farm", "ledger"), ("farm", "recovers_life")},
         ),
-        (STATES, None, middle_row((pl.col("avg_weight_g") * 5).alias("avg_weight_g")), {("farm", "weight_continuity")}),
+        (
+            STATES,
+            None,
+            middle_row((pl.col("avg_weight_g") * 5).alias("avg_weight_g")),
+            {("farm", "weight_continuity"), ("farm", "recovers_life")},
+        ),
         (
             "infrastructure_container",
             None,

@@ -34,11 +34,10 @@ def temperatures(stays: Grid, container: Ints, batch: Ints, records: Records, ru
     container and batch: container_id and position in records.batches, by stay.
     """
     readings = records.temperature
-    named = pl.col("parameter") == TEMPERATURE
-    if rules.any_capitals:
-        named = pl.col("parameter").str.to_lowercase() == TEMPERATURE
-    if readings.select(~named.all()).item():
-        readings = readings.filter(named)
+    names = readings["parameter"].unique().to_list()
+    wanted = [name for name in names if (name.lower() if rules.any_capitals else name) == TEMPERATURE]
+    if len(wanted) < len(names):
+        readings = readings.filter(pl.col("parameter").is_in(wanted))
     if rules.own_records:
         temp_c, code = _bridged(stays, *_own_days(stays, readings, container), rules)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Written
@@ -64,6 +65,17 @@ def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping
     }
 
 
+def frame_table(frame: pl.DataFrame) -> dg.TableMetadataValue:
+    """A small frame as a table that Dagster's pages show."""
+    columns = [dg.TableColumn(name, str(dtype)) for name, dtype in frame.schema.items()]
+    records = [dg.TableRecord({k: _plain(v) for k, v in row.items()}) for row in frame.iter_rows(named=True)]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
 __all__ = [
     "LIFE_TABLES",
     "PLAN_TABLES",
@@ -71,6 +83,7 @@ __all__ = [
     "REPORT",
     "STORE_COST",
     "TEMPERATURE",
+    "frame_table",
     "spec",
     "written_metadata",
 ]

@@ -11,9 +11,7 @@ import polars as pl
 
 from aquamind_pipeline.profile import Bands
 from aquamind_pipeline.quality.finding import Finding, finding
-
-WEIGHING_ERROR = 0.12
-"""How far an assimilated weight may be off: four standard errors of 30 fish that vary by 15 %."""
+from aquamind_pipeline.quality.truth import WEIGHING_ERROR
 
 
 def no_doubling(states: pl.LazyFrame) -> Finding:

@@ -95,6 +95,15 @@ def test_check_results_are_shown(page: Page) -> None:
     expect(page.get_by_text("Failed")).to_have_count(0)
 
 
+def test_a_check_shows_its_picture(page: Page) -> None:
+    shown(page, f"/assets/{tables.STATE_TABLE}?view=checks&checkDetail=recovers_life", "by_stage", "Egg&Alevin")
+    page.get_by_text("Show Markdown").first.click()
+    picture = page.locator("img[src^='data:image/png']")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.naturalWidth") > 400
+    page.screenshot(path=ARTEFACTS / "picture.png")
+
+
 def test_jobs_and_the_nightly_schedule(page: Page) -> None:
     shown(page, "/jobs", "build_farm", "build_lake", "build_month", "load_database")
     shown(page, "/automation", "nightly")

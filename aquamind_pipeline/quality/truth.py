@@ -1,0 +1,85 @@
+"""Daily states against the lives that were lived: how far assimilation is from the truth, and whether it knows."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from aquamind_pipeline.quality.finding import Finding, finding
+
+WEIGHING_ERROR = 0.12
+"""How far an assimilated weight may be off: four standard errors of 30 fish that vary by 15 %, and some growth."""
+
+STORED_G = 0.01
+"""Half a hundredth of a gram is lost when a sample is stored, and half when a state is."""
+
+ERROR_COLUMNS = ("weight_error", "biomass_error")
+
+
+def errors(states: pl.LazyFrame, life: pl.LazyFrame) -> pl.DataFrame:
+    """Each state's distance from life, for every assignment-day of either.
+
+    states: batch_actualdailyassignmentstate. life: assignment_id, date, stage, population, weight_g.
+
+    Returns:
+        assignment_id, date, stage, weight_g (true), fish_error (fish), weight_error and biomass_error (shares of the
+        truth), confidence (stated, of the weight), days_since (a weight was measured; null before the first).
+    """
+    key = ["assignment_id", "date"]
+    measured = pl.when(pl.col("anchor_type").is_not_null()).then("date")
+    found = states.select(
+        *key,
+        "population",
+        pl.col("avg_weight_g", "biomass_kg").cast(pl.Float64),
+        confidence=pl.col("confidence_scores").str.extract(r'"weight": ([0-9.]+)').cast(pl.Float64),
+        last_measured=measured.forward_fill().over("assignment_id", order_by="date"),
+    )
+    lived = life.select(*key, "stage", "weight_g", lived="population")
+    biomass_kg = pl.col("lived") * pl.col("weight_g") / 1000
+    return (
+        lived.join(found, on=key, how="full", coalesce=True)
+        .select(
+            *key,
+            "stage",
+            "weight_g",
+            "confidence",
+            days_since=(pl.col("date") - pl.col("last_measured")).dt.total_days(),
+            fish_error=pl.col("population").cast(pl.Int64) - pl.col("lived"),
+            weight_error=pl.col("avg_weight_g") / pl.col("weight_g") - 1,
+            biomass_error=pl.when(biomass_kg > 0).then(pl.col("biomass_kg") / biomass_kg - 1).otherwise(0.0),
+        )
+        .collect()
+    )
+
+
+def distribution(errors: pl.DataFrame, by: str) -> pl.DataFrame:
+    """by, states, fish_off (states whose fish differ), and of weight and biomass the mean, 95th percentile and largest
+    absolute error, in percent."""
+    statistics: list[pl.Expr] = []
+    for column in ERROR_COLUMNS:
+        size = pl.col(column).abs() * 100
+        name = column.removesuffix("_error")
+        statistics += [
+            size.mean().round(2).alias(f"{name}_mean_%"),
+            size.quantile(0.95).round(2).alias(f"{name}_p95_%"),
+            size.max().round(2).alias(f"{name}_max_%"),
+        ]
+    fish_off = (pl.col("fish_error") != 0).sum().alias("fish_off")
+    return errors.group_by(by).agg(pl.len().alias("states"), fish_off, *statistics).sort(by, nulls_last=True)
+
+
+def recovers_life(errors: pl.DataFrame) -> Finding:
+    """Every lived day has its state with exactly its fish, and a weight no further off than weighing explains."""
+    most = WEIGHING_ERROR + STORED_G / pl.col("weight_g")
+    wrong = errors.filter(
+        (pl.col("fish_error") != 0).fill_null(value=True) | (pl.col("weight_error").abs() > most).fill_null(value=True)
+    )
+    typical = float(errors.select(pl.col("weight_error").abs().mean().fill_null(0.0)).item())
+    return finding(
+        "recovers_life",
+        wrong,
+        f"{errors.height:,} states have the fish that lived, and weights off by {typical:.1%} on average",
+        f"states with other fish than lived, or a weight off by more than {WEIGHING_ERROR:.0%}",
+    )
+
+
+__all__ = ["WEIGHING_ERROR", "distribution", "errors", "recovers_life"]

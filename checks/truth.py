@@ -1,0 +1,53 @@
+"""How close the assimilated states are to the lives that were lived, which only a simulated farm can tell."""
+
+from collections.abc import Iterable
+
+import dagster as dg
+import polars as pl
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.orchestration.catalogue import frame_table
+from aquamind_pipeline.orchestration.pictures import lines
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.quality import truth
+from checks.evaluating import check_specs, result
+
+RULES = {
+    "recovers_life": "States found from records alone have exactly the fish that lived, and weights as near as "
+    "weighing allows: by stage, by days since a weight was measured, and by stated confidence.",
+}
+SHOWN_DAYS = 21
+
+
+def build() -> list[dg.AssetChecksDefinition]:
+    """The check of states against life."""
+    return [truth_checks]
+
+
+@dg.multi_asset_check(name="truth_checks", specs=check_specs(tables.STATE_TABLE, RULES))
+def truth_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
+    """Distributions of the error in fish, weight and biomass, and a picture of them."""
+    lake = workspace.lake
+    with workspace.progress.track("compare states with life", 1) as advance:
+        names = lake.scan("batch_lifecyclestage").select("name", stage="id").collect()
+        errors = truth.errors(lake.scan(tables.STATE_TABLE), lake.scan("life_day"))
+        yield result(tables.STATE_TABLE, truth.recovers_life(errors), _shown(errors, names))
+        advance()
+
+
+def _shown(errors: pl.DataFrame, names: pl.DataFrame) -> dict[str, dg.MetadataValue]:
+    stages = truth.distribution(errors, "stage").join(names, on="stage", maintain_order="left")
+    days = truth.distribution(errors.filter(pl.col("days_since") <= SHOWN_DAYS), "days_since")
+    confidence = truth.distribution(errors, "confidence")
+    columns = ["weight_mean_%", "weight_p95_%"]
+    by_name = stages.select(pl.col("name").alias("stage"), pl.exclude("stage", "name"))
+    panels = {
+        "by days since a weight was measured": days.select(*columns, x="days_since"),
+        "by stated confidence": confidence.select(*columns, x="confidence"),
+    }
+    return {
+        "by_stage": frame_table(by_name),
+        "by_days_since_weighing": frame_table(days),
+        "by_confidence": frame_table(confidence),
+        "picture": lines(panels, "x", columns, x_label="", y_label="error of weight, %"),
+    }
