@@ -43,7 +43,7 @@ ui: install ## Open Dagster's user interface on http://127.0.0.1:3000
 
 .PHONY: db
 db: install ## Start the embedded PostgreSQL and print how to connect
-	$(BIN)/aquamind db $(ARGS)
+	$(BIN)/aquamind db start $(ARGS)
 
 .PHONY: lint
 lint: install ## Check style and types

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from aquamind_pipeline.errors import AquaMindError, ConfigError
+from aquamind_pipeline.errors import AquaMindError, ConfigError, DatabaseError
 from aquamind_pipeline.profile import load_profile, profile_names
 from aquamind_pipeline.settings import Settings, load_settings
 
@@ -51,11 +51,18 @@ _OPTIONS: dict[str, Any] = {
     "database_url": Annotated[
         str | None, typer.Option(help="PostgreSQL to use; better in the environment. [AQUAMIND_DATABASE_URL]")
     ],
+    "history": Annotated[
+        bool | None, typer.Option("--history", help="In AquaMind's database, history of masters. [AQUAMIND_HISTORY]")
+    ],
 }
 
 
-def configured(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with the common options, which reach it as one validated `settings`."""
+def configured(group: typer.Typer) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command of a group with the common options, which reach it as one validated `settings`."""
+    return functools.partial(_configured, group)
+
+
+def _configured(group: typer.Typer, command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
@@ -72,7 +79,7 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
     own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
     run.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in (*own, *common)}
-    return app.command()(run)
+    return group.command()(run)
 
 
 class Bars:
@@ -98,7 +105,7 @@ class Bars:
         console.print(f"  {label:<44} {done:>4} of {total:<4} {time.perf_counter() - started:6.1f} s")
 
 
-@configured
+@configured(app)
 def plan(settings: Settings) -> None:
     """Show what a build will make: batches, rows, occupancy, disk. Builds nothing."""
     from aquamind_pipeline.planning import preview
@@ -124,7 +131,7 @@ def plan(settings: Settings) -> None:
     )
 
 
-@configured
+@configured(app)
 def build(
     settings: Settings,
     month: Annotated[
@@ -173,7 +180,7 @@ def _finish(outcome: Any) -> None:
         raise typer.Exit(1)
 
 
-@configured
+@configured(app)
 def load(settings: Settings) -> None:
     """Load what changed in the lake into PostgreSQL and verify it. Repeating it changes nothing."""
     from aquamind_pipeline import report
@@ -189,7 +196,7 @@ def load(settings: Settings) -> None:
         report.show(report.load_saved(report.report_path(settings)), console)
 
 
-@configured
+@configured(app)
 def verify(settings: Settings) -> None:
     """Compute the verification report from the database. Exit status 1 if a check fails."""
     from aquamind_pipeline import report
@@ -206,31 +213,46 @@ def verify(settings: Settings) -> None:
         raise typer.Exit(1)
 
 
-@configured
+@configured(app)
 def wipe(
     settings: Settings,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     files: Annotated[bool, typer.Option(help="Delete the Parquet lake.")] = True,
-    database: Annotated[bool, typer.Option(help="Drop the farm's tables in PostgreSQL.")] = True,
+    database: Annotated[bool, typer.Option(help="Take the farm out of PostgreSQL.")] = True,
 ) -> None:
-    """Delete this farm: its lake and its tables in the database. Other farms and other tables stay."""
+    """Delete this farm: its lake and its rows in the database. Other farms, tables and rows stay."""
     from aquamind_pipeline.orchestration.workspace import Workspace
-    from aquamind_pipeline.postgres import schema
-    from aquamind_pipeline.postgres.connection import described
+    from aquamind_pipeline.postgres import load
+    from aquamind_pipeline.postgres.connection import described, is_local
 
     workspace = Workspace(settings)
-    where = (
-        described(settings.database_url) if settings.database_url else f"the embedded database {settings.database_name}"
-    )
+    url = settings.database_url
+    where = described(url) if url else f"the embedded database {settings.database_name}"
     what = [str(settings.lake_path)] * files + [where] * database
-    if not yes:
+    if database and url and not is_local(url):
+        errors.print(f"[yellow]careful[/]: {where} is not on this machine", soft_wrap=True)
+    if not yes and not dry_run:
         typer.confirm(f"Delete {' and '.join(what)}?", abort=True)
     if database:
-        with workspace.database() as url:
-            dropped = schema.wipe(url)
-        console.print(f"{where}: {'dropped' if dropped else 'held no farm'}")
+        with workspace.database() as target:
+            out = load.wipe(target, dry_run=dry_run)
+        _show_wiped(where, out, dry_run=dry_run)
     if files:
-        console.print(f"{settings.lake_path}: {'deleted' if workspace.lake.delete() else 'was not there'}")
+        there = settings.lake_path.exists() if dry_run else workspace.lake.delete()
+        gone = "would be deleted" if dry_run else "deleted"
+        console.print(f"{settings.lake_path}: {gone if there else 'was not there'}", soft_wrap=True)
+
+
+def _show_wiped(where: str, out: dict[str, tuple[int, int]] | None, *, dry_run: bool) -> None:
+    if out is None:
+        console.print(f"{where}: held no farm", soft_wrap=True)
+        return
+    rows = sum(gone for gone, _ in out.values())
+    console.print(f"{where}: {rows:,} rows of {len(out)} tables {'would go' if dry_run else 'gone'}", soft_wrap=True)
+    for table, (_, kept) in out.items():
+        if kept:
+            console.print(f"  {table}: {kept:,} rows stay, because others use them")
 
 
 @app.command()
@@ -243,7 +265,7 @@ def profiles() -> None:
     console.print(shown)
 
 
-@configured
+@configured(app)
 def ui(
     settings: Settings,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
@@ -279,17 +301,79 @@ def _export(settings: Settings) -> None:
         os.environ[f"AQUAMIND_{name.upper()}"] = str(Path(text).absolute()) if isinstance(value, Path) else text
 
 
-@configured
-def db(settings: Settings) -> None:
-    """Start the embedded PostgreSQL, print how to connect, and keep it running until Ctrl-C."""
-    from aquamind_pipeline.orchestration.workspace import Workspace
+db = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL, and rights in other ones.")
+app.add_typer(db, name="db")
 
-    with Workspace(settings).database() as url:
-        console.print("Connect with any PostgreSQL client (the password in it is this machine's own):")
-        console.print(url.get_secret_value(), soft_wrap=True)
-        console.print("Ctrl-C stops the server.")
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+
+def _embedded(settings: Settings) -> Any:
+    from aquamind_pipeline.postgres.server import EmbeddedServer
+
+    if settings.database_url is not None:
+        raise ConfigError("AQUAMIND_DATABASE_URL names a server of your own; `aquamind db` is for the embedded one")
+    return EmbeddedServer(settings.home)
+
+
+def _running_url(settings: Settings) -> str:
+    url = _embedded(settings).url(settings.database_name)
+    if url is None:
+        raise DatabaseError("the embedded PostgreSQL does not run: `aquamind db start`")
+    return str(url.get_secret_value())
+
+
+@configured(db)
+def start(settings: Settings) -> None:
+    """Start the embedded PostgreSQL, leave it running, and print how to connect."""
+    url = _embedded(settings).keep(settings.database_name)
+    console.print("Connect with any PostgreSQL client (the password in it is this machine's own):")
+    console.print(url.get_secret_value(), soft_wrap=True)
+    console.print("`aquamind db stop` stops the server.")
+
+
+@configured(db)
+def stop(settings: Settings) -> None:
+    """Stop the embedded PostgreSQL."""
+    stopped = _embedded(settings).stop()
+    console.print("stopped" if stopped else "somebody uses it still; it stops when they are done")
+
+
+@configured(db)
+def status(settings: Settings) -> None:
+    """Say whether the embedded PostgreSQL runs. Exit status 3 if not."""
+    if _embedded(settings).url(settings.database_name) is None:
+        console.print("stopped")
+        raise typer.Exit(3)
+    console.print("running")
+
+
+@configured(db)
+def url(settings: Settings) -> None:
+    """Print the URL of the farm's database, for scripts."""
+    console.print(_running_url(settings), soft_wrap=True)
+
+
+@configured(db)
+def psql(
+    settings: Settings,
+    command: Annotated[str | None, typer.Option("--command", "-c", help="Run one command and end.")] = None,
+) -> None:
+    """Open psql on the farm's database."""
+    from aquamind_pipeline.postgres.connection import environment
+
+    program = _embedded(settings).psql()
+    os.environ.update(environment(_running_url(settings)))
+    sys.stdout.flush()
+    os.execv(program, [str(program), *(["-c", command] if command else [])])  # noqa: S606 - our own program, no shell
+
+
+@db.command()
+def grants(
+    role: Annotated[str, typer.Argument(help="The role that will load.")],
+    database: Annotated[str, typer.Option(help="AquaMind's database.")] = "aquamind_db",
+) -> None:
+    """Print SQL that gives a role the least rights for loading into AquaMind's database."""
+    from aquamind_pipeline.postgres.aquamind import grants as statements
+
+    sys.stdout.write(statements(role, database))
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

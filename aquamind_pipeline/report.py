@@ -23,8 +23,8 @@ from aquamind_pipeline.farm.biology import STAGES, TRANSFER_MORTALITY
 from aquamind_pipeline.farm.schedule import Plan, schedule
 from aquamind_pipeline.farm.volume import total_volume
 from aquamind_pipeline.postgres.connection import Connection, connect, described
-from aquamind_pipeline.postgres.inspection import frame, row_counts
-from aquamind_pipeline.postgres.schema import OURS, require_ours
+from aquamind_pipeline.postgres.inspection import frame, look_at_ours, row_counts
+from aquamind_pipeline.postgres.journal import OURS
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.settings import Settings
 
@@ -82,7 +82,7 @@ def verify(url: SecretStr, farm: Profile) -> Report:
         DatabaseError: when the database cannot be read, or holds no farm or another one.
     """
     with connect(url) as connection:
-        require_ours(connection, url)
+        look_at_ours(connection, url)
         held = frame(connection, f"SELECT description, as_of, identity FROM {OURS}.farm")  # noqa: S608 - a constant
         if held.is_empty() or held["identity"][0] != farm.identity:
             name = held["description"][0] if held.height else "no whole farm"
@@ -186,7 +186,7 @@ def _growth(connection: Connection, farm: Profile) -> Section:
           count(*) FILTER (WHERE fish > before) AS risen,
           (array_agg(weight_g ORDER BY date DESC))[1] AS weight_g
         FROM batch_batch b JOIN batch_creationworkflow c ON c.batch_id = b.id LEFT JOIN steps s ON s.batch_id = b.id
-        GROUP BY b.id, c.total_eggs_received ORDER BY b.batch_number""",
+        GROUP BY b.id, b.batch_number, b.start_date, c.total_eggs_received ORDER BY b.batch_number""",
         {"day": eggs_end + 1},
     )
     rate = (1 - STAGES[0].daily_mortality * farm.speed) ** eggs_end * (1 - TRANSFER_MORTALITY)

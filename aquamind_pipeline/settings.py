@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     lake: Path | None = None
     database_url: SecretStr | None = None
     """PostgreSQL to load into; unset, the embedded server with a database of the farm's name."""
+    history: bool = False
+    """In AquaMind's database, also write the first row of each master record's history (django-simple-history)."""
 
     @property
     def farm(self) -> Profile:

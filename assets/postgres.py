@@ -29,12 +29,14 @@ KINDS = frozenset({"postgres"})
         )
     ],
 )
-def postgres_master(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+def postgres_master(
+    context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+) -> Iterator[dg.MaterializeResult[None]]:
     """Make the tables in an empty database and load the master rows."""
     started = time.perf_counter()
     with workspace.lake.exclusive(), workspace.database() as url:
         schema.prepare(url, Manifest.of(workspace.planned))
-        loaded = load.load_masters(url, workspace.lake)
+        loaded = load.load_masters(url, workspace.lake, run=context.run.run_id, history=workspace.settings.history)
         yield dg.MaterializeResult(asset_key="postgres_master", metadata=_metadata(loaded, started, described(url)))
 
 
@@ -62,7 +64,7 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             for table in tables.EVENT_TABLES:
                 here = [month for month in context.partition_keys if lake.has(table, month)]
                 with workspace.progress.track(f"load {table}", len(here)) as advance:
-                    loaded += load.load_months(url, lake, table, here, on_done=advance)
+                    loaded += load.load_months(url, lake, table, here, advance, run=context.run.run_id)
             dropped = load.drop_vanished_months(url, lake)
             if dropped:
                 context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
@@ -90,11 +92,13 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
         )
     ],
 )
-def postgres_states(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+def postgres_states(
+    context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+) -> Iterator[dg.MaterializeResult[None]]:
     """Replace the daily states, unless they are there already."""
     started = time.perf_counter()
     with workspace.lake.exclusive(), workspace.database() as url:
-        loaded = [load.load_states(url, workspace.lake)]
+        loaded = load.load_states(url, workspace.lake, run=context.run.run_id)
         yield dg.MaterializeResult(asset_key="postgres_states", metadata=_metadata(loaded, started, described(url)))
 
 

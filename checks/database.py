@@ -1,19 +1,25 @@
 """What must hold of the database after the load."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 import polars as pl
 
 from aquamind_pipeline import tables
+from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.catalogue import REPORT
+from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.postgres.comparison import differences
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.quality.finding import finding
 from aquamind_pipeline.report import load_saved, report_path
 from checks.evaluating import check_specs, result
 
-ARRIVED = {"arrived": "The database counts exactly the lake's rows, table by table."}
+ARRIVED = {
+    "arrived": "The database counts exactly the lake's rows, table by table.",
+    "content": "Every column adds up to the same in lake and database, in every partition that the run loads.",
+}
 LOADS = {
     "postgres_master": tables.MASTER_TABLES,
     "postgres_events": tables.EVENT_TABLES,
@@ -28,19 +34,30 @@ def build() -> list[dg.AssetChecksDefinition]:
 
 def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(name=f"{asset}_checks", specs=check_specs(asset, ARRIVED))
-    def arrived(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
+    def arrived(
+        context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> Iterable[dg.AssetCheckResult]:
+        lake, months = workspace.lake, months_of_run(context.run.tags)
         with workspace.database() as url:
             there = row_counts(url, names)
+            differing = [differences(url, lake, name, _partitions(lake, name, months)) for name in names]
         counts = pl.DataFrame({"table": list(there), "database": list(there.values())}).with_columns(
-            lake=pl.Series([workspace.lake.rows(name) for name in there])
+            lake=pl.Series([lake.rows(name) for name in there])
         )
         wrong = counts.filter(pl.col("database") != pl.col("lake"))
         total = int(counts["database"].sum())
         yield result(
             asset, finding("arrived", wrong, f"{total:,} rows in {counts.height} tables", "tables that differ")
         )
+        yield result(asset, finding("content", pl.concat(differing), "every column adds up", "columns that differ"))
 
     return arrived
+
+
+def _partitions(lake: Lake, name: str, months: Sequence[str] | None) -> list[str | None]:
+    if name not in tables.EVENT_TABLES:
+        return [None]
+    return [month for month in lake.partitions(name) if months is None or month in months]
 
 
 @dg.multi_asset_check(

@@ -15,7 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
+from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.settings import Settings
 from tests.farms import wait_for
 
@@ -194,19 +196,32 @@ def test_build_load_verify_wipe(tmp_path: Path, database: SecretStr) -> None:
     one_line(aquamind("verify", **where), "holds no farm of ours")
 
 
-def test_db_prints_a_url_that_works(home: Path) -> None:
-    """`aquamind db` until it is told to stop."""
-    process = subprocess.Popen(
-        [AQUAMIND, "db"],
-        env=os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout as lines:
-        url = next(line.strip() for line in lines if line.startswith("postgresql://"))
-        with psycopg.connect(url) as connection:
-            row = connection.execute("SELECT current_database()").fetchone()
-        assert row == ("aquamind_tiny",)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+def test_db_starts_stops_and_connects(home: Path) -> None:
+    """Start, status, url, psql, stop: the server outlives the command that started it, until it is stopped."""
+    home = home / "db"
+
+    def db(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home)}
+        return subprocess.run(
+            [AQUAMIND, "db", *arguments], env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    assert (db("status").returncode, db("url").returncode) == (3, 1)
+    assert "aquamind db start" in db("url").stderr
+    assert db("start").returncode == 0
+    url = db("url").stdout.strip()
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT current_database()").fetchone()
+    assert row == ("aquamind_tiny",)
+    assert "aquamind_tiny" in db("psql", "-c", "SELECT current_database()").stdout
+    assert db("status").stdout == "running\n"
+    assert db("stop").stdout == "stopped\n"
+    assert db("status").returncode == 3
+
+
+def test_a_cluster_of_another_version_is_refused(home: Path) -> None:
+    cluster = home / "old" / "postgres" / "cluster"
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text("12\n")
+    with pytest.raises(DatabaseError, match="was made by PostgreSQL 12"), EmbeddedServer(home / "old").running("x"):
+        pass

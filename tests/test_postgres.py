@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.postgres import load, schema
+from aquamind_pipeline.postgres import journal, load, schema
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.server import EmbeddedServer
@@ -38,7 +38,7 @@ def load_everything(url: SecretStr, lake: Lake) -> list[load.Loaded]:
     for name in tables.EVENT_TABLES:
         done += load.load_months(url, lake, name, lake.partitions(name))
     load.drop_vanished_months(url, lake)
-    return [*done, load.load_states(url, lake)]
+    return [*done, *load.load_states(url, lake)]
 
 
 @pytest.fixture
@@ -194,16 +194,16 @@ def test_a_killed_load_goes_on(a_copy: Settings, database: SecretStr) -> None:
     }
     command = [str(Path(sys.executable).with_name("aquamind")), "load"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    wait_for(lambda: journal(database) > 40)
+    wait_for(lambda: journalled(database) > 40)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    held = journal(database)
+    held = journalled(database)
     assert held < len(tables.MASTER_TABLES) + 20 + 1, "the kill came too late to show anything"
     load_everything(database, lake)
     assert row_counts(database, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
 
 
-def journal(url: SecretStr) -> int:
+def journalled(url: SecretStr) -> int:
     """Partitions that the database says it has."""
     if ask(url, "SELECT to_regclass('aquamind_pipeline.load_journal') IS NULL") == [(True,)]:
         return 0
@@ -259,7 +259,7 @@ def test_other_farms_and_foreign_tables_are_left_alone(loaded: SecretStr, databa
     manifest = lake.manifest()
     assert manifest is not None
     other = Manifest("tiny", 7, manifest.version, "0123456789abcdef", manifest.as_of)
-    with pytest.raises(DatabaseError, match="holds another farm .*wipe --database"):
+    with pytest.raises(DatabaseError, match="holds another farm .*wipe --no-files"):
         schema.prepare(loaded, other)
     assert schema.wipe(loaded)
     assert not schema.wipe(loaded)
@@ -272,8 +272,8 @@ def test_other_farms_and_foreign_tables_are_left_alone(loaded: SecretStr, databa
 
 def test_one_load_at_a_time(loaded: SecretStr, lake: Lake) -> None:
     with connect(loaded) as connection:
-        schema.lock(connection, loaded)
-        with pytest.raises(DatabaseError, match="is being loaded by another process"):
+        journal.lock(connection, loaded)
+        with pytest.raises(DatabaseError, match="is being loaded by another process .server process"):
             load.load_masters(loaded, lake)
 
 

@@ -22,7 +22,21 @@ _DISK_FULL = "53100"
 def described(url: SecretStr) -> str:
     """Where a URL leads, without its password: database, host and port."""
     parts = _parts(url)
+    if "service" in parts:
+        return f"service {parts['service']!r}"
     return f"database {parts.get('dbname', '?')!r} on {parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
+
+
+def is_local(url: SecretStr) -> bool:
+    """Whether a URL leads to this machine: a socket or a loopback address."""
+    host = str(_parts(url).get("host", "" if "service" not in _parts(url) else "service"))
+    return host in ("", "localhost", "127.0.0.1", "::1") or host.startswith("/")
+
+
+def environment(url: str) -> dict[str, str]:
+    """Environment variables of libpq for a URL, so that no password stands on a command line."""
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    return {names[key]: str(value) for key, value in _parts(SecretStr(url)).items() if key in names}
 
 
 def _parts(url: SecretStr) -> dict[str, Any]:
@@ -76,4 +90,4 @@ def _redacted(text: str, url: SecretStr) -> str:
     return text.replace(str(password), "***") if password else text
 
 
-__all__ = ["Connection", "as_database_errors", "connect", "described"]
+__all__ = ["Connection", "as_database_errors", "connect", "described", "environment", "is_local"]

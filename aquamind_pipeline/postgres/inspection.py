@@ -1,4 +1,4 @@
-"""Questions to a loaded database."""
+"""Questions to a loaded database, about our rows only."""
 
 from __future__ import annotations
 
@@ -9,16 +9,69 @@ import polars as pl
 from psycopg import sql
 from pydantic import SecretStr
 
+from aquamind_pipeline import tables
+from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection, connect
+
+_IDENTITY = sql.Identifier(journal.OURS, "identity")
+_JOURNAL = sql.Identifier(journal.OURS, "load_journal")
 
 
 def row_counts(url: SecretStr, table_names: Iterable[str]) -> dict[str, int]:
-    """Rows of each table, counted by the server."""
+    """Rows of ours in each table, counted by the server."""
     with connect(url) as connection:
-        return {
-            name: int(_one(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))))
-            for name in table_names
-        }
+        foreign = journal.kind(connection, url) == journal.AQUAMIND
+        return {name: _count(connection, name, foreign=foreign) for name in table_names}
+
+
+def _count(connection: Connection, name: str, *, foreign: bool) -> int:
+    key = sql.Identifier(tables.primary_key(tables.TABLES[name])[0])
+    parts = {"table": sql.Identifier("public", name), "key": key, "name": sql.Literal(name)}
+    if not foreign:
+        query = sql.SQL("SELECT count(*) FROM {table}").format(**parts)
+    elif name in tables.MASTER_TABLES:
+        query = sql.SQL(
+            "SELECT count(*) FROM {table} t JOIN {identity} i ON i.table_name = {name} AND i.id = t.{key}"
+        ).format(identity=_IDENTITY, **parts)
+    else:
+        query = sql.SQL(
+            "SELECT coalesce(sum(c), 0) FROM {journal} j, LATERAL (SELECT count(*) AS c FROM {table} t "
+            "WHERE t.{key} BETWEEN j.first_id AND j.last_id) AS block WHERE j.table_name = {name}"
+        ).format(journal=_JOURNAL, **parts)
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def look_at_ours(connection: Connection, url: SecretStr) -> None:
+    """From here on this connection sees our rows only, under the tables' own names.
+
+    In AquaMind's database, temporary views hide the rows of others: masters by what we found or made, events and
+    states by our batches and stays.
+    """
+    if journal.kind(connection, url) == journal.OWN:
+        return
+    for name, table in tables.TABLES.items():
+        if name in tables.MASTER_TABLES:
+            column, parent = tables.primary_key(table)[0], name
+        else:
+            column, parent = next(
+                (column, parent)
+                for column, (parent, _) in tables.references(table).items()
+                if parent in ("batch_batch", "batch_batchcontainerassignment")
+            )
+        connection.execute(
+            sql.SQL(
+                "CREATE TEMPORARY VIEW {view} AS SELECT * FROM {table} WHERE {column} IN "
+                "(SELECT i.id FROM {identity} i WHERE i.table_name = {parent})"
+            ).format(
+                view=sql.Identifier(name),
+                table=sql.Identifier("public", name),
+                column=sql.Identifier(column),
+                identity=_IDENTITY,
+                parent=sql.Literal(parent),
+            )
+        )
 
 
 def frame(connection: Connection, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
@@ -28,10 +81,4 @@ def frame(connection: Connection, query: str, parameters: Mapping[str, Any] | No
     return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
 
 
-def _one(connection: Connection, query: sql.Composed) -> Any:
-    row = connection.execute(query).fetchone()
-    assert row is not None
-    return row[0]
-
-
-__all__ = ["frame", "row_counts"]
+__all__ = ["frame", "look_at_ours", "row_counts"]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import date
 from queue import SimpleQueue
 from typing import Any
@@ -22,34 +21,29 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.postgres import guest, journal, schema
 from aquamind_pipeline.postgres.connection import Connection, as_database_errors, connect
-from aquamind_pipeline.postgres.copying import constants, copy_rows
-from aquamind_pipeline.postgres.schema import OURS, compiled, final_name, foreign_keys, lock, require_ours
+from aquamind_pipeline.postgres.copying import STREAMS, Loaded, constants, copy_rows
+from aquamind_pipeline.postgres.inspection import row_counts
+from aquamind_pipeline.postgres.schema import compiled, final_name, foreign_keys
 
-STREAMS = 2
-"""Partitions loaded at once: two are 1.8 times as fast as one on two cores, a third adds nothing."""
 _SWAP_LOCK_KEY = 0x41714D53  # "AqMS"
-_ALL = ""  # the journal's partition of an unpartitioned table
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """One partition in the database; `seconds` is 0 for one that was there already."""
+def load_masters(url: SecretStr, lake: Lake, *, run: str = "", history: bool = False) -> list[Loaded]:
+    """Make the master rows the lake's: insert, update, delete, in one transaction, since they refer to each other.
 
-    table: str
-    partition: str | None
-    rows: int
-    seconds: float
-    skipped: bool = False
-
-
-def load_masters(url: SecretStr, lake: Lake) -> list[Loaded]:
-    """Make the master rows the lake's: insert, update, delete, in one transaction, since they refer to each other."""
+    In AquaMind's tables rows that are there already are found and left as they are; `history` also writes the first
+    row of each master record's history there.
+    """
     with connect(url) as connection:
-        lock(connection, url)
-        require_ours(connection, url)
+        journal.lock(connection, url)
+        if journal.kind(connection, url) == journal.AQUAMIND:
+            return guest.load_masters(connection, lake, run, history=history)
         # Foreign keys are checked at commit, so children that vanish go before or after their parents alike.
-        loaded, deleted = zip(*(_load_master(connection, lake, name) for name in tables.MASTER_TABLES), strict=True)
+        loaded, deleted = zip(
+            *(_load_master(connection, lake, name, run) for name in tables.MASTER_TABLES), strict=True
+        )
         if any(deleted):
             _drop_outdated(connection, lake)
         return list(loaded)
@@ -61,20 +55,24 @@ def load_months(
     table_name: str,
     months: Sequence[str],
     on_done: Callable[[], None] = lambda: None,
+    *,
+    run: str = "",
 ) -> list[Loaded]:
     """Load months of an event table as partitions, `STREAMS` at once, and set the id's sequence."""
     table = tables.TABLES[table_name]
+    if _kind(url) == journal.AQUAMIND:
+        return guest.load_parts(url, table, guest.month_parts(lake, table_name, months), run, on_done)
     idle: SimpleQueue[Connection] = SimpleQueue()
 
     def one(month: str) -> Loaded:
         digest = lake.digest(table_name, month)
-        if journal.get(month, ("",))[0] == digest:
-            done = Loaded(table_name, month, journal[month][1], 0.0, skipped=True)
+        if month in there and there[month].digest == digest:
+            done = Loaded(table_name, month, there[month].rows, 0.0, skipped=True)
         else:
             connection = idle.get()
             try:
                 with as_database_errors(url), connection.transaction():
-                    done = _load_month(connection, lake, table, month, digest)
+                    done = _load_month(connection, lake, table, month, digest, run)
             finally:
                 idle.put(connection)
         on_done()
@@ -82,8 +80,7 @@ def load_months(
 
     with ExitStack() as opened:
         connections = [opened.enter_context(connect(url)) for _ in range(STREAMS)]
-        require_ours(connections[0], url)
-        journal = _journal(connections[0], table_name)
+        there = journal.entries(connections[0], table_name)
         connections[0].commit()
         for connection in connections:
             idle.put(connection)
@@ -97,25 +94,38 @@ def drop_vanished_months(url: SecretStr, lake: Lake) -> list[str]:
     """Drop partitions of months that the lake no longer has; returns "table month" of each."""
     dropped = []
     with connect(url) as connection:
-        lock(connection, url)
+        journal.lock(connection, url)
+        foreign = journal.kind(connection, url) == journal.AQUAMIND
         for name in tables.EVENT_TABLES:
-            for month in sorted(set(_journal(connection, name)) - set(lake.partitions(name))):
+            months = lake.partitions(name)
+            if foreign:
+                dropped += [f"{name} {month}" for month in guest.drop_vanished(connection, name, months)]
+                continue
+            for month in sorted(set(journal.entries(connection, name)) - set(months)):
                 _drop_month(connection, name, month)
                 dropped.append(f"{name} {month}")
     return dropped
 
 
-def load_states(url: SecretStr, lake: Lake) -> Loaded:
-    """Replace all daily states in one transaction: empty the table, COPY without indexes, build them again."""
+def load_states(url: SecretStr, lake: Lake, *, run: str = "") -> list[Loaded]:
+    """Replace all daily states in one transaction: empty the table, COPY without indexes, build them again.
+
+    In AquaMind's table, batch by batch: those whose states changed.
+    """
     name = tables.STATE_TABLE
     table = tables.TABLES[name]
+    if _kind(url) == journal.AQUAMIND:
+        parts = guest.state_parts(lake)
+        done = guest.load_parts(url, table, parts, run)
+        with connect(url) as connection:
+            guest.drop_vanished(connection, name, [part.name for part in parts])
+        return done
     digest = lake.digest(name)
     with connect(url) as connection:
-        lock(connection, url)
-        require_ours(connection, url)
-        known = _journal(connection, name).get(_ALL)
-        if known and known[0] == digest:
-            return Loaded(name, None, known[1], 0.0, skipped=True)
+        journal.lock(connection, url)
+        known = journal.entries(connection, name).get(journal.ALL)
+        if known and known.digest == digest:
+            return [Loaded(name, None, known.rows, 0.0, skipped=True)]
         started = time.perf_counter()
         target = sql.Identifier(name)
         connection.execute(sql.SQL("TRUNCATE {}").format(target))
@@ -131,10 +141,15 @@ def load_states(url: SecretStr, lake: Lake) -> Loaded:
         rows = copy_rows(connection, table, target, lake.scan(name), freeze=True)
         for statement in rebuild:
             connection.execute(statement)
-        _remember(connection, name, _ALL, digest, rows)
+        journal.remember(connection, name, journal.ALL, journal.Entry(digest, rows), run)
         _set_sequence(connection, table)
         _analyze(connection, target)
-        return Loaded(name, None, rows, time.perf_counter() - started)
+        return [Loaded(name, None, rows, time.perf_counter() - started)]
+
+
+def _kind(url: SecretStr) -> str:
+    with connect(url) as connection:
+        return journal.kind(connection, url)
 
 
 def _drop_outdated(connection: Connection, lake: Lake) -> None:
@@ -144,24 +159,24 @@ def _drop_outdated(connection: Connection, lake: Lake) -> None:
     manifest = lake.manifest()
     last = manifest.as_of.strftime("%Y-%m") if manifest else ""
     for name in tables.EVENT_TABLES:
-        for month in [month for month in _journal(connection, name) if month >= last]:
+        for month in [month for month in journal.entries(connection, name) if month >= last]:
             _drop_month(connection, name, month)
     connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(tables.STATE_TABLE)))
-    _forget(connection, tables.STATE_TABLE, _ALL)
+    journal.forget(connection, tables.STATE_TABLE, journal.ALL)
 
 
 def _drop_month(connection: Connection, table_name: str, month: str) -> None:
     connection.execute(sql.SQL("DROP TABLE {}").format(_partition(table_name, month)))
-    _forget(connection, table_name, month)
+    journal.forget(connection, table_name, month)
 
 
-def _load_master(connection: Connection, lake: Lake, name: str) -> tuple[Loaded, int]:
+def _load_master(connection: Connection, lake: Lake, name: str, run: str) -> tuple[Loaded, int]:
     """Returns also how many rows were deleted."""
     table = tables.TABLES[name]
     digest = lake.digest(name)
-    known = _journal(connection, name).get(_ALL)
-    if known and known[0] == digest:
-        return Loaded(name, None, known[1], 0.0, skipped=True), 0
+    known = journal.entries(connection, name).get(journal.ALL)
+    if known and known.digest == digest:
+        return Loaded(name, None, known.rows, 0.0, skipped=True), 0
     started = time.perf_counter()
     target, incoming = sql.Identifier(name), sql.Identifier(f"incoming_{name}")
     names = [column.name for column in table.columns]
@@ -188,12 +203,12 @@ def _load_master(connection: Connection, lake: Lake, name: str) -> tuple[Loaded,
             "SET {assign} WHERE ({old}) IS DISTINCT FROM ({new})"
         ).format(**parts)
     )
-    _remember(connection, name, _ALL, digest, rows)
+    journal.remember(connection, name, journal.ALL, journal.Entry(digest, rows), run)
     _set_sequence(connection, table)
     return Loaded(name, None, rows, time.perf_counter() - started), deleted
 
 
-def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str, digest: str) -> Loaded:
+def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str, digest: str, run: str) -> Loaded:
     """Fill a table of its own, index it, and put it in the place of the month's old partition."""
     started = time.perf_counter()
     target = _partition(table.name, month)
@@ -235,7 +250,7 @@ def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str,
         )
     )
     connection.execute(sql.SQL("ALTER TABLE {target} DROP CONSTRAINT in_month").format(**ids))
-    _remember(connection, table.name, month, digest, rows)
+    journal.remember(connection, table.name, month, journal.Entry(digest, rows), run)
     return Loaded(table.name, month, rows, time.perf_counter() - started)
 
 
@@ -250,7 +265,7 @@ def _create(table: sa.Table, name: str) -> bytes:
         for constraint in declared
         if isinstance(constraint, sa.CheckConstraint)
     ]
-    return compiled(CreateTable(sa.Table(name, sa.MetaData(), *columns, *checks, schema=OURS)))
+    return compiled(CreateTable(sa.Table(name, sa.MetaData(), *columns, *checks, schema=journal.OURS)))
 
 
 def _analyze(connection: Connection, target: sql.Identifier) -> None:
@@ -304,33 +319,12 @@ def _partition_name(table_name: str, month: str) -> str:
 
 
 def _partition(table_name: str, month: str) -> sql.Identifier:
-    return sql.Identifier(OURS, _partition_name(table_name, month))
+    return sql.Identifier(journal.OURS, _partition_name(table_name, month))
 
 
 def _bounds(month: str) -> tuple[date, date]:
     first = date.fromisoformat(f"{month}-01")
     return first, date(first.year + first.month // 12, first.month % 12 + 1, 1)
-
-
-def _journal(connection: Connection, table_name: str) -> dict[str, tuple[str, int]]:
-    query = sql.SQL("SELECT partition, digest, rows FROM {}.load_journal WHERE table_name = %s").format(
-        sql.Identifier(OURS)
-    )
-    return {row[0]: (row[1], row[2]) for row in connection.execute(query, (table_name,))}
-
-
-def _remember(connection: Connection, table_name: str, partition: str, digest: str, rows: int) -> None:
-    query = sql.SQL(
-        "INSERT INTO {}.load_journal (table_name, partition, digest, rows) VALUES (%s, %s, %s, %s) "
-        "ON CONFLICT (table_name, partition) DO UPDATE "
-        "SET digest = excluded.digest, rows = excluded.rows, loaded_at = now()"
-    ).format(sql.Identifier(OURS))
-    connection.execute(query, (table_name, partition, digest, rows))
-
-
-def _forget(connection: Connection, table_name: str, partition: str) -> None:
-    query = sql.SQL("DELETE FROM {}.load_journal WHERE table_name = %s AND partition = %s").format(sql.Identifier(OURS))
-    connection.execute(query, (table_name, partition))
 
 
 def _set_sequence(connection: Connection, table: sa.Table) -> None:
@@ -342,4 +336,21 @@ def _set_sequence(connection: Connection, table: sa.Table) -> None:
     connection.execute(query, (f"public.{table.name}", key))
 
 
-__all__ = ["STREAMS", "Loaded", "drop_vanished_months", "load_masters", "load_months", "load_states"]
+def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]] | None:
+    """Take the farm out of the database: table -> (rows out, rows kept because others use them).
+
+    None when there is no farm. Tables that we made are dropped; in AquaMind's, exactly our rows go. With `dry_run`
+    nothing changes.
+    """
+    with connect(url) as connection:
+        if not journal.exists(connection):
+            return None
+    if _kind(url) == journal.AQUAMIND:
+        return guest.wipe(url, dry_run=dry_run)
+    counts = {name: (rows, 0) for name, rows in row_counts(url, tables.TABLES).items()}
+    if not dry_run:
+        schema.wipe(url)
+    return counts
+
+
+__all__ = ["Loaded", "drop_vanished_months", "load_masters", "load_months", "load_states", "wipe"]

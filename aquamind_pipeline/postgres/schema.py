@@ -16,21 +16,10 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, Executabl
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Manifest
+from aquamind_pipeline.postgres import aquamind, journal
 from aquamind_pipeline.postgres.connection import Connection, connect, described
 
-OURS = "aquamind_pipeline"
-_LOCK_KEY = 0x41714D50  # "AqMP": one load at a time in a database
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
-_JOURNAL = sql.SQL("""
-CREATE SCHEMA IF NOT EXISTS {ours};
-CREATE TABLE IF NOT EXISTS {ours}.farm (
-  identity text PRIMARY KEY, description text NOT NULL, as_of date NOT NULL, catalogue text NOT NULL
-);
-CREATE TABLE IF NOT EXISTS {ours}.load_journal (
-  table_name text, partition text, digest text NOT NULL, rows bigint NOT NULL,
-  loaded_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (table_name, partition)
-);
-""").format(ours=sql.Identifier(OURS))
 
 
 def compiled(statement: ExecutableDDLElement) -> bytes:
@@ -94,88 +83,60 @@ def catalogue_version() -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
-def prepare(url: SecretStr, farm: Manifest) -> None:
-    """Make the tables in an empty database, or check that the database holds this farm.
+def prepare(url: SecretStr, farm: Manifest) -> str:
+    """Make the tables in an empty database, or check that the database can take this farm; returns its kind.
 
     Raises:
-        DatabaseError: when it holds another farm, tables of another catalogue, or tables that are not ours.
+        DatabaseError: when it holds another farm, tables of another catalogue, or tables that do not fit.
     """
     with connect(url) as connection:
-        lock(connection, url)
-        if not _is_ours(connection):
-            _require_empty(connection, url)
-            connection.execute(_JOURNAL)
-            for statement in statements():
-                connection.execute(statement)
-        farm_table = {"farm": sql.Identifier(OURS, "farm")}
-        query = sql.SQL("SELECT identity, description, catalogue FROM {farm}").format(**farm_table)
-        found = connection.execute(query).fetchone()
-        if found is not None and (found[0] != farm.identity or found[2] != catalogue_version()):
-            other = (
-                f"another farm ({found[1]})"
-                if found[0] != farm.identity
-                else "tables of another version of this program"
-            )
-            raise DatabaseError(
-                f"{described(url)} holds {other}: run `aquamind wipe --database`, or use another database"
-            )
+        journal.lock(connection, url)
+        if not journal.exists(connection):
+            kind = aquamind.recognised(connection)
+            journal.make(connection)
+            if kind == journal.OWN:
+                for statement in statements():
+                    connection.execute(statement)
+        else:
+            kind = _known(connection, url, farm) or aquamind.recognised(connection)
+        if kind == journal.AQUAMIND:
+            aquamind.require_fit(connection, url)
         connection.execute(
             sql.SQL(
-                "INSERT INTO {farm} VALUES (%s, %s, %s, %s) ON CONFLICT (identity) DO UPDATE SET as_of = excluded.as_of"
-            ).format(**farm_table),
-            (farm.identity, farm.farm, farm.as_of, catalogue_version()),
+                "INSERT INTO {} VALUES (%s, %s, %s, %s, %s) ON CONFLICT (identity) DO UPDATE SET as_of = excluded.as_of"
+            ).format(_FARM),
+            (farm.identity, farm.farm, farm.as_of, catalogue_version(), kind),
         )
+    return kind
 
 
-def lock(connection: Connection, url: SecretStr) -> None:
-    """Be the only one to change this database until the transaction ends."""
-    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK_KEY,)).fetchone()
-    if row is None or not row[0]:
-        raise DatabaseError(f"{described(url)} is being loaded by another process: wait for it, or stop it")
+_FARM = sql.Identifier(journal.OURS, "farm")
 
 
-def require_ours(connection: Connection, url: SecretStr) -> None:
-    """Raise DatabaseError unless we made the tables."""
-    if not _is_ours(connection):
-        raise DatabaseError(f"{described(url)} holds no farm of ours: run `aquamind build` first")
+def _known(connection: Connection, url: SecretStr, farm: Manifest) -> str | None:
+    """The kind of a database that holds this farm already."""
+    query = sql.SQL("SELECT identity, description, catalogue, kind FROM {}").format(_FARM)
+    found = connection.execute(query).fetchone()
+    if found is None:
+        return None
+    if found[0] != farm.identity or found[2] != catalogue_version():
+        other = (
+            f"another farm ({found[1]})" if found[0] != farm.identity else "tables of another version of this program"
+        )
+        raise DatabaseError(f"{described(url)} holds {other}: run `aquamind wipe --no-files`, or use another database")
+    return str(found[3])
 
 
 def wipe(url: SecretStr) -> bool:
-    """Drop the farm: every table we made. False when there is none; tables of others are never touched."""
+    """Drop the tables that we made. False when there are none; tables of others are never touched."""
     with connect(url) as connection:
-        lock(connection, url)
-        if not _is_ours(connection):
+        journal.lock(connection, url)
+        if not journal.exists(connection):
             return False
         names = sql.SQL(", ").join(sql.Identifier("public", name) for name in tables.TABLES)
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(names))
-        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(OURS)))
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(journal.OURS)))
     return True
 
 
-def _is_ours(connection: Connection) -> bool:
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{OURS}.load_journal",)).fetchone()
-    return bool(row and row[0])
-
-
-def _require_empty(connection: Connection, url: SecretStr) -> None:
-    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename = ANY(%s) ORDER BY 1"
-    found = [row[0] for row in connection.execute(query, ([*tables.TABLES, "django_migrations"],))]
-    if found:
-        raise DatabaseError(
-            f"{described(url)} already has tables that are not ours ({', '.join(found[:3])} …): loading into "
-            "AquaMind's own database is not supported yet; use an empty database"
-        )
-
-
-__all__ = [
-    "OURS",
-    "catalogue_version",
-    "compiled",
-    "final_name",
-    "foreign_keys",
-    "lock",
-    "prepare",
-    "require_ours",
-    "statements",
-    "wipe",
-]
+__all__ = ["catalogue_version", "compiled", "final_name", "foreign_keys", "prepare", "statements", "wipe"]

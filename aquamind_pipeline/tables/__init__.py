@@ -1,8 +1,8 @@
 """The table catalogue: AquaMind's tables as SQLAlchemy Core, one module per AquaMind app.
 
 Polars schemas, DDL, checks, load order and documentation derive from it. Table.info has `layer` (infrastructure,
-reference, batch, event or state) and, for event tables, `partition_by`: the column by which lake and database are
-partitioned by month.
+reference, batch, event or state); for event tables `partition_by`: the column by which lake and database are
+partitioned by month; for what AquaMind may have already `natural_key`: the columns by which its row is found.
 """
 
 from __future__ import annotations

@@ -249,7 +249,7 @@ batch_lifecyclestage = sa.Table(
     timestamp("updated_at", fill=INSTALLED),
     unique("name"),
     unique("species_id", "order"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("name",)},
     comment="Stage of life with its order and expected weights.",
 )
 
@@ -288,7 +288,7 @@ batch_species = sa.Table(
     timestamp("updated_at", fill=INSTALLED),
     unique("name"),
     unique("scientific_name"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("name",)},
     comment="Farmed species.",
 )
 

@@ -25,6 +25,6 @@ broodstock_eggsupplier = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("name"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("name",)},
     comment="Supplier of eggs.",
 )

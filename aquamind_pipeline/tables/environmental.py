@@ -36,7 +36,7 @@ environmental_environmentalparameter = sa.Table(
     numeric("optimal_max", 10, 2, nullable=True),
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("name",)},
     comment="What sensors measure, with unit and limits.",
 )
 

@@ -61,6 +61,6 @@ harvest_productgrade = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("code"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("code",)},
     comment="Quality grade of harvested fish.",
 )

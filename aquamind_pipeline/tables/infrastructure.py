@@ -39,7 +39,7 @@ infrastructure_area = sa.Table(
     boolean("active", fill=TRUE),
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
-    info={"layer": "infrastructure"},
+    info={"layer": "infrastructure", "natural_key": ("name", "geography_id")},
     comment="Site at sea.",
 )
 
@@ -55,7 +55,7 @@ infrastructure_areagroup = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("geography_id", "parent_id", "name"),
-    info={"layer": "infrastructure"},
+    info={"layer": "infrastructure", "natural_key": ("name", "geography_id")},
     comment="Group of sea areas, nested.",
 )
 
@@ -79,7 +79,7 @@ infrastructure_container = sa.Table(
     exactly_one("hall_id", "area_id", "carrier_id"),
     index("hall_id"),
     index("area_id"),
-    info={"layer": "infrastructure"},
+    info={"layer": "infrastructure", "natural_key": ("name", "hall_id", "area_id")},
     comment="Tray, tank, sea ring or structural rack.",
 )
 
@@ -93,7 +93,7 @@ infrastructure_containertype = sa.Table(
     text("description", fill=EMPTY),
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
-    info={"layer": "infrastructure"},
+    info={"layer": "infrastructure", "natural_key": ("name",)},
     comment="Kind of container.",
 )
 
@@ -110,7 +110,7 @@ infrastructure_feedcontainer = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     exactly_one("hall_id", "area_id"),
-    info={"layer": "infrastructure"},
+    info={"layer": "infrastructure", "natural_key": ("name", "hall_id", "area_id")},
     comment="Silo of a hall or barge of an area.",
 )
 
@@ -127,7 +127,7 @@ infrastructure_freshwaterstation = sa.Table(
     boolean("active", fill=TRUE),
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
-    info={"layer": "infrastructure"},
+    info={"layer": "infrastructure", "natural_key": ("name", "geography_id")},
     comment="Hatchery on land.",
 )
 
@@ -140,7 +140,7 @@ infrastructure_geography = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("name"),
-    info={"layer": "infrastructure"},
+    info={"layer": "infrastructure", "natural_key": ("name",)},
     comment="Region of the company: Faroe Islands or Scotland.",
 )
 
@@ -155,7 +155,7 @@ infrastructure_hall = sa.Table(
     boolean("active", fill=TRUE),
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
-    info={"layer": "infrastructure"},
+    info={"layer": "infrastructure", "natural_key": ("name", "freshwater_station_id")},
     comment="Hall of a station; its letter says which stage it hosts.",
 )
 
@@ -174,6 +174,6 @@ infrastructure_sensor = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     index("container_id"),
-    info={"layer": "infrastructure"},
+    info={"layer": "infrastructure", "natural_key": ("name", "container_id")},
     comment="Sensor in a container.",
 )

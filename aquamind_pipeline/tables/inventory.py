@@ -39,7 +39,7 @@ inventory_feed = sa.Table(
     numeric("fat_percentage", 5, 2, nullable=True, range_=(0, 100)),
     numeric("carbohydrate_percentage", 5, 2, nullable=True, range_=(0, 100)),
     text("description", fill=EMPTY),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("name",)},
     comment="Kind of feed.",
 )
 

@@ -58,7 +58,7 @@ scenario_fcrmodel = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("name"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("name",)},
     comment="Feed conversion model.",
 )
 
@@ -73,7 +73,7 @@ scenario_fcrmodelstage = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("model_id", "stage_id"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("model_id", "stage_id")},
     comment="Feed conversion ratio of one stage.",
 )
 
@@ -86,7 +86,7 @@ scenario_mortality_model_stage = sa.Table(
     numeric("daily_rate_percent", 5, 3, range_=(0, 100)),
     numeric("weekly_rate_percent", 5, 3, nullable=True, fill=NULL),
     unique("mortality_model_id", "lifecycle_stage"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("mortality_model_id", "lifecycle_stage")},
     comment="Daily mortality of one stage.",
 )
 
@@ -100,7 +100,7 @@ scenario_mortalitymodel = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("name"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("name",)},
     comment="Mortality model.",
 )
 
@@ -133,7 +133,7 @@ scenario_temperatureprofile = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("name"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("name",)},
     comment="Water temperature that a release is expected to meet.",
 )
 
@@ -147,7 +147,7 @@ scenario_temperaturereading = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("profile_id", "day_number"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("profile_id", "day_number")},
     comment="Expected temperature on one day of life, from 1.",
 )
 
@@ -161,7 +161,7 @@ scenario_tgc_model_stage = sa.Table(
     numeric("temperature_exponent", 4, 2, fill=pl.lit(1)),
     numeric("weight_exponent", 4, 2, fill=pl.lit("0.33").cast(pl.Decimal(4, 2))),
     unique("tgc_model_id", "lifecycle_stage"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("tgc_model_id", "lifecycle_stage")},
     comment="Growth coefficient of one stage, per 1000 degree-days.",
 )
 
@@ -179,6 +179,6 @@ scenario_tgcmodel = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("name"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("name",)},
     comment="Thermal growth model of a geography and month of release.",
 )

@@ -35,7 +35,7 @@ auth_user = sa.Table(
     boolean("is_active", fill=TRUE),
     timestamp("date_joined", fill=INSTALLED),
     unique("username"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("username",)},
     comment="User of AquaMind. One owns everything that the pipeline writes; nobody can log in as it.",
 )
 
@@ -57,6 +57,6 @@ users_userprofile = sa.Table(
     timestamp("created_at", fill=INSTALLED),
     timestamp("updated_at", fill=INSTALLED),
     unique("user_id"),
-    info={"layer": "reference"},
+    info={"layer": "reference", "natural_key": ("user_id",)},
     comment="Profile of a user; AquaMind needs one for each.",
 )

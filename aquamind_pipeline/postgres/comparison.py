@@ -1,0 +1,147 @@
+"""Lake against database, column by column: what each column adds up to, in every partition.
+
+Counts see a lost row; these sums also see a value that was rounded, shifted by a time zone, cut off or put elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from psycopg import sql
+from pydantic import SecretStr
+from sqlalchemy.dialects.postgresql import JSONB
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.postgres import identities, journal
+from aquamind_pipeline.postgres.connection import Connection, connect
+from aquamind_pipeline.postgres.copying import STREAMS
+from aquamind_pipeline.postgres.inspection import look_at_ours
+
+_DIFFERENCES = dict.fromkeys(("table", "partition", "column", "lake", "database"), pl.String)
+_MICRO = 1_000_000
+
+
+def differences(url: SecretStr, lake: Lake, table_name: str, partitions: Sequence[str | None]) -> pl.DataFrame:
+    """Columns that differ: table, partition, column, what the lake's adds up to, what the database's does.
+
+    Args:
+        url: The database.
+        lake: The lake it was loaded from.
+        table_name: A table of the catalogue.
+        partitions: Months of an event table; None for the whole of another.
+    """
+
+    def compare(partition: str | None) -> list[tuple[str, str, str, str, str]]:
+        with connect(url) as connection:
+            return list(_compare(connection, url, lake, tables.TABLES[table_name], partition))
+
+    with ThreadPoolExecutor(STREAMS, thread_name_prefix="compare") as pool:
+        found = [row for rows in pool.map(compare, partitions) for row in rows]
+    return pl.DataFrame(found, schema=_DIFFERENCES, orient="row")
+
+
+def _compare(
+    connection: Connection, url: SecretStr, lake: Lake, table: sa.Table, partition: str | None
+) -> Iterator[tuple[str, str, str, str, str]]:
+    rows = tables.complete(lake.scan(table.name, None if partition is None else [partition]), table)
+    source: sql.Composable = sql.Identifier(table.name)
+    where: sql.Composable = sql.SQL("true")
+    key = tables.primary_key(table)[0]
+    skipped = {key}
+    if journal.kind(connection, url) == journal.AQUAMIND:
+        rows = _theirs(connection, rows.collect(), table).lazy()
+        if table.name in tables.MASTER_TABLES:
+            where = sql.SQL("{} IN (SELECT i.id FROM {} i WHERE i.table_name = {} AND i.created)").format(
+                sql.Identifier(key), sql.Identifier(journal.OURS, "identity"), sql.Literal(table.name)
+            )
+        elif partition is None:
+            look_at_ours(connection, url)
+        else:
+            entry = journal.entries(connection, table.name)[partition]
+            block = (sql.Literal(entry.first_id), sql.Literal(entry.last_id))
+            source = sql.Identifier("public", table.name)
+            where = sql.SQL("{} BETWEEN {} AND {}").format(sql.Identifier(key), *block)
+    elif partition is not None:
+        source = sql.Identifier(journal.OURS, f"{table.name}_{partition.replace('-', '_')}")
+    columns = [column for column in table.columns if column.name not in skipped]
+    asked = [sql.SQL("count(*)"), *(part for column in columns for part in _asked(column))]
+    query = sql.SQL("SELECT {} FROM {} WHERE {}").format(sql.SQL(", ").join(asked), source, where)
+    answer = connection.execute(query).fetchone()
+    assert answer is not None
+    summed = [pl.len(), *(expr for column in columns for expr in _summed(column))]
+    ours = rows.select(expr.alias(str(i)) for i, expr in enumerate(summed)).collect().row(0)
+    names = ["(rows)", *(column.name for column in columns for _ in range(2))]
+    for name, mine, theirs in zip(names, ours, answer, strict=True):
+        if _plain(mine) != _plain(theirs):
+            yield table.name, partition or "", name, str(mine), str(theirs)
+
+
+def _theirs(connection: Connection, rows: pl.DataFrame, table: sa.Table) -> pl.DataFrame:
+    """Our rows in the ids of AquaMind's database; of master rows those that we made."""
+    known = identities.all_known(connection)
+    if table.name in known:
+        made = known[table.name].filter("created")
+        rows = rows.join(made, left_on=tables.primary_key(table)[0], right_on="lake_id", how="semi")
+    return identities.translated(rows, table, known)
+
+
+def _asked(column: sa.Column[Any]) -> tuple[sql.Composable, sql.Composable]:
+    """What the server is asked of a column: how many values, and what they add up to."""
+    name = sql.Identifier(column.name)
+    match column.type:
+        case sa.Boolean():
+            total = sql.SQL("count(*) FILTER (WHERE {})")
+        case sa.Double():
+            total = sql.SQL("sum(floor({} * 1000000 + 0.5)::bigint)")
+        case sa.Numeric() | sa.Integer():
+            total = sql.SQL("sum({})")
+        case sa.Date():
+            total = sql.SQL("sum({} - date '1970-01-01')")
+        case sa.DateTime():
+            total = sql.SQL("sum(date_part('epoch', {})::bigint)")
+        case sa.Time():
+            total = sql.SQL("sum(date_part('epoch', {})::bigint)")
+        case JSONB():
+            total = sql.SQL("sum(length({}::text))")
+        case _:
+            total = sql.SQL("sum(octet_length({}))")
+    return sql.SQL("count({})").format(name), total.format(name)
+
+
+def _summed(column: sa.Column[Any]) -> tuple[pl.Expr, pl.Expr]:
+    """The same of a frame."""
+    value = pl.col(column.name)
+    match column.type:
+        case sa.Boolean():
+            total = value.sum()
+        case sa.Double():
+            total = (value * _MICRO + 0.5).floor().cast(pl.Int64).sum()
+        case sa.Numeric():
+            total = value.sum()
+        case sa.Integer():
+            total = value.cast(pl.Int64).sum()
+        case sa.Date():
+            total = value.to_physical().cast(pl.Int64).sum()
+        case sa.DateTime():
+            total = ((value.to_physical() + _MICRO // 2) // _MICRO).sum()
+        case sa.Time():
+            total = (value.to_physical() // (1000 * _MICRO)).sum()
+        case JSONB():
+            total = value.str.len_chars().cast(pl.Int64).sum()
+        case _:
+            total = value.str.len_bytes().cast(pl.Int64).sum()
+    return value.count(), total
+
+
+def _plain(value: object) -> Decimal:
+    """A number; a sum of nothing is 0 on one side and null on the other."""
+    return Decimal(0) if value is None else Decimal(str(value)).normalize()
+
+
+__all__ = ["differences"]

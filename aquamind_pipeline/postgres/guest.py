@@ -1,0 +1,430 @@
+"""The load into AquaMind's own tables, beside rows that are not ours.
+
+Master rows are found or made (`identities`). Events and states get ids in blocks of their own: a partition is one
+block, so it can be replaced or taken out again by its ids, and nobody else's rows are ever touched. For a large load,
+indexes and foreign keys of a table that we own are taken off and built again afterwards; what is off stands in the
+journal, so that the next load, or a wipe, puts it back after a crash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import polars as pl
+import sqlalchemy as sa
+from psycopg import sql
+from pydantic import SecretStr
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.postgres import aquamind, identities, journal
+from aquamind_pipeline.postgres.connection import Connection, as_database_errors, connect
+from aquamind_pipeline.postgres.copying import STREAMS, Loaded, copy_frame
+
+REBUILD_ROWS = 1_000_000
+"""From so many rows on it is faster to build a table's indexes anew than to keep them up to date."""
+_SUSPENDED = sql.Identifier(journal.OURS, "suspended")
+_IDENTITY = sql.Identifier(journal.OURS, "identity")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A partition to be: its rows in the lake's columns, and what tells whether they are there already."""
+
+    name: str
+    digest: str
+    rows: Callable[[], pl.DataFrame]
+    height: int
+
+
+def load_masters(connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
+    """Find or make every master row, in one transaction; rows of ours that changed or vanished follow the lake."""
+    known: identities.Identities = {}
+    frames: dict[str, pl.DataFrame] = {}
+    for name in tables.MASTER_TABLES:
+        table = tables.TABLES[name]
+        frames[name] = tables.complete(lake.scan(name), table).collect()
+        known[name] = identities.identify(connection, table, frames[name], known)
+    histories = aquamind.history_tables(connection) if history else {}
+    return [
+        _load_master(connection, lake, name, frames[name], known, histories.get(name), run)
+        for name in tables.MASTER_TABLES
+    ]
+
+
+def _load_master(
+    connection: Connection,
+    lake: Lake,
+    name: str,
+    frame: pl.DataFrame,
+    known: identities.Identities,
+    history: str | None,
+    run: str,
+) -> Loaded:
+    table, digest = tables.TABLES[name], lake.digest(name)
+    key = tables.primary_key(table)[0]
+    before = journal.entries(connection, name).get(journal.ALL)
+    if before and before.digest == digest:
+        return Loaded(name, None, before.rows, 0.0, skipped=True)
+    started = time.perf_counter()
+    created = known[name].filter("created")
+    gone = created.join(frame.select(lake_id=pl.col(key).cast(pl.Int64)), on="lake_id", how="anti")
+    incoming = sql.Identifier(f"incoming_{name}")
+    parts = {
+        "table": sql.Identifier("public", name),
+        "key": sql.Identifier(key),
+        "incoming": incoming,
+        "columns": _columns(frame.columns),
+        "assign": sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(c)) for c in frame.columns),
+        "old": sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(c)) for c in frame.columns),
+        "new": sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(c)) for c in frame.columns),
+        "values": sql.SQL(", ").join(sql.SQL("i.{}").format(sql.Identifier(c)) for c in frame.columns),
+    }
+    connection.execute(sql.SQL("DELETE FROM {table} WHERE {key} = ANY(%s)").format(**parts), (gone["id"].to_list(),))
+    connection.execute(
+        sql.SQL("DELETE FROM {} WHERE table_name = %s AND lake_id = ANY(%s)").format(_IDENTITY),
+        (name, gone["lake_id"].to_list()),
+    )
+    ours = frame.join(created.select("lake_id", __id="id"), left_on=key, right_on="lake_id", maintain_order="left")
+    ours = ours.with_columns(pl.col("__id").alias(key)).drop("__id")
+    ours = identities.translated(ours, table, known)
+    connection.execute(
+        sql.SQL("CREATE TEMPORARY TABLE {incoming} (LIKE {table} INCLUDING DEFAULTS) ON COMMIT DROP").format(**parts)
+    )
+    copy_frame(connection, table, incoming, _fitting(connection, name, ours))
+    if history:
+        # Before the rows themselves, while "not there yet" still tells which are new.
+        connection.execute(
+            sql.SQL(
+                "INSERT INTO {history} ({columns}, history_date, history_type, history_change_reason, history_user_id) "
+                "SELECT {values}, now(), '+', 'aquamind-pipeline', NULL FROM {incoming} i "
+                "WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{key} = i.{key})"
+            ).format(history=sql.Identifier("public", history), **parts)
+        )
+    connection.execute(
+        sql.SQL(
+            "INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {incoming} "
+            "ON CONFLICT ({key}) DO UPDATE SET {assign} WHERE ({old}) IS DISTINCT FROM ({new})"
+        ).format(**parts)
+    )
+    journal.remember(connection, name, journal.ALL, journal.Entry(digest, frame.height), run)
+    return Loaded(name, None, frame.height, time.perf_counter() - started)
+
+
+def month_parts(lake: Lake, table_name: str, months: Sequence[str]) -> list[Part]:
+    """The months of an event table."""
+    return [
+        Part(
+            month,
+            lake.digest(table_name, month),
+            lambda month=month: lake.read(table_name, month),  # type: ignore[misc]
+            lake.rows(table_name, month),
+        )
+        for month in months
+    ]
+
+
+def state_parts(lake: Lake) -> list[Part]:
+    """The daily states, batch by batch: a night changes those of living batches only."""
+    states = lake.read(tables.STATE_TABLE).partition_by("batch_id", maintain_order=True, as_dict=True)
+    return [
+        Part(str(batch), _digest(rows), lambda rows=rows: rows, rows.height)  # type: ignore[misc]
+        for (batch,), rows in sorted(states.items())
+    ]
+
+
+def _digest(rows: pl.DataFrame) -> str:
+    return hashlib.sha256(rows.write_ipc(None, compat_level=pl.CompatLevel.oldest()).getvalue()).hexdigest()
+
+
+def load_parts(
+    url: SecretStr,
+    table: sa.Table,
+    parts: Sequence[Part],
+    run: str,
+    on_done: Callable[[], None] = lambda: None,
+) -> list[Loaded]:
+    """Load the parts of a table that changed, `STREAMS` at once, each in one transaction."""
+    idle: SimpleQueue[Connection] = SimpleQueue()
+
+    def one(part: Part) -> Loaded:
+        before = there.get(part.name)
+        if before and before.digest == part.digest:
+            done = Loaded(table.name, part.name, before.rows, 0.0, skipped=True)
+        else:
+            connection = idle.get()
+            try:
+                with as_database_errors(url):
+                    done = _load_part(connection, table, part, before, known, types, run)
+            finally:
+                idle.put(connection)
+        on_done()
+        return done
+
+    with ExitStack() as opened:
+        connections = [opened.enter_context(connect(url)) for _ in range(STREAMS)]
+        first = connections[0]
+        with as_database_errors(url):
+            restore(first, table.name)
+            there = journal.entries(first, table.name)
+            known = identities.all_known(first)
+            types = aquamind.integer_types(first, table.name)
+            new_rows = sum(p.height for p in parts if p.name not in there or there[p.name].digest != p.digest)
+            if new_rows >= REBUILD_ROWS:
+                _suspend(first, table.name)
+            first.commit()
+        for connection in connections:
+            idle.put(connection)
+        with ThreadPoolExecutor(STREAMS, thread_name_prefix="load") as pool:
+            loaded = list(pool.map(one, parts))
+        with as_database_errors(url):
+            restore(first, table.name, connections[1:])
+            first.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", table.name)))
+    return loaded
+
+
+def _load_part(
+    connection: Connection,
+    table: sa.Table,
+    part: Part,
+    before: journal.Entry | None,
+    known: identities.Identities,
+    types: dict[str, pl.DataType],
+    run: str,
+) -> Loaded:
+    started = time.perf_counter()
+    with connection.transaction():  # of its own: it keeps writers out while it lasts
+        first_id = identities.allocate(connection, table, part.height)
+    frame = tables.complete(part.rows().lazy(), table).collect()
+    frame = identities.translated(frame, table, known)
+    key = tables.primary_key(table)[0]
+    frame = frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(key) + first_id)
+    with connection.transaction():
+        if before:
+            _delete_block(connection, table, before)
+        rows = copy_frame(connection, table, sql.Identifier("public", table.name), _cast(frame, types))
+        last_id = first_id + part.height - 1
+        journal.remember(connection, table.name, part.name, journal.Entry(part.digest, rows, first_id, last_id), run)
+    return Loaded(table.name, part.name, rows, time.perf_counter() - started)
+
+
+def drop_vanished(connection: Connection, table_name: str, parts: Sequence[str]) -> list[str]:
+    """Take out the parts that the lake no longer has; returns their names."""
+    entries = journal.entries(connection, table_name)
+    vanished = sorted(set(entries) - set(parts))
+    for name in vanished:
+        _delete_block(connection, tables.TABLES[table_name], entries[name])
+        journal.forget(connection, table_name, name)
+    return vanished
+
+
+def _delete_block(connection: Connection, table: sa.Table, entry: journal.Entry) -> int:
+    return connection.execute(
+        sql.SQL("DELETE FROM {table} WHERE {key} BETWEEN %s AND %s").format(
+            table=sql.Identifier("public", table.name), key=sql.Identifier(tables.primary_key(table)[0])
+        ),
+        (entry.first_id, entry.last_id),
+    ).rowcount
+
+
+def _fitting(connection: Connection, table_name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    return _cast(frame, aquamind.integer_types(connection, table_name))
+
+
+def _cast(frame: pl.DataFrame, types: dict[str, pl.DataType]) -> pl.DataFrame:
+    return frame.with_columns(pl.col(name).cast(kind) for name, kind in types.items() if name in frame.columns)
+
+
+def _columns(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _suspend(connection: Connection, table_name: str) -> None:
+    """Take off indexes and foreign keys of a table that we own, but not what others' keys rely on."""
+    owned = connection.execute(
+        "SELECT pg_has_role(c.relowner, 'USAGE') AND NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid "
+        "AND t.tgname LIKE 'ts_insert%%') FROM pg_class c WHERE c.oid = to_regclass(%s)",
+        (f"public.{table_name}",),
+    ).fetchone()
+    if not owned or not owned[0]:
+        return
+    connection.execute(
+        sql.SQL("""
+            INSERT INTO {suspended} (table_name, step, name, statement)
+            SELECT %(table)s, row_number() OVER (ORDER BY step), name, statement FROM (
+              SELECT 1 AS step, i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS statement
+              FROM pg_index i LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u')
+              WHERE i.indrelid = to_regclass(%(of)s)
+                AND NOT EXISTS (SELECT 1 FROM pg_constraint f WHERE f.confrelid = i.indrelid
+                                AND f.conindid = i.indexrelid AND f.contype = 'f')
+              UNION ALL
+              SELECT 2, k.conname,
+                     format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s USING INDEX %%I', k.conrelid::regclass, k.conname,
+                            CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, k.conname)
+              FROM pg_constraint k WHERE k.conrelid = to_regclass(%(of)s) AND k.contype IN ('p', 'u')
+                AND NOT EXISTS (SELECT 1 FROM pg_constraint f WHERE f.confrelid = k.conrelid
+                                AND f.conindid = k.conindid AND f.contype = 'f')
+              UNION ALL
+              SELECT 3, k.conname, format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', k.conrelid::regclass, k.conname,
+                                          pg_get_constraintdef(k.oid))
+              FROM pg_constraint k WHERE k.conrelid = to_regclass(%(of)s) AND k.contype = 'f'
+            ) AS every
+        """).format(suspended=_SUSPENDED),
+        {"table": table_name, "of": f"public.{table_name}"},
+    )
+    target = sql.Identifier("public", table_name)
+    off = connection.execute(
+        sql.SQL("SELECT name, statement FROM {} WHERE table_name = %s ORDER BY step DESC").format(_SUSPENDED),
+        (table_name,),
+    ).fetchall()
+    for name, statement in off:
+        if statement.startswith("ALTER"):
+            connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(target, sql.Identifier(name)))
+    for name, statement in off:
+        if not statement.startswith("ALTER"):
+            connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier("public", name.strip('"'))))
+
+
+def restore(connection: Connection, table_name: str, helpers: Sequence[Connection] = ()) -> None:
+    """Build what was taken off, indexes side by side on all connections; each statement is done or still listed."""
+    connection.commit()
+    query = sql.SQL("SELECT step, statement FROM {} WHERE table_name = %s ORDER BY step").format(_SUSPENDED)
+    off = connection.execute(query, (table_name,)).fetchall()
+    connection.commit()
+    indexes = [row for row in off if not row[1].startswith("ALTER")]
+    keys = [row for row in off if row[1].startswith("ALTER")]
+    idle: SimpleQueue[Connection] = SimpleQueue()
+    for one in (connection, *helpers):
+        idle.put(one)
+
+    def build(row: tuple[int, str]) -> None:
+        mine = idle.get()
+        try:
+            with mine.transaction():
+                mine.execute(row[1].encode())
+                done = sql.SQL("DELETE FROM {} WHERE table_name = %s AND step = %s").format(_SUSPENDED)
+                mine.execute(done, (table_name, row[0]))
+        finally:
+            idle.put(mine)
+
+    with ThreadPoolExecutor(1 + len(helpers), thread_name_prefix="index") as pool:
+        list(pool.map(build, indexes))
+    for row in keys:
+        build(row)
+
+
+def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]:
+    """Take out exactly what we loaded: table -> (rows of ours taken out, rows kept because others use them)."""
+    with connect(url) as connection:
+        journal.lock(connection, url)
+        for name in (*tables.EVENT_TABLES, tables.STATE_TABLE):
+            if not dry_run:
+                restore(connection, name)
+                journal.lock(connection, url)
+        result = {}
+        for name in (*tables.EVENT_TABLES, tables.STATE_TABLE):
+            result[name] = (_wipe_blocks(connection, name), 0)
+        # Batch and projection run refer to each other.
+        connection.execute(
+            sql.SQL(
+                "UPDATE public.batch_batch SET pinned_projection_run_id = NULL WHERE id IN "
+                "(SELECT id FROM {} WHERE table_name = 'batch_batch' AND created)"
+            ).format(_IDENTITY)
+        )
+        histories = aquamind.history_tables(connection)
+        for name in reversed(tables.MASTER_TABLES):
+            result[name] = _wipe_master(connection, name, histories.get(name))
+        if dry_run:
+            connection.rollback()
+            return result
+        for name in journal.JOURNAL_TABLES:
+            connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(journal.OURS, name)))
+    return result
+
+
+def _wipe_blocks(connection: Connection, table_name: str) -> int:
+    table = tables.TABLES[table_name]
+    entries = [entry for entry in journal.entries(connection, table_name).values() if entry.rows]
+    if _only_ours(connection, table, entries):
+        connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier("public", table_name)))
+        return sum(entry.rows for entry in entries)
+    return sum(_delete_block(connection, table, entry) for entry in entries)
+
+
+def _only_ours(connection: Connection, table: sa.Table, entries: Sequence[journal.Entry]) -> bool:
+    """Whether nobody else has rows in a table, nobody refers to it, and we may empty it at once."""
+    target = sql.Identifier("public", table.name)
+    allowed = connection.execute(
+        "SELECT has_table_privilege(to_regclass(%(name)s), 'TRUNCATE') AND NOT EXISTS "
+        "(SELECT 1 FROM pg_constraint WHERE contype = 'f' AND confrelid = to_regclass(%(name)s))",
+        {"name": f"public.{table.name}"},
+    ).fetchone()
+    if not entries or not allowed or not allowed[0]:
+        return False
+    counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(target)).fetchone()
+    return counted is not None and counted[0] == sum(_count_block(connection, table, entry) for entry in entries)
+
+
+def _count_block(connection: Connection, table: sa.Table, entry: journal.Entry) -> int:
+    row = connection.execute(
+        sql.SQL("SELECT count(*) FROM {table} WHERE {key} BETWEEN %s AND %s").format(
+            table=sql.Identifier("public", table.name), key=sql.Identifier(tables.primary_key(table)[0])
+        ),
+        (entry.first_id, entry.last_id),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _wipe_master(connection: Connection, name: str, history: str | None) -> tuple[int, int]:
+    """Rows that nobody else's refer to; children were taken out before."""
+    key = tables.primary_key(tables.TABLES[name])[0]
+    target = sql.Identifier("public", name)
+    users = connection.execute(
+        "SELECT c.relname, a.attname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
+        "JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] "
+        "WHERE k.contype = 'f' AND k.confrelid = to_regclass(%s)",
+        (f"public.{name}",),
+    ).fetchall()
+    free = [
+        sql.SQL("NOT EXISTS (SELECT 1 FROM {} u WHERE u.{} = t.{})").format(
+            sql.Identifier("public", user), sql.Identifier(column), sql.Identifier(key)
+        )
+        for user, column in users
+    ]
+    mine = sql.SQL("t.{} IN (SELECT id FROM {} WHERE table_name = %s AND created)").format(
+        sql.Identifier(key), _IDENTITY
+    )
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {} t WHERE {}").format(target, mine), (name,)).fetchone()
+    there = int(row[0]) if row else 0
+    if history:
+        connection.execute(
+            sql.SQL(
+                "DELETE FROM {} t WHERE history_type = '+' AND history_change_reason = 'aquamind-pipeline' AND {}"
+            ).format(sql.Identifier("public", history), mine),
+            (name,),
+        )
+    delete = sql.SQL("DELETE FROM {} t WHERE {}").format(target, sql.SQL(" AND ").join([mine, *free]))
+    out = 0
+    while (gone := connection.execute(delete, (name,)).rowcount) > 0:  # again where rows refer to rows of their table
+        out += gone
+    return out, there - out
+
+
+__all__ = [
+    "REBUILD_ROWS",
+    "Part",
+    "drop_vanished",
+    "load_masters",
+    "load_parts",
+    "month_parts",
+    "restore",
+    "state_parts",
+    "wipe",
+]
