@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import growth, pipeline
+from benchmarks import growth, load, pipeline
 
-BENCHMARKS: dict[str, Callable[[], None]] = {"pipeline": pipeline.main, "growth": growth.main}
+BENCHMARKS: dict[str, Callable[[], None]] = {"pipeline": pipeline.main, "load": load.main, "growth": growth.main}
 
 
 def main() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -232,6 +233,43 @@ def test_a_servers_crash_leaves_whole_months(home: Path, lake: Lake, tmp_path: P
     with server.running("farm") as url:
         load_everything(url, lake)
         assert row_counts(url, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
+
+
+@pytest.fixture
+def small_disk(home: Path, server: SecretStr) -> Iterator[Path]:
+    """A disk of a few megabytes that the server may write to."""
+    folder = home / f"disk-{secrets.token_hex(4)}"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], check=False).returncode == 0
+    if not mounted:
+        folder.rmdir()
+        pytest.skip("only root may mount a small disk")
+    os.chown(folder, 65534, 65534)
+    folder.chmod(0o700)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_of_the_server_is_said_and_healed(
+    database: SecretStr, server: SecretStr, lake: Lake, small_disk: Path
+) -> None:
+    """PostgreSQL runs out of space in the middle of the readings; with more space the same load goes on."""
+    space = sql.Identifier(small_disk.name)
+    name = sql.Identifier(database.get_secret_value().rsplit("/", 1)[1])
+    with psycopg.connect(server.get_secret_value(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(space, sql.Literal(str(small_disk))))
+        connection.execute(sql.SQL("ALTER DATABASE {} SET default_tablespace = {}").format(name, space))
+        with pytest.raises(DatabaseError, match="no space left on the server"):
+            load_everything(database, lake)
+        held = journalled(database)
+        assert held > len(tables.MASTER_TABLES), "full before the first event"
+        subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+        assert any(not one.skipped for one in load_everything(database, lake))
+        assert journalled(database) > held
+        assert row_counts(database, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        connection.execute(sql.SQL("DROP TABLESPACE {}").format(space))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))  # for the fixture to drop
 
 
 @pytest.mark.parametrize(

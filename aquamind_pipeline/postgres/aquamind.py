@@ -41,7 +41,7 @@ def require_fit(connection: Connection, url: SecretStr) -> None:
         listed = "".join(f"\n  {line}" for line in wrong[:_SHOWN])
         raise DatabaseError(
             f"{described(url)} has tables that are not ours and that this version does not fit:{listed}{more}\n"
-            "bring AquaMind's migrations to the version this pipeline is for (README), or use an empty database"
+            "bring AquaMind's migrations to the version that docs/aquamind.md names, or use an empty database"
         )
 
 

@@ -177,7 +177,7 @@ def load_parts(
             types = aquamind.integer_types(first, table.name)
             new_rows = sum(p.height for p in parts if p.name not in there or there[p.name].digest != p.digest)
             if new_rows >= REBUILD_ROWS:
-                _suspend(first, table.name)
+                suspend(first, table.name)
             first.commit()
         for connection in connections:
             idle.put(connection)
@@ -245,7 +245,7 @@ def _columns(names: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
-def _suspend(connection: Connection, table_name: str) -> None:
+def suspend(connection: Connection, table_name: str) -> None:
     """Take off indexes and foreign keys of a table that we own, but not what others' keys rely on."""
     owned = connection.execute(
         "SELECT pg_has_role(c.relowner, 'USAGE') AND NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid "
@@ -426,5 +426,6 @@ __all__ = [
     "month_parts",
     "restore",
     "state_parts",
+    "suspend",
     "wipe",
 ]

@@ -1,0 +1,210 @@
+"""The load against its floor, and against what one would write instead, on the same rows in one run.
+
+The floor does all that the load does (tables, keys, indexes, foreign keys, journal, two streams), but its rows come
+from files on the server that PostgreSQL wrote itself, in its binary COPY format. `ADBC` is Polars' write_database with
+its fastest engine, `executemany` is psycopg's; both write a sample into a table without key or index, as ours does.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import sqlalchemy as sa
+from psycopg import sql
+from pydantic import SecretStr
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.postgres import guest, journal, load, schema
+from aquamind_pipeline.postgres.connection import Connection, connect
+from aquamind_pipeline.postgres.copying import constants, copy_frame
+from benchmarks.measuring import RUNS, built, report
+
+READINGS, FEEDINGS, STATES = (
+    "environmental_environmentalreading",
+    "inventory_feedingevent",
+    tables.STATE_TABLE,
+)
+SAMPLE_ROWS = 100_000
+SCHEMA = Path(__file__).parents[1] / "tests" / "data" / "aquamind_schema.sql"
+
+
+def main() -> None:
+    """Measure on months of test-40, into our own database and into AquaMind's tables."""
+    with built("test-40") as workspace, workspace.database() as url:
+        lake, manifest = workspace.lake, Manifest.of(workspace.planned)
+        months = {name: lake.partitions(name)[-14:-2] for name in (READINGS, FEEDINGS)}
+        schema.prepare(url, manifest)
+        load.load_masters(url, lake)
+        print(f"\n{'load, 2 streams':<34} {'rows':>12} {'seconds':>9} {'floor':>9} {'ratio':>7}   (medians of {RUNS})")
+        with _server_files(workspace.settings.home) as files:
+            for name, some in months.items():
+                _against_floor(url, lake, files, name, some)
+            _states_against_floor(url, lake, files)
+        with _server_files(workspace.settings.home) as files:
+            _aquamind(url, lake, manifest, files, months[READINGS])
+        _peers(url, lake, months[READINGS][:2])
+
+
+@contextmanager
+def _server_files(home: Path) -> Iterator[Path]:
+    """A folder that the server, which may be another user, can write to."""
+    folder = home / "copies"
+    folder.mkdir()
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def _against_floor(url: SecretStr, lake: Lake, files: Path, name: str, months: list[str]) -> None:
+    load.load_months(url, lake, name, months)
+    fixed = constants(name)
+    columns = [c.name for c in tables.TABLES[name].columns if c.name not in fixed]
+    for month in months:
+        _write_file(url, load._partition(name, month), columns, files / f"{name}-{month}")
+
+    def again() -> None:
+        _forget(url, name)
+        load.load_months(url, lake, name, months)
+
+    def floor() -> None:
+        # The load's own scan names the month; a patched copy only knows the target's name.
+        def copy(connection: Connection, table: sa.Table, target: sql.Identifier, _: object, **options: Any) -> int:
+            month = str(target._obj[-1]).removeprefix(f"{name}_")[:7].replace("_", "-")
+            return _server_copy(connection, target, columns, files / f"{name}-{month}")
+
+        _forget(url, name)
+        with mock.patch.object(load, "copy_rows", copy):
+            load.load_months(url, lake, name, months)
+
+    report(name, sum(lake.rows(name, month) for month in months), again, floor)
+
+
+def _states_against_floor(url: SecretStr, lake: Lake, files: Path) -> None:
+    load.load_states(url, lake)
+    columns = [c.name for c in tables.TABLES[STATES].columns]
+    _write_file(url, sql.Identifier(STATES), columns, files / STATES)
+
+    def again() -> None:
+        _forget(url, STATES)
+        load.load_states(url, lake)
+
+    def floor() -> None:
+        def copy(connection: Connection, table: sa.Table, target: sql.Identifier, _: object, **options: Any) -> int:
+            return _server_copy(connection, target, columns, files / STATES)
+
+        _forget(url, STATES)
+        with mock.patch.object(load, "copy_rows", copy):
+            load.load_states(url, lake)
+
+    report(STATES, lake.rows(STATES), again, floor)
+
+
+def _write_file(url: SecretStr, source: sql.Identifier, columns: list[str], path: Path) -> None:
+    query = sql.SQL("COPY (SELECT {} FROM {}) TO {} (FORMAT BINARY)").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)), source, sql.Literal(str(path))
+    )
+    with connect(url) as connection:
+        connection.execute(query)
+
+
+def _server_copy(connection: Connection, target: sql.Identifier, columns: list[str], path: Path) -> int:
+    return connection.execute(
+        sql.SQL("COPY {} ({}) FROM {} (FORMAT BINARY, FREEZE)").format(
+            target, sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Literal(str(path))
+        )
+    ).rowcount
+
+
+def _forget(url: SecretStr, name: str) -> None:
+    with connect(url) as connection:
+        connection.execute("DELETE FROM aquamind_pipeline.load_journal WHERE table_name = %s", (name,))
+
+
+def _peers(url: SecretStr, lake: Lake, months: list[str]) -> None:
+    """Seconds by row of other ways, against ours, all into a table without keys."""
+    table = tables.TABLES[READINGS]
+    rows = tables.complete(lake.scan(READINGS, months), table).head(SAMPLE_ROWS).collect()
+    with connect(url) as connection:
+        connection.execute(sql.SQL("CREATE TABLE peer (LIKE {})").format(sql.Identifier(READINGS)))
+
+    def ours() -> None:
+        with connect(url) as connection:
+            copy_frame(connection, table, sql.Identifier("peer"), rows)
+
+    def adbc() -> None:
+        rows.write_database("peer", url.get_secret_value(), if_table_exists="append", engine="adbc")
+
+    def executemany() -> None:
+        places = sql.SQL(", ").join([sql.Placeholder()] * rows.width)
+        with connect(url) as connection, connection.cursor() as cursor:
+            cursor.executemany(sql.SQL("INSERT INTO peer VALUES ({})").format(places), rows.rows())
+
+    for name, other in (("Polars write_database, ADBC", adbc), ("psycopg executemany", executemany)):
+        report(f"{name} against ours", rows.height, other, ours, runs=3)
+    with connect(url) as connection:
+        connection.execute("DROP TABLE peer")
+
+
+def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, months: list[str]) -> None:
+    """Into AquaMind's unpartitioned table with all its indexes; floor: server-side COPY and the same rebuilding."""
+    theirs = _aquamind_database(url)
+    schema.prepare(theirs, manifest)
+    load.load_masters(theirs, lake)
+    target = sql.Identifier("public", READINGS)
+    load.load_months(theirs, lake, READINGS, months)
+    with connect(theirs) as connection:
+        for entry in journal.entries(connection, READINGS).values():
+            connection.execute(
+                sql.SQL("COPY (SELECT * FROM {} WHERE id BETWEEN {} AND {}) TO {} (FORMAT BINARY)").format(
+                    target, entry.first_id, entry.last_id, sql.Literal(str(files / str(entry.first_id)))
+                )
+            )
+    paths = sorted(files.iterdir())
+
+    def again() -> None:
+        _empty(theirs, target)
+        load.load_months(theirs, lake, READINGS, months)
+
+    def copy(connection: Connection, some: list[Path]) -> None:
+        for path in some:
+            command = sql.SQL("COPY {} FROM {} (FORMAT BINARY)").format(target, sql.Literal(str(path)))
+            connection.execute(command)
+            connection.commit()
+
+    def floor() -> None:
+        _empty(theirs, target)
+        with connect(theirs) as one, connect(theirs) as two, ThreadPoolExecutor(2) as pool:
+            guest.suspend(one, READINGS)
+            one.commit()
+            list(pool.map(copy, (one, two), (paths[::2], paths[1::2])))
+            guest.restore(one, READINGS, [two])
+
+    rows = sum(lake.rows(READINGS, month) for month in months)
+    with mock.patch.object(guest, "REBUILD_ROWS", 1):
+        report("AquaMind's readings, 10 indexes", rows, again, floor, runs=3)
+
+
+def _aquamind_database(url: SecretStr) -> SecretStr:
+    """A database of the same server with AquaMind's tables."""
+    server, name = url.get_secret_value().rsplit("/", 1)
+    with connect(url) as connection:
+        connection.commit()
+        connection.autocommit = True
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{name}_aquamind")))
+    theirs = SecretStr(f"{server}/{name}_aquamind")
+    with connect(theirs) as connection:
+        connection.execute(SCHEMA.read_bytes())
+    return theirs
+
+
+def _empty(url: SecretStr, target: sql.Identifier) -> None:
+    _forget(url, READINGS)
+    with connect(url) as connection:
+        connection.execute(sql.SQL("TRUNCATE {}").format(target))
