@@ -247,4 +247,117 @@ def bands(profile_bands: Bands, counts: Mapping[str, int]) -> Finding:
     return finding("bands", wrong, f"within bands: {within}", "counts outside the profile's bands")
 
 
-__all__ = ["bands", "feed_stock", "harvested", "ledger", "no_doubling", "occupancy", "weight_continuity"]
+DEATHS = (0.8, 1.6)
+"""Deaths in a stage against what its daily rate gives: broods differ by a few percent, handling and outbreaks add."""
+FCR = (0.7, 1.5)
+"""Kilograms of feed per kilogram of growth over a stage: farms report about 1.0 to 1.3 (Tacon & Metian 2008,
+Aquaculture 285, 146-158; Torrissen et al. 2011, Reviews in Fisheries Science 19, 257-278), less in fresh water."""
+TGC = (1.5, 4.5)
+"""Thermal growth coefficient x 1000 over a stage: farms see about 2.0 to 4.0 (Thorarensen & Farrell 2011, Aquaculture
+312, 1-14)."""
+
+
+def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
+    """Every batch's stages, as far as lived: batch_id, stage, days, first_fish, last_fish, first_g, last_g, feed_kg,
+    gain_kg (growth of the fish that were there), degree_days.
+    """
+    fish, grams = pl.col("population"), pl.col("avg_weight_g").cast(pl.Float64)
+    daily = (
+        states.group_by("batch_id", "date", stage="lifecycle_stage_id")
+        .agg(
+            fish=fish.cast(pl.Int64).sum(),
+            died=pl.col("mortality_count").cast(pl.Int64).sum(),
+            weight_g=(grams * fish).sum() / fish.sum(),
+            feed_kg=pl.col("feed_kg").cast(pl.Float64).sum(),
+            temp_c=pl.col("temp_c").cast(pl.Float64).mean(),
+        )
+        .sort("batch_id", "date")
+        .with_columns(gained_g=pl.col("weight_g") - pl.col("weight_g").shift(1).over("batch_id", "stage"))
+    )
+    return (
+        daily.group_by("batch_id", "stage", maintain_order=True)
+        .agg(
+            days=pl.len(),
+            first_fish=(pl.col("fish") + pl.col("died")).first(),
+            last_fish=pl.col("fish").last(),
+            first_g=pl.col("weight_g").first(),
+            last_g=pl.col("weight_g").last(),
+            feed_kg=pl.col("feed_kg").sum(),
+            gain_kg=(pl.col("fish") * pl.col("gained_g")).sum() / 1000,
+            degree_days=pl.col("temp_c").sum(),
+        )
+        .collect()
+    )
+
+
+def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, speed: int = 1) -> Finding:
+    """As many fish die in each stage as its daily rate gives, within `DEATHS`.
+
+    Args:
+        lived: Of `stages_lived`.
+        daily_rates: stage, daily_rate (share of fish that dies in a day).
+        speed: How many times as fast the fish live: handling's deaths weigh more in shorter stages.
+    """
+    low, high = DEATHS
+    rated = (
+        _settled(lived, speed)
+        .join(daily_rates, on="stage")
+        .with_columns(
+            survival=pl.col("last_fish") / pl.col("first_fish"),
+            by_rate=(1 - pl.col("daily_rate")) ** pl.col("days"),
+        )
+        .with_columns(ratio=(1 - pl.col("survival")) / (1 - pl.col("by_rate")))
+    )
+    wrong = rated.filter(~pl.col("ratio").is_between(low, high)).select(
+        "batch_id", "stage", "days", "survival", "by_rate", "ratio"
+    )
+    held = f"{rated.height} stages of batches, each with {low:g} to {high:g} times the deaths its rate gives"
+    return finding("survival", wrong, held, f"stages without {low:g} to {high:g} times the deaths of their rate")
+
+
+def feed_conversion(lived: pl.DataFrame, speed: int = 1) -> Finding:
+    """Feed per growth over a stage lies in the range that farms publish."""
+    low, high = FCR
+    fed = _settled(lived, speed).filter(pl.col("feed_kg") > 0).with_columns(fcr=pl.col("feed_kg") / pl.col("gain_kg"))
+    wrong = fed.filter(~pl.col("fcr").is_between(low, high)).select("batch_id", "stage", "feed_kg", "gain_kg", "fcr")
+    held = f"{fed.height} stages of batches with FCR {_span(fed, 'fcr')}"
+    return finding("feed_conversion", wrong, held, f"stages with an FCR outside {low:g} to {high:g}")
+
+
+def growth_rate(lived: pl.DataFrame, speed: int = 1) -> Finding:
+    """The thermal growth coefficient over a stage lies in the range that farms publish."""
+    low, high = TGC
+    grown = (
+        _settled(lived, speed)
+        .filter(pl.col("feed_kg") > 0)
+        .with_columns(
+            tgc=1000 * (pl.col("last_g").cbrt() - pl.col("first_g").cbrt()) / pl.col("degree_days") / speed
+        )
+    )
+    wrong = grown.filter(~pl.col("tgc").is_between(low, high)).select("batch_id", "stage", "first_g", "last_g", "tgc")
+    held = f"{grown.height} stages of batches with TGC x 1000 {_span(grown, 'tgc')}"
+    return finding("growth_rate", wrong, held, f"stages with a TGC x 1000 outside {low:g} to {high:g}")
+
+
+def _settled(lived: pl.DataFrame, speed: int) -> pl.DataFrame:
+    """Stages lived long enough for a mean to mean something: 60 days of real time."""
+    return lived.filter(pl.col("days") * speed >= 60)
+
+
+def _span(frame: pl.DataFrame, column: str) -> str:
+    return f"{frame[column].min():.2f} to {frame[column].max():.2f}" if frame.height else "of none yet"
+
+
+__all__ = [
+    "bands",
+    "feed_conversion",
+    "feed_stock",
+    "growth_rate",
+    "harvested",
+    "ledger",
+    "no_doubling",
+    "occupancy",
+    "stages_lived",
+    "survival",
+    "weight_continuity",
+]

@@ -1,8 +1,9 @@
-"""The result of one rule."""
+"""The result of one rule, and how results of parts become one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -34,4 +35,32 @@ def finding(rule: str, offending: pl.DataFrame, held: str, broken: str) -> Findi
     return Finding(rule, wrong == 0, wrong, broken if wrong else held, offending.head(SAMPLE_ROWS))
 
 
-__all__ = ["SAMPLE_ROWS", "Finding", "finding"]
+def attempted(rule: str, work: Callable[[], Finding]) -> Finding:
+    """The finding of a rule; one that crashes is a failure that says so, never a pass."""
+    try:
+        return work()
+    except Exception as error:
+        first = str(error).partition("\n")[0]
+        return Finding(rule, passed=False, wrong=1, detail=f"the check crashed: {type(error).__name__}: {first}")
+
+
+def merged(parts: Sequence[tuple[str, Finding]]) -> Finding:
+    """One finding from those of a rule on several months; samples say which month they are of."""
+    first = parts[0][1]
+    if len(parts) == 1:
+        return first
+    bad = [(month, one) for month, one in parts if not one.passed]
+    if not bad:
+        return replace(first, detail=f"{len(parts)} months, in each: {parts[-1][1].detail}")
+    named = ", ".join(month for month, _ in bad[:3]) + (" …" if len(bad) > 3 else "")
+    samples = [one.sample.select(pl.lit(month).alias("(month)"), pl.all()) for month, one in bad if one.sample.height]
+    return Finding(
+        first.rule,
+        passed=False,
+        wrong=sum(one.wrong for _, one in bad),
+        detail=f"{bad[0][1].detail} (in {len(bad)} of {len(parts)} months: {named})",
+        sample=pl.concat(samples, how="diagonal_relaxed").head(SAMPLE_ROWS) if samples else pl.DataFrame(),
+    )
+
+
+__all__ = ["SAMPLE_ROWS", "Finding", "attempted", "finding", "merged"]
