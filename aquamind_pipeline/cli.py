@@ -8,6 +8,7 @@ import functools
 import inspect
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -50,6 +51,14 @@ _OPTIONS: dict[str, Any] = {
     "lake": Annotated[Path | None, typer.Option(help="Folder of the Parquet lake. [AQUAMIND_LAKE]")],
     "database_url": Annotated[
         str | None, typer.Option(help="PostgreSQL to use; better in the environment. [AQUAMIND_DATABASE_URL]")
+    ],
+    "faults": Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="NAME or NAME:RATE of a fault to put in; repeatable. [AQUAMIND_FAULTS]"),
+    ],
+    "load_anyway": Annotated[
+        bool | None,
+        typer.Option("--load-anyway", help="Failed checks only warn. [AQUAMIND_LOAD_ANYWAY]"),
     ],
     "history": Annotated[
         bool | None, typer.Option("--history", help="In AquaMind's database, history of masters. [AQUAMIND_HISTORY]")
@@ -171,10 +180,12 @@ def build(
 def _finish(outcome: Any) -> None:
     for failed in outcome.failed_checks:
         errors.print(f"[red]check failed[/] {failed}", soft_wrap=True)
+    for failed in outcome.warnings:
+        errors.print(f"[yellow]check warns[/] {failed}", soft_wrap=True)
     slowest = sorted(outcome.step_seconds.items(), key=lambda item: -item[1])[:6]
     console.print(
-        f"{outcome.checks} checks, {len(outcome.failed_checks)} failed; {outcome.seconds:.1f} s, of which "
-        + ", ".join(f"{name} {seconds:.1f}" for name, seconds in slowest)
+        f"{outcome.checks} checks, {len(outcome.failed_checks)} failed, {len(outcome.warnings)} warn; "
+        f"{outcome.seconds:.1f} s, of which " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in slowest)
     )
     if not outcome.success or outcome.failed_checks:
         raise typer.Exit(1)
@@ -289,6 +300,9 @@ def ui(
     ]
     os.chdir(workspace.parent)
     sys.stdout.flush()
+    pages = [sys.executable, "-m", "aquamind_pipeline.pages", str(settings.reports_path), str(port + 1)]
+    subprocess.Popen(pages)  # noqa: S603 - our own module; it ends when we do
+    os.environ["AQUAMIND_PAGES_URL"] = f"http://127.0.0.1:{port + 1}"
     # In our place rather than as a child: Ctrl-C and every other signal reach it without our help.
     os.execv(command[0], command)  # noqa: S606 - our own command, no shell
 
@@ -298,6 +312,7 @@ def _export(settings: Settings) -> None:
     values = settings.model_dump(exclude_none=True)
     for name, value in values.items():
         text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+        text = ",".join(value) if isinstance(value, tuple) else text
         os.environ[f"AQUAMIND_{name.upper()}"] = str(Path(text).absolute()) if isinstance(value, Path) else text
 
 

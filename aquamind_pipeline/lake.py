@@ -143,6 +143,14 @@ class Lake:
         """Delete a file, if it is there."""
         self.path(table, partition).unlink(missing_ok=True)
 
+    def damage(self, table: str, partition: str | None, *, keep: float) -> None:
+        """Break a file on purpose: keep this share of its bytes, or delete it when that is 0."""
+        path = self.path(table, partition)
+        if keep == 0:
+            path.unlink()
+        else:
+            os.truncate(path, int(path.stat().st_size * keep))
+
     def delete(self) -> bool:
         """Delete the lake, unless somebody is building it. False when there is none.
 

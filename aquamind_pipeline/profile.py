@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from datetime import date, timedelta
 from importlib import resources
 from pathlib import Path
@@ -71,6 +72,8 @@ class Profile(BaseModel):
     """Fish that live this many times as fast: stages shorter, growth and mortality per day higher. For small farms
     that show a whole life in weeks."""
     bands: Bands = Bands()
+    faults: tuple[str, ...] = ()
+    """Faults to put into the tables once they are made, each NAME or NAME:RATE (`aquamind faults`)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -120,7 +123,8 @@ class Profile(BaseModel):
     @property
     def identity(self) -> str:
         """Hash of all that decides the rows, but not of how far they reach (`as_of`)."""
-        content = self.model_dump_json(exclude={"as_of", "description", "bands"})
+        beside = {"as_of", "description", "bands"} if self.faults else {"as_of", "description", "bands", "faults"}
+        content = self.model_dump_json(exclude=beside)
         return hashlib.sha256(f"{GENERATOR_VERSION}\n{content}".encode()).hexdigest()[:16]
 
 
@@ -131,7 +135,12 @@ def profile_names() -> list[str]:
 
 
 def load_profile(
-    name: str, *, seed: int | None = None, epoch: date | None = None, as_of: date | None = None
+    name: str,
+    *,
+    seed: int | None = None,
+    epoch: date | None = None,
+    as_of: date | None = None,
+    faults: Sequence[str] | None = None,
 ) -> Profile:
     """Read a profile by its name, or by the path of a TOML file, with what the user overrides.
 
@@ -149,7 +158,7 @@ def load_profile(
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"profile {name!r} cannot be read: {error}") from None
     values |= {"name": Path(name).stem, "default_as_of": values.get("as_of")}
-    overrides = {"seed": seed, "epoch": epoch, "as_of": as_of}
+    overrides = {"seed": seed, "epoch": epoch, "as_of": as_of, "faults": faults or None}
     values |= {key: value for key, value in overrides.items() if value is not None}
     try:
         return Profile.model_validate(values)

@@ -31,6 +31,8 @@ class Outcome:
     seconds: float
     checks: int
     failed_checks: list[str]
+    """Checks that block; those that only warn are in `warnings`."""
+    warnings: list[str]
     step_seconds: dict[str, float]
 
 
@@ -112,13 +114,20 @@ def run_job(
         success=result.success,
         seconds=time.perf_counter() - started,
         checks=len(checks),
-        failed_checks=[
-            f"{c.asset_key.to_user_string()} {c.check_name}: {c.description}" for c in checks if not c.passed
-        ],
+        failed_checks=_failed(checks, dg.AssetCheckSeverity.ERROR),
+        warnings=_failed(checks, dg.AssetCheckSeverity.WARN),
         step_seconds={
             e.step_key or "": e.step_success_data.duration_ms / 1000 for e in result.all_events if e.is_step_success
         },
     )
+
+
+def _failed(checks: Sequence[dg.AssetCheckEvaluation], severity: dg.AssetCheckSeverity) -> list[str]:
+    return [
+        f"{check.asset_key.to_user_string()} {check.check_name}: {check.description}"
+        for check in checks
+        if not check.passed and check.severity == severity
+    ]
 
 
 def _close_dead_runs(instance: dg.DagsterInstance) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.profile import Profile, load_profile
+from aquamind_pipeline.quality.faults import parsed
 
 
 class Settings(BaseSettings):
@@ -30,8 +31,19 @@ class Settings(BaseSettings):
     lake: Path | None = None
     database_url: SecretStr | None = None
     """PostgreSQL to load into; unset, the embedded server with a database of the farm's name."""
+    faults: Annotated[tuple[str, ...], NoDecode] = ()
+    """Faults to put into the farm, each NAME or NAME:RATE; in the environment separated by commas."""
+    load_anyway: bool = False
+    """Load although checks fail: they warn instead of blocking. For farms with faults on purpose."""
+    pages_url: str | None = None
+    """Where `aquamind ui` serves reports and Data Docs, for links on Dagster's pages."""
     history: bool = False
     """In AquaMind's database, also write the first row of each master record's history (django-simple-history)."""
+
+    @field_validator("faults", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @property
     def farm(self) -> Profile:
@@ -40,7 +52,10 @@ class Settings(BaseSettings):
         Raises:
             ConfigError: when the profile is unknown or the values do not fit together.
         """
-        return load_profile(self.profile, seed=self.seed, epoch=self.epoch, as_of=self.as_of)
+        farm = load_profile(self.profile, seed=self.seed, epoch=self.epoch, as_of=self.as_of, faults=self.faults)
+        for fault in farm.faults:
+            parsed(fault)
+        return farm
 
     @property
     def farm_name(self) -> str:
@@ -51,12 +66,22 @@ class Settings(BaseSettings):
             farm.name
             + (f"-seed-{farm.seed}" if farm.seed != own.seed else "")
             + (f"-from-{farm.epoch}" if farm.epoch != own.epoch else "")
+            + (
+                "-with-" + "-".join(fault.replace(":", "-") for fault in farm.faults)
+                if farm.faults != own.faults
+                else ""
+            )
         )
 
     @property
     def lake_path(self) -> Path:
         """Folder of the Parquet lake."""
         return (self.lake or self.home / "lake" / self.farm_name).absolute()
+
+    @property
+    def reports_path(self) -> Path:
+        """Folder of reports and Data Docs."""
+        return (self.home / "reports").absolute()
 
     @property
     def database_name(self) -> str:

@@ -25,7 +25,7 @@ from aquamind_pipeline.orchestration.catalogue import (
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from assets.life import read_plan
-from assets.writing import conformed
+from assets.writing import write
 
 GROUP = "events"
 Maker = Callable[[Profile, Plan, pl.DataFrame, Lake], pl.DataFrame]
@@ -101,7 +101,7 @@ def _write_months(
                     partition_key=month,
                 )
             else:
-                written = lake.write(name, conformed(name, make(month)), month)
+                written = write(lake, farm, name, make(month), month)
                 seconds = time.perf_counter() - started
                 context.add_asset_metadata(written_metadata(written, farm, seconds), name, partition_key=month)
             advance()

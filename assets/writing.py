@@ -1,4 +1,4 @@
-"""How an asset writes: conform to the catalogue, into the lake, and tell Dagster."""
+"""How an asset writes: conform to the catalogue, put in the faults that were asked for, into the lake, tell Dagster."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import dagster as dg
 import polars as pl
 
 from aquamind_pipeline import tables
+from aquamind_pipeline.lake import Lake, Written
 from aquamind_pipeline.orchestration.catalogue import written_metadata
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.quality.faults import broken_file, inject
+
+LABELS = "fault"
+"""Folder of the lake that says which rows were spoiled, by table and month like the tables themselves."""
 
 
 def results(
@@ -20,16 +25,29 @@ def results(
     """Write whole tables; `started` is when the work on them began (`time.perf_counter`)."""
     with workspace.lake.exclusive():
         for name, frame in frames.items():
-            written = workspace.lake.write(name, conformed(name, frame))
+            written = write(workspace.lake, farm, name, frame)
             yield dg.MaterializeResult(
                 asset_key=name, metadata=written_metadata(written, farm, time.perf_counter() - started)
             )
             started = time.perf_counter()
 
 
-def conformed(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame in the catalogue's columns; tables of our own (plan, life) stay as they are."""
-    return tables.conform(frame, tables.TABLES[name]) if name in tables.TABLES else frame
+def write(lake: Lake, farm: Profile, name: str, frame: pl.DataFrame, month: str | None = None) -> Written:
+    """Write a table or a month of it, in the catalogue's columns; tables of our own (plan, life) stay as they are."""
+    if name not in tables.TABLES:
+        return lake.write(name, frame, month)
+    rows = tables.conform(frame, tables.TABLES[name])
+    if not farm.faults:
+        return lake.write(name, rows, month)
+    rows, labels = inject(farm.faults, farm.seed, farm.as_of, name, rows, month or "")
+    written = lake.write(name, rows, month)
+    broken = broken_file(farm.faults, farm.seed, farm.as_of, name, month or "")
+    if broken is not None:
+        labels = broken.labels
+        lake.damage(name, month, keep=broken.keep)
+    if labels.height:
+        lake.write(f"{LABELS}/{name}", labels, month)
+    return written
 
 
-__all__ = ["conformed", "results"]
+__all__ = ["LABELS", "results", "write"]

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
 
 from aquamind_pipeline.orchestration.catalogue import frame_table
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.quality.catalogue import RULES
 from aquamind_pipeline.quality.finding import Finding
 
 
-def check_specs(asset: str, rules: dict[str, str], *, blocking: bool = True) -> list[dg.AssetCheckSpec]:
-    """Specs of an asset's checks, from rule names and descriptions. A failed blocking check stops what comes after."""
-    return [dg.AssetCheckSpec(rule, asset=asset, description=text, blocking=blocking) for rule, text in rules.items()]
+def check_specs(asset: str, rules: Iterable[str]) -> list[dg.AssetCheckSpec]:
+    """Specs of an asset's checks, from names of rules. A failed blocking check stops what comes after."""
+    return [
+        dg.AssetCheckSpec(
+            name,
+            asset=asset,
+            description=f"{RULES[name].text} {'Blocks' if RULES[name].blocks else 'Warns'}: {RULES[name].why}",
+            blocking=RULES[name].blocks,
+        )
+        for name in rules
+    ]
 
 
-def result(asset: str, finding: Finding, shown: Mapping[str, dg.MetadataValue] | None = None) -> dg.AssetCheckResult:
+def result(
+    workspace: Workspace, asset: str, finding: Finding, shown: Mapping[str, dg.MetadataValue] | None = None
+) -> dg.AssetCheckResult:
     """A check result with the finding's detail, a few offending rows, and what else is to be shown."""
+    blocks = RULES[finding.rule].blocks and not workspace.settings.load_anyway
     metadata: dict[str, Any] = {"wrong": finding.wrong, **(shown or {})}
     if finding.sample.height:
         metadata["sample"] = frame_table(finding.sample)
@@ -27,7 +40,7 @@ def result(asset: str, finding: Finding, shown: Mapping[str, dg.MetadataValue] |
         check_name=finding.rule,
         description=finding.detail,
         metadata=metadata,
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
     )
 
 

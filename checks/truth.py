@@ -12,10 +12,6 @@ from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.quality import truth
 from checks.evaluating import check_specs, result
 
-RULES = {
-    "recovers_life": "States found from records alone have exactly the fish that lived, and weights as near as "
-    "weighing allows: by stage, by days since a weight was measured, and by stated confidence.",
-}
 SHOWN_DAYS = 21
 
 
@@ -24,14 +20,15 @@ def build() -> list[dg.AssetChecksDefinition]:
     return [truth_checks]
 
 
-@dg.multi_asset_check(name="truth_checks", specs=check_specs(tables.STATE_TABLE, RULES))
+@dg.multi_asset_check(name="truth_checks", specs=check_specs(tables.STATE_TABLE, ("recovers_life",)))
 def truth_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
     """Distributions of the error in fish, weight and biomass, and a picture of them."""
     lake = workspace.lake
     with workspace.progress.track("compare states with life", 1) as advance:
         names = lake.scan("batch_lifecyclestage").select("name", stage="id").collect()
-        errors = truth.errors(lake.scan(tables.STATE_TABLE), lake.scan("life_day"))
-        yield result(tables.STATE_TABLE, truth.recovers_life(errors), _shown(errors, names))
+        proof = workspace.proof()
+        for finding in proof.of_truth():
+            yield result(workspace, tables.STATE_TABLE, finding, _shown(proof.errors, names))
         advance()
 
 

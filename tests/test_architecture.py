@@ -18,13 +18,15 @@ MAY_IMPORT = {
     "profile": {"errors", "farm", "profiles"},
     "farm": {"arithmetic", "errors", "profile", "tables"},
     "growth": {"arithmetic", "errors"},
-    "quality": {"profile", "tables", "errors"},
+    "quality": {"farm", "profile", "tables", "errors"},
+    "proof": {"farm", "lake", "profile", "quality", "tables"},
     "lake": {"errors", "profile"},
-    "settings": {"errors", "profile"},
+    "settings": {"errors", "profile", "quality"},
     "postgres": {"errors", "lake", "tables"},
     "planning": {"farm", "profile", "tables"},
     "report": {"errors", "farm", "postgres", "profile", "settings", "tables"},
-    "orchestration": {"errors", "lake", "postgres", "profile", "settings", "tables"},
+    "datadocs": {"errors", "quality", "settings"},
+    "orchestration": {"errors", "lake", "postgres", "profile", "proof", "settings", "tables"},
 }
 NOT_PURE = {
     "dagster",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,7 @@ import polars as pl
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Written
 from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.settings import Settings
 
 TEMPERATURE = "container_day_temperature"
 PLAN_TABLES = {
@@ -72,6 +74,13 @@ def frame_table(frame: pl.DataFrame) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
 
 
+def page_link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
+    """A report's page: a link where `aquamind ui` serves it, else its path."""
+    if settings.pages_url is None:
+        return dg.MetadataValue.path(str(page))
+    return dg.MetadataValue.url(f"{settings.pages_url}/{page.relative_to(settings.reports_path).as_posix()}")
+
+
 def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
@@ -84,6 +93,7 @@ __all__ = [
     "STORE_COST",
     "TEMPERATURE",
     "frame_table",
+    "page_link",
     "spec",
     "written_metadata",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.proof import Proof
 from aquamind_pipeline.settings import Settings
 
 
@@ -64,6 +65,10 @@ class Workspace:
         found = self.lake.manifest()
         assert found is not None
         return self._until(farm, found)
+
+    def proof(self, months: Sequence[str] | None = None) -> Proof:
+        """The lake to be held against its rules, as far as it is built."""
+        return Proof(self.lake, self.wanted if self.lake.manifest() is None else self.planned, months)
 
     @contextlib.contextmanager
     def database(self) -> Iterator[SecretStr]:

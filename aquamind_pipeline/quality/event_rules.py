@@ -18,12 +18,12 @@ STUCK_READINGS = 12
 """So many equal readings in a row, two days of them, are a sensor that hangs: noise alone repeats one value in ten."""
 STUCK_DAYS = 3
 AGREEMENT_C = 1.0
-"""How far a container's daily temperature may lie from the median of its site: sensors are good to about 0.1 °C."""
+"""How far a container's daily temperature may lie from its site's median: sensors are good to 0.1 °C."""
 SATURATION = (0.7, 1.2)
-"""Dissolved oxygen as a share of saturation that farmed salmon are kept in: below 0.7 appetite falls (Remen et al. 2016,
-Aquaculture 464, 268-278), above 1.2 gas bubble disease threatens."""
-WEIGHT_MARGIN = 3.0
-"""Fish of a stage may be so many times lighter or heavier than AquaMind's stage expects."""
+"""Dissolved oxygen as a share of saturation that farmed salmon are kept in: below 0.7 appetite falls (Remen et al.
+2016, Aquaculture 464, 268-278), above 1.2 gas bubble disease threatens."""
+WEIGHT_MARGIN = 6.0
+"""Fish may be so many times lighter or heavier than AquaMind's stage expects: fry begin at 0.1 g, not at its 0.5."""
 STAYS = "batch_batchcontainerassignment"
 SHARED = ("batch_id", "container_id", "lifecycle_stage_id")
 
@@ -126,10 +126,8 @@ def sensor_days(readings: pl.LazyFrame, hours: Sequence[int]) -> pl.DataFrame:
 
 
 def plausible_readings(days: pl.DataFrame, parameters: pl.DataFrame) -> Finding:
-    """No reading outside the limits of its parameter (environmental_environmentalparameter, in the parameter's unit)."""
-    limits = parameters.select(
-        "name", pl.col("min_value", "max_value").cast(pl.Float64), parameter_id=pl.col("id")
-    )
+    """No reading outside the limits of its parameter (environmental_environmentalparameter, in its unit)."""
+    limits = parameters.select("name", pl.col("min_value", "max_value").cast(pl.Float64), parameter_id=pl.col("id"))
     wrong = days.join(limits, on="parameter_id").filter(
         (pl.col("low") < pl.col("min_value")) | (pl.col("high") > pl.col("max_value"))
     )
@@ -141,9 +139,7 @@ def plausible_readings(days: pl.DataFrame, parameters: pl.DataFrame) -> Finding:
 def plausible_weights(weights: pl.LazyFrame, stages: pl.LazyFrame) -> Finding:
     """Fish weigh what fish of their stage can. `weights`: stage, avg_weight_g, and what is to be shown."""
     grams = pl.col("avg_weight_g").cast(pl.Float64)
-    expected = stages.select(
-        pl.col("expected_weight_min_g", "expected_weight_max_g").cast(pl.Float64), stage="id"
-    )
+    expected = stages.select(pl.col("expected_weight_min_g", "expected_weight_max_g").cast(pl.Float64), stage="id")
     wrong = (
         weights.join(expected, on="stage")
         .filter(
@@ -179,9 +175,7 @@ def agreement(days: pl.DataFrame, parameters: pl.DataFrame, containers: pl.DataF
     together = (
         days.filter(pl.col("parameter_id").is_in(parameter.implode()))
         .join(containers, on="container_id")
-        .with_columns(
-            median=pl.col("mean").median().over("site", "date"), sensors=pl.len().over("site", "date")
-        )
+        .with_columns(median=pl.col("mean").median().over("site", "date"), sensors=pl.len().over("site", "date"))
     )
     apart = together.filter(
         (pl.col("sensors") >= 3) & ((pl.col("mean") - pl.col("median")).abs() > AGREEMENT_C)

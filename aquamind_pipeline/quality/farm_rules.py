@@ -104,35 +104,42 @@ def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) ->
     )
 
 
-def occupancy(
-    assignments: pl.LazyFrame,
-    containers: pl.LazyFrame,
-    states: pl.LazyFrame,
-    halls: pl.LazyFrame,
-    areas: pl.LazyFrame,
-    stations: pl.LazyFrame,
-) -> list[Finding]:
-    """A container holds one batch at a time and within its biomass limit; a batch stays in one geography, has one hall
-    for each freshwater stage and one area at sea.
-    """
-    days = (
-        states.group_by("container_id", "date")
-        .agg(batches=pl.col("batch_id").n_unique(), rows=pl.len(), biomass_kg=pl.col("biomass_kg").sum())
-        .join(containers.select("name", "max_biomass_kg", container_id="id"), on="container_id")
-        .collect()
-    )
-    booked = finding(
+def double_booking(states: pl.LazyFrame) -> Finding:
+    """A container holds one stay, and so one batch, at a time."""
+    days = states.group_by("container_id", "date").agg(batches=pl.col("batch_id").n_unique(), rows=pl.len()).collect()
+    return finding(
         "double_booking",
         days.filter((pl.col("batches") > 1) | (pl.col("rows") > 1)),
         f"{days.height:,} container-days, one batch each",
         "container-days with more than one batch",
     )
-    full = finding(
+
+
+def capacity(states: pl.LazyFrame, containers: pl.LazyFrame) -> Finding:
+    """No container holds more than its max_biomass_kg and what weighing may be off by."""
+    full = (
+        states.group_by("container_id", "date")
+        .agg(biomass_kg=pl.col("biomass_kg").sum())
+        .join(containers.select("name", "max_biomass_kg", container_id="id"), on="container_id")
+        .filter(pl.col("biomass_kg") > pl.col("max_biomass_kg") * (1 + WEIGHING_ERROR))
+        .collect()
+    )
+    return finding(
         "capacity",
-        days.filter(pl.col("biomass_kg") > pl.col("max_biomass_kg") * (1 + WEIGHING_ERROR)),
+        full,
         f"no container above its max_biomass_kg and the error of weighing ({WEIGHING_ERROR:.0%})",
         "container-days above max_biomass_kg and the error of weighing",
     )
+
+
+def one_site(
+    assignments: pl.LazyFrame,
+    containers: pl.LazyFrame,
+    halls: pl.LazyFrame,
+    areas: pl.LazyFrame,
+    stations: pl.LazyFrame,
+) -> Finding:
+    """A batch stays in one geography, has one hall for each freshwater stage and one area at sea."""
     geography = pl.concat(
         [
             halls.join(stations.select("geography_id", freshwater_station_id="id"), on="freshwater_station_id").select(
@@ -159,10 +166,9 @@ def occupancy(
         .filter(pl.col("sites") > 1)
         .collect()
     )
-    placed = finding(
+    return finding(
         "one_site", split, "one hall per stage, one area, one geography for every batch", "batches spread over sites"
     )
-    return [booked, full, placed]
 
 
 def weight_continuity(states: pl.LazyFrame, speed: int = 1) -> Finding:
@@ -330,9 +336,7 @@ def growth_rate(lived: pl.DataFrame, speed: int = 1) -> Finding:
     grown = (
         _settled(lived, speed)
         .filter(pl.col("feed_kg") > 0)
-        .with_columns(
-            tgc=1000 * (pl.col("last_g").cbrt() - pl.col("first_g").cbrt()) / pl.col("degree_days") / speed
-        )
+        .with_columns(tgc=1000 * (pl.col("last_g").cbrt() - pl.col("first_g").cbrt()) / pl.col("degree_days") / speed)
     )
     wrong = grown.filter(~pl.col("tgc").is_between(low, high)).select("batch_id", "stage", "first_g", "last_g", "tgc")
     held = f"{grown.height} stages of batches with TGC x 1000 {_span(grown, 'tgc')}"
@@ -345,18 +349,21 @@ def _settled(lived: pl.DataFrame, speed: int) -> pl.DataFrame:
 
 
 def _span(frame: pl.DataFrame, column: str) -> str:
-    return f"{frame[column].min():.2f} to {frame[column].max():.2f}" if frame.height else "of none yet"
+    low, high = frame.select(least=pl.col(column).min(), most=pl.col(column).max()).row(0)
+    return f"{low:.2f} to {high:.2f}" if frame.height else "of none yet"
 
 
 __all__ = [
     "bands",
+    "capacity",
+    "double_booking",
     "feed_conversion",
     "feed_stock",
     "growth_rate",
     "harvested",
     "ledger",
     "no_doubling",
-    "occupancy",
+    "one_site",
     "stages_lived",
     "survival",
     "weight_continuity",

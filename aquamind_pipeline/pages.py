@@ -1,0 +1,40 @@
+"""A small web server for reports and Data Docs, so that Dagster's pages can link to them. On loopback only.
+
+A page of one origin may not open files of the disk, so a `file:` link in Dagster would do nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+class _Companion(ThreadingHTTPServer):
+    """Ends with the process that started it."""
+
+    parent = os.getppid()
+
+    def service_actions(self) -> None:
+        """Called twice a second."""
+        if os.getppid() != self.parent:
+            os._exit(0)
+
+
+def serve(folder: Path, port: int) -> None:
+    """Serve a folder until the process that started this one ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with _Companion(("127.0.0.1", port), handler) as server:
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), int(sys.argv[2]))

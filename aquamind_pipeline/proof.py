@@ -1,0 +1,340 @@
+"""The lake held against every rule: which rule concerns which table, and what it is given to read.
+
+Event tables are looked at month by month, so memory does not grow with history; a run over some months looks at those.
+A rule that crashes is a failure that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from functools import cached_property
+
+import polars as pl
+import sqlalchemy as sa
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.farm.biology import oxygen_saturation_mg_l
+from aquamind_pipeline.farm.schedule import READING_HOURS, Plan, schedule
+from aquamind_pipeline.farm.volume import monthly_volume, total_volume
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.quality import event_rules, expectations, farm_rules, table_rules, truth
+from aquamind_pipeline.quality.catalogue import DEATHS, FEEDINGS, OF_FARM, READINGS, SAMPLES, rules_of
+from aquamind_pipeline.quality.event_rules import STAYS
+from aquamind_pipeline.quality.expectations import Validated
+from aquamind_pipeline.quality.finding import Finding, attempted, merged
+
+Rules = dict[str, Callable[[], Finding]]
+_MONTH = "%Y-%m"
+_WHOLE = "all"
+_SLACK_DAYS = {SAMPLES: 7, DEATHS: 7}
+"""How long a table may be silent: samples are taken twice a week, and not every day brings a death."""
+
+
+class Proof:
+    """The rules on one farm's lake.
+
+    Attributes:
+        lake: Where the tables are.
+        farm: The farm that they should be, up to the lake's as_of.
+        months: Event months to look at; None for all that there are.
+        validated: Great Expectations' results of the tables looked at so far, by table.
+    """
+
+    def __init__(self, lake: Lake, farm: Profile, months: Sequence[str] | None = None) -> None:
+        self.lake, self.farm, self.months = lake, farm, months
+        self.validated: dict[str, Validated] = {}
+
+    def of_table(self, name: str) -> Iterator[Finding]:
+        """The rules on a table's own rows."""
+        table = tables.TABLES[name]
+        event = table.info["layer"] == "event"
+        built = (
+            [m for m in self.lake.partitions(name) if self.months is None or m in self.months] if event else [_WHOLE]
+        )
+        parts: dict[str, list[tuple[str, Finding]]] = {}
+        profiles: list[pl.DataFrame] = []
+        for month in built:
+            for finding in self._of_part(table, month, profiles):
+                parts.setdefault(finding.rule, []).append((month, finding))
+        yield from (merged(found) for found in parts.values())
+        readable = not event or all(one.passed for _, one in parts.get("schema", ()))
+        rules: Rules = {
+            "volume": lambda: self._volume(name),
+            "expectations": lambda: self._expectations(table, profiles),
+            "fresh": lambda: self._fresh(table),
+        }
+        for rule, work in rules.items():
+            if rule not in rules_of(name):
+                continue
+            if readable or rule == "volume":
+                yield attempted(rule, work)
+            else:
+                yield _unseen(rule)
+        for rule in rules_of(name):
+            if rule not in parts and rule not in rules:
+                yield Finding(rule, passed=True, detail="no month to look at")
+
+    def _of_part(self, table: sa.Table, month: str, profiles: list[pl.DataFrame]) -> Iterator[Finding]:
+        """The rules on one month's rows, or on a table without months."""
+        name = table.name
+        own = [rule for rule in rules_of(name) if rule not in ("volume", "expectations", "fresh")]
+        rows: list[pl.LazyFrame] = []
+
+        def read() -> Finding:
+            frame = self.lake.read(name, None if month == _WHOLE else month)
+            rows.append(frame.lazy())
+            return table_rules.schema(table, frame.schema)
+
+        schema = attempted("schema", read)
+        yield schema
+        if not schema.passed:
+            yield from (_unseen(rule) for rule in own if rule != "schema")
+            return
+        rules = self._rules(table, rows[0], month)
+        yield from (attempted(rule, rules[rule]) for rule in own if rule != "schema")
+        if expectations.is_profiled(table, self.lake.rows(name, None if month == _WHOLE else month)):
+            profiles.append(expectations.profile(table, rows[0], month))
+
+    def _rules(self, table: sa.Table, rows: pl.LazyFrame, month: str) -> Rules:
+        name, until = table.name, self.farm.as_of
+        rules: Rules = {
+            "keys": lambda: table_rules.keys(table, rows),
+            "values": lambda: table_rules.values(table, rows),
+            "foreign_keys": lambda: table_rules.foreign_keys(table, rows, self._parents(table)),
+            "in_month": lambda: event_rules.in_month(table, rows, month),
+            "of_its_stay": lambda: event_rules.of_its_stay(table, rows, self._stays, until),
+            "gaps": lambda: self._gaps(table, rows, month),
+            "plausible": lambda: self._plausible_weights(name, rows),
+        }
+        if name == READINGS:
+            days: list[pl.DataFrame] = []
+
+            def by_sensor() -> pl.DataFrame:
+                if not days:
+                    days.append(event_rules.sensor_days(rows, READING_HOURS))
+                return days[0]
+
+            rules |= {
+                "gaps": lambda: event_rules.gaps(
+                    by_sensor().lazy().group_by("assignment_id", "date").agg(pl.col("rows", "off_schedule").sum()),
+                    self._due(name, month),
+                ),
+                "plausible": lambda: event_rules.plausible_readings(by_sensor(), self._parameters),
+                "stuck": lambda: event_rules.stuck(by_sensor()),
+                "agreement": lambda: event_rules.agreement(by_sensor(), self._parameters, self._sites),
+                "oxygen": lambda: event_rules.oxygen(by_sensor(), self._parameters, _saturation_mg_l),
+            }
+        return rules
+
+    def _gaps(self, table: sa.Table, rows: pl.LazyFrame, month: str) -> Finding:
+        stay = event_rules.stay_column(table)
+        assert stay is not None
+        found = rows.group_by(assignment_id=stay, date=event_rules.time_column(table)).agg(
+            rows=pl.len(), off_schedule=pl.lit(0)
+        )
+        return event_rules.gaps(found, self._due(table.name, month))
+
+    def _due(self, name: str, month: str) -> pl.LazyFrame:
+        """assignment_id, date, due: how many rows each stay should have on each of its days."""
+        days = event_rules.stay_days(self._stays, None if month == _WHOLE else month, self.farm.as_of)
+        if name == READINGS:
+            sensors = self.lake.scan("infrastructure_sensor").group_by("container_id").agg(sensors=pl.len())
+            due = days.join(sensors, on="container_id").with_columns(due=pl.col("sensors") * len(READING_HOURS))
+        elif name == FEEDINGS:
+            meals = dict(enumerate(self.farm.meals_per_day, 1))
+            due = days.with_columns(due=pl.col("stage").replace_strict(meals)).filter(pl.col("due") > 0)
+        else:
+            due = days.with_columns(due=pl.lit(1))
+        return due.select("assignment_id", "date", pl.col("due").cast(pl.Int64))
+
+    def _plausible_weights(self, name: str, rows: pl.LazyFrame) -> Finding:
+        stages = self.lake.scan("batch_lifecyclestage")
+        if name == SAMPLES:
+            stage_of = self._stays.select("lifecycle_stage_id", assignment_id="id")
+            rows = rows.join(stage_of, on="assignment_id")
+        shown = rows.select("id", "avg_weight_g", stage="lifecycle_stage_id")
+        return event_rules.plausible_weights(shown, stages)
+
+    def _volume(self, name: str) -> Finding:
+        expected = self.expected.get(name)
+        if expected is None:
+            return Finding("volume", passed=True, detail="drawn at random: no formula")
+        built = self.lake.partitions(name) if name in tables.EVENT_TABLES else [_WHOLE]
+        chosen = [month for month in built if self.months is None or month in self.months or month == _WHOLE]
+        counts = [(month, self.lake.rows(name, None if month == _WHOLE else month)) for month in chosen]
+        return table_rules.volume(expected, pl.DataFrame(counts, schema=_COUNTS, orient="row"))
+
+    def _expectations(self, table: sa.Table, profiles: list[pl.DataFrame]) -> Finding:
+        if not profiles and table.info["layer"] == "event":
+            return Finding("expectations", passed=True, detail="no month to look at")
+        frame = pl.concat(profiles) if profiles else self.lake.read(table.name)
+        done = expectations.validate(table, frame, profiled=bool(profiles))
+        self.validated[table.name] = done
+        return done.finding
+
+    def _fresh(self, table: sa.Table) -> Finding:
+        """The last row against the last day on which any fish lived that the table is about."""
+        name, until = table.name, self.farm.as_of
+        if self.months is not None and until.strftime(_MONTH) not in self.months:
+            return Finding("fresh", passed=True, detail="the farm's last month is not of this run")
+        fed = name in (FEEDINGS, SAMPLES)
+        days = event_rules.stay_days(self._stays.filter(pl.col("lifecycle_stage_id") > (1 if fed else 0)), None, until)
+        lived = days.select(pl.col("date").max(), days=pl.col("date").n_unique()).collect().row(0, named=True)
+        slack = _SLACK_DAYS.get(name, 0)
+        if lived["days"] <= slack:
+            return Finding("fresh", passed=True, detail="nothing is due yet")
+        months = self.lake.partitions(name) if name in tables.EVENT_TABLES else None
+        time = pl.col(event_rules.time_column(table)).max().cast(pl.Date)
+        last: date | None = self.lake.scan(name, months and months[-1:]).select(time).collect().item()
+        return event_rules.fresh(last, _before(lived["date"], slack), until)
+
+    def of_farm(self) -> Iterator[Finding]:
+        """Conservation, no doubling, capacity, survival, growth and bands, from AquaMind's own tables."""
+        scan, states = self.lake.scan, tables.STATE_TABLE
+        rules: Rules = {
+            "no_doubling": lambda: farm_rules.no_doubling(scan(states)),
+            "ledger": lambda: farm_rules.ledger(
+                scan(states), scan("batch_creationaction"), scan(DEATHS), scan("batch_transferaction"), self._stays
+            ),
+            "harvested": lambda: farm_rules.harvested(
+                scan("harvest_harvestlot"), scan("harvest_harvestevent"), scan(states)
+            ),
+            "double_booking": lambda: farm_rules.double_booking(scan(states)),
+            "capacity": lambda: farm_rules.capacity(scan(states), scan("infrastructure_container")),
+            "one_site": lambda: farm_rules.one_site(
+                self._stays,
+                scan("infrastructure_container"),
+                scan("infrastructure_hall"),
+                scan("infrastructure_area"),
+                scan("infrastructure_freshwaterstation"),
+            ),
+            "weight_continuity": lambda: farm_rules.weight_continuity(scan(states), self.farm.speed),
+            "survival": lambda: farm_rules.survival(self._lived, self._daily_rates, self.farm.speed),
+            "feed_conversion": lambda: farm_rules.feed_conversion(self._lived, self.farm.speed),
+            "growth_rate": lambda: farm_rules.growth_rate(self._lived, self.farm.speed),
+            "bands": self._bands,
+        }
+        assert tuple(rules) == OF_FARM
+        yield from (attempted(rule, work) for rule, work in rules.items())
+
+    def of_stores(self) -> Iterator[Finding]:
+        """No store gave out more than it had."""
+        names = (
+            "inventory_feedpurchase",
+            "inventory_feedcontainerstock",
+            FEEDINGS,
+            "infrastructure_container",
+            "infrastructure_feedcontainer",
+        )
+        yield attempted("feed_stock", lambda: farm_rules.feed_stock(*(self.lake.scan(name) for name in names)))
+
+    def of_truth(self) -> Iterator[Finding]:
+        """States against the lives that were lived."""
+        yield attempted("recovers_life", lambda: truth.recovers_life(self.errors))
+
+    def everything(self) -> Iterator[tuple[str, Finding]]:
+        """Every rule that the lake alone can be held to, with the table that it is about."""
+        for name in tables.TABLES:
+            yield from ((name, finding) for finding in self.of_table(name))
+        yield from ((FEEDINGS, finding) for finding in self.of_stores())
+        for finding in (*self.of_farm(), *self.of_truth()):
+            yield tables.STATE_TABLE, finding
+
+    @cached_property
+    def errors(self) -> pl.DataFrame:
+        """How far each state is from life (`truth.errors`)."""
+        return truth.errors(self.lake.scan(tables.STATE_TABLE), self.lake.scan("life_day"))
+
+    @cached_property
+    def expected(self) -> dict[str, pl.DataFrame]:
+        """month, rows of each table: from the plan by formula, from life where chance decides (invariant I7).
+
+        Event tables: only of the months looked at (a backfill has not built the others yet).
+        """
+        lake = self.lake
+        planned = lake.has("plan_assignment")  # not yet, when infrastructure is looked at
+        plan = Plan(lake.read("plan_batch"), lake.read("plan_assignment")) if planned else schedule(self.farm)
+        totals = total_volume(self.farm, plan)
+        expected = {name: pl.DataFrame({"month": [_WHOLE], "rows": [rows]}) for name, rows in totals.items()}
+        monthly = monthly_volume(self.farm, plan)
+        for name in set(monthly["table"]) & set(tables.EVENT_TABLES):
+            expected[name] = monthly.filter(pl.col("table") == name).select("month", pl.col("rows").cast(pl.Int64))
+        if lake.has("life_day"):
+            died = lake.scan("life_day").filter(pl.col("deaths") > 0)
+            expected[DEATHS] = (
+                died.group_by(month=pl.col("date").dt.strftime(_MONTH))
+                .agg(rows=pl.len().cast(pl.Int64))
+                .sort("month")
+                .collect()
+            )
+        if lake.has("life_move"):
+            expected["batch_transferaction"] = pl.DataFrame({"month": [_WHOLE], "rows": [lake.rows("life_move")]})
+        if self.months is not None:
+            for name in set(expected) & set(tables.EVENT_TABLES):
+                expected[name] = expected[name].filter(pl.col("month").is_in(list(self.months)))
+        return expected
+
+    def _bands(self) -> Finding:
+        farm = self.farm
+        if farm.as_of != farm.default_as_of:
+            return Finding("bands", passed=True, detail=f"the profile's bands hold on {farm.default_as_of} only")
+        status = self.lake.scan("batch_batch").select("status").collect()["status"]
+        counts = {name: self.lake.rows(name) for name in tables.EVENT_TABLES}
+        counts |= {"batches": status.len(), "completed": int((status == "COMPLETED").sum())}
+        return farm_rules.bands(farm.bands, counts)
+
+    def _parents(self, table: sa.Table) -> dict[str, pl.LazyFrame]:
+        return {p: self.lake.scan(p) for p, _ in tables.references(table).values() if self.lake.has(p)}
+
+    @cached_property
+    def _stays(self) -> pl.LazyFrame:
+        return self.lake.read(STAYS).lazy()
+
+    @cached_property
+    def _parameters(self) -> pl.DataFrame:
+        return self.lake.read("environmental_environmentalparameter")
+
+    @cached_property
+    def _sites(self) -> pl.DataFrame:
+        """container_id, site (a station or an area, as text)."""
+        halls = self.lake.read("infrastructure_hall").select("freshwater_station_id", hall_id="id")
+        return (
+            self.lake.read("infrastructure_container")
+            .join(halls, on="hall_id", how="left")
+            .select(
+                container_id="id",
+                site=pl.coalesce(pl.format("area {}", "area_id"), pl.format("station {}", "freshwater_station_id")),
+            )
+        )
+
+    @cached_property
+    def _lived(self) -> pl.DataFrame:
+        return farm_rules.stages_lived(self.lake.scan(tables.STATE_TABLE))
+
+    @cached_property
+    def _daily_rates(self) -> pl.DataFrame:
+        stages = self.lake.read("batch_lifecyclestage").select("name", stage="id")
+        rates = self.lake.read("scenario_mortality_model_stage")
+        return rates.join(stages, left_on="lifecycle_stage", right_on="name").select(
+            "stage", daily_rate=pl.col("daily_rate_percent").cast(pl.Float64) / 100
+        )
+
+
+_COUNTS = pl.Schema({"month": pl.String, "rows": pl.Int64})
+
+
+def _unseen(rule: str) -> Finding:
+    return Finding(rule, passed=False, detail="not looked at: the table cannot be read as declared")
+
+
+def _before(day: date, days: int) -> date:
+    return date.fromordinal(day.toordinal() - days)
+
+
+def _saturation_mg_l(temp_c: pl.Series, salinity_ppt: pl.Series) -> pl.Series:
+    return pl.Series(oxygen_saturation_mg_l(temp_c.to_numpy(), salinity_ppt.to_numpy()))
+
+
+__all__ = ["Proof"]

@@ -1,0 +1,171 @@
+"""Great Expectations: one suite for each table, derived from the catalogue.
+
+A table of at most `FULL_ROWS` rows is validated row by row. A larger one, and every event table, is first summed up by
+month (`profile`), so that the suite runs on a few hundred rows whatever the size of the farm. The library takes two
+seconds and 270 MB to import, so it is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.quality.finding import Finding
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuiteValidationResult
+
+FULL_ROWS = 20_000
+_GROUPS = {"environmental_environmentalreading": "parameter_id", tables.STATE_TABLE: "lifecycle_stage_id"}
+"""By what a profile is split, beside the month, where a column means different things."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A suite's outcome: the finding, each expectation (its column, unexpected values, percent, sample), the result."""
+
+    finding: Finding
+    expectations: pl.DataFrame
+    result: ExpectationSuiteValidationResult
+
+
+def is_profiled(table: sa.Table, rows: int) -> bool:
+    """Whether a table's suite runs on its profile."""
+    return table.info["layer"] == "event" or rows > FULL_ROWS
+
+
+def profile(table: sa.Table, rows: pl.LazyFrame, month: str) -> pl.DataFrame:
+    """What a month's rows come to: month, group, rows, and `COLUMN nulls`, `COLUMN least`, `COLUMN most`."""
+    sums = [pl.len().alias("rows")]
+    for name, dtype in tables.lake_schema(table).items():
+        sums.append(pl.col(name).null_count().alias(f"{name} nulls"))
+        if dtype.is_numeric():
+            value = pl.col(name).cast(pl.Float64)
+            sums += [value.min().alias(f"{name} least"), value.max().alias(f"{name} most")]
+    group = pl.col(_GROUPS[table.name]) if table.name in _GROUPS else pl.lit(0)
+    return (
+        rows.group_by(group.cast(pl.Int64).alias("group"))
+        .agg(sums)
+        .filter(pl.col("rows") > 0)
+        .sort("group")
+        .select(pl.lit(month).alias("month"), pl.all())
+        .collect()
+    )
+
+
+def suite(table: sa.Table, *, profiled: bool) -> list[Any]:
+    """The expectations of a table, or of its profile."""
+    gxe = _library("expectations")
+    expected: list[Any] = []
+    if not profiled:
+        expected = [gxe.ExpectTableColumnsToMatchOrderedList(column_list=list(tables.lake_schema(table)))]
+        expected += [
+            gxe.ExpectColumnValuesToBeUnique(column=key[0])
+            if len(key) == 1
+            else gxe.ExpectCompoundColumnsToBeUnique(column_list=list(key))
+            for key in _unique(table)
+        ]
+    for name in tables.lake_schema(table):
+        expected += _of_column(gxe, table.columns[name], profiled=profiled)
+    return expected
+
+
+def _of_column(gxe: ModuleType, column: sa.Column[Any], *, profiled: bool) -> list[Any]:
+    low, high = column.info.get("range", (None, None))
+    name = column.name
+    expected = []
+    if not column.nullable:
+        expected.append(
+            gxe.ExpectColumnValuesToBeBetween(column=f"{name} nulls", max_value=0)
+            if profiled
+            else gxe.ExpectColumnValuesToNotBeNull(column=name)
+        )
+    if profiled:
+        if low is not None:
+            expected.append(gxe.ExpectColumnValuesToBeBetween(column=f"{name} least", min_value=low))
+        if high is not None:
+            expected.append(gxe.ExpectColumnValuesToBeBetween(column=f"{name} most", max_value=high))
+        return expected
+    if (low, high) != (None, None):
+        expected.append(gxe.ExpectColumnValuesToBeBetween(column=name, min_value=low, max_value=high))
+    if isinstance(column.type, sa.String) and column.type.length:
+        expected.append(gxe.ExpectColumnValueLengthsToBeBetween(column=name, max_value=column.type.length))
+    return expected
+
+
+def _unique(table: sa.Table) -> list[tuple[str, ...]]:
+    stored = set(tables.lake_schema(table))
+    keys = [tables.primary_key(table)]
+    keys += [tuple(c.name for c in k.columns) for k in table.constraints if isinstance(k, sa.UniqueConstraint)]
+    return sorted({key for key in keys if stored.issuperset(key)})
+
+
+def validate(table: sa.Table, frame: pl.DataFrame, *, profiled: bool) -> Validated:
+    """Run a table's suite on its rows or on its profile."""
+    gx = _library()
+    exact = frame.with_columns(pl.col(n).cast(pl.Float64) for n, t in frame.schema.items() if isinstance(t, pl.Decimal))
+    batch = _batches().get_batch({"dataframe": exact.to_pandas()})
+    expectations = gx.ExpectationSuite(name=table.name, expectations=suite(table, profiled=profiled))
+    index = ["month", "group"] if profiled else [tables.primary_key(table)[0]]
+    found = set(frame.columns)
+    form = {"result_format": "COMPLETE", "unexpected_index_column_names": [c for c in index if c in found]}
+    result = batch.validate(expectations, result_format=form)
+    rows = [_row(one) for one in result.results]
+    shown = pl.DataFrame(rows, schema=_SHAPE, orient="row")
+    failed = shown.filter(~pl.col("passed"))
+    what = f"{frame.height} {'months' if profiled else 'rows'}"
+    named = ", ".join(f"{row['expectation']} ({row['column']})" for row in failed.head(_SHOWN).iter_rows(named=True))
+    detail = f"{shown.height} expectations hold on {what}" if failed.is_empty() else f"not as expected: {named}"
+    return Validated(Finding("expectations", failed.is_empty(), failed.height, detail, failed.head(10)), shown, result)
+
+
+_SHAPE = {
+    "expectation": pl.String,
+    "column": pl.String,
+    "passed": pl.Boolean,
+    "unexpected": pl.Int64,
+    "percent": pl.Float64,
+    "sample": pl.String,
+}
+
+
+def _row(one: Any) -> tuple[str, str, bool, int, float, str]:
+    arguments = one.expectation_config.kwargs
+    column = arguments.get("column") or ", ".join(arguments.get("column_list") or ())
+    found = one.result or {}
+    values = found.get("partial_unexpected_index_list") or found.get("partial_unexpected_list") or []
+    sample = "; ".join(str(value) for value in values[:_SHOWN])
+    if one.exception_info and one.exception_info.get("raised_exception"):
+        sample = str(one.exception_info.get("exception_message")).partition("\n")[0]
+    count, percent = found.get("unexpected_count") or 0, found.get("unexpected_percent") or 0.0
+    return one.expectation_config.type, column, bool(one.success), int(count), round(float(percent), 2), sample
+
+
+@cache
+def _library(part: str = "") -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library imports modules of Python's that are on their way out
+        import great_expectations as gx
+        import great_expectations.expectations as gxe
+    return gxe if part else gx
+
+
+@cache
+def _batches() -> Any:
+    """One context in memory; the frames differ."""
+    gx = _library()
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("lake").add_dataframe_asset("table")
+    return asset.add_batch_definition_whole_dataframe("rows")
+
+
+__all__ = ["FULL_ROWS", "Validated", "is_profiled", "profile", "suite", "validate"]

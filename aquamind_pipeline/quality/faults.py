@@ -1,0 +1,399 @@
+"""Faults on demand: what goes wrong on farms and in their systems, put into a farm's tables with labels.
+
+A fault is a pure function from a table's correct rows to spoiled ones. What it hits is chosen by counting: every k-th
+sensor, stay, batch, row or month from a first one that the seed draws, so that the rate is met exactly, something is
+hit even on a small farm, and parts spoil as the whole does. Labels are the difference between the rows before and
+after, so they are never wrong about what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.farm import draws
+
+READINGS, FEEDINGS = "environmental_environmentalreading", "inventory_feedingevent"
+SAMPLES, DEATHS, STATES = "batch_growthsample", "batch_mortalityevent", tables.STATE_TABLE
+STAYS = "batch_batchcontainerassignment"
+SILENT_DAYS = 3
+"""Last days without readings where the uplink of a site is down."""
+_NEW_IDS = 2**40
+_TEMPERATURE, _OXYGEN = 1, 2  # environmental_environmentalparameter.id
+
+
+@dataclass(frozen=True)
+class Dose:
+    """How much of a fault, and where it begins: every `step`-th from `offset`, on a farm that reaches to `until`."""
+
+    step: int
+    offset: int
+    until: date
+
+    def hits(self, *entities: pl.Expr) -> pl.Expr:
+        """Whether a row's entity (a sensor, a stay, a sensor's week …) is hit."""
+        number = pl.lit(self.offset)
+        for place, entity in enumerate(entities):
+            number = number + entity * (1 if place == 0 else 5)
+        return number % self.step == 0
+
+
+Spoil = Callable[[pl.DataFrame, Dose], pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault. `rate` is the share of `unit` that is hit unless told; file faults have no `spoil`."""
+
+    name: str
+    text: str
+    tables: tuple[str, ...]
+    unit: str
+    rate: float
+    spoil: Spoil | None = None
+
+
+def _days(column: str, length: int) -> pl.Expr:
+    """Number of a period of so many days."""
+    return pl.col(column).cast(pl.Date).to_physical().cast(pl.Int64) // length
+
+
+def _set(where: pl.Expr, **values: pl.Expr) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Values put into columns of the rows hit, in the columns' own types."""
+    return lambda frame: frame.with_columns(
+        pl.when(where).then(value.cast(frame.schema[name])).otherwise(name).alias(name)
+        for name, value in values.items()
+    )
+
+
+def _hung(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    week = _days("reading_time", 7)
+    first = pl.col("value").first().over("sensor_id", week)
+    return frame.pipe(_set(dose.hits(pl.col("sensor_id"), week), value=first))
+
+
+def _drifting(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    since = pl.col("reading_time").cast(pl.Date).to_physical().cast(pl.Int64) % 14 + 1
+    where = (pl.col("parameter_id") == _TEMPERATURE) & dose.hits(pl.col("container_id"))
+    return frame.pipe(_set(where, value=pl.col("value").cast(pl.Float64) + 0.25 * since))
+
+
+def _late(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    delay = pl.duration(minutes=7 + pl.col("id") % 90)
+    return frame.pipe(_set(dose.hits(pl.col("id")), reading_time=pl.col("reading_time") + delay))
+
+
+def _sent_twice(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    again = frame.filter(dose.hits(pl.col("id"))).with_columns(pl.col("id") + _NEW_IDS)
+    return pl.concat([frame, again])
+
+
+def _without_days(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    column = "reading_time" if "reading_time" in frame.columns else "feeding_date"
+    return frame.filter(~dose.hits(_days(column, 1)))
+
+
+def _silent(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    last = pl.col("reading_time").dt.date() > dose.until - timedelta(days=SILENT_DAYS)
+    return frame.filter(~(last & dose.hits(pl.lit(-dose.offset))))
+
+
+def _wrong_year(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    return frame.pipe(_set(dose.hits(pl.col("id")), feeding_date=pl.col("feeding_date").dt.offset_by("1y")))
+
+
+def _doubled(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    """The engine starts a stay from its population_count and adds the transfer that filled it (Issue #112)."""
+    moved_in = (pl.col("population") + pl.col("mortality_count")).sort_by("date").first().over("assignment_id")
+    doubled = pl.col("population") + moved_in
+    where = (pl.col("lifecycle_stage_id") > 1) & dose.hits(pl.col("batch_id"))
+    biomass = doubled * pl.col("avg_weight_g").cast(pl.Float64) / 1000
+    return frame.pipe(_set(where, population=doubled, biomass_kg=biomass))
+
+
+def _vanished(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    middle = pl.col("date").median().over("assignment_id")
+    where = dose.hits(pl.col("assignment_id")) & (pl.col("date") >= middle)
+    left = pl.col("population") * 6 // 10
+    return frame.pipe(_set(where, population=left, biomass_kg=left * pl.col("avg_weight_g").cast(pl.Float64) / 1000))
+
+
+def _heavy(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    where = dose.hits(pl.col("batch_id"), _days("date", 10))
+    return frame.pipe(_set(where, avg_weight_g=pl.col("avg_weight_g") * 2, biomass_kg=pl.col("biomass_kg") * 2))
+
+
+def _swapped(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    """Neighbouring stays' meals are booked on each other's container."""
+    pair = pl.col("batch_assignment_id") // 2
+    holders = frame.select(pl.col("batch_assignment_id"), other="container_id").unique(maintain_order=True)
+    neighbour = holders.with_columns(pl.col("batch_assignment_id") ^ 1)
+    joined = frame.join(neighbour, on="batch_assignment_id", how="left", maintain_order="left")
+    return joined.pipe(_set(dose.hits(pair), container_id=pl.coalesce("other", "container_id"))).drop("other")
+
+
+def _booked_twice(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    """A stay is booked into the container of the stay before it."""
+    before = frame.select(
+        pl.col("id") + 1, other="container_id", other_batch="batch_id", other_stage="lifecycle_stage_id"
+    )
+    same = (pl.col("other_batch") == pl.col("batch_id")) & (pl.col("other_stage") == pl.col("lifecycle_stage_id"))
+    joined = frame.join(before, on="id", how="left", maintain_order="left")
+    return joined.pipe(_set(dose.hits(pl.col("id")) & same, container_id=pl.col("other"))).select(frame.columns)
+
+
+def _split(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    """Stays are booked where another batch spends the same stage."""
+    homes = frame.group_by(pl.col("lifecycle_stage_id")).agg(
+        first_batch=pl.col("batch_id").sort_by("id").first(),
+        first=pl.col("container_id").sort_by("id").first(),
+        last=pl.col("container_id").sort_by("id").last(),
+    )
+    other = pl.when(pl.col("batch_id") == pl.col("first_batch")).then("last").otherwise("first")
+    joined = frame.join(homes, on="lifecycle_stage_id", how="left", maintain_order="left")
+    return joined.pipe(_set(dose.hits(pl.col("id")), container_id=other)).select(frame.columns)
+
+
+def _float(column: str) -> pl.Expr:
+    return pl.col(column).cast(pl.Float64)
+
+
+def _of(parameter: int) -> pl.Expr:
+    return pl.col("parameter_id") == parameter
+
+
+_ROW, _VALUE = pl.col("id"), _float("value")
+_SENSOR_WEEK = (pl.col("sensor_id"), _days("reading_time", 7))
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault(
+            "sensor-dropout", "Sensors send nothing for a week.", (READINGS,), "sensors' weeks", 0.02,
+            lambda f, d: f.filter(~d.hits(*_SENSOR_WEEK)),
+        ),
+        Fault("stuck-sensor", "Sensors repeat one value for a week.", (READINGS,), "sensors' weeks", 0.02, _hung),
+        Fault(
+            "sensor-drift", "Temperature sensors drift by 0.25 °C a day until they are set right after a fortnight.",
+            (READINGS,), "containers", 0.1, _drifting,
+        ),
+        Fault(
+            "temperature-in-fahrenheit", "Sensors were set up in °F.", (READINGS,), "containers", 0.34,
+            lambda f, d: f.pipe(_set(_of(_TEMPERATURE) & d.hits(pl.col("container_id")), value=_VALUE * 1.8 + 32)),
+        ),
+        Fault(
+            "oxygen-in-ml", "Oxygen sensors report ml/L instead of mg/L (0.7 times as much).",
+            (READINGS,), "containers", 0.1,
+            lambda f, d: f.pipe(_set(_of(_OXYGEN) & d.hits(pl.col("container_id")), value=_VALUE * 0.7)),
+        ),
+        Fault(
+            "weights-in-kilograms", "Samples were typed in kilograms.", (SAMPLES,), "samples", 0.05,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), avg_weight_g=_float("avg_weight_g") / 1e3)),
+        ),
+        Fault("late-readings", "Readings are stamped on arrival, minutes late.", (READINGS,), "rows", 0.01, _late),
+        Fault("duplicated-readings", "Readings are sent twice.", (READINGS,), "rows", 0.01, _sent_twice),
+        Fault(
+            "repeated-rows", "Rows are stored twice under one key.", (FEEDINGS,), "rows", 0.01,
+            lambda f, d: pl.concat([f, f.filter(d.hits(_ROW))]),
+        ),
+        Fault("missing-days", "A day was never recorded.", (READINGS, FEEDINGS), "days", 0.05, _without_days),
+        Fault("silent-farm", "The last days' readings never arrived.", (READINGS,), "farms", 1.0, _silent),
+        Fault(
+            "clock-shift", "Loggers run on summer time, an hour ahead.", (READINGS,), "containers", 0.1,
+            lambda f, d: f.pipe(
+                _set(d.hits(pl.col("container_id")), reading_time=pl.col("reading_time") + pl.duration(hours=1))
+            ),
+        ),
+        Fault("wrong-year", "Meals were typed into the next year.", (FEEDINGS,), "rows", 0.01, _wrong_year),
+        Fault(
+            "orphan-rows", "Meals refer to containers that do not exist.", (FEEDINGS,), "rows", 0.01,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), container_id=pl.col("container_id") + _NEW_IDS)),
+        ),
+        Fault(
+            "null-values", "Readings arrive without a value.", (READINGS,), "rows", 0.01,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), value=pl.lit(None))),
+        ),
+        Fault(
+            "negative-counts", "Deaths were booked with the wrong sign.", (DEATHS,), "rows", 0.05,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), count=-pl.col("count"))),
+        ),
+        Fault("lost-column", "An export forgot a column.", (FEEDINGS,), "files", 1.0, lambda f, d: f.drop("feed_cost")),
+        Fault(
+            "doubled-transfers", "The growth engine counts fish that move twice (AquaMind's Issue #112).",
+            (STATES,), "batches", 1.0, _doubled,
+        ),
+        Fault("vanished-fish", "Four of ten fish are gone without a record.", (STATES,), "stays", 0.1, _vanished),
+        Fault("misweighed", "A scale shows twice the weight for ten days.", (STATES,), "batches' days", 0.2, _heavy),
+        Fault(
+            "wrong-stage", "States carry the stage before.", (STATES,), "stays", 0.1,
+            lambda f, d: f.pipe(
+                _set(
+                    d.hits(pl.col("assignment_id")),
+                    lifecycle_stage_id=pl.when(pl.col("lifecycle_stage_id") > 1)
+                    .then(pl.col("lifecycle_stage_id") - 1)
+                    .otherwise(2),
+                )
+            ),
+        ),
+        Fault("swapped-containers", "Meals are booked on the next container.", (FEEDINGS,), "stays", 0.1, _swapped),
+        Fault("double-booking", "Two stays share a container.", (STAYS,), "stays", 0.1, _booked_twice),
+        Fault("split-batch", "Part of a batch is booked at another site.", (STAYS,), "stays", 0.1, _split),
+        Fault(
+            "capacity-in-tonnes", "Capacities of containers were typed in tonnes.", ("infrastructure_container",),
+            "containers", 0.34,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), max_biomass_kg=_float("max_biomass_kg") / 1000)),
+        ),
+        Fault(
+            "feed-out-of-stock", "Deliveries bring a tenth of what was ordered.", ("inventory_feedpurchase",),
+            "deliveries", 0.5,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), quantity_kg=_float("quantity_kg") / 10)),
+        ),
+        Fault(
+            "overfeeding", "Feeders give three times what they should.", (FEEDINGS,), "batches", 0.34,
+            lambda f, d: f.pipe(_set(d.hits(pl.col("batch_id")), amount_kg=pl.col("amount_kg") * 3)),
+        ),
+        Fault(
+            "short-harvest", "Harvest lots miss a tenth of their fish.", ("harvest_harvestlot",), "lots", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), unit_count=pl.col("unit_count") * 9 // 10)),
+        ),
+        Fault(
+            "lost-batches", "Batches are missing.", ("batch_batch",), "batches", 0.2,
+            lambda f, d: f.filter(~d.hits(_ROW)),
+        ),
+        Fault("missing-partition", "Months of meals are missing.", (FEEDINGS,), "months", 0.25),
+        Fault("truncated-partition", "Files of meals break off.", (FEEDINGS,), "months", 0.25),
+    )
+}  # fmt: skip
+_FILE_FAULTS = {"missing-partition": 0.0, "truncated-partition": 0.6}
+"""Faults of files: share of the bytes that is left."""
+_LABELS = pl.Schema(
+    {
+        "fault": pl.String,
+        "table": pl.String,
+        "partition": pl.String,
+        "id": pl.Int64,
+        "what": pl.String,
+        "column": pl.String,
+        "before": pl.String,
+        "after": pl.String,
+    }
+)
+
+
+def parsed(text: str) -> tuple[Fault, float]:
+    """A fault and its rate from NAME or NAME:RATE.
+
+    Raises:
+        ConfigError: for an unknown name, or a rate that is no share above 0.
+    """
+    name, _, given = text.partition(":")
+    if name not in FAULTS:
+        raise ConfigError(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
+    fault = FAULTS[name]
+    try:
+        rate = float(given) if given else fault.rate
+    except ValueError:
+        rate = 0.0
+    if not 0.0 < rate <= 1.0:
+        raise ConfigError(f"fault {text!r}: the rate is the share of {fault.unit} that is hit, above 0 and at most 1")
+    return fault, rate
+
+
+def inject(
+    faults: Sequence[str], seed: int, until: date, table: str, rows: pl.DataFrame, partition: str = ""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A table's rows with the faults that concern it, and the labels of what was done.
+
+    Args:
+        faults: NAME or NAME:RATE of each.
+        seed: The farm's.
+        until: The farm's as_of.
+        table: Name of the table.
+        rows: Its correct rows, in the lake's columns.
+        partition: Their month, where it has months.
+
+    Returns:
+        The spoiled rows, and labels: fault, table, partition, id, what (removed, added, changed; a file's `missing` or
+        `truncated`, without id), column, before, after (as text).
+    """
+    labels = [pl.DataFrame(schema=_LABELS)]
+    for text in faults:
+        fault, rate = parsed(text)
+        if table not in fault.tables or fault.spoil is None:
+            continue
+        spoiled = fault.spoil(rows, _dose(fault, rate, seed, until))
+        marks = [pl.lit(v).alias(n) for n, v in (("fault", fault.name), ("table", table), ("partition", partition))]
+        labels.append(_differences(rows, spoiled).select(*marks, pl.all()).cast(_LABELS))
+        rows = spoiled
+    return rows, pl.concat(labels)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What becomes of a file: the share of its bytes that is kept (0: it is missing), and the label of that."""
+
+    keep: float
+    labels: pl.DataFrame
+
+
+def broken_file(faults: Sequence[str], seed: int, until: date, table: str, month: str) -> Broken | None:
+    """The file fault that hits a month of a table, if any does."""
+    for text in faults:
+        fault, rate = parsed(text)
+        if table not in fault.tables or fault.spoil is not None:
+            continue
+        dose = _dose(fault, rate, seed, until)
+        year, number = month.split("-")
+        if (dose.offset + 12 * int(year) + int(number)) % dose.step == 0:
+            keep = _FILE_FAULTS[fault.name]
+            label = {
+                "fault": fault.name,
+                "table": table,
+                "partition": month,
+                "what": "truncated" if keep else "missing",
+            }
+            return Broken(keep, pl.DataFrame([label], schema=_LABELS))
+    return None
+
+
+def _dose(fault: Fault, rate: float, seed: int, until: date) -> Dose:
+    step = max(1, round(1 / rate))
+    return Dose(step, draws.stream(seed, "faults", fault.name) % step, until)
+
+
+def _differences(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """id, what, column, before, after of every row that is not as it was."""
+    shared = [name for name in before.columns if name in after.columns and name != "id"]
+    lost = [name for name in before.columns if name not in after.columns]
+    counted = [frame.with_columns(again=pl.int_range(pl.len()).over("id")) for frame in (before, after)]
+    key = ["id", "again"]
+    removed = counted[0].join(counted[1], on=key, how="anti").select("id", what=pl.lit("removed"))
+    added = counted[1].join(counted[0], on=key, how="anti").select("id", what=pl.lit("added"))
+    both = counted[0].join(counted[1].select(*key, *shared), on=key, suffix=" after", maintain_order="left")
+    changed = [
+        both.filter(pl.col(name).ne_missing(pl.col(f"{name} after"))).select(
+            "id",
+            what=pl.lit("changed"),
+            column=pl.lit(name),
+            before=pl.col(name).cast(pl.String),
+            after=pl.col(f"{name} after").cast(pl.String),
+        )
+        for name in shared
+    ]
+    dropped = [
+        before.select("id", what=pl.lit("removed"), column=pl.lit(name), before=pl.col(name).cast(pl.String))
+        for name in lost
+    ]
+    empty = pl.DataFrame(schema={n: t for n, t in _LABELS.items() if n not in ("fault", "table", "partition")})
+    return (
+        pl.concat([empty, removed, added, *changed, *dropped], how="diagonal")
+        .select(empty.columns)
+        .sort("id", "column", maintain_order=True)
+    )
+
+
+__all__ = ["FAULTS", "Broken", "Fault", "broken_file", "inject", "parsed"]
