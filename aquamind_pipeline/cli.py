@@ -174,7 +174,7 @@ def build(
         if database:
             path = report.report_path(settings)
             report.show(report.load_saved(path), console)
-            console.print(f"report: {path}")
+            _say_where(settings)
 
 
 def _finish(outcome: Any) -> None:
@@ -209,19 +209,41 @@ def load(settings: Settings) -> None:
 
 @configured(app)
 def verify(settings: Settings) -> None:
-    """Compute the verification report from the database. Exit status 1 if a check fails."""
-    from aquamind_pipeline import report
-    from aquamind_pipeline.orchestration.workspace import Workspace
+    """Hold lake and database against every rule, and write the report. Exit status 1 if any check fails."""
+    import polars as pl
 
-    workspace = Workspace(settings)
+    from aquamind_pipeline import findings, report, tables
+    from aquamind_pipeline.orchestration.workspace import Workspace
+    from aquamind_pipeline.postgres import comparison
+
+    workspace = Workspace(settings, Bars())
+    findings.forget(settings)
     with workspace.database() as url:
-        verified = report.verify(url, settings.farm)
-    path = report.report_path(settings)
-    report.save(verified, path)
+        verified, series = report.verify(url, settings.farm)
+        if workspace.lake.manifest() is not None:
+            found = list(workspace.proof().everything())
+            found += [(name, one) for name in tables.TABLES for one in comparison.compared(url, workspace.lake, [name])]
+            findings.save(settings, "verify", found)
+    report.save(verified, report.report_path(settings))
+    broken = findings.load(settings)
+    report.save_page(verified, series, broken, report.page_path(settings))
     report.show(verified, console)
-    console.print(f"report: {path}")
-    if not verified.passed:
+    broken = broken.filter(~pl.col("passed"))
+    for one in broken.iter_rows(named=True):
+        errors.print(f"[red]check failed[/] {one['asset']} {one['rule']}: {one['detail']}", soft_wrap=True)
+    _say_where(settings)
+    if not verified.passed or broken.height:
         raise typer.Exit(1)
+
+
+def _say_where(settings: Settings) -> None:
+    from aquamind_pipeline import report
+    from aquamind_pipeline.datadocs import DataDocs
+
+    console.print(f"report: {report.report_path(settings)}", soft_wrap=True)
+    console.print(f"as a page: {report.page_path(settings)}", soft_wrap=True)
+    if DataDocs(settings).index.exists():
+        console.print(f"Data Docs: {DataDocs(settings).index}", soft_wrap=True)
 
 
 @configured(app)

@@ -16,7 +16,9 @@ from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.quality.expectations import Validated
 from aquamind_pipeline.settings import Settings
 
-_FOREIGN = re.compile(r"<link\b[^>]*>|<script\b.*?</script>|<button\b.*?</button>", re.DOTALL)
+_FOREIGN = re.compile(
+    r"<link\b[^>]*>|<script\b.*?</script>|<button\b.*?</button>|<footer\b.*?</footer>|</?a\b[^>]*>", re.DOTALL
+)
 _STYLE = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem }
@@ -24,6 +26,7 @@ table { border-collapse: collapse; display: block; overflow-x: auto; margin: .5r
 td, th { border: 1px solid #8886; padding: .25rem .6rem; text-align: left; vertical-align: top }
 img, .navbar, #ge-logo, .ge-data-docs-button, .btn, .popover { display: none }
 .text-success, .passed { color: #2a8f4f } .text-danger, .failed { color: #d0423a }
+.fa-check-circle::before { content: "✓" } .fa-times::before, .fa-exclamation-triangle::before { content: "✗" }
 """
 
 

@@ -185,10 +185,13 @@ class Proof:
         slack = _SLACK_DAYS.get(name, 0)
         if lived["days"] <= slack:
             return Finding("fresh", passed=True, detail="nothing is due yet")
-        months = self.lake.partitions(name) if name in tables.EVENT_TABLES else None
+        due = _before(lived["date"], slack)
+        months = self.lake.partitions(name)[-2:] if name in tables.EVENT_TABLES else None
+        if months is not None and due.strftime(_MONTH) not in months:
+            return Finding("fresh", passed=True, detail=f"the month of {due} is not built")
         time = pl.col(event_rules.time_column(table)).max().cast(pl.Date)
-        last: date | None = self.lake.scan(name, months and months[-1:]).select(time).collect().item()
-        return event_rules.fresh(last, _before(lived["date"], slack), until)
+        last: date | None = self.lake.scan(name, months).select(time).collect().item()
+        return event_rules.fresh(last, due, until)
 
     def of_farm(self) -> Iterator[Finding]:
         """Conservation, no doubling, capacity, survival, growth and bands, from AquaMind's own tables."""

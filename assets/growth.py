@@ -44,15 +44,19 @@ def growth(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRes
     """Weight, fish, biomass and feed conversion of every stay and day, from what was recorded, never from life."""
     started = time.perf_counter()
     farm = workspace.planned
+    yield from results(workspace, farm, {tables.STATE_TABLE: states(workspace, farm.as_of)}, started)
+
+
+def states(workspace: Workspace, until: date) -> pl.DataFrame:
+    """The states of all batches, with the ids that the plan has for them."""
     records = read_records(workspace.lake)
     slices = len(batch_slices(records.batches["batch_id"].to_list()))
     with workspace.progress.track(tables.STATE_TABLE, slices) as advance:
-        states = grow(records, farm.as_of, advance)
+        found = grow(records, until, advance)
     numbers = read_plan(workspace).assignments.select("assignment_id", "assignment_date", "first_state_id")
-    states = states.join(numbers, on="assignment_id", how="left", maintain_order="left")
+    found = found.join(numbers, on="assignment_id", how="left", maintain_order="left")
     days = (pl.col("date") - pl.col("assignment_date")).dt.total_days()
-    states = states.with_columns(id=pl.col("first_state_id") + days).drop("assignment_date", "first_state_id")
-    yield from results(workspace, farm, {tables.STATE_TABLE: states}, started)
+    return found.with_columns(id=pl.col("first_state_id") + days).drop("assignment_date", "first_state_id")
 
 
 def batch_slices(batch_ids: Sequence[int]) -> list[list[int]]:

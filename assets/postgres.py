@@ -6,9 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from aquamind_pipeline import report, tables
+from aquamind_pipeline import findings, report, tables
+from aquamind_pipeline.datadocs import DataDocs
 from aquamind_pipeline.lake import Manifest
-from aquamind_pipeline.orchestration.catalogue import POSTGRES_ASSETS, REPORT, spec
+from aquamind_pipeline.orchestration.catalogue import POSTGRES_ASSETS, REPORT, page_link, spec
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.connection import described
@@ -23,7 +24,7 @@ KINDS = frozenset({"postgres"})
         spec(
             "postgres_master",
             GROUP,
-            deps=tables.MASTER_TABLES,
+            deps=(*tables.MASTER_TABLES, tables.STATE_TABLE),  # states come last: all checks stand before the load
             kinds=KINDS,
             description="All master tables in PostgreSQL, inserted, updated and deleted to match the lake.",
         )
@@ -109,7 +110,7 @@ def postgres_states(
             REPORT,
             GROUP,
             deps=POSTGRES_ASSETS,
-            kinds=frozenset({"json"}),
+            kinds=frozenset({"html"}),
             description="What the database holds, in five sections; each figure is computed there.",
         )
     ],
@@ -117,14 +118,17 @@ def postgres_states(
 def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Compute the verification report from the database and write it as JSON."""
     with workspace.database() as url:
-        verified = report.verify(url, workspace.planned)
-    path = report.report_path(workspace.settings)
-    report.save(verified, path)
+        verified, series = report.verify(url, workspace.planned)
+    settings = workspace.settings
+    report.save(verified, report.report_path(settings))
+    page = report.page_path(settings)
+    report.save_page(verified, series, findings.load(settings), page)
     yield dg.MaterializeResult(
         asset_key=REPORT,
         metadata={
             "passed": verified.passed,
-            "file": path.name,
+            "page": page_link(settings, page),
+            "data_docs": page_link(settings, DataDocs(settings).index),
             "checks": dg.MetadataValue.md(report.as_markdown(verified)),
         },
     )

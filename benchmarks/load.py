@@ -67,7 +67,7 @@ def _against_floor(url: SecretStr, lake: Lake, files: Path, name: str, months: l
     fixed = constants(name)
     columns = [c.name for c in tables.TABLES[name].columns if c.name not in fixed]
     for month in months:
-        _write_file(url, load._partition(name, month), columns, files / f"{name}-{month}")
+        _write_file(url, journal.partition(name, month), columns, files / f"{name}-{month}")
 
     def again() -> None:
         _forget(url, name)

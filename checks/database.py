@@ -1,17 +1,15 @@
 """What must hold of the database after the load."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import dagster as dg
 import polars as pl
 
-from aquamind_pipeline import tables
-from aquamind_pipeline.lake import Lake
+from aquamind_pipeline import findings, tables
 from aquamind_pipeline.orchestration.catalogue import REPORT
 from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.postgres.comparison import differences
-from aquamind_pipeline.postgres.inspection import row_counts
+from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.quality.finding import finding
 from aquamind_pipeline.report import load_saved, report_path
 from checks.evaluating import check_specs, result
@@ -34,25 +32,12 @@ def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
     def arrived(
         context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> Iterable[dg.AssetCheckResult]:
-        lake, months = workspace.lake, months_of_run(context.run.tags)
         with workspace.database() as url:
-            there = row_counts(url, names)
-            differing = [differences(url, lake, name, _partitions(lake, name, months)) for name in names]
-        held = {name: lake.rows(name) for name in there}
-        counts = pl.DataFrame({"table": list(there), "database": list(there.values()), "lake": list(held.values())})
-        wrong = counts.filter(pl.col("database") != pl.col("lake"))
-        text = f"{sum(there.values()):,} rows in {counts.height} tables"
-        yield result(workspace, asset, finding("arrived", wrong, text, "tables that differ"))
-        differs = pl.concat(differing)
-        yield result(workspace, asset, finding("content", differs, "every column adds up", "columns that differ"))
+            found = comparison.compared(url, workspace.lake, names, months_of_run(context.run.tags))
+        findings.save(workspace.settings, asset, ((asset, finding) for finding in found))
+        yield from (result(workspace, asset, finding) for finding in found)
 
     return arrived
-
-
-def _partitions(lake: Lake, name: str, months: Sequence[str] | None) -> list[str | None]:
-    if name not in tables.EVENT_TABLES:
-        return [None]
-    return [month for month in lake.partitions(name) if months is None or month in months]
 
 
 @dg.multi_asset_check(name="report_checks", specs=check_specs(REPORT, ("verified",)))

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 
-from aquamind_pipeline import tables
+from aquamind_pipeline import findings, tables
 from aquamind_pipeline.datadocs import DataDocs
 from aquamind_pipeline.orchestration.catalogue import frame_table, page_link
 from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.proof import Proof
 from aquamind_pipeline.quality.catalogue import FEEDINGS, OF_FARM, OF_STORES, rules_of
+from aquamind_pipeline.quality.finding import Finding
 from checks.evaluating import check_specs, result
 
 LAYERS = {
@@ -36,13 +37,16 @@ def _layer_checks(layer: str, names: Sequence[str]) -> dg.AssetChecksDefinition:
     ) -> Iterable[dg.AssetCheckResult]:
         proof = workspace.proof(months_of_run(context.run.tags))
         docs = DataDocs(workspace.settings)
+        found: list[tuple[str, Finding]] = []
         with workspace.progress.track(f"check {layer} tables", len(names)) as advance:
             for name in names:
                 for finding in proof.of_table(name):
                     shown = _expectations(proof, name, docs) if finding.rule == "expectations" else {}
+                    found.append((name, finding))
                     yield result(workspace, name, finding, shown)
                 advance()
         docs.write_index()
+        findings.save(workspace.settings, f"{layer}_tables", found)
 
     return table_checks
 
@@ -59,14 +63,18 @@ def _expectations(proof: Proof, name: str, docs: DataDocs) -> Mapping[str, dg.Me
 @dg.multi_asset_check(name="farm_checks", specs=check_specs(tables.STATE_TABLE, OF_FARM))
 def farm_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
     """What must hold of the farm as a whole."""
+    found: list[tuple[str, Finding]] = []
     with workspace.progress.track("check the farm", len(OF_FARM)) as advance:
         for finding in workspace.proof().of_farm():
+            found.append((tables.STATE_TABLE, finding))
             yield result(workspace, tables.STATE_TABLE, finding)
             advance()
+    findings.save(workspace.settings, "farm", found)
 
 
 @dg.multi_asset_check(name="stock_checks", specs=check_specs(FEEDINGS, OF_STORES))
 def stock_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
     """Feed bought against feed eaten, for every store and day: deliveries are materialised before the meals."""
-    for finding in workspace.proof().of_stores():
-        yield result(workspace, FEEDINGS, finding)
+    found = list(workspace.proof().of_stores())
+    findings.save(workspace.settings, "stores", ((FEEDINGS, finding) for finding in found))
+    yield from (result(workspace, FEEDINGS, finding) for finding in found)

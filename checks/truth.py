@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 import polars as pl
 
-from aquamind_pipeline import tables
+from aquamind_pipeline import findings, tables
 from aquamind_pipeline.orchestration.catalogue import frame_table
 from aquamind_pipeline.orchestration.pictures import lines
 from aquamind_pipeline.orchestration.workspace import Workspace
@@ -27,7 +27,9 @@ def truth_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetChe
     with workspace.progress.track("compare states with life", 1) as advance:
         names = lake.scan("batch_lifecyclestage").select("name", stage="id").collect()
         proof = workspace.proof()
-        for finding in proof.of_truth():
+        found = list(proof.of_truth())
+        findings.save(workspace.settings, "truth", ((tables.STATE_TABLE, finding) for finding in found))
+        for finding in found:
             yield result(workspace, tables.STATE_TABLE, finding, _shown(proof.errors, names))
         advance()
 

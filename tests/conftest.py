@@ -24,14 +24,10 @@ from hypothesis import HealthCheck, Phase, settings
 from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline.definitions import BUILD_LAKE
-from aquamind_pipeline.orchestration.partitions import months
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.profile import Profile, load_profile
-from aquamind_pipeline.running import run_job
 from aquamind_pipeline.settings import Settings, load_settings
-from tests.farms import Made, make
+from tests.farms import Made, build_lake, make
 from tests.oracle import HERE, oracles
 
 settings.register_profile(
@@ -78,12 +74,7 @@ def home() -> Iterator[Path]:
 def built(home: Path) -> Settings:
     """The tiny farm's lake, built by its Dagster job. Read only: tests that write take `a_copy`."""
     settings = load_settings(profile="tiny", home=home / "built")
-    workspace = Workspace(settings)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("DAGSTER_HOME", "")
-        outcome = run_job(workspace, BUILD_LAKE, months(settings.farm.epoch, settings.farm.as_of))
-    assert outcome.success
-    assert not outcome.failed_checks
+    build_lake(settings)
     return settings
 
 

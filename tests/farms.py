@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import polars as pl
+import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from aquamind_pipeline.definitions import BUILD_LAKE
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.farm.deaths import mortality_events
 from aquamind_pipeline.farm.feeding import feedings
@@ -23,7 +25,11 @@ from aquamind_pipeline.farm.samples import growth_samples
 from aquamind_pipeline.farm.schedule import Plan, schedule
 from aquamind_pipeline.farm.stores import stores
 from aquamind_pipeline.growth.records import Records, daily_temperature, from_tables
+from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.running import run_job
+from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.tables import TABLES, complete, conform
 
 
@@ -111,6 +117,15 @@ def books(made: Made) -> Records:
         frames["environmental_environmentalreading"], frames["environmental_environmentalparameter"]
     )
     return from_tables(frames, temperature.lazy())
+
+
+def build_lake(settings: Settings) -> None:
+    """Build a farm's lake by its Dagster job, with all its checks."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DAGSTER_HOME", "")
+        outcome = run_job(Workspace(settings), BUILD_LAKE, months(settings.farm.epoch, settings.farm.as_of))
+    assert outcome.success
+    assert not outcome.failed_checks + outcome.warnings
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:

@@ -22,9 +22,10 @@ MAY_IMPORT = {
     "proof": {"farm", "lake", "profile", "quality", "tables"},
     "lake": {"errors", "profile"},
     "settings": {"errors", "profile", "quality"},
-    "postgres": {"errors", "lake", "tables"},
+    "postgres": {"errors", "lake", "quality", "tables"},
     "planning": {"farm", "profile", "tables"},
-    "report": {"errors", "farm", "postgres", "profile", "settings", "tables"},
+    "report": {"errors", "farm", "postgres", "profile", "quality", "settings", "tables"},
+    "findings": {"errors", "quality", "settings"},
     "datadocs": {"errors", "quality", "settings"},
     "orchestration": {"errors", "lake", "postgres", "profile", "proof", "settings", "tables"},
 }

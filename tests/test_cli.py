@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -194,6 +195,46 @@ def test_build_load_verify_wipe(tmp_path: Path, database: SecretStr) -> None:
     assert aquamind("wipe", "--yes", **where).returncode == 0
     assert not (tmp_path / "lake" / "tiny").exists()
     one_line(aquamind("verify", **where), "holds no farm of ours")
+
+
+def test_a_farm_with_faults_does_not_reach_the_database(tmp_path: Path, database: SecretStr) -> None:
+    """Blocking checks stop it before the first row; --load-anyway is the way to test AquaMind's own alarms with it."""
+    where = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_DATABASE_URL": database.get_secret_value()}
+    fault = ("--fault", "doubled-transfers:0.5")
+    blocked = aquamind("build", *fault, **where)
+    assert blocked.returncode == 1
+    assert "check failed batch_actualdailyassignmentstate no_doubling" in blocked.stderr
+    assert "Traceback" not in blocked.stderr
+    with psycopg.connect(database.get_secret_value()) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+    loaded = aquamind("build", *fault, "--load-anyway", **where)
+    assert loaded.returncode == 0, loaded.stderr
+    assert "check warns batch_actualdailyassignmentstate no_doubling" in loaded.stderr
+    verified = aquamind("verify", *fault, **where)
+    assert verified.returncode == 1
+    assert "check failed batch_actualdailyassignmentstate ledger" in verified.stderr
+    labels = list((tmp_path / "lake" / "tiny-with-doubled-transfers-0.5" / "fault").glob("*/*.parquet"))
+    assert [path.parent.name for path in labels] == [tables.STATE_TABLE]
+    assert not (tmp_path / "lake" / "tiny").exists()
+
+
+def test_pages_need_nothing_from_elsewhere(tmp_path: Path, database: SecretStr) -> None:
+    """Report and Data Docs load no style, script, font or picture from anywhere, and all links between them work."""
+    done = aquamind("build", AQUAMIND_HOME=str(tmp_path), AQUAMIND_DATABASE_URL=database.get_secret_value())
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "reports").rglob("*.html"))
+    assert len(pages) == len(tables.TABLES) + 2
+    for page in pages:
+        text = page.read_text("utf-8")
+        assert not re.search(r"<(?:link|script|img|iframe)\b|url\(|@import", text), page.name
+        for link in re.findall(r'href="([^"#]+)"', text):
+            assert (page.parent / link).is_file(), (page.name, link)
+    report = (tmp_path / "reports" / "tiny.html").read_text("utf-8")
+    assert report.count("<svg") == 5
+    assert all(
+        name in report for name in ("doubled-transfers", "no_doubling", "1. Batches", "5. Container utilisation")
+    )
 
 
 def test_db_starts_stops_and_connects(home: Path) -> None:

@@ -18,10 +18,11 @@ from polars.testing import assert_frame_equal
 from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
+from aquamind_pipeline import report, tables
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres import journal, load, schema
+from aquamind_pipeline.postgres.comparison import compared
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.server import EmbeddedServer
@@ -129,6 +130,27 @@ def test_aquamind_can_go_on_inserting(loaded: SecretStr) -> None:
         most = ask(loaded, f"SELECT max({key}) FROM {name}")[0][0]  # noqa: S608 - names of our own
         assert following[0][0], name
         assert ask(loaded, "SELECT nextval(%s)", following[0][0]) == [(most + 1,)], name  # type: ignore[operator]
+
+
+def test_what_goes_wrong_in_the_database_is_seen(loaded: SecretStr, lake: Lake, built: Settings) -> None:
+    """A lost row, a changed value, a doubled population: the faults for the rules arrived, content and verified."""
+
+    def failed(name: str) -> set[str]:
+        return {one.rule for one in compared(loaded, lake, [name]) if not one.passed}
+
+    assert failed(EVENT) == failed(tables.STATE_TABLE) == set()
+    with psycopg.connect(loaded.get_secret_value()) as connection:
+        connection.execute("UPDATE inventory_feedingevent SET amount_kg = amount_kg + 0.0001 WHERE id = 1")
+    assert failed(EVENT) == {"content"}
+    with psycopg.connect(loaded.get_secret_value()) as connection:
+        connection.execute("DELETE FROM inventory_feedingevent WHERE id = 1")
+    assert failed(EVENT) == {"arrived", "content"}
+    with psycopg.connect(loaded.get_secret_value()) as connection:
+        connection.execute(
+            "UPDATE batch_actualdailyassignmentstate SET population = population * 2 WHERE day_number > 30"
+        )
+    verified, _ = report.verify(loaded, built.farm)
+    assert {check.name for check in verified.checks if not check.passed} >= {"no doubling", "volumes"}
 
 
 def change_month(settings: Settings, table: str, month: str) -> Lake:

@@ -1,151 +1,141 @@
-"""Every rule passes on a correct farm and fails on the fault it is there to find."""
+"""Every rule passes on a correct farm, every fault is caught, and every rule catches something."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+import json
+import os
+from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from aquamind_pipeline import tables
+from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Bands
-from aquamind_pipeline.quality import truth
+from aquamind_pipeline.quality import faults, matrix, table_rules
+from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, RULES, rules_of
 from aquamind_pipeline.quality.farm_rules import bands
-from aquamind_pipeline.settings import Settings
-from checks.lake import LAYERS, expected_rows, farm_findings, stock_finding, table_findings
+from aquamind_pipeline.quality.faults import FAULTS, parsed
+from aquamind_pipeline.quality.finding import Finding, attempted, merged
+from aquamind_pipeline.settings import Settings, load_settings
+from tests.farms import build_lake
+from tests.mutations import caught, labels, spoiled
 
-Fault = Callable[[pl.DataFrame], pl.DataFrame]
-STATES, STAYS = tables.STATE_TABLE, "batch_batchcontainerassignment"
-
-
-def spoil(lake: Lake, table: str, fault: Fault, month: str | None = None) -> None:
-    lake.write(table, fault(lake.read(table, month)), month)
-
-
-def failed(settings: Settings) -> set[tuple[str, str]]:
-    """(table or "farm", rule) of everything that the checks of the lake find wrong."""
-    workspace = Workspace(settings)
-    expected = expected_rows(workspace)
-    found = {
-        (name, finding.rule)
-        for names in LAYERS.values()
-        for name in names
-        for finding in table_findings(name, workspace.lake, expected.get(name))
-        if not finding.passed
-    }
-    errors = truth.errors(workspace.lake.scan(STATES), workspace.lake.scan("life_day"))
-    farm = [*farm_findings(workspace), stock_finding(workspace.lake), truth.recovers_life(errors)]
-    return found | {("farm", finding.rule) for finding in farm if not finding.passed}
+OF_DATABASE = {"arrived", "content", "verified"}
+"""Rules about the database, tripped in test_aquamind.py and test_cli.py."""
+DOCS = Path(__file__).parents[1] / "docs" / "checks.md"
+MATRIX = Path(matrix.__file__).with_name("matrix.json")
 
 
-def test_a_correct_farm_passes(built: Settings) -> None:
-    assert failed(built) == set()
+def test_a_correct_farm_passes_every_rule(built: Settings) -> None:
+    found = list(Workspace(built).proof().everything())
+    assert [(name, one.rule, one.detail) for name, one in found if not one.passed] == []
+    held = {(name, one.rule) for name, one in found}
+    assert {(name, rule) for name in tables.TABLES for rule in rules_of(name)} <= held
+    assert {rule for _, rule in held} == set(RULES) - OF_DATABASE
+    assert {*OF_FARM, *OF_STORES} <= set(RULES)
 
 
-def first_row(change: pl.Expr) -> Fault:
-    """A fault in the first row only."""
-    name = change.meta.output_name()
-    return lambda frame: frame.with_columns(
-        pl.when(pl.int_range(pl.len()) == 0).then(change.cast(frame.schema[name])).otherwise(name).alias(name)
-    )
+def test_the_matrix_is_the_one_shown(built: Settings, tmp_path: Path) -> None:
+    """Fault by fault, which rules see it; each fault is seen, and each rule sees one. Written with WRITE_GOLDEN=1."""
+    seen = {name: sorted(caught(built, spoiled(built, name, tmp_path / name))) for name in FAULTS}
+    if os.environ.get("WRITE_GOLDEN"):
+        MATRIX.write_text(json.dumps(seen, indent=2) + "\n")
+        DOCS.write_text(matrix.as_markdown(seen))
+    assert seen == matrix.MATRIX
+    assert DOCS.read_text("utf-8") == matrix.as_markdown(seen)
+    assert all(seen.values()), "a fault that nobody sees"
+    assert {rule for rules in seen.values() for rule in rules} == set(RULES) - OF_DATABASE, "a rule that sees nothing"
 
 
-def middle_row(change: pl.Expr) -> Fault:
-    """A fault in one row somewhere."""
-    name = change.meta.output_name()
-    return lambda frame: frame.with_columns(
-        pl.when(pl.int_range(pl.len()) == pl.len() // 2)
-        .then(change.cast(frame.schema[name]))
-        .otherwise(name)
-        .alias(name)
-    )
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_every_fault_is_caught_on_other_farms(seed: int, home: Path, tmp_path: Path) -> None:
+    settings = load_settings(profile="tiny", seed=seed, home=home / f"seed-{seed}")
+    build_lake(settings)
+    assert [one for _, one in Workspace(settings).proof().everything() if not one.passed] == []
+    unseen = [name for name in FAULTS if not caught(settings, spoiled(settings, name, tmp_path / name))]
+    assert unseen == []
 
 
-MONTH = "2026-03"
-READINGS, FEEDINGS = "environmental_environmentalreading", "inventory_feedingevent"
+@pytest.mark.parametrize("fault", [name for name, one in FAULTS.items() if one.spoil and name != "lost-column"])
+def test_labels_lead_back_to_the_truth(built: Settings, tmp_path: Path, fault: str) -> None:
+    """Undoing what the labels say gives the correct rows again, so they say all that was done and nothing else."""
+    lake, clean = spoiled(built, fault, tmp_path).lake, Lake(built.lake_path)
+    for name in FAULTS[fault].tables:
+        if name == tables.STATE_TABLE:
+            clean = lake  # of states the spoiled farm has its own
+        done = labels(lake, name)
+        assert done.height
+        rows = lake.read(name).with_columns(again=pl.int_range(pl.len()).over("id"))
+        added = done.filter(pl.col("what") == "added")
+        rows = rows.filter(~(pl.col("id").is_in(added["id"].implode()) & _is_last(rows))).drop("again")
+        for column in done.filter(pl.col("what") == "changed")["column"].unique():
+            before = done.filter(pl.col("column") == column).select("id", was="before")
+            was = pl.col("was").cast(pl.String).str.strip_chars().cast(rows.schema[column], strict=True)
+            if rows.schema[column].is_temporal():
+                was = pl.col("was").str.to_datetime(time_zone="UTC", strict=False).cast(rows.schema[column])
+            rows = rows.join(before, on="id", how="left", maintain_order="left").with_columns(
+                pl.when(pl.col("was").is_not_null()).then(was).otherwise(column).alias(column)
+            )
+            rows = rows.drop("was")
+        removed = done.filter(pl.col("what") == "removed")["id"]
+        if name != tables.STATE_TABLE:
+            truth = clean.read(name)
+            assert_frame_equal(rows.sort("id"), truth.filter(~pl.col("id").is_in(removed.implode())).sort("id"))
+            assert set(removed) == set(truth["id"]) - set(rows["id"])
 
 
-@pytest.mark.parametrize(
-    ("table", "month", "fault", "rules"),
-    [
-        ("batch_species", None, lambda f: f.rename({"name": "nom"}), {("batch_species", "schema")}),
-        (READINGS, MONTH, lambda f: pl.concat([f, f.head(1)]), {(READINGS, "keys"), (READINGS, "volume")}),
-        (READINGS, MONTH, lambda f: f.slice(1), {(READINGS, "volume")}),
-        (READINGS, MONTH, middle_row(pl.lit(None).alias("value")), {(READINGS, "values")}),
-        (FEEDINGS, MONTH, middle_row(-pl.col("amount_kg")), {(FEEDINGS, "values")}),
-        (FEEDINGS, MONTH, middle_row(pl.lit(999_999).alias("container_id")), {(FEEDINGS, "foreign_keys")}),
-        ("infrastructure_hall", None, lambda f: f.slice(0, 109), {("infrastructure_hall", "volume")}),
-        (
-            "batch_mortalityevent",
-            MONTH,
-            middle_row((pl.col("count") + 1).alias("count")),
-            {("farm", "ledger")},
-        ),
-        (
-            STATES,
-            None,
-            middle_row((pl.col("population") * 2).alias("population")),
-            {("farm", "no_doubling"), ("farm", "ledger"), ("farm", "recovers_life")},
-        ),
-        (
-            STATES,
-            None,
-            middle_row((pl.col("avg_weight_g") * 5).alias("avg_weight_g")),
-            {("farm", "weight_continuity"), ("farm", "recovers_life")},
-        ),
-        (
-            "infrastructure_container",
-            None,
-            lambda f: f.with_columns(pl.col("max_biomass_kg") / 1000),
-            {("farm", "capacity")},
-        ),
-        (
-            "harvest_harvestlot",
-            None,
-            first_row((pl.col("unit_count") - 1).alias("unit_count")),
-            {("farm", "harvested")},
-        ),
-        (
-            "inventory_feedpurchase",
-            None,
-            lambda f: f.with_columns((pl.col("quantity_kg") / 100).cast(f.schema["quantity_kg"])),
-            {("farm", "feed_stock")},
-        ),
-    ],
-)
-def test_a_fault_is_found(
-    a_copy: Settings, table: str, month: str | None, fault: Fault, rules: set[tuple[str, str]]
-) -> None:
-    """The rules named find it. Others may, too, where a fault shows in more than one place."""
-    spoil(Lake(a_copy.lake_path), table, fault, month)
-    assert rules <= failed(a_copy)
+def _is_last(rows: pl.DataFrame) -> pl.Expr:
+    return pl.col("again") == pl.col("again").max().over("id")
 
 
-def test_two_batches_in_one_container_are_found(a_copy: Settings) -> None:
-    """One state moved to a container that another batch holds that day: double booking, and two sites for a stage."""
-    lake = Lake(a_copy.lake_path)
-    states = lake.read(STATES)
-    day = states["date"].min() + timedelta(days=60)  # type: ignore[operator]
-    there = states.filter(pl.col("date") == day).unique("batch_id", keep="first", maintain_order=True)
-    taken, moved = int(there["container_id"][0]), int(there["id"][1])
-    container = pl.when(pl.col("id") == moved).then(taken).otherwise("container_id").alias("container_id")
-    lake.write(STATES, states.with_columns(container))
-    assert ("farm", "double_booking") in failed(a_copy)
+@pytest.mark.parametrize("name", tables.TABLES)
+def test_each_tables_own_rules_see_what_breaks_them(built: Settings, name: str) -> None:
+    """A lost column, a repeated row, a null, a value out of range, an orphan: in every table of the catalogue."""
+    table, lake = tables.TABLES[name], Lake(built.lake_path)
+    rows = lake.read(name, lake.partitions(name)[-1] if name in tables.EVENT_TABLES else None)
+    column = rows.columns[-1]
+    assert not table_rules.schema(table, rows.drop(column).schema).passed
+    assert not table_rules.keys(table, pl.concat([rows, rows.head(1)]).lazy()).passed
+    first = pl.int_range(pl.len()) == 0
+
+    def with_first(column: str, value: pl.Expr) -> pl.LazyFrame:
+        return rows.lazy().with_columns(pl.when(first).then(value).otherwise(column).alias(column))
+
+    for column, dtype in tables.lake_schema(table).items():
+        if not table.columns[column].nullable:
+            assert not table_rules.values(table, with_first(column, pl.lit(None, dtype))).passed, column
+        low, _ = table.columns[column].info.get("range", (None, None))
+        if low is not None:
+            assert not table_rules.values(table, with_first(column, pl.lit(low - 1).cast(dtype))).passed, column
+    for column, (parent, _) in tables.references(table).items():
+        if column in rows.columns and rows[column].null_count() < rows.height:
+            dtype = rows.schema[column]
+            orphan = with_first(column, pl.lit(2_000_000_000).cast(dtype))
+            assert not table_rules.foreign_keys(table, orphan, {parent: lake.scan(parent)}).passed, column
 
 
-def test_a_batch_in_two_areas_is_found(a_copy: Settings) -> None:
-    lake = Lake(a_copy.lake_path)
-    rings = lake.read("infrastructure_container").filter(pl.col("area_id").is_not_null())
-    stays = lake.read(STAYS)
-    adult = stays.filter(pl.col("lifecycle_stage_id") == 6)
-    area = rings.filter(id=adult["container_id"][0])["area_id"][0]
-    elsewhere = int(rings.filter(pl.col("area_id") != area)["id"][0])
-    moved = pl.when(pl.col("id") == adult["id"][0]).then(elsewhere).otherwise("container_id").alias("container_id")
-    lake.write(STAYS, stays.with_columns(moved))
-    assert ("farm", "one_site") in failed(a_copy)
+def test_a_rule_that_crashes_has_not_passed() -> None:
+    def crash() -> Finding:
+        raise pl.exceptions.ComputeError("no such thing\nand more")
+
+    found = attempted("keys", crash)
+    assert not found.passed
+    assert found.detail == "the check crashed: ComputeError: no such thing"
+
+
+def test_months_become_one_finding() -> None:
+    good = Finding("gaps", passed=True, detail="none")
+    bad = Finding("gaps", passed=False, wrong=2, detail="some", sample=pl.DataFrame({"id": [1, 2]}))
+    assert merged([("2026-01", good), ("2026-02", good)]).passed
+    found = merged([("2026-01", good), ("2026-02", bad), ("2026-03", bad)])
+    assert (found.passed, found.wrong) == (False, 4)
+    assert "in 2 of 3 months: 2026-02, 2026-03" in found.detail
+    assert found.sample["(month)"].to_list() == ["2026-02"] * 2 + ["2026-03"] * 2
 
 
 def test_a_profiles_bands_are_held() -> None:
@@ -154,3 +144,28 @@ def test_a_profiles_bands_are_held() -> None:
     found = bands(narrow, {"batches": 6, "completed": 1})
     assert not found.passed
     assert found.wrong == 1
+
+
+def test_the_rate_is_met(built: Settings) -> None:
+    """Every k-th row: ids of a month are runs, so its share is near the rate, whatever the seed."""
+    lake = Lake(built.lake_path)
+    rows, farm = lake.read("inventory_feedingevent", "2026-04"), built.farm
+    for rate in (0.1, 0.25, 1.0):
+        args = ((f"orphan-rows:{rate}",), farm.seed, farm.as_of, "inventory_feedingevent", rows, "2026-04")
+        hit = faults.inject(*args)[1].height
+        assert hit == pytest.approx(rows.height * rate, rel=0.1)
+
+
+@pytest.mark.parametrize("text", ["no-such-fault", "sensor-dropout:0", "sensor-dropout:2", "sensor-dropout:much"])
+def test_an_unknown_fault_or_rate_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"there is no fault|the rate is the share"):
+        parsed(text)
+    with pytest.raises(ConfigError):
+        load_settings(profile="tiny", faults=(text,))
+
+
+def test_a_farm_with_faults_is_another_farm() -> None:
+    clean, faulty = load_settings(profile="tiny"), load_settings(profile="tiny", faults=("stuck-sensor",))
+    assert clean.farm.identity != faulty.farm.identity
+    assert faulty.farm_name == "tiny-with-stuck-sensor"
+    assert clean.lake_path != faulty.lake_path

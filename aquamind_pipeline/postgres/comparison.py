@@ -5,7 +5,7 @@ Counts see a lost row; these sums also see a value that was rounded, shifted by 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -21,10 +21,42 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import identities, journal
 from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.copying import STREAMS
-from aquamind_pipeline.postgres.inspection import look_at_ours
+from aquamind_pipeline.postgres.inspection import look_at_ours, row_counts
+from aquamind_pipeline.quality.finding import Finding, finding
 
 _DIFFERENCES = dict.fromkeys(("table", "partition", "column", "lake", "database"), pl.String)
 _MICRO = 1_000_000
+
+
+def compared(url: SecretStr, lake: Lake, names: Iterable[str], months: Sequence[str] | None = None) -> list[Finding]:
+    """Whether the database has the lake's rows (`arrived`), with their values (`content`).
+
+    Args:
+        url: The database.
+        lake: The lake it was loaded from.
+        names: Tables of the catalogue.
+        months: Months of event tables whose values are compared; None for all.
+    """
+    names = list(names)
+    there = row_counts(url, names)
+    held = {name: lake.rows(name) for name in names}
+    counts = pl.DataFrame({"table": names, "database": list(there.values()), "lake": list(held.values())})
+    wrong = counts.filter(pl.col("database") != pl.col("lake"))
+    differing = [
+        differences(
+            url,
+            lake,
+            name,
+            [month for month in lake.partitions(name) if months is None or month in months]
+            if name in tables.EVENT_TABLES
+            else [None],
+        )
+        for name in names
+    ]
+    return [
+        finding("arrived", wrong, f"{sum(there.values()):,} rows in {counts.height} tables", "tables that differ"),
+        finding("content", pl.concat(differing), "every column adds up", "columns that differ"),
+    ]
 
 
 def differences(url: SecretStr, lake: Lake, table_name: str, partitions: Sequence[str | None]) -> pl.DataFrame:
@@ -68,7 +100,7 @@ def _compare(
             source = sql.Identifier("public", table.name)
             where = sql.SQL("{} BETWEEN {} AND {}").format(sql.Identifier(key), *block)
     elif partition is not None:
-        source = sql.Identifier(journal.OURS, f"{table.name}_{partition.replace('-', '_')}")
+        source = journal.partition(table.name, partition)
     columns = [column for column in table.columns if column.name not in skipped]
     asked = [sql.SQL("count(*)"), *(part for column in columns for part in _asked(column))]
     query = sql.SQL("SELECT {} FROM {} WHERE {}").format(sql.SQL(", ").join(asked), source, where)
@@ -144,4 +176,4 @@ def _plain(value: object) -> Decimal:
     return Decimal(0) if value is None else Decimal(str(value)).normalize()
 
 
-__all__ = ["differences"]
+__all__ = ["compared", "differences"]

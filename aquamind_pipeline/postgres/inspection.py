@@ -24,6 +24,26 @@ def row_counts(url: SecretStr, table_names: Iterable[str]) -> dict[str, int]:
         return {name: _count(connection, name, foreign=foreign) for name in table_names}
 
 
+def month_counts(url: SecretStr, table_names: Iterable[str]) -> pl.DataFrame:
+    """table, month, rows of ours in each month of the event tables, counted by the server."""
+    found: list[tuple[str, str, int]] = []
+    with connect(url) as connection:
+        foreign = journal.kind(connection, url) == journal.AQUAMIND
+        for name in table_names:
+            key = sql.Identifier(tables.primary_key(tables.TABLES[name])[0])
+            for month, entry in sorted(journal.entries(connection, name).items()):
+                if foreign:
+                    query = sql.SQL("SELECT count(*) FROM {} WHERE {} BETWEEN {} AND {}").format(
+                        sql.Identifier("public", name), key, sql.Literal(entry.first_id), sql.Literal(entry.last_id)
+                    )
+                else:
+                    query = sql.SQL("SELECT count(*) FROM {}").format(journal.partition(name, month))
+                row = connection.execute(query).fetchone()
+                assert row is not None
+                found.append((name, month, int(row[0])))
+    return pl.DataFrame(found, schema={"table": pl.String, "month": pl.String, "rows": pl.Int64}, orient="row")
+
+
 def _count(connection: Connection, name: str, *, foreign: bool) -> int:
     key = sql.Identifier(tables.primary_key(tables.TABLES[name])[0])
     parts = {"table": sql.Identifier("public", name), "key": key, "name": sql.Literal(name)}
@@ -81,4 +101,4 @@ def frame(connection: Connection, query: str, parameters: Mapping[str, Any] | No
     return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
 
 
-__all__ = ["frame", "look_at_ours", "row_counts"]
+__all__ = ["frame", "look_at_ours", "month_counts", "row_counts"]

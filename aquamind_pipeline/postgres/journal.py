@@ -47,6 +47,16 @@ class Entry:
     last_id: int | None = None
 
 
+def partition_name(table_name: str, month: str) -> str:
+    """Name of a month of an event table in our own database."""
+    return f"{table_name}_{month.replace('-', '_')}"
+
+
+def partition(table_name: str, month: str) -> sql.Identifier:
+    """Where a month of an event table is in our own database."""
+    return sql.Identifier(OURS, partition_name(table_name, month))
+
+
 def make(connection: Connection) -> None:
     """Make the journal's tables; the schema too, unless somebody with more rights made it for us."""
     row = connection.execute("SELECT to_regnamespace(%s) IS NULL", (OURS,)).fetchone()

@@ -166,7 +166,7 @@ def _drop_outdated(connection: Connection, lake: Lake) -> None:
 
 
 def _drop_month(connection: Connection, table_name: str, month: str) -> None:
-    connection.execute(sql.SQL("DROP TABLE {}").format(_partition(table_name, month)))
+    connection.execute(sql.SQL("DROP TABLE {}").format(journal.partition(table_name, month)))
     journal.forget(connection, table_name, month)
 
 
@@ -211,10 +211,10 @@ def _load_master(connection: Connection, lake: Lake, name: str, run: str) -> tup
 def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str, digest: str, run: str) -> Loaded:
     """Fill a table of its own, index it, and put it in the place of the month's old partition."""
     started = time.perf_counter()
-    target = _partition(table.name, month)
-    fresh = _partition(table.name, f"{month}-new")
+    target = journal.partition(table.name, month)
+    fresh = journal.partition(table.name, f"{month}-new")
     ids = {"fresh": fresh, "parent": sql.Identifier(table.name), "target": target}
-    connection.execute(_create(table, _partition_name(table.name, f"{month}-new")))
+    connection.execute(_create(table, journal.partition_name(table.name, f"{month}-new")))
     fixed = constants(table.name)
     for column, value in fixed.items():
         connection.execute(
@@ -231,7 +231,7 @@ def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str,
     rows = copy_rows(connection, table, fresh, lake.scan(table.name, [month]), skip=tuple(fixed), freeze=True)
     transaction = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
     assert transaction is not None
-    for statement in _indexes(table, fresh, f"{_partition_name(table.name, month)}_{transaction[0]}"):
+    for statement in _indexes(table, fresh, f"{journal.partition_name(table.name, month)}_{transaction[0]}"):
         connection.execute(statement)
     _analyze(connection, fresh)
     # From here on tables that all partitions share are locked until the commit: one month at a time.
@@ -241,7 +241,7 @@ def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str,
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {target}").format(**ids))
     connection.execute(
         sql.SQL("ALTER TABLE {fresh} RENAME TO {name}").format(
-            fresh=fresh, name=sql.Identifier(_partition_name(table.name, month))
+            fresh=fresh, name=sql.Identifier(journal.partition_name(table.name, month))
         )
     )
     connection.execute(
@@ -312,14 +312,6 @@ def _column_list(columns: Iterable[sa.Column[Any]]) -> sql.Composed:
 def _keys(table: sa.Table) -> list[sa.PrimaryKeyConstraint | sa.UniqueConstraint]:
     kinds = (sa.PrimaryKeyConstraint, sa.UniqueConstraint)
     return sorted((c for c in table.constraints if isinstance(c, kinds)), key=lambda c: str(c.name))
-
-
-def _partition_name(table_name: str, month: str) -> str:
-    return f"{table_name}_{month.replace('-', '_')}"
-
-
-def _partition(table_name: str, month: str) -> sql.Identifier:
-    return sql.Identifier(journal.OURS, _partition_name(table_name, month))
 
 
 def _bounds(month: str) -> tuple[date, date]:

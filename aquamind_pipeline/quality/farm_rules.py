@@ -264,9 +264,7 @@ TGC = (1.5, 4.5)
 
 
 def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
-    """Every batch's stages, as far as lived: batch_id, stage, days, first_fish, last_fish, first_g, last_g, feed_kg,
-    gain_kg (growth of the fish that were there), degree_days.
-    """
+    """Every batch's stages, as far as lived, from its states: the columns of `by_stage`."""
     fish, grams = pl.col("population"), pl.col("avg_weight_g").cast(pl.Float64)
     daily = (
         states.group_by("batch_id", "date", stage="lifecycle_stage_id")
@@ -277,11 +275,21 @@ def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
             feed_kg=pl.col("feed_kg").cast(pl.Float64).sum(),
             temp_c=pl.col("temp_c").cast(pl.Float64).mean(),
         )
-        .sort("batch_id", "date")
-        .with_columns(gained_g=pl.col("weight_g") - pl.col("weight_g").shift(1).over("batch_id", "stage"))
+        .collect()
     )
+    return by_stage(daily)
+
+
+def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
+    """A batch's days summed up by stage: batch_id, stage, days, first_fish, last_fish, first_g, last_g, feed_kg,
+    gain_kg (growth of the fish that were there), degree_days.
+
+    daily: batch_id, date, stage, fish, died, weight_g, feed_kg, temp_c.
+    """
     return (
-        daily.group_by("batch_id", "stage", maintain_order=True)
+        daily.sort("batch_id", "date")
+        .with_columns(gained_g=pl.col("weight_g") - pl.col("weight_g").shift(1).over("batch_id", "stage"))
+        .group_by("batch_id", "stage", maintain_order=True)
         .agg(
             days=pl.len(),
             first_fish=(pl.col("fish") + pl.col("died")).first(),
@@ -292,7 +300,6 @@ def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
             gain_kg=(pl.col("fish") * pl.col("gained_g")).sum() / 1000,
             degree_days=pl.col("temp_c").sum(),
         )
-        .collect()
     )
 
 
@@ -306,7 +313,7 @@ def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, speed: int = 1) -> 
     """
     low, high = DEATHS
     rated = (
-        _settled(lived, speed)
+        settled(lived, speed)
         .join(daily_rates, on="stage")
         .with_columns(
             survival=pl.col("last_fish") / pl.col("first_fish"),
@@ -324,7 +331,7 @@ def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, speed: int = 1) -> 
 def feed_conversion(lived: pl.DataFrame, speed: int = 1) -> Finding:
     """Feed per growth over a stage lies in the range that farms publish."""
     low, high = FCR
-    fed = _settled(lived, speed).filter(pl.col("feed_kg") > 0).with_columns(fcr=pl.col("feed_kg") / pl.col("gain_kg"))
+    fed = settled(lived, speed).filter(pl.col("feed_kg") > 0).with_columns(fcr=pl.col("feed_kg") / pl.col("gain_kg"))
     wrong = fed.filter(~pl.col("fcr").is_between(low, high)).select("batch_id", "stage", "feed_kg", "gain_kg", "fcr")
     held = f"{fed.height} stages of batches with FCR {_span(fed, 'fcr')}"
     return finding("feed_conversion", wrong, held, f"stages with an FCR outside {low:g} to {high:g}")
@@ -334,7 +341,7 @@ def growth_rate(lived: pl.DataFrame, speed: int = 1) -> Finding:
     """The thermal growth coefficient over a stage lies in the range that farms publish."""
     low, high = TGC
     grown = (
-        _settled(lived, speed)
+        settled(lived, speed)
         .filter(pl.col("feed_kg") > 0)
         .with_columns(tgc=1000 * (pl.col("last_g").cbrt() - pl.col("first_g").cbrt()) / pl.col("degree_days") / speed)
     )
@@ -343,7 +350,7 @@ def growth_rate(lived: pl.DataFrame, speed: int = 1) -> Finding:
     return finding("growth_rate", wrong, held, f"stages with a TGC x 1000 outside {low:g} to {high:g}")
 
 
-def _settled(lived: pl.DataFrame, speed: int) -> pl.DataFrame:
+def settled(lived: pl.DataFrame, speed: int) -> pl.DataFrame:
     """Stages lived long enough for a mean to mean something: 60 days of real time."""
     return lived.filter(pl.col("days") * speed >= 60)
 
@@ -355,6 +362,7 @@ def _span(frame: pl.DataFrame, column: str) -> str:
 
 __all__ = [
     "bands",
+    "by_stage",
     "capacity",
     "double_booking",
     "feed_conversion",
@@ -364,6 +372,7 @@ __all__ = [
     "ledger",
     "no_doubling",
     "one_site",
+    "settled",
     "stages_lived",
     "survival",
     "weight_continuity",

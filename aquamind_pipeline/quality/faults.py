@@ -1,8 +1,8 @@
 """Faults on demand: what goes wrong on farms and in their systems, put into a farm's tables with labels.
 
 A fault is a pure function from a table's correct rows to spoiled ones. What it hits is chosen by counting: every k-th
-sensor, stay, batch, row or month from a first one that the seed draws, so that the rate is met exactly, something is
-hit even on a small farm, and parts spoil as the whole does. Labels are the difference between the rows before and
+sensor, stay, batch, row or month from a first one that the seed draws, so that the rate is met exactly and
+something is hit even on a small farm. Labels are the difference between the rows before and
 after, so they are never wrong about what was done.
 """
 

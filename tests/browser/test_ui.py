@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
+from pydantic import SecretStr
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.settings import Settings
 from tests.farms import wait_for
+from tests.test_cli import aquamind
 
 pytestmark = pytest.mark.browser
 
@@ -102,6 +104,41 @@ def test_a_check_shows_its_picture(page: Page) -> None:
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") > 400
     page.screenshot(path=ARTEFACTS / "picture.png")
+
+
+def test_data_docs_are_a_click_away(page: Page) -> None:
+    """The check's link leads to the suite's page, which `aquamind ui` serves, and on to the index."""
+    shown(page, "/assets/batch_batch?view=checks&checkDetail=expectations", "expect_column_values_to_be_unique")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="batch_batch.html").first.click()
+    docs = opened.value
+    expect(docs.get_by_text("Successful Expectations")).to_be_visible()
+    docs.screenshot(path=ARTEFACTS / "data-docs-table.png")
+    docs.get_by_role("link", name="All tables").click()
+    expect(docs.get_by_role("link", name=READINGS)).to_be_visible()
+    docs.screenshot(path=ARTEFACTS / "data-docs.png")
+    docs.close()
+
+
+def test_the_report_on_a_screen_and_on_a_phone(
+    page: Page, built: Settings, database: SecretStr, tmp_path: Path
+) -> None:
+    """It asks the network for nothing, follows the reader's colours, and is no wider than a phone."""
+    environment = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_LAKE": str(built.lake_path)}
+    done = aquamind("load", **environment, AQUAMIND_DATABASE_URL=database.get_secret_value())
+    assert done.returncode == 0, done.stderr
+    for width, scheme in ((1200, "light"), (390, "dark")):
+        context = page.context.browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[union-attr, arg-type]
+        reader, asked = context.new_page(), []
+        reader.on("request", lambda request, asked=asked: asked.append(request.url))
+        reader.goto((tmp_path / "reports" / "tiny.html").as_uri())
+        expect(reader.get_by_text("Fish of sample batches")).to_be_visible()
+        assert [url for url in asked if not url.startswith("file:")] == []
+        assert reader.evaluate("document.documentElement.scrollWidth") <= width
+        ink = reader.evaluate("getComputedStyle(document.querySelector('svg text')).fill")
+        assert ink == reader.evaluate("getComputedStyle(document.body).color")
+        reader.screenshot(path=ARTEFACTS / f"report-{scheme}.png", full_page=True)
+        context.close()
 
 
 def test_jobs_and_the_nightly_schedule(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""The verification report: five sections, every figure computed from the database.
+"""The report: five sections, every figure computed from the database.
 
 Sections and thresholds are those of AquaMind's own verification script (reference e.1), with its gaps closed:
 volumes are compared with the plan's formula exactly, doubling is looked for at every transition, every batch is tested.
@@ -23,9 +23,11 @@ from aquamind_pipeline.farm.biology import STAGES, TRANSFER_MORTALITY
 from aquamind_pipeline.farm.schedule import Plan, schedule
 from aquamind_pipeline.farm.volume import total_volume
 from aquamind_pipeline.postgres.connection import Connection, connect, described
-from aquamind_pipeline.postgres.inspection import frame, look_at_ours, row_counts
+from aquamind_pipeline.postgres.inspection import frame, look_at_ours, month_counts, row_counts
 from aquamind_pipeline.postgres.journal import OURS
 from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.report import series
+from aquamind_pipeline.report.series import Series
 from aquamind_pipeline.settings import Settings
 
 SURVIVAL_TOLERANCE = 0.02
@@ -71,8 +73,8 @@ class Report:
         return all(check.passed for check in self.checks)
 
 
-def verify(url: SecretStr, farm: Profile) -> Report:
-    """Compute the report.
+def verify(url: SecretStr, farm: Profile) -> tuple[Report, Series]:
+    """Compute the report, and what its pictures show.
 
     Args:
         url: The database.
@@ -89,7 +91,9 @@ def verify(url: SecretStr, farm: Profile) -> Report:
             raise DatabaseError(f"{described(url)} holds {name}, not profile {farm.name} with seed {farm.seed}")
         farm = farm.model_copy(update={"as_of": held["as_of"][0]})
         plan = schedule(farm)
-        counts = row_counts(url, tables.TABLES)
+        months = month_counts(url, tables.EVENT_TABLES)
+        counts = row_counts(url, [name for name in tables.TABLES if name not in tables.EVENT_TABLES])
+        counts |= {name: int(months.filter(pl.col("table") == name)["rows"].sum()) for name in tables.EVENT_TABLES}
         sections = [
             _batches(connection, farm, plan),
             _volumes(farm, plan, counts),
@@ -97,7 +101,8 @@ def verify(url: SecretStr, farm: Profile) -> Report:
             _one_batch(connection),
             _utilisation(connection),
         ]
-    return Report(held["description"][0], described(url), farm.as_of.isoformat(), sections)
+        shown = series.read(connection, farm, plan, months)
+    return Report(held["description"][0], described(url), farm.as_of.isoformat(), sections), shown
 
 
 def _batches(connection: Connection, farm: Profile, plan: Plan) -> Section:
@@ -341,7 +346,7 @@ def as_rich(report: Report, *, longest: int = 60) -> RenderableType:
         for position, column in enumerate(section.columns):
             shown.add_column(column, justify="left" if position == 0 else "right")
         for row in section.rows[:longest]:
-            shown.add_row(*(_cell(value) for value in row))
+            shown.add_row(*(cell(value) for value in row))
         parts.append(shown)
         if len(section.rows) > longest:
             parts.append(Text(f"… and {len(section.rows) - longest} more in the JSON file"))
@@ -372,7 +377,8 @@ def show(report: Report, console: Console) -> None:
     console.print(as_rich(report))
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value for people."""
     match value:
         case None:
             return ""
@@ -388,7 +394,12 @@ def _cell(value: Any) -> str:
 
 def report_path(settings: Settings) -> Path:
     """Where the farm's last report is kept."""
-    return settings.home / "reports" / f"{settings.farm_name}.json"
+    return settings.reports_path / f"{settings.farm_name}.json"
+
+
+def page_path(settings: Settings) -> Path:
+    """Where the farm's last report is kept as a page."""
+    return report_path(settings).with_suffix(".html")
 
 
 def save(report: Report, path: Path) -> None:
@@ -427,7 +438,9 @@ __all__ = [
     "Section",
     "as_markdown",
     "as_rich",
+    "cell",
     "load_saved",
+    "page_path",
     "report_path",
     "save",
     "show",

@@ -1,0 +1,71 @@
+"""What the checks of the last build found, kept beside the reports."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from aquamind_pipeline.errors import LakeError
+from aquamind_pipeline.quality.catalogue import RULES
+from aquamind_pipeline.quality.finding import Finding
+from aquamind_pipeline.settings import Settings
+
+_SHAPE = pl.Schema(
+    {
+        "asset": pl.String,
+        "rule": pl.String,
+        "passed": pl.Boolean,
+        "blocks": pl.Boolean,
+        "wrong": pl.Int64,
+        "detail": pl.String,
+    }
+)
+
+
+def save(settings: Settings, group: str, found: Iterable[tuple[str, Finding]]) -> None:
+    """Keep what a group of checks found, in the place of what it found before.
+
+    Raises:
+        LakeError: when the folder cannot be written.
+    """
+    rows = [
+        {
+            "asset": asset,
+            "rule": one.rule,
+            "passed": one.passed,
+            "blocks": RULES[one.rule].blocks,
+            "wrong": one.wrong,
+            "detail": one.detail,
+        }
+        for asset, one in found
+    ]
+    path = _folder(settings) / f"{group}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise LakeError(f"{path} cannot be written ({error.strerror})") from None
+
+
+def load(settings: Settings) -> pl.DataFrame:
+    """asset, rule, passed, blocks, wrong, detail of every check kept."""
+    rows = [row for path in sorted(_folder(settings).glob("*.json")) for row in json.loads(path.read_text("utf-8"))]
+    return pl.DataFrame(rows, schema=_SHAPE, orient="row")
+
+
+def forget(settings: Settings) -> None:
+    """Delete what was kept."""
+    shutil.rmtree(_folder(settings), ignore_errors=True)
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.reports_path / settings.farm_name / "findings"
+
+
+__all__ = ["forget", "load", "save"]

@@ -1,0 +1,83 @@
+"""Farms with one fault each, and which rules see it: the mutation matrix."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.errors import AquaMindError
+from aquamind_pipeline.growth.records import daily_temperature
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.proof import Proof
+from aquamind_pipeline.quality.catalogue import READINGS, STATES
+from aquamind_pipeline.quality.faults import FAULTS
+from aquamind_pipeline.quality.finding import Finding
+from aquamind_pipeline.settings import Settings, load_settings
+from assets.growth import READS, states
+from assets.writing import LABELS, write
+
+
+def spoiled(clean: Settings, fault: str, home: Path) -> Workspace:
+    """A copy of a built lake with a fault in it, as a build with that fault would make it."""
+    shutil.copytree(clean.lake_path, home / "lake")
+    (home / "lake" / "manifest.json").unlink()
+    made = load_settings(profile=clean.profile, seed=clean.seed, faults=(fault,), home=home, lake=home / "lake")
+    workspace = Workspace(made)
+    lake, farm = workspace.lake, made.farm
+    lake.claim(farm)
+    hit = set(FAULTS[fault.partition(":")[0]].tables)
+    for name in hit - {STATES}:
+        for month in lake.partitions(name) or [None]:
+            write(lake, farm, name, lake.read(name, month), month)
+    if READINGS in hit:
+        parameters = lake.scan("environmental_environmentalparameter")
+        for month in lake.partitions(READINGS):
+            lake.write(TEMPERATURE, daily_temperature(lake.scan(READINGS, [month]), parameters), month)
+    found = lake.read(STATES)
+    if hit & {*READS, READINGS}:
+        # Records that contradict themselves stop growth: a build would end there.
+        with contextlib.suppress(AquaMindError, pl.exceptions.PolarsError):
+            found = states(workspace, farm.as_of)
+    write(lake, farm, STATES, found)
+    return workspace
+
+
+def caught(clean: Settings, workspace: Workspace) -> dict[str, set[str]]:
+    """Rules that fail -> the tables that they fail for. Looks at what changed and at what refers to it."""
+    before, proof = Lake(clean.lake_path), workspace.proof()
+    changed = {name for name in tables.TABLES if _files(before, name) != _files(workspace.lake, name)}
+    touched = {
+        n for n, t in tables.TABLES.items() if n in changed or {p for p, _ in tables.references(t).values()} & changed
+    }
+    found: dict[str, set[str]] = {}
+    for name, finding in _everything(proof, touched):
+        if not finding.passed:
+            found.setdefault(finding.rule, set()).add(name)
+    return found
+
+
+def _everything(proof: Proof, names: set[str]) -> Iterator[tuple[str, Finding]]:
+    for name in tables.TABLES:
+        if name in names:
+            yield from ((name, finding) for finding in proof.of_table(name))
+    for finding in (*proof.of_stores(), *proof.of_farm(), *proof.of_truth()):
+        yield "farm", finding
+
+
+def _files(lake: Lake, name: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((lake.root / name).glob("*.parquet"))}
+
+
+def labels(lake: Lake, table: str) -> pl.DataFrame:
+    """What was done to a table."""
+    return pl.concat([pl.read_parquet(path) for path in sorted((lake.root / LABELS / table).glob("*.parquet"))])
+
+
+__all__ = ["caught", "labels", "spoiled"]
