@@ -50,7 +50,7 @@ def live(profile: Profile, plan: Plan) -> Life:
     """
     horizon = profile.as_of.toordinal() + 1
     first_day = profile.epoch.toordinal()
-    temp_c = climate.site_temperature_c(profile.seed, first_day, horizon - first_day)
+    temp_c = climate.site_temperature_c(profile.seed, first_day, horizon - first_day, profile.sites)
     eggs = plan.batches.sort("batch_id")["eggs"].to_numpy()
     stays = plan.assignments.sort("batch_id", "stage", "position")
     days: list[pl.DataFrame] = []
