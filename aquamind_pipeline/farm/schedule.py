@@ -7,6 +7,7 @@ free. A batch's plan therefore depends on its number, the seed and the batches b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -52,6 +53,11 @@ class Plan:
 
     batches: pl.DataFrame
     assignments: pl.DataFrame
+
+    def of_batches(self, batch_ids: Sequence[int]) -> Plan:
+        """The plan of some batches."""
+        some = pl.col("batch_id").is_in(list(batch_ids))
+        return Plan(self.batches.filter(some), self.assignments.filter(some))
 
 
 @dataclass(frozen=True)
@@ -260,6 +266,11 @@ def _stay(
     }
 
 
+def is_sampling_day(batch_day: pl.Expr, per_week: int) -> pl.Expr:
+    """Whether samples are taken on this day of a batch (from 0): `per_week` of every seven days, spread evenly."""
+    return (batch_day * per_week) % 7 < per_week
+
+
 def samples_before(days: pl.Expr, per_week: int) -> pl.Expr:
     """Number of sampling days among the first `days` days of a batch: `per_week` of every seven, spread evenly."""
     within = [sum((d * per_week) % 7 < per_week for d in range(n)) for n in range(7)]
@@ -290,4 +301,4 @@ def _exclusive(count: pl.Expr) -> pl.Expr:
     return 1 + count.cum_sum() - count
 
 
-__all__ = ["READING_HOURS", "Plan", "samples_before", "schedule"]
+__all__ = ["READING_HOURS", "Plan", "is_sampling_day", "samples_before", "schedule"]
