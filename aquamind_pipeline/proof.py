@@ -7,6 +7,7 @@ those. A rule that crashes is a failure that says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import cached_property
 
@@ -26,6 +27,8 @@ from aquamind_pipeline.quality.expectations import Validated
 from aquamind_pipeline.quality.finding import Finding, attempted, merged
 
 Rules = dict[str, Callable[[], Finding]]
+MONTHS_AT_ONCE = 2
+"""Rules run mostly on one core, so two months are looked at side by side."""
 _MONTH = "%Y-%m"
 _WHOLE = "all"
 _SLACK_DAYS = {SAMPLES: 7, DEATHS: 7}
@@ -55,9 +58,11 @@ class Proof:
         )
         parts: dict[str, list[tuple[str, Finding]]] = {}
         profiles: list[pl.DataFrame] = []
-        for month in built:
-            for finding in self._of_part(table, month, profiles):
-                parts.setdefault(finding.rule, []).append((month, finding))
+        with ThreadPoolExecutor(MONTHS_AT_ONCE, thread_name_prefix="proof") as pool:
+            for month, (found, profile) in zip(built, pool.map(lambda m: self._of_part(table, m), built), strict=True):
+                profiles += profile
+                for finding in found:
+                    parts.setdefault(finding.rule, []).append((month, finding))
         yield from (merged(found) for found in parts.values())
         readable = not monthly or all(one.passed for _, one in parts.get("schema", ()))
         rules: Rules = {
@@ -76,26 +81,24 @@ class Proof:
             if rule not in parts and rule not in rules:
                 yield Finding(rule, passed=True, detail="no month to look at")
 
-    def _of_part(self, table: sa.Table, month: str, profiles: list[pl.DataFrame]) -> Iterator[Finding]:
-        """The rules on one month's rows, or on a table without months."""
-        name = table.name
-        own = [rule for rule in rules_of(name) if rule not in ("volume", "expectations", "fresh")]
-        rows: list[pl.LazyFrame] = []
+    def _of_part(self, table: sa.Table, month: str) -> tuple[list[Finding], list[pl.DataFrame]]:
+        """The rules on one month's rows, or on a table without months; and their profile, if the table is profiled."""
+        name, partition = table.name, None if month == _WHOLE else month
+        own = [rule for rule in rules_of(name) if rule not in ("schema", "volume", "expectations", "fresh")]
+        read: list[pl.DataFrame] = []
 
-        def read() -> Finding:
-            frame = self.lake.read(name, None if month == _WHOLE else month)
-            rows.append(frame.lazy())
-            return table_rules.schema(table, frame.schema)
+        def readable() -> Finding:
+            read.append(self.lake.read(name, partition))
+            return table_rules.schema(table, read[0].schema)
 
-        schema = attempted("schema", read)
-        yield schema
+        schema = attempted("schema", readable)
         if not schema.passed:
-            yield from (_unseen(rule) for rule in own if rule != "schema")
-            return
-        rules = self._rules(table, rows[0], month)
-        yield from (attempted(rule, rules[rule]) for rule in own if rule != "schema")
-        if expectations.is_profiled(table, self.lake.rows(name, None if month == _WHOLE else month)):
-            profiles.append(expectations.profile(table, rows[0], month))
+            return [schema, *map(_unseen, own)], []
+        rows = read[0].lazy()
+        rules = self._rules(table, rows, month)
+        found = [schema, *(attempted(rule, rules[rule]) for rule in own)]
+        profiled = expectations.is_profiled(table, read[0].height)
+        return found, [expectations.profile(table, rows, month)] if profiled else []
 
     def _rules(self, table: sa.Table, rows: pl.LazyFrame, month: str) -> Rules:
         name, until = table.name, self.farm.as_of
