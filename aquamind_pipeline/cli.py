@@ -247,6 +247,30 @@ def _say_where(settings: Settings) -> None:
 
 
 @configured(app)
+def lake(settings: Settings) -> None:
+    """Make a DuckDB file with a view over each table of the lake, and say how to use it."""
+    from aquamind_pipeline import views
+    from aquamind_pipeline.orchestration.catalogue import OWN_TABLES
+    from aquamind_pipeline.orchestration.workspace import Workspace
+
+    workspace = Workspace(settings)
+    workspace.lake.require(settings.farm)
+    made = views.create(workspace.lake, OWN_TABLES)
+    shown = Table("view", "months", "rows", "MB", "bytes per row")
+    for column in shown.columns[1:]:
+        column.justify = "right"
+    for one in made:
+        months = "" if one.months is None else str(one.months)
+        each = f"{one.bytes / one.rows:,.1f}" if one.rows >= 1000 else ""
+        shown.add_row(one.name, months, f"{one.rows:,}", f"{one.bytes / 1e6:,.2f}", each)
+    console.print(shown)
+    path = views.path_of(workspace.lake)
+    console.print(f"{len(made)} views over {workspace.lake.root}: {path}", soft_wrap=True)
+    console.print(f"in Python: duckdb.connect({str(path)!r}, read_only=True)", soft_wrap=True)
+    console.print(f"on the command line, where DuckDB is installed: duckdb -readonly {path}", soft_wrap=True)
+
+
+@configured(app)
 def wipe(
     settings: Settings,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -255,6 +279,7 @@ def wipe(
     database: Annotated[bool, typer.Option(help="Take the farm out of PostgreSQL.")] = True,
 ) -> None:
     """Delete this farm: its lake and its rows in the database. Other farms, tables and rows stay."""
+    from aquamind_pipeline import views
     from aquamind_pipeline.orchestration.workspace import Workspace
     from aquamind_pipeline.postgres import load
     from aquamind_pipeline.postgres.connection import described, is_local
@@ -273,6 +298,8 @@ def wipe(
         _show_wiped(where, out, dry_run=dry_run)
     if files:
         there = settings.lake_path.exists() if dry_run else workspace.lake.delete()
+        if not dry_run:
+            views.path_of(workspace.lake).unlink(missing_ok=True)
         gone = "would be deleted" if dry_run else "deleted"
         console.print(f"{settings.lake_path}: {gone if there else 'was not there'}", soft_wrap=True)
 

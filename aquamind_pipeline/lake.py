@@ -74,6 +74,14 @@ class Lake:
         """Where a table's (or month's) file is, whether or not it exists."""
         return self.root / table / f"{partition or _WHOLE}.parquet"
 
+    def tables(self) -> list[str]:
+        """Tables that have a file, in order."""
+        return sorted({path.parent.name for path in self.root.glob("*/*.parquet")})
+
+    def size(self, table: str) -> int:
+        """Bytes of a table's files."""
+        return sum(path.stat().st_size for path in (self.root / table).glob("*.parquet"))
+
     def partitions(self, table: str) -> list[str]:
         """Months that a table has, in order."""
         names = (p.stem for p in (self.root / table).glob("*.parquet"))
