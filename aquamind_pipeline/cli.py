@@ -117,6 +117,7 @@ class Bars:
 @configured(app)
 def plan(settings: Settings) -> None:
     """Show what a build will make: batches, rows, occupancy, disk. Builds nothing."""
+    from aquamind_pipeline import room
     from aquamind_pipeline.planning import preview
 
     seen = preview(settings.farm)
@@ -138,6 +139,8 @@ def plan(settings: Settings) -> None:
         f"disk, about: {seen.lake_bytes / 1e6:,.0f} MB of Parquet in {settings.lake_path}, "
         f"{seen.database_bytes / 1e9:,.1f} GB in PostgreSQL"
     )
+    for one in room.rooms(settings, farm):
+        console.print(one.said, style="red" if one.needed > one.free else None, soft_wrap=True)
 
 
 @configured(app)
@@ -149,13 +152,15 @@ def build(
     database: Annotated[bool, typer.Option(help="Load PostgreSQL, or stop at the Parquet lake.")] = True,
 ) -> None:
     """Build the farm: plan, lives, events, states, checks, load, report. Exit status 1 if anything fails."""
-    from aquamind_pipeline import report
+    from aquamind_pipeline import report, room
     from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH, MONTH_ASSETS
     from aquamind_pipeline.orchestration.partitions import months
     from aquamind_pipeline.orchestration.workspace import Workspace
     from aquamind_pipeline.running import run_job
 
     workspace = Workspace(settings, Bars())
+    if not month:
+        room.require(room.rooms(settings, workspace.wanted, database=database))
     with workspace.lake.exclusive(), contextlib.ExitStack() as held:
         farm = workspace.wanted
         if database:
@@ -194,7 +199,7 @@ def _finish(outcome: Any) -> None:
 @configured(app)
 def load(settings: Settings) -> None:
     """Load what changed in the lake into PostgreSQL and verify it. Repeating it changes nothing."""
-    from aquamind_pipeline import report
+    from aquamind_pipeline import report, room
     from aquamind_pipeline.definitions import LOAD_DATABASE
     from aquamind_pipeline.orchestration.partitions import months
     from aquamind_pipeline.orchestration.workspace import Workspace
@@ -202,6 +207,7 @@ def load(settings: Settings) -> None:
 
     workspace = Workspace(settings, Bars())
     farm = workspace.planned
+    room.require(room.rooms(settings, farm, lake=False))
     with workspace.lake.exclusive(), workspace.database():
         _finish(run_job(workspace, LOAD_DATABASE, months(farm.epoch, farm.as_of)))
         report.show(report.load_saved(report.report_path(settings)), console)

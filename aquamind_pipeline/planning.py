@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
@@ -21,7 +22,8 @@ BYTES_PER_ROW = {
 }
 """Bytes in the lake and in PostgreSQL (with keys and indexes), measured on test-40."""
 _LIFE_BYTES = 27  # life and temperature, per assignment-day
-_REST_BYTES = (2_000_000, 40_000_000)
+_REST_BYTES = (400_000, 22_000_000)  # all other tables
+_SERVER_BYTES, _SERVER_SHARE = 86_000_000, 0.1  # its own databases, and its log of what is written
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,13 @@ class Preview:
     lake_bytes: int
     database_bytes: int
 
+    @property
+    def server_bytes(self) -> int:
+        """What the embedded server takes: the farm's database, and what a server has beside it."""
+        return int(self.database_bytes * (1 + _SERVER_SHARE)) + _SERVER_BYTES
 
+
+@cache
 def preview(farm: Profile) -> Preview:
     """Plan the farm and count.
 
