@@ -179,7 +179,7 @@ class Lake:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             return Manifest(**(values | {"as_of": date.fromisoformat(values["as_of"])}))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LakeError(f"{path} cannot be read ({error}): delete the lake and build it again") from None
