@@ -25,7 +25,7 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import load_settings
 from assets.growth import batch_slices, grow, read_records
-from benchmarks.measuring import alone, built, peak_mib, seconds
+from benchmarks.measuring import Row, alone, built, peak_mib, seconds
 
 PROFILE = "saturation-170"
 SIZES = (1, 40, 170, 1_700)
@@ -33,30 +33,29 @@ _COPIES = 100_000_000
 """Added to the ids of each further copy of the farm's batches."""
 
 
-def main() -> None:
+def measure(profile: str = PROFILE) -> list[Row]:
     """Build the farm once, measure every size of it."""
-    with built(PROFILE) as workspace:
-        print(
-            f"\n{'batches':>8} {'states':>12}   million states per second: {'sums':>7} {'compute':>8} {'stored':>7} ",
-            end="",
-        )
-        print(f"{'AquaMind':>9} {'seconds':>8} {'peak MiB':>9}")
+    rows: list[Row] = []
+    with built(profile) as workspace:
+        own = ("--home", str(workspace.settings.home), "--profile", profile)
         for size in SIZES:
-            found = alone(__name__, "--home", str(workspace.settings.home), "--batches", str(size))
-            rates = [found["states"] / found[what] / 1e6 for what in ("sums", "compute", "stored", "aquamind")]
-            print(
-                f"{size:>8,} {found['states']:>12,}   {'':<26}{rates[0]:>7.1f} {rates[1]:>8.1f} {rates[2]:>7.1f} "
-                f"{rates[3]:>9.2f} {found['stored']:>8.2f} {found['peak_mib']:>9,.0f}"
-            )
-        found = alone(__name__, "--home", str(workspace.settings.home), "--asset")
-        print(f"the asset: {found['asset']:.2f} s, {found['asset'] / found['stored']:.1f}x computing it in memory")
+            found = alone(__name__, *own, "--batches", str(size))
+            states = int(found["states"])
+            row: Row = {"work": f"{size:,} batches", "states": states}
+            row |= {
+                f"{part}, million/s": states / found[part] / 1e6 for part in ("sums", "compute", "stored", "AquaMind")
+            }
+            rows.append(row | {"seconds": found["stored"], "peak MiB": found["peak_mib"]})
+        found = alone(__name__, *own, "--asset")
+        rows.append({"work": "the asset", "seconds": found["asset"], "/ stored": found["asset"] / found["stored"]})
+    return rows
 
 
-def measure(workspace: Workspace, batches: int) -> dict[str, float]:
+def measure_batches(workspace: Workspace, batches: int) -> dict[str, float]:
     """Seconds of each part for a number of batches, and the peak memory."""
     records, until = read_records(workspace.lake), workspace.planned.as_of
     ids = records.batches["batch_id"].sort().to_list()
-    taken = dict.fromkeys(("sums", "compute", "stored", "aquamind"), 0.0)
+    taken = dict.fromkeys(("sums", "compute", "stored", "AquaMind"), 0.0)
     states = 0
     for first in range(0, batches, len(ids)):
         for some in batch_slices(ids[: batches - first]):
@@ -69,7 +68,7 @@ def measure(workspace: Workspace, batches: int) -> dict[str, float]:
             taken["sums"] += summed
             taken["compute"] += laid_out + summed
             taken["stored"] += laid_out + summed + seconds(lambda run=run: stored(run))
-            taken["aquamind"] += seconds(lambda part=part: steps.solve(known(part, until, AQUAMIND), AQUAMIND))
+            taken["AquaMind"] += seconds(lambda part=part: steps.solve(known(part, until, AQUAMIND), AQUAMIND))
     return {"states": states, "peak_mib": peak_mib(), **taken}
 
 
@@ -100,8 +99,9 @@ def _moved(records: Records, copy: int) -> Records:
 if __name__ == "__main__":
     options = argparse.ArgumentParser()
     options.add_argument("--home", type=Path, required=True)
+    options.add_argument("--profile", required=True)
     options.add_argument("--batches", type=int)
     options.add_argument("--asset", action="store_true")
     given = options.parse_args()
-    farm = Workspace(load_settings(profile=PROFILE, home=given.home))
-    print(json.dumps(measure_asset(farm) if given.asset else measure(farm, given.batches)))
+    farm = Workspace(load_settings(profile=given.profile, home=given.home))
+    print(json.dumps(measure_asset(farm) if given.asset else measure_batches(farm, given.batches)))
