@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import checks, determinism, end_to_end, generate, growth, load, memory, quick, results, scaling
+from benchmarks import checks, determinism, end_to_end, generate, growth, load, memory, quick, results, scaling, where
 from benchmarks.measuring import Row
 
 BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "memory": memory.measure,
     "scaling": scaling.measure,
     "determinism": determinism.measure,
+    "where": where.measure,
 }
 OF_MANY_FARMS = ("memory", "scaling")
 """Benchmarks that compare farms: they take several profiles."""

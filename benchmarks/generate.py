@@ -149,7 +149,7 @@ def _of_table(workspace: Workspace, name: str, lived: dict[str, pl.DataFrame], r
     rows, floor = written(workspace, name, lived)
     duck = by_duckdb(workspace, name, lived)
     made, columns = duck(), len(tables.lake_schema(tables.TABLES[name]))
-    assert _same_shape(workspace, name), name
+    assert same_shape(workspace, name), name
     work = generated(workspace, name, lived)
     (ours, _), (_, to_floor), (theirs, _), (tpch, _) = by_turns(
         work, floor, duck, by_tpchgen(workspace.settings.home), runs=runs
@@ -166,7 +166,7 @@ def _of_table(workspace: Workspace, name: str, lived: dict[str, pl.DataFrame], r
     }
 
 
-def _same_shape(workspace: Workspace, name: str) -> bool:
+def same_shape(workspace: Workspace, name: str) -> bool:
     """Whether DuckDB's files have our columns and types, in our order of rows where the file can tell it."""
     theirs = pl.read_parquet(workspace.settings.home / "duckdb" / name / "0.parquet")
     schema = {n: pl.Time() if t == pl.Time() else t for n, t in theirs.schema.items()}

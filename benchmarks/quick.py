@@ -31,7 +31,7 @@ def main(*, write: bool) -> None:
     found = measure()
     kept: dict[str, float] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     rows: list[Row] = [
-        {"ratio of": name, "now": ratio, "kept": kept.get(name, ""), "moved": _moved(ratio, kept.get(name))}
+        {"ratio of": name, "now": ratio, "kept": kept.get(name, ""), "moved": moved(ratio, kept.get(name))}
         for name, ratio in found.items()
     ]
     results.show("quick", rows)
@@ -41,7 +41,8 @@ def main(*, write: bool) -> None:
         print(f"kept in {KEPT}")
 
 
-def _moved(ratio: float, kept: float | None) -> str:
+def moved(ratio: float, kept: float | None) -> str:
+    """In words, when a ratio is another than the one that was kept."""
     if kept is None:
         return "new"
     if ratio > kept * MOVED:
