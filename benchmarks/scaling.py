@@ -1,5 +1,7 @@
 """Time against size: the lake of farms from 1 batch on, stage by stage, and whether it is a straight line.
 
+The line goes through seconds of the processor: on a shared machine they tell what the work costs, while seconds on the
+wall also tell what the neighbours do.
 Farms between the profiles' are of saturation-170's kind with fewer batches. The picture is docs/images/scaling.svg.
 """
 
@@ -51,21 +53,22 @@ def _of_farm(profile: str) -> Row:
         found = {stage: of_stage(workspace, stage) for stage in LAKE_STAGES}
         lake = workspace.lake
         rows = sum(lake.rows(table) for table in lake.tables())
-        taken = sum(one["seconds"] for one in found.values())
+        taken = sum(one["cpu_seconds"] for one in found.values())
         return {
             "farm": workspace.settings.farm.name,
             "batches": lake.rows("plan_batch"),
             "rows": rows,
             "readings": lake.rows(READINGS),
-            "seconds": taken,
-            "seconds by million rows": taken / rows * 1e6,
+            "seconds": sum(one["seconds"] for one in found.values()),
+            "CPU seconds": taken,
+            "CPU seconds by million rows": taken / rows * 1e6,
             "peak MiB": max(one["peak_mib"] for one in found.values()),
         }
 
 
 def _draw(rows: Sequence[Row]) -> None:
     """Points, and the straight line through them: a fixed cost, and one by row."""
-    size, taken = (np.array([float(row[key]) for row in rows]) for key in ("rows", "seconds"))
+    size, taken = (np.array([float(row[key]) for row in rows]) for key in ("rows", "CPU seconds"))
     # Relative errors count, so that the largest farm does not decide alone.
     by_row, fixed = np.linalg.lstsq(np.column_stack([size, np.ones_like(size)]) / taken[:, None], np.ones_like(taken))[
         0
@@ -78,9 +81,9 @@ def _draw(rows: Sequence[Row]) -> None:
     )
     axes.loglog(size, taken, "o", color="tab:blue", label="measured")
     for row in rows:
-        point = (float(row["rows"]), float(row["seconds"]))
+        point = (float(row["rows"]), float(row["CPU seconds"]))
         axes.annotate(f"{row['batches']:,}", point, xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8)
-    axes.set(xlabel="rows of the farm (batches at the points)", ylabel="seconds to the whole lake")
+    axes.set(xlabel="rows of the farm (batches at the points)", ylabel="CPU seconds to the whole lake")
     axes.legend(frameon=False)
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, metadata={"Date": None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,7 @@ EVERYTHING = [*CHECKED, "load", "comparison", "report"]
 
 
 def of_stage(workspace: Workspace, stage: str) -> dict[str, float]:
-    """Seconds and peak memory of a stage, on what the stages before it have made under the workspace's home."""
+    """Seconds, seconds of the processor, and peak memory of a stage, on what those before it made under the home."""
     settings = workspace.settings
     return alone(__name__, "--home", str(settings.home), "--profile", settings.profile, "--stage", stage)
 
@@ -54,8 +55,9 @@ def main() -> None:
     options.add_argument("--stage", choices=EVERYTHING, required=True)
     given = options.parse_args()
     workspace = Workspace(load_settings(profile=given.profile, home=given.home))
+    started = time.process_time()
     taken = seconds(lambda: make(workspace, [given.stage]) if given.stage in STAGES else after(workspace, given.stage))
-    print(json.dumps({"seconds": taken, "peak_mib": peak_mib()}))
+    print(json.dumps({"seconds": taken, "cpu_seconds": time.process_time() - started, "peak_mib": peak_mib()}))
 
 
 if __name__ == "__main__":
