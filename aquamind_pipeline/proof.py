@@ -1,7 +1,7 @@
 """The lake held against every rule: which rule concerns which table, and what it is given to read.
 
-Event tables are looked at month by month, so memory does not grow with history; a run over some months looks at those.
-A rule that crashes is a failure that says so.
+Events and states are looked at month by month, so memory does not grow with history; a run over some months looks at
+those. A rule that crashes is a failure that says so.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Proof:
     Attributes:
         lake: Where the tables are.
         farm: The farm that they should be, up to the lake's as_of.
-        months: Event months to look at; None for all that there are.
+        months: Months to look at; None for all that there are.
         validated: Great Expectations' results of the tables looked at so far, by table.
     """
 
@@ -49,9 +49,9 @@ class Proof:
     def of_table(self, name: str) -> Iterator[Finding]:
         """The rules on a table's own rows."""
         table = tables.TABLES[name]
-        event = table.info["layer"] == "event"
+        monthly = name in tables.MONTHLY_TABLES
         built = (
-            [m for m in self.lake.partitions(name) if self.months is None or m in self.months] if event else [_WHOLE]
+            [m for m in self.lake.partitions(name) if self.months is None or m in self.months] if monthly else [_WHOLE]
         )
         parts: dict[str, list[tuple[str, Finding]]] = {}
         profiles: list[pl.DataFrame] = []
@@ -59,7 +59,7 @@ class Proof:
             for finding in self._of_part(table, month, profiles):
                 parts.setdefault(finding.rule, []).append((month, finding))
         yield from (merged(found) for found in parts.values())
-        readable = not event or all(one.passed for _, one in parts.get("schema", ()))
+        readable = not monthly or all(one.passed for _, one in parts.get("schema", ()))
         rules: Rules = {
             "volume": lambda: self._volume(name),
             "expectations": lambda: self._expectations(table, profiles),
@@ -161,13 +161,13 @@ class Proof:
         expected = self.expected.get(name)
         if expected is None:
             return Finding("volume", passed=True, detail="drawn at random: no formula")
-        built = self.lake.partitions(name) if name in tables.EVENT_TABLES else [_WHOLE]
+        built = self.lake.partitions(name) if name in tables.MONTHLY_TABLES else [_WHOLE]
         chosen = [month for month in built if self.months is None or month in self.months or month == _WHOLE]
         counts = [(month, self.lake.rows(name, None if month == _WHOLE else month)) for month in chosen]
         return table_rules.volume(expected, pl.DataFrame(counts, schema=_COUNTS, orient="row"))
 
     def _expectations(self, table: sa.Table, profiles: list[pl.DataFrame]) -> Finding:
-        if not profiles and table.info["layer"] == "event":
+        if not profiles and table.name in tables.MONTHLY_TABLES:
             return Finding("expectations", passed=True, detail="no month to look at")
         frame = pl.concat(profiles) if profiles else self.lake.read(table.name)
         done = expectations.validate(table, frame, profiled=bool(profiles))
@@ -186,8 +186,8 @@ class Proof:
         if lived["days"] <= slack:
             return Finding("fresh", passed=True, detail="nothing is due yet")
         due = _before(lived["date"], slack)
-        months = self.lake.partitions(name)[-2:] if name in tables.EVENT_TABLES else None
-        if months is not None and due.strftime(_MONTH) not in months:
+        months = self.lake.partitions(name)[-2:]
+        if due.strftime(_MONTH) not in months:
             return Finding("fresh", passed=True, detail=f"the month of {due} is not built")
         time = pl.col(event_rules.time_column(table)).max().cast(pl.Date)
         last: date | None = self.lake.scan(name, months).select(time).collect().item()
@@ -254,7 +254,7 @@ class Proof:
     def expected(self) -> dict[str, pl.DataFrame]:
         """month, rows of each table: from the plan by formula, from life where chance decides (invariant I7).
 
-        Event tables: only of the months looked at (a backfill has not built the others yet).
+        Monthly tables: only of the months looked at (a backfill has not built the others yet).
         """
         lake = self.lake
         planned = lake.has("plan_assignment")  # not yet, when infrastructure is looked at
@@ -262,7 +262,7 @@ class Proof:
         totals = total_volume(self.farm, plan)
         expected = {name: pl.DataFrame({"month": [_WHOLE], "rows": [rows]}) for name, rows in totals.items()}
         monthly = monthly_volume(self.farm, plan)
-        for name in set(monthly["table"]) & set(tables.EVENT_TABLES):
+        for name in set(monthly["table"]):
             expected[name] = monthly.filter(pl.col("table") == name).select("month", pl.col("rows").cast(pl.Int64))
         if lake.has("life_day"):
             died = lake.scan("life_day").filter(pl.col("deaths") > 0)
@@ -275,7 +275,7 @@ class Proof:
         if lake.has("life_move"):
             expected["batch_transferaction"] = pl.DataFrame({"month": [_WHOLE], "rows": [lake.rows("life_move")]})
         if self.months is not None:
-            for name in set(expected) & set(tables.EVENT_TABLES):
+            for name in set(expected) & set(tables.MONTHLY_TABLES):
                 expected[name] = expected[name].filter(pl.col("month").is_in(list(self.months)))
         return expected
 

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
@@ -35,8 +35,8 @@ class Settings(BaseSettings):
     """Faults to put into the farm, each NAME or NAME:RATE; in the environment separated by commas."""
     load_anyway: bool = False
     """Load although checks fail: they warn instead of blocking. For farms with faults on purpose."""
-    pages_url: str | None = None
-    """Where `aquamind ui` serves reports and Data Docs, for links on Dagster's pages."""
+    pages_url: str = Field("http://127.0.0.1:3001", pattern=r"^https?://[^/]+$")
+    """Where reports and Data Docs are served, for links on Dagster's pages: `aquamind ui` does it on this machine."""
     history: bool = False
     """In AquaMind's database, also write the first row of each master record's history (django-simple-history)."""
 

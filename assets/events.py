@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -22,6 +24,7 @@ from aquamind_pipeline.orchestration.catalogue import (
     spec,
     written_metadata,
 )
+from aquamind_pipeline.orchestration.partitions import MONTH
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from assets.life import read_plan
@@ -39,6 +42,8 @@ MAKERS: dict[str, Maker] = {
     "batch_mortalityevent": lambda farm, plan, days, lake: mortality_events(days),
     "batch_growthsample": lambda farm, plan, days, lake: growth_samples(farm.seed, plan, days, farm.samples_per_week),
 }
+MONTHS_AT_ONCE = 2
+"""While one month is computed, mostly on one core, another is written."""
 ALSO_READS = {
     "environmental_environmentalreading": ("infrastructure_sensor", "environmental_environmentalparameter"),
     "inventory_feedingevent": (STORE_COST, "inventory_feed"),
@@ -56,8 +61,7 @@ def _event_asset(name: str, maker: Maker, months: dg.MonthlyPartitionsDefinition
     @dg.multi_asset(name=name, specs=[described], partitions_def=months, backfill_policy=dg.BackfillPolicy.single_run())
     def event_table(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         farm, plan, lake = workspace.planned, read_plan(workspace), workspace.lake
-        lived = lake.scan("life_day")
-        _write_months(context, workspace, name, lambda month: maker(farm, plan, _month_of(lived, month), lake))
+        _write_months(context, workspace, name, lambda month: maker(farm, plan, lake.read("life_day", month), lake))
 
     return event_table
 
@@ -86,29 +90,27 @@ def _temperature_asset(months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefin
 def _write_months(
     context: dg.AssetExecutionContext, workspace: Workspace, name: str, make: Callable[[str], pl.DataFrame]
 ) -> None:
-    """Write each month of the run on its own, so that memory holds one and a killed run keeps the others."""
+    """Write each month of the run on its own, so that memory holds few and a killed run keeps the others."""
     farm, lake = workspace.planned, workspace.lake
-    last = farm.as_of.strftime("%Y-%m")
-    with lake.exclusive(), workspace.progress.track(name, len(context.partition_keys)) as advance:
-        for month in context.partition_keys:
-            started = time.perf_counter()
-            if month > last:
-                lake.remove(name, month)
-                context.add_asset_metadata(
-                    {"dagster/row_count": 0, "note": f"the farm reaches to {farm.as_of} only"},
-                    name,
-                    partition_key=month,
-                )
-            else:
-                written = write(lake, farm, name, make(month), month)
-                seconds = time.perf_counter() - started
-                context.add_asset_metadata(written_metadata(written, farm, seconds), name, partition_key=month)
+    last = farm.as_of.strftime(MONTH)
+
+    def one(month: str) -> dict[str, Any]:
+        started = time.perf_counter()
+        if month > last:
+            lake.remove(name, month)
+            return {"dagster/row_count": 0, "note": f"the farm reaches to {farm.as_of} only"}
+        written = write(lake, farm, name, make(month), month)
+        return dict(written_metadata(written, farm, time.perf_counter() - started))
+
+    months = context.partition_keys
+    with (
+        lake.exclusive(),
+        workspace.progress.track(name, len(months)) as advance,
+        ThreadPoolExecutor(MONTHS_AT_ONCE, thread_name_prefix=name) as pool,
+    ):
+        for month, facts in zip(months, pool.map(one, months), strict=True):
+            context.add_asset_metadata(facts, name, partition_key=month)
             advance()
-
-
-def _month_of(lived: pl.LazyFrame, month: str) -> pl.DataFrame:
-    first = pl.lit(f"{month}-01").str.to_date()
-    return lived.filter(pl.col("date").is_between(first, first.dt.offset_by("1mo"), closed="left")).collect()
 
 
 assert set(MAKERS) == set(tables.EVENT_TABLES), "every event table of the catalogue needs its maker"

@@ -24,7 +24,7 @@ def infrastructure(
     started = time.perf_counter()
     farm = workspace.wanted
     require_room(context, workspace, farm)
-    yield from results(workspace, farm, build_infrastructure(), started)
+    yield from results(workspace, farm, build_infrastructure(farm.sites), started)
 
 
 @dg.multi_asset(name="reference", specs=[spec(name, GROUP) for name in tables.of_layer("reference")])

@@ -10,7 +10,7 @@ from aquamind_pipeline.definitions import BUILD_FARM
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.running import run_job
-from aquamind_pipeline.tables import EVENT_TABLES, STATE_TABLE
+from aquamind_pipeline.tables import MONTHLY_TABLES
 from benchmarks import checks, load
 from benchmarks.measuring import LAKE_STAGES, Row, farm, make, seconds
 
@@ -21,7 +21,7 @@ def measure(profile: str = "test-40") -> list[Row]:
         checks.warm_up(workspace)
         lake = seconds(lambda: make(workspace, LAKE_STAGES))
         loading = seconds(lambda: make(workspace, ["load"]))
-        rows = sum(workspace.lake.rows(name) for name in (*EVENT_TABLES, STATE_TABLE))
+        rows = sum(workspace.lake.rows(name) for name in MONTHLY_TABLES)
         floor = _floor(workspace)
     with farm(profile) as workspace, workspace.database():
         wanted = workspace.settings.farm
@@ -41,6 +41,5 @@ def measure(profile: str = "test-40") -> list[Row]:
 def _floor(workspace: Workspace) -> float:
     lake = workspace.lake
     with workspace.database() as url, load.server_files(workspace.settings.home) as files:
-        floors = [load.of_months(url, lake, files, name, lake.partitions(name))[1] for name in EVENT_TABLES]
-        floors.append(load.of_states(url, lake, files)[1])
+        floors = [load.of_months(url, lake, files, name, lake.partitions(name))[1] for name in MONTHLY_TABLES]
         return sum(seconds(floor) for floor in floors)

@@ -15,16 +15,15 @@ from pathlib import Path
 
 import polars as pl
 
-from aquamind_pipeline import tables
 from aquamind_pipeline.growth import closed, steps
-from aquamind_pipeline.growth.assimilation import Run, stored
+from aquamind_pipeline.growth.assimilation import Run, assimilate, stored
 from aquamind_pipeline.growth.known import known
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import AQUAMIND, CORRECTED
-from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import load_settings
-from assets.growth import batch_slices, grow, read_records
+from assets.growth import read_records, write_states
+from assets.writing import batch_slices
 from benchmarks.measuring import Row, alone, built, peak_mib, seconds
 
 PROFILE = "saturation-170"
@@ -53,13 +52,13 @@ def measure(profile: str = PROFILE) -> list[Row]:
 
 def measure_batches(workspace: Workspace, batches: int) -> dict[str, float]:
     """Seconds of each part for a number of batches, and the peak memory."""
-    records, until = read_records(workspace.lake), workspace.planned.as_of
-    ids = records.batches["batch_id"].sort().to_list()
+    lake, until = workspace.lake, workspace.planned.as_of
+    ids = lake.read("batch_batch")["id"].sort()
     taken = dict.fromkeys(("sums", "compute", "stored", "AquaMind"), 0.0)
     states = 0
     for first in range(0, batches, len(ids)):
-        for some in batch_slices(ids[: batches - first]):
-            part = _moved(records.of_batches(some), first // len(ids))
+        for some in batch_slices(ids.head(batches - first)):
+            part = _moved(read_records(lake, some), first // len(ids))
             facts = known(part, until, CORRECTED)  # also warms up what the first call alone pays for
             states += facts.grid.rows
             laid_out = seconds(lambda part=part: known(part, until, CORRECTED))
@@ -74,15 +73,16 @@ def measure_batches(workspace: Workspace, batches: int) -> dict[str, float]:
 
 def measure_asset(workspace: Workspace) -> dict[str, float]:
     """Seconds of reading, computing and writing, and of computing alone."""
-    lake, until = workspace.lake, workspace.planned.as_of
-    copy = Lake(workspace.settings.home / "copy")
+    lake, farm = workspace.lake, workspace.planned
+    slices = batch_slices(lake.read("batch_batch")["id"])
+    records = [read_records(lake, some) for some in slices]
 
-    def asset() -> None:
-        copy.write(tables.STATE_TABLE, grow(read_records(lake), until, lambda: None))
+    def computed() -> None:
+        for part in records:
+            assimilate(part, farm.as_of)
 
-    records = read_records(lake)
-    grow(records, until, lambda: None)
-    return {"asset": seconds(asset), "stored": seconds(lambda: grow(records, until, lambda: None))}
+    computed()
+    return {"asset": seconds(lambda: write_states(workspace, farm)), "stored": seconds(computed)}
 
 
 def _moved(records: Records, copy: int) -> Records:

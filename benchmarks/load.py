@@ -27,7 +27,6 @@ from aquamind_pipeline.postgres.copying import constants, copy_frame
 from benchmarks.measuring import FEEDINGS, READINGS, Row, against, built
 
 Work = Callable[[], object]
-STATES = tables.STATE_TABLE
 SAMPLE_ROWS = 100_000
 SCHEMA = Path(__file__).parents[1] / "tests" / "data" / "aquamind_schema.sql"
 
@@ -36,7 +35,7 @@ def measure(profile: str = "test-40") -> list[Row]:
     """Measure on months of a farm, into our own database and into AquaMind's tables, two streams each."""
     with built(profile) as workspace, workspace.database() as url:
         lake, manifest = workspace.lake, Manifest.of(workspace.planned)
-        months = {name: lake.partitions(name)[-14:-2] for name in (READINGS, FEEDINGS)}
+        months = {name: lake.partitions(name)[-14:-2] for name in (READINGS, FEEDINGS, tables.STATE_TABLE)}
         schema.prepare(url, manifest)
         load.load_masters(url, lake)
         with server_files(workspace.settings.home) as files:
@@ -44,7 +43,6 @@ def measure(profile: str = "test-40") -> list[Row]:
                 against(name, sum(lake.rows(name, month) for month in some), *of_months(url, lake, files, name, some))
                 for name, some in months.items()
             ]
-            rows.append(against(STATES, lake.rows(STATES), *of_states(url, lake, files)))
         with server_files(workspace.settings.home) as files:
             rows.append(_aquamind(url, lake, manifest, files, months[READINGS]))
         return rows + _peers(url, lake, months[READINGS][:2])
@@ -61,7 +59,7 @@ def server_files(home: Path) -> Iterator[Path]:
 
 
 def of_months(url: SecretStr, lake: Lake, files: Path, name: str, months: list[str]) -> tuple[Work, Work]:
-    """Loading months of an event table, and the floor of that."""
+    """Loading months of a table, and the floor of that."""
     load.load_months(url, lake, name, months)
     fixed = constants(name)
     columns = [c.name for c in tables.TABLES[name].columns if c.name not in fixed]
@@ -81,27 +79,6 @@ def of_months(url: SecretStr, lake: Lake, files: Path, name: str, months: list[s
         _forget(url, name)
         with mock.patch.object(load, "copy_rows", copy):
             load.load_months(url, lake, name, months)
-
-    return again, floor
-
-
-def of_states(url: SecretStr, lake: Lake, files: Path) -> tuple[Work, Work]:
-    """Loading the daily states, and the floor of that."""
-    load.load_states(url, lake)
-    columns = [c.name for c in tables.TABLES[STATES].columns]
-    _write_file(url, sql.Identifier(STATES), columns, files / STATES)
-
-    def again() -> None:
-        _forget(url, STATES)
-        load.load_states(url, lake)
-
-    def floor() -> None:
-        def copy(connection: Connection, table: sa.Table, target: sql.Identifier, _: object, **options: Any) -> int:
-            return _server_copy(connection, target, columns, files / STATES)
-
-        _forget(url, STATES)
-        with mock.patch.object(load, "copy_rows", copy):
-            load.load_states(url, lake)
 
     return again, floor
 

@@ -73,8 +73,9 @@ def measure() -> dict[str, float]:
 
 
 def _growth(workspace: Workspace) -> float:
-    records, until = read_records(workspace.lake), workspace.planned.as_of
-    states = workspace.lake.read(tables.STATE_TABLE)
+    lake, until = workspace.lake, workspace.planned.as_of
+    records = read_records(lake, lake.read("batch_batch")["id"].to_list())
+    states = lake.read(tables.STATE_TABLE)
     running = pl.col("avg_weight_g").cast(pl.Float64).cum_sum().over("assignment_id")
     return by_turns(lambda: assimilate(records, until), lambda: states.select(running), runs=3)[1][1]
 

@@ -53,7 +53,7 @@ def test_a_view_for_every_table(lake: Lake) -> None:
     assert dict(comments) == {n: tables.TABLES[n].comment if n in tables.TABLES else OWN_TABLES[n] for n in names}
     for name in names:
         assert ask(lake, "SELECT count(*) FROM query_table(?)", name) == [(lake.rows(name),)]
-    for name in tables.EVENT_TABLES:
+    for name in tables.MONTHLY_TABLES:
         found = ask(lake, "SELECT month, count(*) FROM query_table(?) GROUP BY month ORDER BY month", name)
         assert found == [(month, lake.rows(name, month)) for month in lake.partitions(name)]
 

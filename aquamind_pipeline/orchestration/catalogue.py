@@ -83,9 +83,7 @@ def frame_table(frame: pl.DataFrame) -> dg.TableMetadataValue:
 
 
 def page_link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
-    """A report's page: a link where `aquamind ui` serves it, else its path."""
-    if settings.pages_url is None:
-        return dg.MetadataValue.path(str(page))
+    """A link to a report's page, which `aquamind ui` serves."""
     return dg.MetadataValue.url(f"{settings.pages_url}/{page.relative_to(settings.reports_path).as_posix()}")
 
 

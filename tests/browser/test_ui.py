@@ -112,7 +112,7 @@ def test_data_docs_are_a_click_away(page: Page) -> None:
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="batch_batch.html").first.click()
     docs = opened.value
-    expect(docs.get_by_text("Successful Expectations")).to_be_visible()
+    expect(docs.get_by_text("Successful Expectations", exact=True)).to_be_visible()
     docs.screenshot(path=ARTEFACTS / "data-docs-table.png")
     docs.get_by_role("link", name="All tables").click()
     expect(docs.get_by_role("link", name=READINGS)).to_be_visible()
