@@ -22,8 +22,9 @@ BYTES_PER_ROW = {
 }
 """Bytes in the lake and in PostgreSQL (with keys and indexes), measured on test-40."""
 _LIFE_BYTES = 27  # life and temperature, per assignment-day
-_REST_BYTES = (400_000, 22_000_000)  # all other tables
-_SERVER_BYTES, _SERVER_SHARE = 86_000_000, 0.1  # its own databases, and its log of what is written
+_REST_BYTES = (370_000, 20_000_000)  # all other tables
+_MONTH_BYTES = (10_000, 350_000)  # what files and partitions have beside their rows
+_SERVER_BYTES, _SERVER_SHARE = 86_000_000, 0.13  # its own databases, and its log of what is written
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,11 @@ def preview(farm: Profile) -> Preview:
     now = occupied.filter(pl.col("date") == farm.as_of)["containers"]
     # A mortality event exists on nearly every assignment-day.
     counted = rows | {"batch_mortalityevent": days}
+    months = monthly_volume(farm, plan)["month"].n_unique()
     sizes = [
-        sum((counted[name] or 0) * size[place] for name, size in BYTES_PER_ROW.items()) + _REST_BYTES[place]
+        sum((counted[name] or 0) * size[place] for name, size in BYTES_PER_ROW.items())
+        + months * _MONTH_BYTES[place]
+        + _REST_BYTES[place]
         for place in (0, 1)
     ]
     return Preview(
@@ -77,7 +81,7 @@ def preview(farm: Profile) -> Preview:
         completed=done,
         active=plan.batches.height - done,
         first_day=farm.epoch.isoformat(),
-        months=monthly_volume(farm, plan)["month"].n_unique(),
+        months=months,
         rows=rows,
         containers=containers,
         containers_ever=plan.assignments.filter(pl.col("assignment_date") <= farm.as_of)["container_id"].n_unique(),
