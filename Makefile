@@ -52,8 +52,12 @@ lint: install ## Check style and types
 	$(BIN)/mypy
 
 .PHONY: bench
-bench: install ## Measure speed, as ratios
+bench: install ## Measure speed and memory, as ratios; ARGS="generate --profile test-40" for one
 	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: install ## Compare a few ratios with those kept; ARGS=--write keeps the new ones
+	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 .PHONY: clean
 clean: ## Delete the environment, all data and all caches

@@ -74,6 +74,14 @@ class Lake:
         """Where a table's (or month's) file is, whether or not it exists."""
         return self.root / table / f"{partition or _WHOLE}.parquet"
 
+    def tables(self) -> list[str]:
+        """Tables that have a file, in order."""
+        return sorted({path.parent.name for path in self.root.glob("*/*.parquet")})
+
+    def size(self, table: str) -> int:
+        """Bytes of a table's files."""
+        return sum(path.stat().st_size for path in (self.root / table).glob("*.parquet"))
+
     def partitions(self, table: str) -> list[str]:
         """Months that a table has, in order."""
         names = (p.stem for p in (self.root / table).glob("*.parquet"))
@@ -171,7 +179,7 @@ class Lake:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             return Manifest(**(values | {"as_of": date.fromisoformat(values["as_of"])}))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LakeError(f"{path} cannot be read ({error}): delete the lake and build it again") from None

@@ -14,6 +14,7 @@ from aquamind_pipeline.orchestration.catalogue import POSTGRES_ASSETS, REPORT, p
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.connection import described
+from assets.room import require_room
 
 GROUP = "postgres"
 KINDS = frozenset({"postgres"})
@@ -36,6 +37,7 @@ def postgres_master(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Make the tables in an empty database and load the master rows."""
     started = time.perf_counter()
+    require_room(context, workspace, workspace.planned)
     with workspace.lake.exclusive(), workspace.database() as url:
         schema.prepare(url, Manifest.of(workspace.planned))
         loaded = load.load_masters(url, workspace.lake, run=context.run.run_id, history=workspace.settings.history)

@@ -27,6 +27,8 @@ MAY_IMPORT = {
     "report": {"errors", "farm", "postgres", "profile", "quality", "settings", "tables"},
     "findings": {"errors", "quality", "settings"},
     "datadocs": {"errors", "quality", "settings"},
+    "room": {"errors", "lake", "planning", "postgres", "profile", "settings"},
+    "views": {"errors", "lake", "tables"},
     "orchestration": {"errors", "lake", "postgres", "profile", "proof", "settings", "tables"},
 }
 NOT_PURE = {

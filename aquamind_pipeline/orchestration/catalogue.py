@@ -24,6 +24,13 @@ LIFE_TABLES = {
     "life_move": "The simulated truth: fish moved from one container to another.",
 }
 STORE_COST = "store_cost"
+OWN_TABLES = {
+    **PLAN_TABLES,
+    **LIFE_TABLES,
+    STORE_COST: "What a kilogram of feed cost in each store each day.",
+    TEMPERATURE: "Mean water temperature of each stay and day, as growth assimilation reads it.",
+}
+"""Tables of the lake that are not AquaMind's, and what they hold."""
 POSTGRES_ASSETS = ("postgres_master", "postgres_events", "postgres_states")
 REPORT = "verification_report"
 
@@ -38,6 +45,7 @@ def spec(
 ) -> dg.AssetSpec:
     """The spec of an asset; AquaMind's tables take description and columns from the catalogue."""
     table = tables.TABLES.get(name)
+    description = description or OWN_TABLES.get(name)
     metadata: dict[str, Any] = {}
     if table is not None:
         metadata["dagster/column_schema"] = dg.TableSchema(
@@ -85,6 +93,7 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "LIFE_TABLES",
+    "OWN_TABLES",
     "PLAN_TABLES",
     "POSTGRES_ASSETS",
     "REPORT",
