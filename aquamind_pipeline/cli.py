@@ -48,7 +48,9 @@ _OPTIONS: dict[str, Any] = {
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day with data. [AQUAMIND_AS_OF]")
     ],
     "home": Annotated[Path | None, typer.Option(help="Folder of everything we write. [AQUAMIND_HOME]")],
-    "lake": Annotated[Path | None, typer.Option(help="Folder of the Parquet lake. [AQUAMIND_LAKE]")],
+    "lake": Annotated[
+        str | None, typer.Option(help="Folder of the Parquet lake, or s3://bucket/prefix. [AQUAMIND_LAKE]")
+    ],
     "database_url": Annotated[
         str | None, typer.Option(help="PostgreSQL to use; better in the environment. [AQUAMIND_DATABASE_URL]")
     ],
@@ -272,7 +274,7 @@ def wipe(
             out = load.wipe(target, dry_run=dry_run)
         _show_wiped(where, out, dry_run=dry_run)
     if files:
-        there = settings.lake_path.exists() if dry_run else workspace.lake.delete()
+        there = workspace.lake.exists() if dry_run else workspace.lake.delete()
         gone = "would be deleted" if dry_run else "deleted"
         console.print(f"{settings.lake_path}: {gone if there else 'was not there'}", soft_wrap=True)
 

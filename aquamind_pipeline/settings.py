@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.profile import Profile, load_profile
 from aquamind_pipeline.quality.faults import parsed
+from aquamind_pipeline.storage import placed
 
 
 class Settings(BaseSettings):
@@ -28,7 +29,8 @@ class Settings(BaseSettings):
     as_of: date | None = None
     home: Path = Path("data")
     """Everything we write: lake, embedded PostgreSQL, Dagster's records, reports."""
-    lake: Path | None = None
+    lake: str | Path | None = None
+    """A folder, or `s3://bucket/prefix`."""
     database_url: SecretStr | None = None
     """PostgreSQL to load into; unset, the embedded server with a database of the farm's name."""
     faults: Annotated[tuple[str, ...], NoDecode] = ()
@@ -44,6 +46,11 @@ class Settings(BaseSettings):
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("lake", mode="before")
+    @classmethod
+    def _placed(cls, value: object) -> object:
+        return placed(value) if isinstance(value, str | Path) else value
 
     @property
     def farm(self) -> Profile:
@@ -74,9 +81,10 @@ class Settings(BaseSettings):
         )
 
     @property
-    def lake_path(self) -> Path:
-        """Folder of the Parquet lake."""
-        return (self.lake or self.home / "lake" / self.farm_name).absolute()
+    def lake_path(self) -> Path | str:
+        """Folder or S3 URL of the Parquet lake."""
+        lake = self.lake or self.home / "lake" / self.farm_name
+        return lake if isinstance(lake, str) else lake.absolute()
 
     @property
     def reports_path(self) -> Path:
