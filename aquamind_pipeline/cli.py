@@ -309,7 +309,7 @@ def ui(
     from aquamind_pipeline.running import dagster_home, project_file
 
     dagster_home(settings)
-    _export(settings)
+    os.environ.update(settings.environment())
     workspace = project_file("workspace.yaml")
     console.print(f"Dagster for {settings.farm_name}: http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = [
@@ -329,15 +329,6 @@ def ui(
     os.environ["AQUAMIND_PAGES_URL"] = f"http://127.0.0.1:{port + 1}"
     # In our place rather than as a child: Ctrl-C and every other signal reach it without our help.
     os.execv(command[0], command)  # noqa: S606 - our own command, no shell
-
-
-def _export(settings: Settings) -> None:
-    """Settings into the environment, for processes that Dagster starts."""
-    values = settings.model_dump(exclude_none=True)
-    for name, value in values.items():
-        text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        text = ",".join(value) if isinstance(value, tuple) else text
-        os.environ[f"AQUAMIND_{name.upper()}"] = str(Path(text).absolute()) if isinstance(value, Path) else text
 
 
 db = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL, and rights in other ones.")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     """Faults to put into the farm, each NAME or NAME:RATE; in the environment separated by commas."""
     load_anyway: bool = False
     """Load although checks fail: they warn instead of blocking. For farms with faults on purpose."""
+    executor: Literal["in_process", "multiprocess", "dask"] = "in_process"
+    """Where the steps of a run are executed: in its process, in processes beside it, or on a Dask cluster."""
+    dask_address: str | None = None
+    """The scheduler of the Dask cluster, as `tcp://host:8786`."""
     pages_url: str | None = None
     """Where `aquamind ui` serves reports and Data Docs, for links on Dagster's pages."""
     history: bool = False
@@ -51,6 +55,12 @@ class Settings(BaseSettings):
     @classmethod
     def _placed(cls, value: object) -> object:
         return placed(value) if isinstance(value, str | Path) else value
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.executor == "dask" and self.dask_address is None:
+            raise ConfigError("executor dask needs the address of a Dask scheduler: set AQUAMIND_DASK_ADDRESS")
+        return self
 
     @property
     def farm(self) -> Profile:
@@ -95,6 +105,22 @@ class Settings(BaseSettings):
     def database_name(self) -> str:
         """Database of this farm in the embedded server."""
         return "aquamind_" + "".join(c if c.isalnum() else "_" for c in self.farm_name.lower())
+
+    def texts(self) -> dict[str, str]:
+        """What is set, as text that would be read as the same again; without secrets."""
+        values = self.model_dump(exclude_none=True, exclude={"database_url"})
+        return {name: _as_text(value) for name, value in values.items()}
+
+    def environment(self) -> dict[str, str]:
+        """What is set, secrets too, as variables for processes that Dagster starts."""
+        secret = {} if self.database_url is None else {"database_url": self.database_url.get_secret_value()}
+        return {f"AQUAMIND_{name.upper()}": text for name, text in (self.texts() | secret).items()}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value.absolute() if isinstance(value, Path) else value)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -12,6 +12,7 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 for _name in [n for n in os.environ if n.startswith("AQUAMIND_") or n == "DAGSTER_HOME"]:
     del os.environ[_name]
 
+import contextlib
 import secrets
 import shutil
 import tempfile
@@ -96,6 +97,12 @@ def server(home: Path) -> Iterator[SecretStr]:
 @pytest.fixture
 def database(server: SecretStr) -> Iterator[SecretStr]:
     """The URL of a new, empty database."""
+    with new_database(server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def new_database(server: SecretStr) -> Iterator[SecretStr]:
     name = f"test_{secrets.token_hex(4)}"
     with psycopg.connect(server.get_secret_value(), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -74,6 +74,13 @@ def objects(variables: Mapping[str, str], prefix: str) -> S3Store:
     )
 
 
+def put_lake(variables: Mapping[str, str], folder: Path, url: str) -> None:
+    """Copy a lake from a folder to S3, as anybody would."""
+    there = objects(variables, url.removeprefix(f"s3://{BUCKET}/"))
+    for path in folder.rglob("*.*"):
+        there.put(path.relative_to(folder).as_posix(), path)
+
+
 def set_in(patched: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         patched.delenv(name)

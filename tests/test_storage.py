@@ -20,7 +20,7 @@ from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.settings import Settings, load_settings
 from aquamind_pipeline.storage import lease
 from tests.farms import wait_for
-from tests.objects import BUCKET, objects
+from tests.objects import BUCKET, objects, put_lake
 from tests.test_cli import aquamind, one_line
 
 FRAME = pl.DataFrame({"id": range(1000), "value": [0.5] * 1000})
@@ -221,10 +221,8 @@ def test_load_and_wipe_a_lake_on_s3(
         "AQUAMIND_LAKE": bucket,
         "AQUAMIND_DATABASE_URL": database.get_secret_value(),
     }
-    lake, folder = Lake(bucket), Path(built.lake_path)
-    theirs = objects(s3, bucket.removeprefix(f"s3://{BUCKET}/"))
-    for path in folder.rglob("*.*"):
-        theirs.put(path.relative_to(folder).as_posix(), path)
+    lake = Lake(bucket)
+    put_lake(s3, Path(built.lake_path), bucket)
     with lake.exclusive():
         one_line(aquamind("load", **where), f"is building the lake {bucket}")
     loaded = aquamind("load", **where)
