@@ -163,28 +163,25 @@ def test_the_code_server_starts_and_has_the_jobs(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_steps_of_the_containerfile(tmp_path: Path) -> None:
     """Each step, with the image's folders below a folder of this test, and without those that need root's rights."""
-    place = {f"/{name}": str(tmp_path / name) for name in ("opt", "var")}
     for line in CONTAINERFILE.splitlines():
-        step, _, rest = line.partition(" ")
-        for inside, here in place.items():
-            rest = rest.replace(f" {inside}/", f" {here}/").removeprefix(inside) if inside in rest else rest
+        step, _, rest = re.sub(r"(?<![\w.])/(opt|var)/", rf"{tmp_path}/\1/", line).partition(" ")
         if step == "COPY":
             *sources, target = rest.split()
             for source in sources:
-                _copy(ROOT / source, Path(target), into=target.endswith("/"))
+                _copy(ROOT / source, Path(target))
         elif step == "RUN" and not rest.startswith(("useradd", "chown")):
-            subprocess.run(["sh", "-ec", re.sub(r"(^| )/opt/", rf"\1{tmp_path}/opt/", rest)], check=True, cwd=tmp_path)
+            subprocess.run(["sh", "-ec", rest], check=True, cwd=tmp_path)
     with code_server(tmp_path / "opt/aquamind/.venv/bin", CODE["dagsterApiGrpcArgs"], tmp_path / "var/lib") as port:
         assert {BUILD_FARM, LOAD_DATABASE} <= jobs(port)
 
 
-def _copy(source: Path, target: Path, *, into: bool) -> None:
+def _copy(source: Path, target: Path) -> None:
+    """As COPY does: a folder's content into the folder, a file into it."""
+    target.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     else:
-        target.mkdir(parents=True, exist_ok=True)
-        assert into
-        shutil.copy(source, target / source.name)
+        shutil.copy(source, target)
 
 
 def test_only_the_base_image_comes_from_elsewhere() -> None:

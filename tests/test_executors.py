@@ -13,6 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+import psutil
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -21,6 +22,7 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.definitions import BUILD_LAKE, BUILD_MONTH, MONTH_ASSETS
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.orchestration import dask
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.running import Outcome, dagster_home, run_job
@@ -57,8 +59,8 @@ def cluster(s3: Mapping[str, str], target: SecretStr, tmp_path_factory: pytest.T
             )
             started.callback(process.wait)
             started.callback(process.terminate)
-        wait_for(found.exists)
-        wait_for(lambda: (folder / "log").read_text().count("Registered to:") == 2)
+        wait_for(found.exists, seconds=120)
+        wait_for(lambda: (folder / "log").read_text().count("Registered to:") == 2, seconds=120)
         yield json.loads(found.read_text())["address"]
 
 
@@ -103,8 +105,8 @@ def test_on_dask_a_month_has_the_same_bytes_and_a_failed_check_stops_the_load(
     outcome = build_month(settings)
     assert not outcome.success
     assert [one for one in outcome.failed_checks if one.startswith("environmental_environmentalreading gaps")], outcome
-    assert {*MONTH_ASSETS, "event_table_checks"} <= set(outcome.step_seconds)
-    assert "postgres_events" not in outcome.step_seconds
+    assert set(tables.EVENT_TABLES) <= set(outcome.step_seconds)
+    assert not {"container_day_temperature", "postgres_events"} & set(outcome.step_seconds)
     with psycopg.connect(target.get_secret_value()) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
     differ = {name for name in tables.EVENT_TABLES if lake.digest(name, MONTH) != same.digest(name, MONTH)}
@@ -135,11 +137,40 @@ def test_on_dask_ctrl_c_stops_the_steps(a_copy: Settings, cluster: str, tmp_path
         assert not lake.has("container_day_temperature", MONTH), "it came too late to show anything"
 
 
-def test_an_executor_without_its_cluster() -> None:
+def test_an_executor_without_its_cluster(
+    instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = a_copy.model_copy(update={"executor": "dask", "dask_address": "tcp://127.0.0.1:1"})
+    monkeypatch.setattr(dask, "_CONNECT_SECONDS", 1)
+    with pytest.raises(ConfigError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1: start it") as caught:
+        build_month(nobody, *MONTH_ASSETS)
+    assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match="set AQUAMIND_DASK_ADDRESS"):
         load_settings(executor="dask")
     with pytest.raises(ConfigError, match="AQUAMIND_EXECUTOR"):
         load_settings(executor="fork")
+
+
+@pytest.mark.slow
+def test_on_dask_a_killed_step_fails_its_run(a_copy: Settings, cluster: str) -> None:
+    """The kernel may take a step for lack of memory: the run says so instead of waiting, and lets the lake go."""
+    environment = os.environ | a_copy.environment() | {"AQUAMIND_EXECUTOR": "dask", "AQUAMIND_DASK_ADDRESS": cluster}
+    process = subprocess.Popen(
+        [AQUAMIND, "build", "--month", MONTH, "--no-database"], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(step_processes)
+    step_processes()[0].kill()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "ended with status -9" in errors
+    with Lake(a_copy.lake_path).exclusive():
+        pass
+
+
+def step_processes() -> list[psutil.Process]:
+    """Steps that our workers execute now."""
+    found = psutil.Process().children(recursive=True)
+    return [one for one in found if "execute_step" in one.cmdline()]
 
 
 @pytest.mark.slow

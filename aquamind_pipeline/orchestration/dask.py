@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cached_property
 
 import dagster as dg
 from dagster._core.events import DagsterEvent, EngineEventData
@@ -28,7 +27,10 @@ from dagster._core.executor.step_delegating import (
 )
 from distributed import Client, Event, Future
 
+from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.settings import Settings
+
+_CONNECT_SECONDS = 10
 
 
 class DaskSteps(StepHandler):
@@ -49,13 +51,22 @@ class DaskSteps(StepHandler):
         """Name in Dagster's event log."""
         return "Dask"
 
-    @cached_property
-    def _client(self) -> Client:
-        return Client(self._address)
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[None]:
+        """Be a client of the cluster during the block.
 
-    def close(self) -> None:
-        """Leave the cluster."""
-        self._client.close()
+        Raises:
+            ConfigError: when it cannot be reached.
+        """
+        try:
+            client = Client(self._address, timeout=_CONNECT_SECONDS)
+        except OSError:
+            raise ConfigError(
+                f"no Dask scheduler answers at {self._address}: start it, or correct AQUAMIND_DASK_ADDRESS"
+            ) from None
+        with client:
+            self._client = client
+            yield
 
     def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[DagsterEvent]:
         """Give the step to the cluster, which starts it when a worker is free."""
@@ -109,7 +120,7 @@ class DaskExecutor(StepDelegatingExecutor):
 
     def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
         """Execute the plan."""
-        with contextlib.closing(self._steps):
+        with self._steps.connected():
             yield from super().execute(plan_context, execution_plan)
 
 
