@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,10 +107,10 @@ def run_job(
             defs = build_defs(workspace.settings, resource_overrides={"workspace": workspace})
             result = defs.resolve_job_def(name).execute_in_process(**asked)
         else:
-            os.environ.update(workspace.settings.environment())
             known = {"name": name, "settings": workspace.settings.texts()}
             job = dg.build_reconstructable_job(definitions.__name__, "job", reconstructable_kwargs=known)
-            result = dg.execute_job(job, **asked)
+            with _environment(workspace.settings.environment()):
+                result = dg.execute_job(job, **asked)
         failures = [e.step_failure_data.error for e in result.all_events if e.is_step_failure]
         failures += [e.job_failure_data.error for e in result.all_events if e.is_job_failure and not failures]
         checks = result.get_asset_check_evaluations()
@@ -133,6 +134,18 @@ def run_job(
             e.step_key or "": e.step_success_data.duration_ms / 1000 for e in result.all_events if e.is_step_success
         },
     )
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """These variables for the processes that the block starts."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _failed(checks: Sequence[dg.AssetCheckEvaluation], severity: dg.AssetCheckSeverity) -> list[str]:

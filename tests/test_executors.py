@@ -66,12 +66,9 @@ def cluster(s3: Mapping[str, str], target: SecretStr, tmp_path_factory: pytest.T
 
 @pytest.fixture
 def instance(own_environment: None, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    before = dict(os.environ)  # run_job puts settings into it, for the processes it starts
     dagster_home(load_settings(profile="tiny", home=tmp_path))
     with dg.DagsterInstance.get() as instance:
         yield instance
-    os.environ.clear()
-    os.environ.update(before)
 
 
 def test_on_dask_a_month_has_the_same_bytes_and_a_failed_check_stops_the_load(
@@ -137,6 +134,13 @@ def test_on_dask_ctrl_c_stops_the_steps(a_copy: Settings, cluster: str, tmp_path
         assert not lake.has("container_day_temperature", MONTH), "it came too late to show anything"
 
 
+def test_an_executor_that_cannot_be_used() -> None:
+    with pytest.raises(ConfigError, match="set AQUAMIND_DASK_ADDRESS"):
+        load_settings(executor="dask")
+    with pytest.raises(ConfigError, match="AQUAMIND_EXECUTOR"):
+        load_settings(executor="fork")
+
+
 def test_an_executor_without_its_cluster(
     instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,10 +149,7 @@ def test_an_executor_without_its_cluster(
     with pytest.raises(ConfigError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1: start it") as caught:
         build_month(nobody, *MONTH_ASSETS)
     assert "\n" not in str(caught.value)
-    with pytest.raises(ConfigError, match="set AQUAMIND_DASK_ADDRESS"):
-        load_settings(executor="dask")
-    with pytest.raises(ConfigError, match="AQUAMIND_EXECUTOR"):
-        load_settings(executor="fork")
+    assert "AQUAMIND_DASK_ADDRESS" not in os.environ
 
 
 @pytest.mark.slow
