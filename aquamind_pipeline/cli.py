@@ -48,7 +48,9 @@ _OPTIONS: dict[str, Any] = {
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day with data. [AQUAMIND_AS_OF]")
     ],
     "home": Annotated[Path | None, typer.Option(help="Folder of everything we write. [AQUAMIND_HOME]")],
-    "lake": Annotated[Path | None, typer.Option(help="Folder of the Parquet lake. [AQUAMIND_LAKE]")],
+    "lake": Annotated[
+        str | None, typer.Option(help="Folder of the Parquet lake, or s3://bucket/prefix. [AQUAMIND_LAKE]")
+    ],
     "database_url": Annotated[
         str | None, typer.Option(help="PostgreSQL to use; better in the environment. [AQUAMIND_DATABASE_URL]")
     ],
@@ -270,7 +272,7 @@ def lake(settings: Settings) -> None:
         each = f"{one.bytes / one.rows:,.1f}" if one.rows >= 1000 else ""
         shown.add_row(one.name, months, f"{one.rows:,}", f"{one.bytes / 1e6:,.2f}", each)
     console.print(shown)
-    path = views.path_of(workspace.lake)
+    path = views.path_of(workspace.lake.folder)
     console.print(f"{len(made)} views over {workspace.lake.root}: {path}", soft_wrap=True)
     console.print(f"in Python: duckdb.connect({str(path)!r}, read_only=True)", soft_wrap=True)
     console.print(f"on the command line, where DuckDB is installed: duckdb -readonly {path}", soft_wrap=True)
@@ -303,9 +305,9 @@ def wipe(
             out = load.wipe(target, dry_run=dry_run)
         _show_wiped(where, out, dry_run=dry_run)
     if files:
-        there = settings.lake_path.exists() if dry_run else workspace.lake.delete()
-        if not dry_run:
-            views.path_of(workspace.lake).unlink(missing_ok=True)
+        there = workspace.lake.exists() if dry_run else workspace.lake.delete()
+        if isinstance(settings.lake_path, Path) and not dry_run:
+            views.path_of(settings.lake_path).unlink(missing_ok=True)
         gone = "would be deleted" if dry_run else "deleted"
         console.print(f"{settings.lake_path}: {gone if there else 'was not there'}", soft_wrap=True)
 
@@ -340,7 +342,7 @@ def ui(
     from aquamind_pipeline.running import dagster_home, project_file
 
     dagster_home(settings)
-    _export(settings)
+    os.environ.update(settings.environment())
     workspace = project_file("workspace.yaml")
     console.print(f"Dagster for {settings.farm_name}: http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = [
@@ -359,15 +361,6 @@ def ui(
     subprocess.Popen(pages)  # noqa: S603 - our own module; it ends when we do
     # In our place rather than as a child: Ctrl-C and every other signal reach it without our help.
     os.execv(command[0], command)  # noqa: S606 - our own command, no shell
-
-
-def _export(settings: Settings) -> None:
-    """Settings into the environment, for processes that Dagster starts."""
-    values = settings.model_dump(exclude_none=True)
-    for name, value in values.items():
-        text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        text = ",".join(value) if isinstance(value, tuple) else text
-        os.environ[f"AQUAMIND_{name.upper()}"] = str(Path(text).absolute()) if isinstance(value, Path) else text
 
 
 db = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL, and rights in other ones.")

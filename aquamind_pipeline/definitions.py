@@ -8,8 +8,9 @@ import dagster as dg
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
+from aquamind_pipeline.orchestration.executors import executor
 from aquamind_pipeline.orchestration.partitions import monthly, months, range_tags
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.orchestration.workspace import Workspace, workspace_of
 from aquamind_pipeline.settings import Settings, load_settings
 from assets import events, farm, growth, life, postgres
 from checks import database, lake, truth
@@ -32,7 +33,7 @@ def build_defs(
     """
     settings = settings or load_settings()
     partitions = monthly(settings.farm)
-    resources = {"workspace": Workspace(settings)} | dict(resource_overrides or {})
+    resources = {"workspace": workspace_of(settings)} | dict(resource_overrides or {})
     assets = [*farm.assets, *life.assets, *events.build(partitions), *growth.assets, *postgres.build(partitions)]
     return dg.Definitions(
         assets=assets,
@@ -40,9 +41,13 @@ def build_defs(
         jobs=[dg.define_asset_job(name, selection, description=text) for name, (selection, text) in _JOBS.items()],
         schedules=[nightly],
         resources=resources,
-        # Polars uses every core inside a step, so steps gain nothing from processes of their own.
-        executor=dg.in_process_executor,
+        executor=executor(settings),
     )
+
+
+def job(name: str, settings: Mapping[str, str]) -> dg.JobDefinition:
+    """A job as processes build it that execute a step of its run; what is secret stands in their environment."""
+    return build_defs(load_settings(**settings)).resolve_job_def(name)
 
 
 MONTH_ASSETS = (*tables.EVENT_TABLES, TEMPERATURE)

@@ -31,13 +31,13 @@ class Room:
 
 
 def rooms(settings: Settings, farm: Profile, *, lake: bool = True, database: bool = True) -> list[Room]:
-    """The file systems that a farm is written to. A server that is not ours has its own, which we do not see."""
+    """The file systems that a farm is written to. A bucket, or a server that is not ours, we do not see."""
     seen = preview(farm)
     parts: list[tuple[str, Path, int]] = []
-    if lake:
+    if lake and isinstance(settings.lake_path, Path):
         there = Lake(settings.lake_path)
         held = sum(there.size(table) for table in there.tables())
-        parts.append(("the lake", there.root, max(0, seen.lake_bytes - held)))
+        parts.append(("the lake", settings.lake_path, max(0, seen.lake_bytes - held)))
     if database and settings.database_url is None:
         server = EmbeddedServer(settings.home)
         held = server.held(settings.database_name)

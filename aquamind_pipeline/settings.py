@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.profile import Profile, load_profile
 from aquamind_pipeline.quality.faults import parsed
+from aquamind_pipeline.storage import placed
 
 
 class Settings(BaseSettings):
@@ -28,13 +29,18 @@ class Settings(BaseSettings):
     as_of: date | None = None
     home: Path = Path("data")
     """Everything we write: lake, embedded PostgreSQL, Dagster's records, reports."""
-    lake: Path | None = None
+    lake: str | Path | None = None
+    """A folder, or `s3://bucket/prefix`."""
     database_url: SecretStr | None = None
     """PostgreSQL to load into; unset, the embedded server with a database of the farm's name."""
     faults: Annotated[tuple[str, ...], NoDecode] = ()
     """Faults to put into the farm, each NAME or NAME:RATE; in the environment separated by commas."""
     load_anyway: bool = False
     """Load although checks fail: they warn instead of blocking. For farms with faults on purpose."""
+    executor: Literal["in_process", "multiprocess", "dask"] = "in_process"
+    """Where the steps of a run are executed: in its process, in processes beside it, or on a Dask cluster."""
+    dask_address: str | None = None
+    """The scheduler of the Dask cluster, as `tcp://host:8786`."""
     pages_url: str = Field("http://127.0.0.1:3001", pattern=r"^https?://[^/]+$")
     """Where reports and Data Docs are served, for links on Dagster's pages: `aquamind ui` does it on this machine."""
     history: bool = False
@@ -44,6 +50,17 @@ class Settings(BaseSettings):
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("lake", mode="before")
+    @classmethod
+    def _placed(cls, value: object) -> object:
+        return placed(value) if isinstance(value, str | Path) else value
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.executor == "dask" and self.dask_address is None:
+            raise ConfigError("executor dask needs the address of a Dask scheduler: set AQUAMIND_DASK_ADDRESS")
+        return self
 
     @property
     def farm(self) -> Profile:
@@ -74,9 +91,10 @@ class Settings(BaseSettings):
         )
 
     @property
-    def lake_path(self) -> Path:
-        """Folder of the Parquet lake."""
-        return (self.lake or self.home / "lake" / self.farm_name).absolute()
+    def lake_path(self) -> Path | str:
+        """Folder or S3 URL of the Parquet lake."""
+        lake = self.lake or self.home / "lake" / self.farm_name
+        return lake if isinstance(lake, str) else lake.absolute()
 
     @property
     def reports_path(self) -> Path:
@@ -87,6 +105,22 @@ class Settings(BaseSettings):
     def database_name(self) -> str:
         """Database of this farm in the embedded server."""
         return "aquamind_" + "".join(c if c.isalnum() else "_" for c in self.farm_name.lower())
+
+    def texts(self) -> dict[str, str]:
+        """What is set, as text that would be read as the same again; without secrets."""
+        values = self.model_dump(exclude_none=True, exclude={"database_url"})
+        return {name: _as_text(value) for name, value in values.items()}
+
+    def environment(self) -> dict[str, str]:
+        """What is set, secrets too, as variables for processes that Dagster starts."""
+        secret = {} if self.database_url is None else {"database_url": self.database_url.get_secret_value()}
+        return {f"AQUAMIND_{name.upper()}": text for name, text in (self.texts() | secret).items()}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value.absolute() if isinstance(value, Path) else value)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -29,9 +29,9 @@ class View:
     months: int | None
 
 
-def path_of(lake: Lake) -> Path:
+def path_of(folder: Path) -> Path:
     """Where a lake's DuckDB file is: beside the lake's folder, so that deleting the lake to build it anew keeps it."""
-    return lake.root.with_name(f"{lake.root.name}.duckdb")
+    return folder.with_name(f"{folder.name}.duckdb")
 
 
 def create(lake: Lake, descriptions: Mapping[str, str]) -> list[View]:
@@ -51,7 +51,7 @@ def create(lake: Lake, descriptions: Mapping[str, str]) -> list[View]:
         View(name, lake.rows(name), lake.size(name), None if lake.has(name) else len(lake.partitions(name)))
         for name in names
     ]
-    path = path_of(lake)
+    path = path_of(lake.folder)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with duckdb.connect(temporary) as connection:

@@ -36,13 +36,13 @@ BLOCK = re.compile(r"^```(python|sql|text)\n(.*?)^```$", re.MULTILINE | re.DOTAL
 def lake(built: Settings, tmp_path: Path) -> Lake:
     """The built lake where its page's examples look for it, with its views."""
     lake = Lake(tmp_path / "data" / "lake" / "tiny")
-    shutil.copytree(built.lake_path, lake.root)
+    shutil.copytree(built.lake_path, lake.folder)
     views.create(lake, OWN_TABLES)
     return lake
 
 
 def ask(lake: Lake, query: str, *values: object) -> list[tuple[Any, ...]]:
-    with duckdb.connect(views.path_of(lake), read_only=True) as connection:
+    with duckdb.connect(views.path_of(lake.folder), read_only=True) as connection:
         return connection.execute(query, values).fetchall()
 
 
@@ -62,7 +62,7 @@ def test_views_show_the_lake_as_it_is_now(lake: Lake, tmp_path: Path, monkeypatc
     """From any folder, with a month more, and after the lake was deleted and made again; no half-written file."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    shutil.copytree(lake.root, tmp_path / "kept")
+    shutil.copytree(lake.folder, tmp_path / "kept")
     june = lake.read("inventory_feedingevent", "2026-06")
     lake.write("inventory_feedingevent", june, "2026-07")
     (lake.path("inventory_feedingevent").parent / ".2026-08.parquet.77").write_bytes(b"half")
@@ -70,13 +70,13 @@ def test_views_show_the_lake_as_it_is_now(lake: Lake, tmp_path: Path, monkeypatc
     assert lake.delete()
     with pytest.raises(duckdb.IOException):
         ask(lake, "SELECT count(*) FROM inventory_feedingevent")
-    shutil.copytree(tmp_path / "kept", lake.root)
+    shutil.copytree(tmp_path / "kept", lake.folder)
     assert ask(lake, "SELECT max(month) FROM inventory_feedingevent") == [("2026-06",)]
 
 
 def test_folders_with_strange_names(lake: Lake, tmp_path: Path) -> None:
     copy = Lake(tmp_path / "o'hara [1] *" / "lake")
-    shutil.copytree(lake.root, copy.root)
+    shutil.copytree(lake.folder, copy.folder)
     views.create(copy, OWN_TABLES)
     assert ask(copy, "SELECT count(*) FROM environmental_environmentalreading") == [(lake.rows(READINGS),)]
     assert ask(copy, "SELECT count(*) FROM batch_batch") == [(6,)]
@@ -90,7 +90,7 @@ def test_an_empty_lake_has_no_views(tmp_path: Path) -> None:
 
 
 def test_the_command_says_where_and_how_large(lake: Lake, tmp_path: Path) -> None:
-    views.path_of(lake).unlink()
+    views.path_of(lake.folder).unlink()
     home = tmp_path / "data"
     done = aquamind("lake", AQUAMIND_HOME=str(home))
     assert done.returncode == 0, done.stderr
@@ -100,7 +100,7 @@ def test_the_command_says_where_and_how_large(lake: Lake, tmp_path: Path) -> Non
     assert re.search(rf"{READINGS} *│ *5 │ *{lake.rows(READINGS):,} │ .*│ *{each:.1f} │", done.stdout)
     assert ask(lake, "SELECT count(*) FROM batch_batch") == [(6,)]
     assert aquamind("wipe", "--yes", "--no-database", AQUAMIND_HOME=str(home)).returncode == 0
-    assert not views.path_of(lake).exists()
+    assert not views.path_of(lake.folder).exists()
 
 
 @pytest.mark.usefixtures("lake")

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+import dagster as dg
 from pydantic import SecretStr
 
 from aquamind_pipeline.lake import Lake, Manifest
@@ -13,6 +14,9 @@ from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.proof import Proof
 from aquamind_pipeline.settings import Settings
+
+OWNER_TAG = "aquamind/owner"
+"""Tag of a run in whose place somebody else holds the lake already: `aquamind build`."""
 
 
 class Progress(Protocol):
@@ -32,11 +36,14 @@ class Silent:
 
 
 class Workspace:
-    """One farm's settings, lake and database. Making the object touches nothing."""
+    """One farm's settings, lake and database. Making the object touches nothing.
 
-    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
+    The lake is held in the name of `owner`, else of this object alone.
+    """
+
+    def __init__(self, settings: Settings, progress: Progress | None = None, owner: str | None = None) -> None:
         self.settings = settings
-        self.lake = Lake(settings.lake_path)
+        self.lake = Lake(settings.lake_path, owner)
         self.progress = progress or Silent()
 
     @property
@@ -84,4 +91,14 @@ class Workspace:
         return farm.model_copy(update={"as_of": found.as_of})
 
 
-__all__ = ["Progress", "Silent", "Workspace"]
+def workspace_of(settings: Settings) -> dg.ResourceDefinition:
+    """The workspace as Dagster makes it in each process of a run, which hold the lake together."""
+
+    def made(context: dg.InitResourceContext) -> Workspace:
+        run = context.run
+        return Workspace(settings, owner=run.tags.get(OWNER_TAG, f"run {run.run_id}") if run else None)
+
+    return dg.ResourceDefinition(made)
+
+
+__all__ = ["OWNER_TAG", "Progress", "Silent", "Workspace", "workspace_of"]
