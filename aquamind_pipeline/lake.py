@@ -22,7 +22,7 @@ from pathlib import Path
 
 import polars as pl
 
-from aquamind_pipeline.errors import LakeError
+from aquamind_pipeline.errors import LakeBusyError, LakeError
 from aquamind_pipeline.profile import GENERATOR_VERSION, Profile
 
 ROW_GROUP_ROWS = 131_072
@@ -209,7 +209,7 @@ class Lake:
         """Hold the lake for writing; nests within one object.
 
         Raises:
-            LakeError: when another process holds it.
+            LakeBusyError: when another process holds it.
         """
         if self._lock_depth:
             self._lock_depth += 1
@@ -228,7 +228,7 @@ class Lake:
             except BlockingIOError:
                 handle.seek(0)
                 owner = handle.read().strip() or "another process"
-                raise LakeError(f"{owner} is building the lake {self.root}: wait for it, or stop it") from None
+                raise LakeBusyError(f"{owner} is building the lake {self.root}: wait for it, or stop it") from None
             handle.truncate(0)
             handle.write(f"process {os.getpid()}")
             handle.flush()

@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Iterator
-from datetime import date
 
 import dagster as dg
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.farm.life import Life, live
 from aquamind_pipeline.farm.records import records as build_records
 from aquamind_pipeline.farm.schedule import Plan
 from aquamind_pipeline.farm.schedule import schedule as build_schedule
 from aquamind_pipeline.farm.stores import stores as build_stores
 from aquamind_pipeline.orchestration.catalogue import LIFE_TABLES, PLAN_TABLES, STORE_COST, spec
+from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.partitions import MONTH
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
@@ -24,13 +23,6 @@ PURCHASE_TABLES = ("inventory_feedpurchase", "inventory_feedcontainerstock")
 RECORD_TABLES = tuple(name for name in tables.of_layer("batch") if name not in PURCHASE_TABLES)
 
 
-class ScheduleConfig(dg.Config):
-    """How far the farm reaches."""
-
-    as_of: str | None = None
-    """Last day with data, as 2026-06-30. Unset: AQUAMIND_AS_OF, else the later of the profile's day and the lake's."""
-
-
 @dg.multi_asset(
     name="schedule",
     specs=[
@@ -38,28 +30,16 @@ class ScheduleConfig(dg.Config):
         for name, text in PLAN_TABLES.items()
     ],
 )
-def schedule(config: ScheduleConfig, workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+def schedule(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Which batch lives where from when to when. Says in the lake's manifest how far the farm reaches."""
     started = time.perf_counter()
-    farm = _until(workspace.wanted, config.as_of)
+    farm = workspace.wanted
     plan = build_schedule(farm)
-    with workspace.lake.exclusive():
+    with healing(), workspace.lake.exclusive():
         workspace.lake.claim(farm)
         _forget_later_months(workspace, farm)
         frames = {"plan_batch": plan.batches, "plan_assignment": plan.assignments}
         yield from results(workspace, farm, frames, started)
-
-
-def _until(farm: Profile, as_of: str | None) -> Profile:
-    if as_of is None:
-        return farm
-    try:
-        day = date.fromisoformat(as_of)
-    except ValueError:
-        raise ConfigError(f"as_of {as_of!r} is no date: write it as 2026-06-30") from None
-    if day < farm.epoch:
-        raise ConfigError(f"as_of {day} lies before epoch {farm.epoch}; give a later as_of")
-    return farm.model_copy(update={"as_of": day})
 
 
 def _forget_later_months(workspace: Workspace, farm: Profile) -> None:
