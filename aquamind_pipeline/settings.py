@@ -14,7 +14,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.profile import Profile, load_profile
+from aquamind_pipeline.quality.catalogue import RULES
 from aquamind_pipeline.quality.faults import parsed
+
+SKIPPABLE = tuple(name for name in RULES if name not in ("schema", "arrived", "content", "verified"))
+"""Checks that may be skipped: not those that others build on, and not those of the load itself."""
 
 
 class Settings(BaseSettings):
@@ -35,15 +39,31 @@ class Settings(BaseSettings):
     """Faults to put into the farm, each NAME or NAME:RATE; in the environment separated by commas."""
     load_anyway: bool = False
     """Load although checks fail: they warn instead of blocking. For farms with faults on purpose."""
+    skip_checks: Annotated[tuple[str, ...], NoDecode] = ()
+    """Checks that are not looked at, and warn that they were not; in the environment separated by commas."""
+    reload: bool = False
+    """Load again what the database has already."""
+    nightly: bool = False
+    """Start Dagster with the nightly schedule switched on, and show a farm that misses its nights as overdue."""
+    dagster_database_url: SecretStr | None = None
+    """PostgreSQL for Dagster's own records; unset, SQLite files under `home`."""
     pages_url: str | None = None
     """Where `aquamind ui` serves reports and Data Docs, for links on Dagster's pages."""
     history: bool = False
     """In AquaMind's database, also write the first row of each master record's history (django-simple-history)."""
 
-    @field_validator("faults", mode="before")
+    @field_validator("faults", "skip_checks", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("skip_checks")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in SKIPPABLE]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} cannot be skipped; these can: {', '.join(SKIPPABLE)}")
+        return value
 
     @property
     def farm(self) -> Profile:
@@ -100,9 +120,11 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise ConfigError(f"setting {name} (AQUAMIND_{name.upper()}): {first['msg']}") from None
+        raise ConfigError(
+            f"setting {name} (AQUAMIND_{name.upper()}): {first['msg'].removeprefix('Value error, ')}"
+        ) from None
     settings.farm  # noqa: B018 - validates the profile now, not in the middle of a run
     return settings
 
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["SKIPPABLE", "Settings", "load_settings"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from pydantic import SecretStr
 
 from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.orchestration.options import RunOptions
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.proof import Proof
@@ -39,6 +41,16 @@ class Workspace:
         self.lake = Lake(settings.lake_path)
         self.progress = progress or Silent()
 
+    def for_run(self, options: RunOptions) -> Workspace:
+        """The same farm as one run wants it; the lake and its lock are shared.
+
+        Raises:
+            ConfigError: when an option cannot be used.
+        """
+        mine = copy.copy(self)
+        mine.settings = options.applied(self.settings)
+        return mine
+
     @property
     def wanted(self) -> Profile:
         """The farm that was asked for; its `as_of` is the user's, else what the lake reached, else the profile's.
@@ -68,7 +80,8 @@ class Workspace:
 
     def proof(self, months: Sequence[str] | None = None) -> Proof:
         """The lake to be held against its rules, as far as it is built."""
-        return Proof(self.lake, self.wanted if self.lake.manifest() is None else self.planned, months)
+        farm = self.wanted if self.lake.manifest() is None else self.planned
+        return Proof(self.lake, farm, months, skip=self.settings.skip_checks)
 
     @contextlib.contextmanager
     def database(self) -> Iterator[SecretStr]:
