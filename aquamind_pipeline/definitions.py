@@ -1,17 +1,21 @@
 """The one module that puts everything together: assets, checks, jobs, schedule and the workspace resource."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
-from aquamind_pipeline import tables
-from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
+from aquamind_pipeline import report, tables
+from aquamind_pipeline.datadocs import DataDocs
+from aquamind_pipeline.orchestration.catalogue import REPORT, TEMPERATURE, page_link, presented
+from aquamind_pipeline.orchestration.options import RunOptions
 from aquamind_pipeline.orchestration.partitions import monthly, months, range_tags
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.settings import Settings, load_settings
-from assets import events, farm, growth, life, postgres
+from assets import events, growth, life, postgres
+from assets import farm as infrastructure
 from checks import database, lake, truth
 
 BUILD_FARM, BUILD_MONTH, BUILD_LAKE, LOAD_DATABASE = "build_farm", "build_month", "build_lake", "load_database"
@@ -31,18 +35,52 @@ def build_defs(
         ConfigError: when a setting cannot be used.
     """
     settings = settings or load_settings()
-    partitions = monthly(settings.farm)
-    resources = {"workspace": Workspace(settings)} | dict(resource_overrides or {})
-    assets = [*farm.assets, *life.assets, *events.build(partitions), *growth.assets, *postgres.build(partitions)]
+    farm = settings.farm
+    partitions = monthly(farm)
+    given = {"workspace": Workspace(settings)} | dict(resource_overrides or {})
+    which = f"Farm {settings.farm_name}: seed {farm.seed}, from {farm.epoch}, lake {settings.lake_path}."
+    resources = {name: _per_run(one, which) if isinstance(one, Workspace) else one for name, one in given.items()}
+    assets = [
+        *infrastructure.assets,
+        *life.assets,
+        *events.build(partitions),
+        *growth.assets,
+        *postgres.build(partitions),
+    ]
+    links = {
+        "report": page_link(settings, report.page_path(settings)),
+        "data_docs": page_link(settings, DataDocs(settings).index),
+    }
+    shown = presented(assets, settings, links)
+    if settings.nightly:
+        shown = [asset.map_asset_specs(_due_nightly) for asset in shown]
     return dg.Definitions(
-        assets=assets,
+        assets=shown,
         asset_checks=[*lake.build(), *truth.build(), *database.build()],
-        jobs=[dg.define_asset_job(name, selection, description=text) for name, (selection, text) in _JOBS.items()],
-        schedules=[nightly],
+        jobs=[
+            dg.define_asset_job(name, selection, description=f"{text} {which}")
+            for name, (selection, text) in _JOBS.items()
+        ],
+        schedules=[_nightly(running=settings.nightly)],
         resources=resources,
         # Polars uses every core inside a step, so steps gain nothing from processes of their own.
         executor=dg.in_process_executor,
     )
+
+
+def _per_run(workspace: Workspace, which: str) -> dg.ResourceDefinition:
+    """The workspace as a run gets it. Dagster maps the config before it makes a run, so a wrong option makes none."""
+
+    @dg.resource(config_schema=RunOptions.to_config_schema(), description=which)
+    def with_options(context: dg.InitResourceContext) -> Workspace:
+        return workspace.for_run(RunOptions(**context.resource_config))
+
+    @dg.configured(with_options)
+    def checked(options: RunOptions) -> dict[str, Any]:
+        workspace.for_run(options)
+        return options.model_dump(mode="json")
+
+    return checked
 
 
 MONTH_ASSETS = (*tables.EVENT_TABLES, TEMPERATURE)
@@ -58,30 +96,50 @@ _JOBS = {
 }
 
 
-@dg.schedule(
-    name=NIGHTLY,
-    job_name=BUILD_FARM,
-    cron_schedule="30 23 * * *",
-    execution_timezone="UTC",
-    description="Brings the farm up to today: builds every month since the last night that ran.",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
-def nightly(context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.RunRequest:
-    """Tonight's run."""
-    return night(workspace, context.scheduled_execution_time.date())
+def _nightly(*, running: bool) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=NIGHTLY,
+        job_name=BUILD_FARM,
+        cron_schedule="30 23 * * *",
+        execution_timezone="UTC",
+        description="Brings the farm up to today: builds every month since the last build that was verified.",
+        default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
+    )
+    def nightly(context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.RunRequest:
+        return night(workspace, context.instance, context.scheduled_execution_time.date())
+
+    return nightly
 
 
-def night(workspace: Workspace, today: date) -> dg.RunRequest:
-    """The run that brings the farm up to `today`, from the month that the lake reaches; missed nights are made up."""
+def night(workspace: Workspace, instance: dg.DagsterInstance, today: date) -> dg.RunRequest:
+    """The run that brings the farm up to `today`. Nights that were missed or that failed are made up."""
+    farm = workspace.settings.farm
     held = workspace.lake.manifest()
-    first = held.as_of if held is not None else workspace.settings.farm.epoch
-    last = max(today, first)
-    keys = months(first, last)
+    first = min(held.as_of, _verified(instance, farm)) if held is not None else farm.epoch
+    last = max(today, held.as_of if held is not None else farm.epoch)
     return dg.RunRequest(
         run_key=today.isoformat(),
-        run_config={"ops": {"schedule": {"config": {"as_of": last.isoformat()}}}},
-        tags=range_tags(keys),
+        run_config={"resources": {"workspace": {"config": {"as_of": last.isoformat()}}}},
+        tags=range_tags(months(first, last)),
     )
+
+
+def _verified(instance: dg.DagsterInstance, farm: Profile) -> date:
+    """The day to which the last build went that reached the database and was verified there; else the epoch."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(REPORT))
+    if event is None or event.asset_materialization is None:
+        return farm.epoch
+    facts = {name: one.value for name, one in event.asset_materialization.metadata.items()}
+    whole = facts.get("passed") is True and facts.get("identity") == farm.identity
+    return date.fromisoformat(str(facts["as_of"])) if whole else farm.epoch
+
+
+_NIGHT = dg.FreshnessPolicy.cron(deadline_cron="0 6 * * *", lower_bound_delta=timedelta(hours=7))
+"""At six in the morning everything has been built since 23:00, or the farm is overdue."""
+
+
+def _due_nightly(spec: dg.AssetSpec) -> dg.AssetSpec:
+    return spec.replace_attributes(freshness_policy=_NIGHT)
 
 
 def __getattr__(name: str) -> dg.Definitions:

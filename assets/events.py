@@ -1,12 +1,14 @@
 """Event tables by month: what sensors, feeders and people recorded of the lives lived."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from aquamind_pipeline import tables
+from aquamind_pipeline.errors import AquaMindError, LakeError
 from aquamind_pipeline.farm.deaths import mortality_events
 from aquamind_pipeline.farm.feeding import feedings
 from aquamind_pipeline.farm.readings import readings
@@ -19,12 +21,16 @@ from aquamind_pipeline.orchestration.catalogue import (
     PLAN_TABLES,
     STORE_COST,
     TEMPERATURE,
+    frame_schema,
     spec,
     written_metadata,
 )
+from aquamind_pipeline.orchestration.healing import healing
+from aquamind_pipeline.orchestration.partitions import MONTH
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from assets.life import read_plan
+from assets.showing import pictures_of
 from assets.writing import write
 
 GROUP = "events"
@@ -39,6 +45,15 @@ MAKERS: dict[str, Maker] = {
     "batch_mortalityevent": lambda farm, plan, days, lake: mortality_events(days),
     "batch_growthsample": lambda farm, plan, days, lake: growth_samples(farm.seed, plan, days, farm.samples_per_week),
 }
+HOW = {
+    "environmental_environmentalreading": "Each sensor of each stay at six hours of each day: the water's temperature, "
+    "and oxygen, salinity, pH and the like that follow it.",
+    "inventory_feedingevent": "The day's feed of each stay, divided over its stage's meals, from the nearest store.",
+    "batch_mortalityevent": "One row for each stay and day on which fish died.",
+    "batch_growthsample": "Some fish of each stay are weighed and measured twice a week.",
+    TEMPERATURE: "Sum and number of the day's temperature readings of each container.",
+}
+"""How each table is computed."""
 ALSO_READS = {
     "environmental_environmentalreading": ("infrastructure_sensor", "environmental_environmentalparameter"),
     "inventory_feedingevent": (STORE_COST, "inventory_feed"),
@@ -53,7 +68,13 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
 def _event_asset(name: str, maker: Maker, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
     described = spec(name, GROUP, deps=(*PLAN_TABLES, *LIFE_TABLES, *ALSO_READS.get(name, ())))
 
-    @dg.multi_asset(name=name, specs=[described], partitions_def=months, backfill_policy=dg.BackfillPolicy.single_run())
+    @dg.multi_asset(
+        name=name,
+        description=HOW[name],
+        specs=[described],
+        partitions_def=months,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
     def event_table(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         farm, plan, lake = workspace.planned, read_plan(workspace), workspace.lake
         lived = lake.scan("life_day")
@@ -71,7 +92,11 @@ def _temperature_asset(months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefin
     )
 
     @dg.multi_asset(
-        name=TEMPERATURE, specs=[described], partitions_def=months, backfill_policy=dg.BackfillPolicy.single_run()
+        name=TEMPERATURE,
+        description=HOW[TEMPERATURE],
+        specs=[described],
+        partitions_def=months,
+        backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def temperature(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         lake = workspace.lake
@@ -87,24 +112,49 @@ def _temperature_asset(months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefin
 def _write_months(
     context: dg.AssetExecutionContext, workspace: Workspace, name: str, make: Callable[[str], pl.DataFrame]
 ) -> None:
-    """Write each month of the run on its own, so that memory holds one and a killed run keeps the others."""
+    """Write each month of the run on its own, so that memory holds one and a killed run keeps the others.
+
+    A month that fails does not keep the others from being written and recorded; then the step fails and names it.
+
+    Raises:
+        LakeError: when months failed.
+    """
     farm, lake = workspace.planned, workspace.lake
-    last = farm.as_of.strftime("%Y-%m")
-    with lake.exclusive(), workspace.progress.track(name, len(context.partition_keys)) as advance:
+    last = farm.as_of.strftime(MONTH)
+    done: dict[str, Mapping[str, Any]] = {}
+    failed: dict[str, Exception] = {}
+    with healing(), lake.exclusive(), workspace.progress.track(name, len(context.partition_keys)) as advance:
         for month in context.partition_keys:
             started = time.perf_counter()
-            if month > last:
-                lake.remove(name, month)
-                context.add_asset_metadata(
-                    {"dagster/row_count": 0, "note": f"the farm reaches to {farm.as_of} only"},
-                    name,
-                    partition_key=month,
-                )
-            else:
-                written = write(lake, farm, name, make(month), month)
-                seconds = time.perf_counter() - started
-                context.add_asset_metadata(written_metadata(written, farm, seconds), name, partition_key=month)
+            try:
+                if month > last:
+                    lake.remove(name, month)
+                    done[month] = {"dagster/row_count": 0, "note": f"the farm reaches to {farm.as_of} only"}
+                else:
+                    frame = make(month)
+                    written = write(lake, farm, name, frame, month)
+                    done[month] = written_metadata(written, farm, time.perf_counter() - started)
+            except Exception as error:
+                failed[month] = error
             advance()
+    if failed:
+        for month, facts in done.items():
+            context.log_event(dg.AssetMaterialization(name, partition=month, metadata=facts))
+        raise _of_months(failed, len(context.partition_keys), name)
+    if name not in tables.TABLES and month <= last:
+        done[month] = {**done[month], "dagster/column_schema": frame_schema(frame)}
+    done[month] = {**done[month], **pictures_of(name, lake)}
+    for month, facts in done.items():
+        context.add_asset_metadata(facts, name, partition_key=month)
+
+
+def _of_months(failed: Mapping[str, Exception], of: int, name: str) -> Exception:
+    """One error of several months; what is no fault of the user's keeps its traceback."""
+    first = next(iter(failed.values()))
+    kind = LakeError if all(isinstance(error, AquaMindError) for error in failed.values()) else RuntimeError
+    error = kind(f"{name}: {len(failed)} of {of} months failed ({', '.join(failed)}), the others are written: {first}")
+    error.__cause__ = first
+    return error
 
 
 def _month_of(lived: pl.LazyFrame, month: str) -> pl.DataFrame:

@@ -10,16 +10,20 @@ from aquamind_pipeline import findings, report, tables
 from aquamind_pipeline.datadocs import DataDocs
 from aquamind_pipeline.lake import Manifest
 from aquamind_pipeline.orchestration.catalogue import POSTGRES_ASSETS, REPORT, page_link, spec
+from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.connection import described
 
 GROUP = "postgres"
 KINDS = frozenset({"postgres"})
+POOL = "postgres"
+"""Dagster runs one step of this pool at a time: two loads of one database would only wait for each other."""
 
 
 @dg.multi_asset(
     name="postgres_master",
+    pool=POOL,
     specs=[
         spec(
             "postgres_master",
@@ -35,8 +39,10 @@ def postgres_master(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Make the tables in an empty database and load the master rows."""
     started = time.perf_counter()
-    with workspace.lake.exclusive(), workspace.database() as url:
+    with healing(), workspace.lake.exclusive(), workspace.database() as url:
         schema.prepare(url, Manifest.of(workspace.planned))
+        if workspace.settings.reload:
+            load.distrust(url, tables.MASTER_TABLES)
         loaded = load.load_masters(url, workspace.lake, run=context.run.run_id, history=workspace.settings.history)
         yield dg.MaterializeResult(asset_key="postgres_master", metadata=_metadata(loaded, started, described(url)))
 
@@ -46,6 +52,9 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
 
     @dg.multi_asset(
         name="postgres_events",
+        pool=POOL,
+        description="Each month is copied into a table of its own, indexed, and put in the old one's place in one "
+        "transaction. A month whose file is the one that is loaded already is skipped.",
         specs=[
             spec(
                 "postgres_events",
@@ -61,7 +70,9 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         loaded: list[load.Loaded] = []
         lake = workspace.lake
-        with lake.exclusive(), workspace.database() as url:
+        with healing(), lake.exclusive(), workspace.database() as url:
+            if workspace.settings.reload:
+                load.distrust(url, tables.EVENT_TABLES)
             for table in tables.EVENT_TABLES:
                 here = [month for month in context.partition_keys if lake.has(table, month)]
                 with workspace.progress.track(f"load {table}", len(here)) as advance:
@@ -83,6 +94,7 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
 
 @dg.multi_asset(
     name="postgres_states",
+    pool=POOL,
     specs=[
         spec(
             "postgres_states",
@@ -98,7 +110,9 @@ def postgres_states(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Replace the daily states, unless they are there already."""
     started = time.perf_counter()
-    with workspace.lake.exclusive(), workspace.database() as url:
+    with healing(), workspace.lake.exclusive(), workspace.database() as url:
+        if workspace.settings.reload:
+            load.distrust(url, [tables.STATE_TABLE])
         loaded = load.load_states(url, workspace.lake, run=context.run.run_id)
         yield dg.MaterializeResult(asset_key="postgres_states", metadata=_metadata(loaded, started, described(url)))
 
@@ -117,7 +131,7 @@ def postgres_states(
 )
 def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Compute the verification report from the database and write it as JSON."""
-    with workspace.database() as url:
+    with healing(), workspace.database() as url:
         verified, series = report.verify(url, workspace.planned)
     settings = workspace.settings
     report.save(verified, report.report_path(settings))
@@ -127,6 +141,8 @@ def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.M
         asset_key=REPORT,
         metadata={
             "passed": verified.passed,
+            "as_of": workspace.planned.as_of.isoformat(),
+            "identity": workspace.planned.identity,
             "page": page_link(settings, page),
             "data_docs": page_link(settings, DataDocs(settings).index),
             "checks": dg.MetadataValue.md(report.as_markdown(verified)),

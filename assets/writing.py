@@ -10,10 +10,12 @@ import polars as pl
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake, Written
-from aquamind_pipeline.orchestration.catalogue import written_metadata
+from aquamind_pipeline.orchestration.catalogue import frame_schema, written_metadata
+from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.quality.faults import broken_file, inject
+from assets.showing import pictures_of
 
 LABELS = "fault"
 """Folder of the lake that says which rows were spoiled, by table and month like the tables themselves."""
@@ -23,12 +25,13 @@ def results(
     workspace: Workspace, farm: Profile, frames: Mapping[str, pl.DataFrame], started: float
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Write whole tables; `started` is when the work on them began (`time.perf_counter`)."""
-    with workspace.lake.exclusive():
+    with healing(), workspace.lake.exclusive():
         for name, frame in frames.items():
             written = write(workspace.lake, farm, name, frame)
-            yield dg.MaterializeResult(
-                asset_key=name, metadata=written_metadata(written, farm, time.perf_counter() - started)
-            )
+            facts = dict(written_metadata(written, farm, time.perf_counter() - started))
+            if name not in tables.TABLES:
+                facts["dagster/column_schema"] = frame_schema(frame)
+            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **pictures_of(name, workspace.lake)})
             started = time.perf_counter()
 
 
