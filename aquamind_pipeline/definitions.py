@@ -142,8 +142,7 @@ def _due_nightly(spec: dg.AssetSpec) -> dg.AssetSpec:
     return spec.replace_attributes(freshness_policy=_NIGHT)
 
 
-def __getattr__(name: str) -> dg.Definitions:
-    """`defs`, built when Dagster loads it: importing this module reads no settings."""
-    if name == "defs":
-        return build_defs()
-    raise AttributeError(name)
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads: the farm of the environment's settings, which are read then and not by importing this."""
+    return build_defs()
