@@ -9,6 +9,7 @@ import dagster as dg
 from aquamind_pipeline import report, tables
 from aquamind_pipeline.datadocs import DataDocs
 from aquamind_pipeline.orchestration.catalogue import REPORT, TEMPERATURE, page_link, presented
+from aquamind_pipeline.orchestration.history import tidy_history, weekly
 from aquamind_pipeline.orchestration.options import RunOptions
 from aquamind_pipeline.orchestration.partitions import monthly, months, range_tags
 from aquamind_pipeline.orchestration.workspace import Workspace
@@ -58,10 +59,13 @@ def build_defs(
         assets=shown,
         asset_checks=[*lake.build(), *truth.build(), *database.build()],
         jobs=[
-            dg.define_asset_job(name, selection, description=f"{text} {which}")
-            for name, (selection, text) in _JOBS.items()
+            *(
+                dg.define_asset_job(name, selection, description=f"{text} {which}")
+                for name, (selection, text) in _JOBS.items()
+            ),
+            tidy_history,
         ],
-        schedules=[_nightly(running=settings.nightly)],
+        schedules=[_nightly(running=settings.nightly), weekly(running=settings.nightly)],
         resources=resources,
         # Polars uses every core inside a step, so steps gain nothing from processes of their own.
         executor=dg.in_process_executor,

@@ -48,7 +48,7 @@ def test_everything_loads_and_hangs_together() -> None:
         assert node.kinds, name
     partitioned = {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).is_partitioned}
     assert partitioned == {*tables.EVENT_TABLES, "container_day_temperature", "postgres_events"}
-    assert {job.name for job in defs.jobs or []} == {BUILD_FARM, BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE}
+    assert {job.name for job in defs.jobs or []} == {BUILD_FARM, BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, "tidy_history"}
 
 
 def test_every_check_that_guards_the_database_blocks() -> None:

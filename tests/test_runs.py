@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -23,6 +25,7 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration import healing
 from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
 from aquamind_pipeline.orchestration.dagster_storage import DATABASE_VARIABLE
+from aquamind_pipeline.orchestration.history import forget_runs
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import journal
@@ -34,6 +37,7 @@ from tests.farms import wait_for
 from tests.test_cli import AQUAMIND
 
 READINGS, SAMPLES = "environmental_environmentalreading", "batch_growthsample"
+ROOT = Path(__file__).parents[1]
 RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY
 
 
@@ -274,6 +278,23 @@ def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path) -
     assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
 
 
+def test_old_runs_are_forgotten_unless_they_tell_how_assets_stand(
+    instance: dg.DagsterInstance, a_copy: Settings
+) -> None:
+    """A month written again leaves its first run without meaning; the job deletes that run and no other."""
+    workspace = Workspace(a_copy)
+    for month in ("2026-03", "2026-04", "2026-03"):
+        assert run_job(workspace, BUILD_MONTH, [month], assets=[SAMPLES]).success
+    *kept, replaced = (run.run_id for run in instance.get_runs())
+    job = build_defs(a_copy).resolve_job_def("tidy_history")
+    assert job.execute_in_process(instance=instance).success
+    assert replaced in {run.run_id for run in instance.get_runs()}, "90 days have not passed"
+    assert forget_runs(instance, datetime.now(UTC) + timedelta(seconds=1))[-1:] == [replaced]
+    assert {run.run_id for run in instance.get_runs()} == set(kept)
+    assert instance.get_materialized_partitions(dg.AssetKey(SAMPLES)) == {"2026-03", "2026-04"}
+    assert not instance.all_logs(replaced)
+
+
 def test_dagsters_records_in_postgresql(
     a_copy: Settings, database: SecretStr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +313,18 @@ def test_dagsters_records_in_postgresql(
         assert connection.execute("SELECT run_id, status FROM runs").fetchall() == [(run.run_id, "SUCCESS")]
     assert password not in (home / "dagster.yaml").read_text()
     assert not list(home.glob("**/*.db"))
+
+
+def test_definitions_load_without_what_they_need_not(tmp_path: Path) -> None:
+    """Every way of loading finds them; what takes seconds to import waits until a step needs it."""
+    environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "DAGSTER_HOME": str(tmp_path)}
+    code = "import sys; from aquamind_pipeline.definitions import build_defs; build_defs(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    slow = {"great_expectations", "pandas", "matplotlib", "duckdb", "dagster_postgres", "dagster_webserver"}
+    assert not slow & set(done.stdout.split())
+    validate = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"]
+    done = subprocess.run(validate, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 def test_records_that_cannot_be_reached_end_in_one_line(tmp_path: Path) -> None:
