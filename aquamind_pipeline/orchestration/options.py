@@ -49,8 +49,10 @@ class RunOptions(dg.Config):
             "load_anyway": self.load_anyway or None,
             "skip_checks": tuple(one.value for one in self.skip_checks) or None,
         }
+        given = {name: value for name, value in given.items() if value is not None}
         kept = {name: getattr(settings, name) for name in settings.model_fields_set}
-        return load_settings(**(kept | {name: value for name, value in given.items() if value is not None}))
+        valid = load_settings(**(kept | given)) if given else settings
+        return settings.model_copy(update={name: getattr(valid, name) for name in given})
 
 
 def _url(name: str) -> SecretStr:

@@ -55,7 +55,7 @@ def test_a_farm_is_materialised_by_clicking(page: Page, ui: UI, built: Settings)
     ((run, _),) = ui.runs(page)
     shown(page, f"/runs/{run}", "build_farm")
     wait_for(lambda: ui.runs(page)[0][1] in ("SUCCESS", "FAILURE"), BUILT_SECONDS)
-    shown(page, f"/runs/{run}", "Success", image="run")
+    shown(page, f"/runs/{run}", "Finished execution of run", image="run")
     assert ui.runs(page) == [(run, "SUCCESS")]
     lake = Lake(built.lake_path)
     assert all(lake.has(name) or lake.partitions(name) for name in tables.TABLES)
@@ -67,7 +67,7 @@ def test_the_graph_shows_every_group(page: Page) -> None:
 
 def test_the_catalogue_says_what_a_table_is(page: Page) -> None:
     """Description, columns with units, owner, source code; where a column came from; which farm this is."""
-    texts = ("Some fish of each stay", "Mean weight of a fish [g]", "aquamind-data", "Open events.py in editor")
+    texts = ("Some fish of each stay", "Mean weight of a fish [g]", "aquamind-data", "Source code")
     shown(page, f"/assets/{SAMPLES}?view=overview", *texts, "20261123", image="catalogue")
     shown(page, f"/assets/{SAMPLES}?view=lineage&column=avg_weight_g", "life_day", "weight_g")
     shown(page, f"{LOCATION}/jobs", "seed 20261123")
@@ -123,7 +123,7 @@ def test_data_docs_are_a_click_away(page: Page) -> None:
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="batch_batch.html").first.click()
     docs = opened.value
-    expect(docs.get_by_text("Successful Expectations")).to_be_visible()
+    expect(docs.get_by_text("Successful Expectations", exact=True)).to_be_visible()
     docs.screenshot(path=ARTEFACTS / "data-docs-table.png")
     docs.get_by_role("link", name="All tables").click()
     expect(docs.get_by_role("link", name=READINGS)).to_be_visible()
@@ -161,9 +161,9 @@ def test_the_nights_are_switched_on_by_a_click(page: Page, ui: UI) -> None:
 
     shown(page, f"{LOCATION}/schedules/nightly", "At 11:30 PM UTC", "since the last build that was verified")
     assert running() == "STOPPED"
-    switch = page.locator("input[type=checkbox]")
+    switch = page.locator("label:has(input[type=checkbox])")
     for wanted in ("RUNNING", "STOPPED"):
-        switch.click(force=True)
+        switch.click()
         wait_for(lambda wanted=wanted: running() == wanted)  # type: ignore[misc]
         if wanted == "RUNNING":
             expect(page.get_by_text("Next tick").first).to_be_visible()
