@@ -333,9 +333,8 @@ def ui(
     ]
     os.chdir(workspace.parent)
     sys.stdout.flush()
-    pages = [sys.executable, "-m", "aquamind_pipeline.pages", str(settings.reports_path), str(port + 1)]
+    pages = [sys.executable, "-m", "aquamind_pipeline.pages", str(settings.reports_path), settings.pages_url]
     subprocess.Popen(pages)  # noqa: S603 - our own module; it ends when we do
-    os.environ["AQUAMIND_PAGES_URL"] = f"http://127.0.0.1:{port + 1}"
     # In our place rather than as a child: Ctrl-C and every other signal reach it without our help.
     os.execv(command[0], command)  # noqa: S606 - our own command, no shell
 

@@ -16,9 +16,7 @@ from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.quality.expectations import Validated
 from aquamind_pipeline.settings import Settings
 
-_FOREIGN = re.compile(
-    r"<link\b[^>]*>|<script\b.*?</script>|<button\b.*?</button>|<footer\b.*?</footer>|</?a\b[^>]*>", re.DOTALL
-)
+_FOREIGN = re.compile(r"<(link|img)\b[^>]*>|<(style|script|button|footer)\b.*?</\2>|</?a\b[^>]*>", re.DOTALL)
 _STYLE = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem }

@@ -10,6 +10,7 @@ import os
 import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -28,13 +29,21 @@ class _Companion(ThreadingHTTPServer):
             os._exit(0)
 
 
-def serve(folder: Path, port: int) -> None:
-    """Serve a folder until the process that started this one ends."""
+def serve(folder: Path, url: str) -> None:
+    """Serve a folder until the process that started this one ends; nothing where others serve it, or do already."""
+    where = urlsplit(url)
+    if where.hostname not in ("127.0.0.1", "localhost"):
+        return
     folder.mkdir(parents=True, exist_ok=True)
     handler = functools.partial(_Quiet, directory=str(folder))
-    with _Companion(("127.0.0.1", port), handler) as server:
+    try:
+        server = _Companion(("127.0.0.1", where.port or 80), handler)
+    except OSError as error:
+        sys.stderr.write(f"reports and Data Docs are not served on {url} ({error.strerror}): set AQUAMIND_PAGES_URL\n")
+        return
+    with server:
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), int(sys.argv[2]))
+    serve(Path(sys.argv[1]), sys.argv[2])

@@ -53,7 +53,9 @@ def preview(farm: Profile) -> Preview:
     rows: dict[str, int | None] = {**total_volume(farm, plan), **dict.fromkeys(RANDOM_TABLES)}
     days = rows[tables.STATE_TABLE] or 0
     done = int((plan.batches["harvest_date"] <= farm.as_of).sum())
-    containers = infrastructure()["infrastructure_container"].filter(pl.col("hierarchy_role") == "HOLDING").height
+    containers = (
+        infrastructure(farm.sites)["infrastructure_container"].filter(pl.col("hierarchy_role") == "HOLDING").height
+    )
     occupied = _occupied(farm, plan)
     now = occupied.filter(pl.col("date") == farm.as_of)["containers"]
     # A mortality event exists on nearly every assignment-day.

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.farm.biology import FRESHWATER, RING_FISH_LIMIT
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised whenever the same profile and seed would give other rows: lakes of different versions do not mix."""
 
 GEOGRAPHIES = ("Faroe Islands", "Scotland")
@@ -55,6 +55,8 @@ class Profile(BaseModel):
     default_as_of: date
     """The profile's own `as_of`, whatever the user gave: the bands hold on this day."""
     geographies: tuple[str, ...] = GEOGRAPHIES
+    sites: Positive = 1
+    """How many times as many stations and sea areas as AquaMind's farm has."""
     batches_per_geography: Positive
     stagger_days: Positive
     continues: bool = True

@@ -1,12 +1,13 @@
 """The lake held against every rule: which rule concerns which table, and what it is given to read.
 
-Event tables are looked at month by month, so memory does not grow with history; a run over some months looks at those.
-A rule that crashes is a failure that says so.
+Events and states are looked at month by month, so memory does not grow with history; a run over some months looks at
+those. A rule that crashes is a failure that says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import cached_property
 
@@ -26,6 +27,8 @@ from aquamind_pipeline.quality.expectations import Validated
 from aquamind_pipeline.quality.finding import Finding, attempted, merged
 
 Rules = dict[str, Callable[[], Finding]]
+MONTHS_AT_ONCE = 2
+"""Rules run mostly on one core, so two months are looked at side by side."""
 _MONTH = "%Y-%m"
 _WHOLE = "all"
 _SLACK_DAYS = {SAMPLES: 7, DEATHS: 7}
@@ -38,7 +41,7 @@ class Proof:
     Attributes:
         lake: Where the tables are.
         farm: The farm that they should be, up to the lake's as_of.
-        months: Event months to look at; None for all that there are.
+        months: Months to look at; None for all that there are.
         skip: Rules that are not looked at.
         validated: Great Expectations' results of the tables looked at so far, by table.
     """
@@ -52,17 +55,19 @@ class Proof:
     def of_table(self, name: str) -> Iterator[Finding]:
         """The rules on a table's own rows."""
         table = tables.TABLES[name]
-        event = table.info["layer"] == "event"
+        monthly = name in tables.MONTHLY_TABLES
         built = (
-            [m for m in self.lake.partitions(name) if self.months is None or m in self.months] if event else [_WHOLE]
+            [m for m in self.lake.partitions(name) if self.months is None or m in self.months] if monthly else [_WHOLE]
         )
         parts: dict[str, list[tuple[str, Finding]]] = {}
         profiles: list[pl.DataFrame] = []
-        for month in built:
-            for finding in self._of_part(table, month, profiles):
-                parts.setdefault(finding.rule, []).append((month, finding))
+        with ThreadPoolExecutor(MONTHS_AT_ONCE, thread_name_prefix="proof") as pool:
+            for month, (found, profile) in zip(built, pool.map(lambda m: self._of_part(table, m), built), strict=True):
+                profiles += profile
+                for finding in found:
+                    parts.setdefault(finding.rule, []).append((month, finding))
         yield from (merged(found) for found in parts.values())
-        readable = not event or all(one.passed for _, one in parts.get("schema", ()))
+        readable = not monthly or all(one.passed for _, one in parts.get("schema", ()))
         rules: Rules = {
             "volume": lambda: self._volume(name),
             "expectations": lambda: self._expectations(table, profiles),
@@ -79,26 +84,24 @@ class Proof:
             if rule not in parts and rule not in rules:
                 yield Finding(rule, passed=True, detail="no month to look at")
 
-    def _of_part(self, table: sa.Table, month: str, profiles: list[pl.DataFrame]) -> Iterator[Finding]:
-        """The rules on one month's rows, or on a table without months."""
-        name = table.name
-        own = [rule for rule in rules_of(name) if rule not in ("volume", "expectations", "fresh")]
-        rows: list[pl.LazyFrame] = []
+    def _of_part(self, table: sa.Table, month: str) -> tuple[list[Finding], list[pl.DataFrame]]:
+        """The rules on one month's rows, or on a table without months; and their profile, if the table is profiled."""
+        name, partition = table.name, None if month == _WHOLE else month
+        own = [rule for rule in rules_of(name) if rule not in ("schema", "volume", "expectations", "fresh")]
+        read: list[pl.DataFrame] = []
 
-        def read() -> Finding:
-            frame = self.lake.read(name, None if month == _WHOLE else month)
-            rows.append(frame.lazy())
-            return table_rules.schema(table, frame.schema)
+        def readable() -> Finding:
+            read.append(self.lake.read(name, partition))
+            return table_rules.schema(table, read[0].schema)
 
-        schema = attempted("schema", read)
-        yield schema
+        schema = attempted("schema", readable)
         if not schema.passed:
-            yield from (_unseen(rule) for rule in own if rule != "schema")
-            return
-        rules = self._rules(table, rows[0], month)
-        yield from (self._attempted(rule, rules[rule]) for rule in own if rule != "schema")
-        if expectations.is_profiled(table, self.lake.rows(name, None if month == _WHOLE else month)):
-            profiles.append(expectations.profile(table, rows[0], month))
+            return [schema, *map(_unseen, own)], []
+        rows = read[0].lazy()
+        rules = self._rules(table, rows, month)
+        found = [schema, *(self._attempted(rule, rules[rule]) for rule in own)]
+        profiled = expectations.is_profiled(table, read[0].height)
+        return found, [expectations.profile(table, rows, month)] if profiled else []
 
     def _rules(self, table: sa.Table, rows: pl.LazyFrame, month: str) -> Rules:
         name, until = table.name, self.farm.as_of
@@ -169,13 +172,13 @@ class Proof:
         expected = self.expected.get(name)
         if expected is None:
             return Finding("volume", passed=True, detail="drawn at random: no formula")
-        built = self.lake.partitions(name) if name in tables.EVENT_TABLES else [_WHOLE]
+        built = self.lake.partitions(name) if name in tables.MONTHLY_TABLES else [_WHOLE]
         chosen = [month for month in built if self.months is None or month in self.months or month == _WHOLE]
         counts = [(month, self.lake.rows(name, None if month == _WHOLE else month)) for month in chosen]
         return table_rules.volume(expected, pl.DataFrame(counts, schema=_COUNTS, orient="row"))
 
     def _expectations(self, table: sa.Table, profiles: list[pl.DataFrame]) -> Finding:
-        if not profiles and table.info["layer"] == "event":
+        if not profiles and table.name in tables.MONTHLY_TABLES:
             return Finding("expectations", passed=True, detail="no month to look at")
         frame = pl.concat(profiles) if profiles else self.lake.read(table.name)
         done = expectations.validate(table, frame, profiled=bool(profiles))
@@ -194,8 +197,8 @@ class Proof:
         if lived["days"] <= slack:
             return Finding("fresh", passed=True, detail="nothing is due yet")
         due = _before(lived["date"], slack)
-        months = self.lake.partitions(name)[-2:] if name in tables.EVENT_TABLES else None
-        if months is not None and due.strftime(_MONTH) not in months:
+        months = self.lake.partitions(name)[-2:]
+        if due.strftime(_MONTH) not in months:
             return Finding("fresh", passed=True, detail=f"the month of {due} is not built")
         time = pl.col(event_rules.time_column(table)).max().cast(pl.Date)
         last: date | None = self.lake.scan(name, months).select(time).collect().item()
@@ -262,7 +265,7 @@ class Proof:
     def expected(self) -> dict[str, pl.DataFrame]:
         """month, rows of each table: from the plan by formula, from life where chance decides (invariant I7).
 
-        Event tables: only of the months looked at (a backfill has not built the others yet).
+        Monthly tables: only of the months looked at (a backfill has not built the others yet).
         """
         lake = self.lake
         planned = lake.has("plan_assignment")  # not yet, when infrastructure is looked at
@@ -270,7 +273,7 @@ class Proof:
         totals = total_volume(self.farm, plan)
         expected = {name: pl.DataFrame({"month": [_WHOLE], "rows": [rows]}) for name, rows in totals.items()}
         monthly = monthly_volume(self.farm, plan)
-        for name in set(monthly["table"]) & set(tables.EVENT_TABLES):
+        for name in set(monthly["table"]):
             expected[name] = monthly.filter(pl.col("table") == name).select("month", pl.col("rows").cast(pl.Int64))
         if lake.has("life_day"):
             died = lake.scan("life_day").filter(pl.col("deaths") > 0)
@@ -283,7 +286,7 @@ class Proof:
         if lake.has("life_move"):
             expected["batch_transferaction"] = pl.DataFrame({"month": [_WHOLE], "rows": [lake.rows("life_move")]})
         if self.months is not None:
-            for name in set(expected) & set(tables.EVENT_TABLES):
+            for name in set(expected) & set(tables.MONTHLY_TABLES):
                 expected[name] = expected[name].filter(pl.col("month").is_in(list(self.months)))
         return expected
 

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
@@ -47,8 +47,8 @@ class Settings(BaseSettings):
     """Start Dagster with the nightly schedule switched on, and show a farm that misses its nights as overdue."""
     dagster_database_url: SecretStr | None = None
     """PostgreSQL for Dagster's own records; unset, SQLite files under `home`."""
-    pages_url: str | None = None
-    """Where `aquamind ui` serves reports and Data Docs, for links on Dagster's pages."""
+    pages_url: str = Field("http://127.0.0.1:3001", pattern=r"^https?://[^/]+$")
+    """Where reports and Data Docs are served, for links on Dagster's pages: `aquamind ui` does it on this machine."""
     history: bool = False
     """In AquaMind's database, also write the first row of each master record's history (django-simple-history)."""
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dagster as dg
@@ -21,7 +22,6 @@ from aquamind_pipeline.orchestration.catalogue import (
     PLAN_TABLES,
     STORE_COST,
     TEMPERATURE,
-    frame_schema,
     spec,
     written_metadata,
 )
@@ -30,7 +30,7 @@ from aquamind_pipeline.orchestration.partitions import MONTH
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from assets.life import read_plan
-from assets.showing import pictures_of
+from assets.showing import shown_of
 from assets.writing import write
 
 GROUP = "events"
@@ -54,6 +54,8 @@ HOW = {
     TEMPERATURE: "Sum and number of the day's temperature readings of each container.",
 }
 """How each table is computed."""
+MONTHS_AT_ONCE = 2
+"""While one month is computed, mostly on one core, another is written."""
 ALSO_READS = {
     "environmental_environmentalreading": ("infrastructure_sensor", "environmental_environmentalparameter"),
     "inventory_feedingevent": (STORE_COST, "inventory_feed"),
@@ -77,8 +79,7 @@ def _event_asset(name: str, maker: Maker, months: dg.MonthlyPartitionsDefinition
     )
     def event_table(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         farm, plan, lake = workspace.planned, read_plan(workspace), workspace.lake
-        lived = lake.scan("life_day")
-        _write_months(context, workspace, name, lambda month: maker(farm, plan, _month_of(lived, month), lake))
+        _write_months(context, workspace, name, lambda month: maker(farm, plan, lake.read("life_day", month), lake))
 
     return event_table
 
@@ -112,7 +113,7 @@ def _temperature_asset(months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefin
 def _write_months(
     context: dg.AssetExecutionContext, workspace: Workspace, name: str, make: Callable[[str], pl.DataFrame]
 ) -> None:
-    """Write each month of the run on its own, so that memory holds one and a killed run keeps the others.
+    """Write each month of the run on its own, so that memory holds few and a killed run keeps the others.
 
     A month that fails does not keep the others from being written and recorded; then the step fails and names it.
 
@@ -121,29 +122,38 @@ def _write_months(
     """
     farm, lake = workspace.planned, workspace.lake
     last = farm.as_of.strftime(MONTH)
-    done: dict[str, Mapping[str, Any]] = {}
+
+    def one(month: str) -> dict[str, Any] | Exception:
+        started = time.perf_counter()
+        try:
+            if month > last:
+                lake.remove(name, month)
+                return {"dagster/row_count": 0, "note": f"the farm reaches to {farm.as_of} only"}
+            written = write(lake, farm, name, make(month), month)
+            return dict(written_metadata(written, farm, time.perf_counter() - started))
+        except Exception as error:
+            return error
+
+    months = context.partition_keys
+    done: dict[str, dict[str, Any]] = {}
     failed: dict[str, Exception] = {}
-    with healing(), lake.exclusive(), workspace.progress.track(name, len(context.partition_keys)) as advance:
-        for month in context.partition_keys:
-            started = time.perf_counter()
-            try:
-                if month > last:
-                    lake.remove(name, month)
-                    done[month] = {"dagster/row_count": 0, "note": f"the farm reaches to {farm.as_of} only"}
-                else:
-                    frame = make(month)
-                    written = write(lake, farm, name, frame, month)
-                    done[month] = written_metadata(written, farm, time.perf_counter() - started)
-            except Exception as error:
-                failed[month] = error
+    with (
+        healing(),
+        lake.exclusive(),
+        workspace.progress.track(name, len(months)) as advance,
+        ThreadPoolExecutor(MONTHS_AT_ONCE, thread_name_prefix=name) as pool,
+    ):
+        for month, came in zip(months, pool.map(one, months), strict=True):
+            if isinstance(came, Exception):
+                failed[month] = came
+            else:
+                done[month] = came
             advance()
     if failed:
         for month, facts in done.items():
             context.log_event(dg.AssetMaterialization(name, partition=month, metadata=facts))
-        raise _of_months(failed, len(context.partition_keys), name)
-    if name not in tables.TABLES and month <= last:
-        done[month] = {**done[month], "dagster/column_schema": frame_schema(frame)}
-    done[month] = {**done[month], **pictures_of(name, lake)}
+        raise _of_months(failed, len(months), name)
+    done[months[-1]].update(shown_of(name, lake))
     for month, facts in done.items():
         context.add_asset_metadata(facts, name, partition_key=month)
 
@@ -155,11 +165,6 @@ def _of_months(failed: Mapping[str, Exception], of: int, name: str) -> Exception
     error = kind(f"{name}: {len(failed)} of {of} months failed ({', '.join(failed)}), the others are written: {first}")
     error.__cause__ = first
     return error
-
-
-def _month_of(lived: pl.LazyFrame, month: str) -> pl.DataFrame:
-    first = pl.lit(f"{month}-01").str.to_date()
-    return lived.filter(pl.col("date").is_between(first, first.dt.offset_by("1mo"), closed="left")).collect()
 
 
 assert set(MAKERS) == set(tables.EVENT_TABLES), "every event table of the catalogue needs its maker"

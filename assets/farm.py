@@ -19,7 +19,8 @@ GROUP = "farm"
 def infrastructure(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Sites, halls, areas, containers, sensors and feed stores."""
     started = time.perf_counter()
-    yield from results(workspace, workspace.wanted, build_infrastructure(), started)
+    farm = workspace.wanted
+    yield from results(workspace, farm, build_infrastructure(farm.sites), started)
 
 
 @dg.multi_asset(name="reference", specs=[spec(name, GROUP) for name in tables.of_layer("reference")])

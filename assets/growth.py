@@ -1,8 +1,7 @@
 """Daily states, found again from the records."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import polars as pl
@@ -10,15 +9,16 @@ import polars as pl
 from aquamind_pipeline import tables
 from aquamind_pipeline.growth.assimilation import assimilate
 from aquamind_pipeline.growth.records import Records, from_tables
-from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.catalogue import TEMPERATURE, spec
+from aquamind_pipeline.lake import Lake, Written
+from aquamind_pipeline.orchestration.catalogue import TEMPERATURE, spec, written_metadata
+from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.profile import Profile
 from assets.life import read_plan
-from assets.writing import results
+from assets.showing import shown_of
+from assets.writing import batch_slices, write_by_month
 
 GROUP = "growth"
-SLICE_BATCHES = 40
-"""Batches assimilated at once: about 0.3 million states, some hundred MB, whatever the size of the farm."""
 READS = (
     "batch_batch",
     "batch_batchcontainerassignment",
@@ -44,40 +44,40 @@ def growth(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRes
     """Weight, fish, biomass and feed conversion of every stay and day, from what was recorded, never from life."""
     started = time.perf_counter()
     farm = workspace.planned
-    yield from results(workspace, farm, {tables.STATE_TABLE: states(workspace, farm.as_of)}, started)
+    with healing(), workspace.lake.exclusive():
+        written = write_states(workspace, farm)
+    facts = written_metadata(written, farm, time.perf_counter() - started)
+    yield dg.MaterializeResult(
+        asset_key=tables.STATE_TABLE, metadata={**facts, **shown_of(tables.STATE_TABLE, workspace.lake)}
+    )
 
 
-def states(workspace: Workspace, until: date) -> pl.DataFrame:
-    """The states of all batches, with the ids that the plan has for them."""
-    records = read_records(workspace.lake)
-    slices = len(batch_slices(records.batches["batch_id"].to_list()))
-    with workspace.progress.track(tables.STATE_TABLE, slices) as advance:
-        found = grow(records, until, advance)
+def write_states(workspace: Workspace, farm: Profile) -> Written:
+    """Write the states of all recorded batches up to the farm's as_of, with the ids that the plan has for them."""
+    lake = workspace.lake
     numbers = read_plan(workspace).assignments.select("assignment_id", "assignment_date", "first_state_id")
-    found = found.join(numbers, on="assignment_id", how="left", maintain_order="left")
-    days = (pl.col("date") - pl.col("assignment_date")).dt.total_days()
-    return found.with_columns(id=pl.col("first_state_id") + days).drop("assignment_date", "first_state_id")
+
+    def states(some: list[int]) -> pl.DataFrame:
+        found = assimilate(read_records(lake, some), farm.as_of)
+        found = found.join(numbers, on="assignment_id", how="left", maintain_order="left")
+        days = (pl.col("date") - pl.col("assignment_date")).dt.total_days()
+        return found.with_columns(id=pl.col("first_state_id") + days).drop("assignment_date", "first_state_id")
+
+    return write_by_month(workspace, farm, tables.STATE_TABLE, states, batch_slices(lake.read("batch_batch")["id"]))
 
 
-def batch_slices(batch_ids: Sequence[int]) -> list[list[int]]:
-    """Batches that are assimilated at once, in order."""
-    ids = sorted(batch_ids)
-    return [ids[i : i + SLICE_BATCHES] for i in range(0, len(ids), SLICE_BATCHES)]
+def read_records(lake: Lake, some: Sequence[int]) -> Records:
+    """What growth reads of some batches, from the months that they lived in and the ones beside these."""
+    stays = lake.scan("batch_batchcontainerassignment").filter(pl.col("batch_id").is_in(list(some)))
+    ends = pl.col("departure_date").fill_null(pl.date(9999, 1, 1)).max().dt.offset_by("1mo")
+    first, last = stays.select(pl.col("assignment_date").min().dt.offset_by("-1mo"), ends).collect().row(0)
 
+    def near(name: str) -> pl.LazyFrame:
+        months = [month for month in lake.partitions(name) if f"{first:%Y-%m}" <= month <= f"{last:%Y-%m}"]
+        return lake.scan(name, months or None)
 
-def grow(records: Records, until: date, advance: Callable[[], object]) -> pl.DataFrame:
-    """The states of all batches, slice by slice."""
-    parts = []
-    for some in batch_slices(records.batches["batch_id"].to_list()):
-        parts.append(assimilate(records.of_batches(some), until))
-        advance()
-    return pl.concat(parts)
-
-
-def read_records(lake: Lake) -> Records:
-    """What growth reads, from the lake."""
-    whole = {name: tables.complete(lake.scan(name), tables.TABLES[name]) for name in READS}
-    return from_tables(whole, lake.scan(TEMPERATURE))
+    whole = {name: tables.complete(near(name), tables.TABLES[name]) for name in READS}
+    return from_tables(whole, near(TEMPERATURE)).of_batches(some)
 
 
 assets = [growth]

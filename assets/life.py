@@ -4,19 +4,28 @@ import time
 from collections.abc import Iterator
 
 import dagster as dg
+import polars as pl
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.farm.life import Life, live
+from aquamind_pipeline.farm.life import live, summary
 from aquamind_pipeline.farm.records import records as build_records
 from aquamind_pipeline.farm.schedule import Plan
 from aquamind_pipeline.farm.schedule import schedule as build_schedule
 from aquamind_pipeline.farm.stores import stores as build_stores
-from aquamind_pipeline.orchestration.catalogue import LIFE_TABLES, PLAN_TABLES, STORE_COST, spec
+from aquamind_pipeline.orchestration.catalogue import (
+    LIFE_TABLES,
+    PLAN_TABLES,
+    STORE_COST,
+    TEMPERATURE,
+    spec,
+    written_metadata,
+)
 from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.partitions import MONTH
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
-from assets.writing import results
+from assets.showing import shown_of
+from assets.writing import batch_slices, results, write_by_month
 
 GROUP = "life"
 PURCHASE_TABLES = ("inventory_feedpurchase", "inventory_feedcontainerstock")
@@ -45,7 +54,7 @@ def schedule(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeR
 def _forget_later_months(workspace: Workspace, farm: Profile) -> None:
     """A farm that reaches less far than before has no later months."""
     last = farm.as_of.strftime(MONTH)
-    for table in tables.EVENT_TABLES:
+    for table in (*tables.MONTHLY_TABLES, TEMPERATURE):
         for month in workspace.lake.partitions(table):
             if month > last:
                 workspace.lake.remove(table, month)
@@ -56,11 +65,22 @@ def _forget_later_months(workspace: Workspace, farm: Profile) -> None:
     specs=[spec(name, GROUP, deps=tuple(PLAN_TABLES), description=text) for name, text in LIFE_TABLES.items()],
 )
 def life(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
-    """Every fish's life, day by day."""
+    """Every fish's life, day by day, in a file a month."""
     started = time.perf_counter()
-    farm = workspace.planned
-    lived = live(farm, read_plan(workspace))
-    yield from results(workspace, farm, {"life_day": lived.days, "life_move": lived.moves}, started)
+    farm, plan = workspace.planned, read_plan(workspace)
+    moves: list[pl.DataFrame] = []
+
+    def lived(some: list[int]) -> pl.DataFrame:
+        life = live(farm, plan.of_batches(some))
+        moves.append(life.moves)
+        return life.days
+
+    with healing(), workspace.lake.exclusive():
+        slices = batch_slices(plan.batches["batch_id"])
+        days = write_by_month(workspace, farm, "life_day", lived, slices)
+        facts = written_metadata(days, farm, time.perf_counter() - started)
+        yield dg.MaterializeResult(asset_key="life_day", metadata={**facts, **shown_of("life_day", workspace.lake)})
+        yield from results(workspace, farm, {"life_move": pl.concat(moves)}, time.perf_counter())
 
 
 @dg.multi_asset(
@@ -74,8 +94,8 @@ def records(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRe
     """Batches, stays, workflows, harvests and scenarios as they stand on as_of."""
     started = time.perf_counter()
     farm, plan = workspace.planned, read_plan(workspace)
-    lived = Life(workspace.lake.read("life_day"), workspace.lake.read("life_move"))
-    yield from results(workspace, farm, build_records(farm, plan, lived), started)
+    lived, moves = summary(workspace.lake.scan("life_day"), farm.samples_per_week), workspace.lake.read("life_move")
+    yield from results(workspace, farm, build_records(farm, plan, lived, moves), started)
 
 
 @dg.multi_asset(
@@ -94,7 +114,7 @@ def stores(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRes
     """Feed deliveries, what is left of them, and what feed cost."""
     started = time.perf_counter()
     farm, lake = workspace.planned, workspace.lake
-    bought = build_stores(farm, read_plan(workspace), lake.read("life_day"), lake.read("infrastructure_feedcontainer"))
+    bought = build_stores(farm, read_plan(workspace), lake.scan("life_day"), lake.read("infrastructure_feedcontainer"))
     frames = dict(zip((*PURCHASE_TABLES, STORE_COST), (bought.purchases, bought.stock, bought.unit_costs), strict=True))
     yield from results(workspace, farm, frames, started)
 

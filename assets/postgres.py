@@ -1,14 +1,15 @@
 """The load into PostgreSQL, and the report on what arrived."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
+from pydantic import SecretStr
 
 from aquamind_pipeline import findings, report, tables
 from aquamind_pipeline.datadocs import DataDocs
-from aquamind_pipeline.lake import Manifest
+from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.orchestration.catalogue import POSTGRES_ASSETS, REPORT, page_link, spec
 from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
@@ -77,9 +78,7 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
                 here = [month for month in context.partition_keys if lake.has(table, month)]
                 with workspace.progress.track(f"load {table}", len(here)) as advance:
                     loaded += load.load_months(url, lake, table, here, advance, run=context.run.run_id)
-            dropped = load.drop_vanished_months(url, lake)
-            if dropped:
-                context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
+            _drop_vanished(context, url, lake, tables.EVENT_TABLES)
         for month in context.partition_keys:
             mine = [one for one in loaded if one.partition == month]
             facts = {
@@ -101,19 +100,23 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             GROUP,
             deps=("postgres_master", tables.STATE_TABLE),
             kinds=KINDS,
-            description="The daily states in PostgreSQL.",
+            description="The daily states in PostgreSQL, a partition for each month; unchanged months are skipped.",
         )
     ],
 )
 def postgres_states(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Replace the daily states, unless they are there already."""
+    """Load the months whose states changed: a night's are the last ones."""
     started = time.perf_counter()
-    with healing(), workspace.lake.exclusive(), workspace.database() as url:
+    lake, table = workspace.lake, tables.STATE_TABLE
+    months = lake.partitions(table)
+    with healing(), lake.exclusive(), workspace.database() as url:
         if workspace.settings.reload:
-            load.distrust(url, [tables.STATE_TABLE])
-        loaded = load.load_states(url, workspace.lake, run=context.run.run_id)
+            load.distrust(url, [table])
+        with workspace.progress.track(f"load {table}", len(months)) as advance:
+            loaded = load.load_months(url, lake, table, months, advance, run=context.run.run_id)
+        _drop_vanished(context, url, lake, (table,))
         yield dg.MaterializeResult(asset_key="postgres_states", metadata=_metadata(loaded, started, described(url)))
 
 
@@ -148,6 +151,12 @@ def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.M
             "checks": dg.MetadataValue.md(report.as_markdown(verified)),
         },
     )
+
+
+def _drop_vanished(context: dg.AssetExecutionContext, url: SecretStr, lake: Lake, names: Sequence[str]) -> None:
+    dropped = load.drop_vanished_months(url, lake, names)
+    if dropped:
+        context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
 
 
 def _metadata(loaded: Iterable[load.Loaded], started: float, where: str) -> dict[str, Any]:

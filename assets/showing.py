@@ -7,6 +7,7 @@ cannot be read, the checks say so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -14,7 +15,7 @@ import polars as pl
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
+from aquamind_pipeline.orchestration.catalogue import TEMPERATURE, frame_schema
 from aquamind_pipeline.orchestration.pictures import bars, lines
 
 SHOWN_BATCHES = 4
@@ -22,15 +23,18 @@ SHOWN_DAYS = 200
 """Days on a line: more cannot be told apart."""
 
 
-def pictures_of(name: str, lake: Lake) -> Mapping[str, dg.MetadataValue[str]]:
-    """The picture of a table, if there is one for it."""
+def shown_of(name: str, lake: Lake) -> Mapping[str, Any]:
+    """What a materialisation shows of a table as a whole: its picture, and the columns that no catalogue declares."""
     draw = _rows_by_month if name in tables.EVENT_TABLES else _PICTURES.get(name)
-    if draw is None:
-        return {}
+    shown: dict[str, Any] = {}
     try:
-        return {"picture": draw(lake, name)}
+        if name not in tables.TABLES:
+            shown["dagster/column_schema"] = frame_schema(lake.scan(name).collect_schema())
+        if draw is not None:
+            shown["picture"] = draw(lake, name)
     except (LakeError, pl.exceptions.PolarsError) as error:
-        return {"picture": dg.MetadataValue.text(f"no picture: {error}")}
+        shown["picture"] = dg.MetadataValue.text(f"no picture: {error}")
+    return shown
 
 
 def _lives(lake: Lake, name: str) -> dg.MetadataValue[str]:
@@ -110,4 +114,4 @@ _PICTURES: dict[str, Callable[[Lake, str], dg.MetadataValue[str]]] = {
     tables.STATE_TABLE: _lives,
 }
 
-__all__ = ["pictures_of"]
+__all__ = ["shown_of"]

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake, Written
-from aquamind_pipeline.orchestration.catalogue import frame_schema, written_metadata
+from aquamind_pipeline.orchestration.catalogue import written_metadata
 from aquamind_pipeline.orchestration.healing import healing
+from aquamind_pipeline.orchestration.partitions import MONTH
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.quality.faults import broken_file, inject
-from assets.showing import pictures_of
+from assets.showing import shown_of
 
 LABELS = "fault"
 """Folder of the lake that says which rows were spoiled, by table and month like the tables themselves."""
+SLICE_BATCHES = 100
+"""Batches that are lived and assimilated at once: some hundred MB, whatever the size of the farm."""
 
 
 def results(
@@ -28,21 +34,14 @@ def results(
     with healing(), workspace.lake.exclusive():
         for name, frame in frames.items():
             written = write(workspace.lake, farm, name, frame)
-            facts = dict(written_metadata(written, farm, time.perf_counter() - started))
-            if name not in tables.TABLES:
-                facts["dagster/column_schema"] = frame_schema(frame)
-            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **pictures_of(name, workspace.lake)})
+            facts = written_metadata(written, farm, time.perf_counter() - started)
+            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **shown_of(name, workspace.lake)})
             started = time.perf_counter()
 
 
 def write(lake: Lake, farm: Profile, name: str, frame: pl.DataFrame, month: str | None = None) -> Written:
     """Write a table or a month of it, in the catalogue's columns; tables of our own (plan, life) stay as they are."""
-    if name not in tables.TABLES:
-        return lake.write(name, frame, month)
-    rows = tables.conform(frame, tables.TABLES[name])
-    if not farm.faults:
-        return lake.write(name, rows, month)
-    rows, labels = inject(farm.faults, farm.seed, farm.as_of, name, rows, month or "")
+    rows, labels = _spoiled(farm, name, frame, month or "")
     written = lake.write(name, rows, month)
     broken = broken_file(farm.faults, farm.seed, farm.as_of, name, month or "")
     if broken is not None:
@@ -53,4 +52,67 @@ def write(lake: Lake, farm: Profile, name: str, frame: pl.DataFrame, month: str 
     return written
 
 
-__all__ = ["LABELS", "results", "write"]
+def batch_slices(batch_ids: pl.Series) -> list[list[int]]:
+    """Batches that are worked on at once, in order."""
+    ids = batch_ids.sort().to_list()
+    return [ids[i : i + SLICE_BATCHES] for i in range(0, len(ids), SLICE_BATCHES)]
+
+
+def write_by_month(
+    workspace: Workspace, farm: Profile, name: str, make: Callable[[list[int]], pl.DataFrame], slices: list[list[int]]
+) -> Written:
+    """Write a table of all batches month by month: made slice by slice, so that memory holds one slice or one month.
+
+    Args:
+        workspace: Where to.
+        farm: The farm.
+        name: The table; it has a column `date`.
+        make: Rows of some batches, in the order in which they are kept.
+        slices: Batches to make at once.
+    """
+    lake, started = workspace.lake, time.perf_counter()
+    done: list[Written] = []
+    labelled: list[pl.DataFrame] = []
+    with tempfile.TemporaryDirectory(prefix="aquamind-") as folder, workspace.progress.track(name, len(slices)) as step:
+        for number, some in enumerate(slices):
+            rows, labels = _spoiled(farm, name, make(some), "")
+            if labels.height:
+                labelled.append(labels.drop("partition").join(rows.select("id", partition=_MONTH), on="id"))
+            for month, part in _by_month(rows, _MONTH):
+                if len(slices) == 1:
+                    done.append(lake.write(name, part, month))
+                else:
+                    part.write_parquet(Path(folder, f"{month}.{number:06d}.parquet"), compression="lz4")
+            step()
+        parts: dict[str, list[Path]] = {}
+        for path in sorted(Path(folder).iterdir()):
+            parts.setdefault(path.name.partition(".")[0], []).append(path)
+        done += [lake.write(name, pl.read_parquet(paths), month) for month, paths in parts.items()]
+    if labelled:
+        for month, labels in _by_month(pl.concat(labelled), pl.col("partition")):
+            lake.write(f"{LABELS}/{name}", labels, month)
+    for month in set(lake.partitions(name)) - {one.partition for one in done}:
+        lake.remove(name, month)
+    digest = hashlib.sha256("".join(sorted(one.digest for one in done)).encode()).hexdigest()
+    rows_written, size = sum(one.rows for one in done), sum(one.bytes for one in done)
+    return Written(name, None, rows_written, size, time.perf_counter() - started, digest)
+
+
+_MONTH = pl.col("date").dt.strftime(MONTH)
+
+
+def _by_month(rows: pl.DataFrame, month: pl.Expr) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Each month and its rows, in their order."""
+    for (name,), part in rows.group_by(month.alias("(month)"), maintain_order=True):
+        yield str(name), part.select(rows.columns)
+
+
+def _spoiled(farm: Profile, name: str, frame: pl.DataFrame, month: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows in the catalogue's columns with the faults that were asked for, and the labels of these."""
+    if name not in tables.TABLES:
+        return frame, pl.DataFrame()
+    rows = tables.conform(frame, tables.TABLES[name])
+    return inject(farm.faults, farm.seed, farm.as_of, name, rows, month) if farm.faults else (rows, pl.DataFrame())
+
+
+__all__ = ["LABELS", "batch_slices", "results", "write", "write_by_month"]

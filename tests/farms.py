@@ -17,7 +17,7 @@ from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.farm.deaths import mortality_events
 from aquamind_pipeline.farm.feeding import feedings
 from aquamind_pipeline.farm.infrastructure import infrastructure
-from aquamind_pipeline.farm.life import Life, live
+from aquamind_pipeline.farm.life import Life, live, summary
 from aquamind_pipeline.farm.readings import readings
 from aquamind_pipeline.farm.records import records
 from aquamind_pipeline.farm.reference import reference
@@ -53,7 +53,7 @@ def make(profile: Profile) -> Made:
 def record(profile: Profile, plan: Plan, life: Life, days: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The events of some days of a life."""
     sites = infrastructure()
-    costs = stores(profile, plan, life.days, sites["infrastructure_feedcontainer"]).unit_costs
+    costs = stores(profile, plan, life.days.lazy(), sites["infrastructure_feedcontainer"]).unit_costs
     return {
         "environmental_environmentalreading": readings(profile.seed, plan, days, sites["infrastructure_sensor"]),
         "inventory_feedingevent": feedings(profile.seed, plan, days, costs),
@@ -107,7 +107,9 @@ def make_or_skip(profile: Profile) -> Made:
 
 def books(made: Made) -> Records:
     """What growth assimilation may know of a farm: its records and events."""
-    everything = {**infrastructure(), **reference(made.profile), **records(made.profile, made.plan, made.life)}
+    lived = summary(made.life.days.lazy(), made.profile.samples_per_week)
+    booked = records(made.profile, made.plan, lived, made.life.moves)
+    everything = {**infrastructure(), **reference(made.profile), **booked}
     frames = {
         name: complete(conform(frame, TABLES[name]).lazy(), TABLES[name])
         for name, frame in (everything | made.events).items()

@@ -20,7 +20,7 @@ from aquamind_pipeline.quality.catalogue import READINGS, STATES
 from aquamind_pipeline.quality.faults import FAULTS
 from aquamind_pipeline.quality.finding import Finding
 from aquamind_pipeline.settings import Settings, load_settings
-from assets.growth import READS, states
+from assets.growth import READS, write_states
 from assets.writing import LABELS, write
 
 
@@ -40,12 +40,10 @@ def spoiled(clean: Settings, fault: str, home: Path) -> Workspace:
         parameters = lake.scan("environmental_environmentalparameter")
         for month in lake.partitions(READINGS):
             lake.write(TEMPERATURE, daily_temperature(lake.scan(READINGS, [month]), parameters), month)
-    found = lake.read(STATES)
-    if hit & {*READS, READINGS}:
+    if hit & {*READS, READINGS, STATES}:
         # Records that contradict themselves stop growth: a build would end there.
         with contextlib.suppress(AquaMindError, pl.exceptions.PolarsError):
-            found = states(workspace, farm.as_of)
-    write(lake, farm, STATES, found)
+            write_states(workspace, farm)
     return workspace
 
 

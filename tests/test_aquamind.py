@@ -88,7 +88,7 @@ def test_our_rows_arrive_beside_theirs(aquamind: SecretStr, lake: Lake) -> None:
         assert set(map(str, rows)) <= set(map(str, after[name])), name
     assert row_counts(aquamind, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
     for name in tables.TABLES:
-        parts = lake.partitions(name) if name in tables.EVENT_TABLES else [None]
+        parts = lake.partitions(name) if name in tables.MONTHLY_TABLES else [None]
         assert differences(aquamind, lake, name, parts).is_empty()
     fish = ask(aquamind, "SELECT count(*) FROM batch_batch WHERE species_id = 7 AND id > 1")
     assert fish == [(lake.rows("batch_batch"),)]
@@ -335,7 +335,7 @@ def test_a_disturbed_copy_is_healed_by_the_next_load(
     assert row_counts(aquamind, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
     totals = {name: rows[0][0] for name in tables.TABLES for rows in [ask(aquamind, f"SELECT count(*) FROM {name}")]}  # noqa: S608 - names of the catalogue
     assert totals["batch_batch"] == lake.rows("batch_batch") + 1
-    assert {name: totals[name] for name in tables.EVENT_TABLES} == {n: lake.rows(n) for n in tables.EVENT_TABLES}
+    assert {name: totals[name] for name in tables.MONTHLY_TABLES} == {n: lake.rows(n) for n in tables.MONTHLY_TABLES}
 
 
 def test_no_password_is_ever_shown(aquamind: SecretStr, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:

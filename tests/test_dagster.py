@@ -22,6 +22,7 @@ from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.quality.catalogue import RULES
 from aquamind_pipeline.running import dagster_home, run_job
 from aquamind_pipeline.settings import Settings, load_settings
+from assets import writing
 from tests.farms import Made
 from tests.test_cli import digests
 
@@ -101,10 +102,11 @@ def test_bad_data_does_not_reach_the_database(
     settings = a_copy.model_copy(update={"database_url": database})
     workspace = Workspace(settings)
     lake = Lake(a_copy.lake_path)
-    states = lake.read(tables.STATE_TABLE)
-    doubled = pl.when(pl.int_range(pl.len()) == 900).then(pl.col("population") * 2).otherwise("population")
+    states = lake.read(tables.STATE_TABLE, "2026-04")
+    doubled = pl.when(pl.int_range(pl.len()) == 300).then(pl.col("population") * 2).otherwise("population")
     defs = build_defs(settings, resource_overrides={"workspace": workspace})
-    lake.write(tables.STATE_TABLE, states.with_columns(doubled.cast(states.schema["population"]).alias("population")))
+    spoiled = states.with_columns(doubled.cast(states.schema["population"]).alias("population"))
+    lake.write(tables.STATE_TABLE, spoiled, "2026-04")
     checks = dg.AssetSelection.checks_for_assets(tables.STATE_TABLE)
     job = dg.define_asset_job("guarded", checks | dg.AssetSelection.assets("postgres_states"))
     guarded = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("guarded")
@@ -112,6 +114,19 @@ def test_bad_data_does_not_reach_the_database(
     failed = {c.check_name for c in result.get_asset_check_evaluations() if not c.passed}
     assert failed == {"no_doubling", "ledger", "recovers_life"}
     assert not result.asset_materializations_for_node("postgres_states")
+
+
+def test_slices_of_batches_leave_no_trace(a_copy: Settings, built: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lives and states made four batches at a time, as on a large farm, are the bytes of those made at once."""
+    monkeypatch.setattr(writing, "SLICE_BATCHES", 4)
+    defs = build_defs(a_copy)
+    made = dg.AssetSelection.assets("life_day", "life_move", tables.STATE_TABLE)
+    job = dg.define_asset_job("in_slices", made | dg.AssetSelection.checks_for_assets(tables.STATE_TABLE))
+    for path in Lake(a_copy.lake_path).root.glob("life_day/*.parquet"):
+        path.unlink()
+    result = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("in_slices").execute_in_process()
+    assert result.success
+    assert digests(a_copy.lake_path) == digests(built.lake_path)
 
 
 def test_one_month_alone(instance: dg.DagsterInstance, a_copy: Settings, database: SecretStr) -> None:

@@ -14,12 +14,7 @@ import numpy as np
 
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.farm import draws
-from aquamind_pipeline.farm.infrastructure import GEOGRAPHY
-
-STATIONS = int(GEOGRAPHY["stations"].sum())
-AREAS = int(GEOGRAPHY["areas"].sum())
-SITES = STATIONS + AREAS
-"""Sites are numbered from 0: freshwater stations by id, then sea areas by id."""
+from aquamind_pipeline.farm.infrastructure import geography
 
 _KNOT_DAYS = 15
 _YEAR_DAYS = 365.25
@@ -52,26 +47,27 @@ def seasonal_c(season: Season, ordinals: Ints) -> Floats:
     return season.mean_c + season.amplitude_c * half_wave(np.where(x > 1.0, x - 2.0, x))
 
 
-def site_season(site: int) -> Season:
-    """The season at a site (numbered from 0)."""
-    at_sea = site >= STATIONS
-    counts = GEOGRAPHY["areas" if at_sea else "stations"].to_list()
-    geography_id = 1 if (site - STATIONS if at_sea else site) < counts[0] else 2
-    return (SEA if at_sea else FRESHWATER)[geography_id]
+def site_temperature_c(seed: int, first_day: int, days: int, sites: int = 1) -> Floats:
+    """Daily mean water temperature, °C, as an array [sites, days] from `first_day` (a `date.toordinal()`) on.
 
-
-def site_temperature_c(seed: int, first_day: int, days: int) -> Floats:
-    """Daily mean water temperature, °C, as an array [SITES, days] from `first_day` (a `date.toordinal()`) on."""
+    Sites are numbered from 0: freshwater stations by id, then sea areas by id. `sites` is `Profile.sites`.
+    """
     ordinals = np.arange(first_day, first_day + days, dtype=np.int64)
-    sites = np.arange(SITES, dtype=np.int64)
-    seasonal = np.stack([seasonal_c(site_season(site), ordinals) for site in range(SITES)])
-    offset = 0.25 * draws.normal(draws.stream(seed, "climate", "site"), sites)
+    places = geography(sites)
+    curves = [
+        np.broadcast_to(seasonal_c(season[place["geography_id"]], ordinals), (place[kind], days))
+        for kind, season in (("stations", FRESHWATER), ("areas", SEA))
+        for place in places.iter_rows(named=True)
+    ]
+    seasonal = np.concatenate(curves)
+    site = np.arange(seasonal.shape[0], dtype=np.int64)
+    offset = 0.25 * draws.normal(draws.stream(seed, "climate", "site"), site)
     knots = np.arange(ordinals[0] // _KNOT_DAYS, ordinals[-1] // _KNOT_DAYS + 2, dtype=np.int64)
-    anomaly = 0.5 * draws.normal(draws.stream(seed, "climate", "anomaly"), sites[:, None], knots[None, :])
+    anomaly = 0.5 * draws.normal(draws.stream(seed, "climate", "anomaly"), site[:, None], knots[None, :])
     left = ordinals // _KNOT_DAYS - knots[0]
     part = (ordinals % _KNOT_DAYS) / _KNOT_DAYS
     smooth = part * part * (3.0 - 2.0 * part)
     return seasonal + offset[:, None] + anomaly[:, left] * (1.0 - smooth) + anomaly[:, left + 1] * smooth
 
 
-__all__ = ["AREAS", "FRESHWATER", "SEA", "SITES", "STATIONS", "Season", "half_wave", "seasonal_c", "site_temperature_c"]
+__all__ = ["FRESHWATER", "SEA", "Season", "half_wave", "seasonal_c", "site_temperature_c"]

@@ -46,6 +46,12 @@ CONTAINER_TYPES = pl.DataFrame(
 )
 RING_TYPE_ID, RACK_TYPE_ID = 6, 7
 
+
+def geography(sites: int) -> pl.DataFrame:
+    """GEOGRAPHY with `sites` times as many stations and areas."""
+    return GEOGRAPHY.with_columns(pl.col("stations", "areas") * sites)
+
+
 HALLS = pl.DataFrame(
     {
         "letter": ["A", "B", "C", "D", "E"],
@@ -106,12 +112,17 @@ def _nn(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.String).str.zfill(2)
 
 
-def infrastructure() -> dict[str, pl.DataFrame]:
-    """All infrastructure tables in AquaMind's names and columns; the same for every profile and seed."""
-    stations = _stations()
+def infrastructure(sites: int = 1) -> dict[str, pl.DataFrame]:
+    """All infrastructure tables in AquaMind's names and columns; the same for every seed.
+
+    `sites`: how many times as many stations and sea areas as AquaMind's farm has (`Profile.sites`).
+    """
+    places = geography(sites)
+    stations = _stations(places)
     halls = _halls(stations)
-    areas = _areas()
-    holding = pl.concat([_tanks(halls), _rings(areas)], how="diagonal")
+    areas = _areas(places, sites)
+    tanks = _tanks(halls)
+    holding = pl.concat([tanks, _rings(areas, first_id=tanks.height + 1)], how="diagonal")
     racks = _racks(halls, first_id=holding.height + 1)
     containers = _under_racks(pl.concat([holding, racks], how="diagonal"), racks)
     return {
@@ -154,9 +165,9 @@ def _position(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
     ).with_columns(pl.col("latitude", "longitude").round(6))
 
 
-def _stations() -> pl.DataFrame:
+def _stations(places: pl.DataFrame) -> pl.DataFrame:
     stations = (
-        GEOGRAPHY.with_columns(_numbered(pl.col("stations"), "n"))
+        places.with_columns(_numbered(pl.col("stations"), "n"))
         .explode("n")
         .with_columns(name=pl.col("prefix") + "-FW-" + _nn("n"))
         .with_row_index("id", offset=1)
@@ -175,8 +186,8 @@ def _halls(stations: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _areas() -> pl.DataFrame:
-    groups = AREA_GROUPS.filter(pl.col("areas") > 0)
+def _areas(places: pl.DataFrame, sites: int) -> pl.DataFrame:
+    groups = AREA_GROUPS.filter(pl.col("areas") > 0).with_columns(pl.col("areas") * sites)
     # Round-robin through the groups of a geography, so that neighbouring numbers lie in different groups.
     group_of_area = (
         groups.with_columns(_numbered(pl.col("areas"), "turn"))
@@ -186,7 +197,7 @@ def _areas() -> pl.DataFrame:
         .select("geography_id", "n", area_group_id="id")
     )
     areas = (
-        GEOGRAPHY.rename({"areas": "count"})
+        places.rename({"areas": "count"})
         .with_columns(_numbered(pl.col("count"), "n"))
         .explode("n")
         .join(group_of_area, on=["geography_id", "n"], how="left", maintain_order="left")
@@ -221,8 +232,7 @@ def _tanks(halls: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _rings(areas: pl.DataFrame) -> pl.DataFrame:
-    first = 1 + TANKS_PER_HALL * HALLS.height * int(GEOGRAPHY["stations"].sum())
+def _rings(areas: pl.DataFrame, first_id: int) -> pl.DataFrame:
     return (
         _each(areas, "ring", range(1, RINGS_PER_AREA + 1))
         .select(
@@ -234,7 +244,7 @@ def _rings(areas: pl.DataFrame) -> pl.DataFrame:
             max_biomass_kg=pl.lit(RING_VOLUME_M3 * RING_DENSITY_KG_M3),
             hierarchy_role=pl.lit("HOLDING"),
         )
-        .with_row_index("id", offset=first)
+        .with_row_index("id", offset=first_id)
         .cast({"id": pl.Int64})
     )
 
@@ -309,5 +319,6 @@ __all__ = [
     "GEOGRAPHY",
     "HALLS",
     "SEA_SENSORS",
+    "geography",
     "infrastructure",
 ]

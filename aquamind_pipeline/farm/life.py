@@ -20,7 +20,7 @@ import polars as pl
 from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 from aquamind_pipeline.farm import climate, draws
 from aquamind_pipeline.farm.biology import EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
-from aquamind_pipeline.farm.schedule import Plan
+from aquamind_pipeline.farm.schedule import Plan, is_sampling_day
 from aquamind_pipeline.profile import Profile
 
 CAUSES = ("UNKNOWN", "DISEASE", "HANDLING", "ENVIRONMENTAL", "PREDATION")
@@ -50,7 +50,7 @@ def live(profile: Profile, plan: Plan) -> Life:
     """
     horizon = profile.as_of.toordinal() + 1
     first_day = profile.epoch.toordinal()
-    temp_c = climate.site_temperature_c(profile.seed, first_day, horizon - first_day)
+    temp_c = climate.site_temperature_c(profile.seed, first_day, horizon - first_day, profile.sites)
     eggs = plan.batches.sort("batch_id")["eggs"].to_numpy()
     stays = plan.assignments.sort("batch_id", "stage", "position")
     days: list[pl.DataFrame] = []
@@ -199,4 +199,25 @@ def _move(
     return frame, shares, cube_root(np.maximum(new_weight, EGG_WEIGHT_G / 2))
 
 
-__all__ = ["CAUSES", "Life", "live"]
+def summary(days: pl.LazyFrame, samples_per_week: int) -> pl.DataFrame:
+    """What the books ask of each stay: assignment_id, population and weight_g at its end, first_temp_c, and
+    last_weighing_date.
+
+    Args:
+        days: `Life.days`.
+        samples_per_week: Growth samples of a batch.
+    """
+    sampled = (pl.col("stage") > 1) & is_sampling_day(pl.col("batch_day"), samples_per_week)
+    return (
+        days.group_by("assignment_id")
+        .agg(
+            population=pl.col("population").max_by("date"),
+            weight_g=pl.col("weight_g").max_by("date"),
+            first_temp_c=pl.col("temp_c").min_by("date"),
+            last_weighing_date=pl.col("date").filter(sampled).max(),
+        )
+        .collect(engine="streaming")
+    )
+
+
+__all__ = ["CAUSES", "Life", "live", "summary"]

@@ -19,9 +19,7 @@ from aquamind_pipeline.farm.biology import (
     length_cm,
     oxygen_saturation_mg_l,
 )
-from aquamind_pipeline.farm.life import Life
 from aquamind_pipeline.farm.reference import FCR_MODEL_ID, MORTALITY_MODEL_ID, SPECIES_ID, model_id
-from aquamind_pipeline.farm.samples import is_sampling_day
 from aquamind_pipeline.farm.schedule import Plan
 from aquamind_pipeline.profile import Profile
 
@@ -30,11 +28,18 @@ MEASURED_TRANSFERS, WEIGHED_FISH = 0.5, 50
 _POST_SMOLT, _ADULT = 5, 6
 
 
-def records(profile: Profile, plan: Plan, life: Life) -> dict[str, pl.DataFrame]:
-    """Tables of the batch, scenario and harvest apps that follow from the plan and life, in AquaMind's columns."""
-    stays = _stays(profile, plan, life)
+def records(profile: Profile, plan: Plan, lived: pl.DataFrame, moves: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Tables of the batch, scenario and harvest apps that follow from the plan and life, in AquaMind's columns.
+
+    Args:
+        profile: The farm.
+        plan: Its plan.
+        lived: `life.summary` of all days.
+        moves: `Life.moves`.
+    """
+    stays = _stays(profile, plan, lived)
     placed = _placed(plan)
-    workflows, actions = _transfers(profile, plan, life, stays)
+    workflows, actions = _transfers(profile, plan, moves, stays)
     events, lots = _harvests(plan, stays)
     return {
         "batch_batch": _batches(profile, plan, stays),
@@ -63,15 +68,8 @@ def records(profile: Profile, plan: Plan, life: Life) -> dict[str, pl.DataFrame]
     }
 
 
-def _stays(profile: Profile, plan: Plan, life: Life) -> pl.DataFrame:
+def _stays(profile: Profile, plan: Plan, lived: pl.DataFrame) -> pl.DataFrame:
     """Assignments that have begun, with their first and last day lived, and whether they have ended."""
-    sampled = (pl.col("stage") > 1) & is_sampling_day(pl.col("batch_day"), profile.samples_per_week)
-    lived = life.days.group_by("assignment_id").agg(
-        population=pl.col("population").sort_by("date").last(),
-        weight_g=pl.col("weight_g").sort_by("date").last(),
-        first_temp_c=pl.col("temp_c").sort_by("date").first(),
-        last_weighing_date=pl.col("date").filter(sampled).max(),
-    )
     return (
         plan.assignments.join(lived, on="assignment_id", maintain_order="left")
         .join(plan.batches.select("batch_id", "batch_number"), on="batch_id", maintain_order="left")
@@ -169,12 +167,14 @@ def _creation_actions(profile: Profile, stays: pl.DataFrame, placed: pl.DataFram
     )
 
 
-def _transfers(profile: Profile, plan: Plan, life: Life, stays: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _transfers(
+    profile: Profile, plan: Plan, moved: pl.DataFrame, stays: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Transfer workflows, one for each batch and transition, and their actions, one for each pair of containers."""
     most_actions = max(profile.tanks_per_stage, profile.rings_per_batch) * 2
     arrivals = stays.select(dest_assignment_id="assignment_id", dest_container_id="container_id", temp_c="first_temp_c")
     moves = (
-        life.moves.sort("batch_id", "stage", "source_assignment_id", "dest_assignment_id")
+        moved.sort("batch_id", "stage", "source_assignment_id", "dest_assignment_id")
         .join(arrivals, on="dest_assignment_id", maintain_order="left")
         .join(plan.batches.select("batch_id", "batch_number", "start_date"), on="batch_id", maintain_order="left")
         .with_columns(

@@ -8,16 +8,11 @@ import polars as pl
 from aquamind_pipeline.arithmetic import Floats, rounded
 from aquamind_pipeline.farm import draws
 from aquamind_pipeline.farm.biology import FULTON_K, length_cm
-from aquamind_pipeline.farm.schedule import Plan, samples_before
+from aquamind_pipeline.farm.schedule import Plan, is_sampling_day, samples_before
 
 SAMPLE_SIZE = 30
 WEIGHT_VARIATION, CONDITION_VARIATION = 0.15, 0.06
 """Coefficients of variation within a container: weight 10-20 % after grading, condition factor about 6 %."""
-
-
-def is_sampling_day(batch_day: pl.Expr, per_week: int) -> pl.Expr:
-    """Whether samples are taken on this day of a batch (from 0): `per_week` of every seven days, spread evenly."""
-    return (batch_day * per_week) % 7 < per_week
 
 
 def growth_samples(seed: int, plan: Plan, days: pl.DataFrame, per_week: int) -> pl.DataFrame:
@@ -61,4 +56,4 @@ def growth_samples(seed: int, plan: Plan, days: pl.DataFrame, per_week: int) -> 
     )
 
 
-__all__ = ["SAMPLE_SIZE", "growth_samples", "is_sampling_day"]
+__all__ = ["SAMPLE_SIZE", "growth_samples"]

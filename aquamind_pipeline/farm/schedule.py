@@ -7,8 +7,9 @@ free. A batch's plan therefore depends on its number, the seed and the batches b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,7 @@ from aquamind_pipeline.farm.infrastructure import (
     GEOGRAPHY,
     RING_VOLUME_M3,
     SEA_SENSORS,
+    TANKS_PER_HALL,
     infrastructure,
 )
 from aquamind_pipeline.profile import Profile
@@ -46,14 +48,33 @@ class Plan:
     batches: batch_id, batch_number, geography_id, start_date, eggs, harvest_weight_g, harvest_date, area_id.
     assignments: assignment_id, batch_id, stage (lifecycle order), position (from 0 within batch and stage),
         container_id, hall_id, area_id, site (see `climate`), assignment_date, departure_date (exclusive), days,
-        readings_per_day, meals_per_day, and the first id of its states, readings, feedings and samples.
+        readings_per_day, meals_per_day, samples, and the first id of its states, readings, feedings and samples.
     """
 
     batches: pl.DataFrame
     assignments: pl.DataFrame
 
+    def of_batches(self, batch_ids: Sequence[int]) -> Plan:
+        """The plan of some batches."""
+        some = pl.col("batch_id").is_in(list(batch_ids))
+        return Plan(self.batches.filter(some), self.assignments.filter(some))
 
-@dataclass
+
+@dataclass(frozen=True)
+class _Places:
+    """Where a geography's fish may live, by id: tanks of each freshwater stage [station, tank] and their halls
+    [station], rings [area, ring]. Sites are numbered as `climate` numbers them.
+    """
+
+    tanks: list[Ints]
+    halls: list[Ints]
+    station_sites: Ints
+    rings: Ints
+    areas: Ints
+    area_sites: Ints
+
+
+@dataclass(frozen=True)
 class _Occupancy:
     """Until when each container is taken, and how often it was used. Indexed by container id."""
 
@@ -75,11 +96,13 @@ def schedule(profile: Profile) -> Plan:
     geographies = GEOGRAPHY.filter(pl.col("geography").is_in(profile.geographies))["geography_id"].to_list()
     first_day = profile.epoch.toordinal()
     longest = sum(profile.stage_days(stage.days) for stage in STAGES)
-    temp_c = climate.site_temperature_c(profile.seed, first_day, (starts[-1] - profile.epoch).days + longest + 1)
-    halls, areas = _places(profile)
-    occupancy = _Occupancy(np.zeros(4_096, np.int64), np.zeros(4_096, np.int64))
+    days = (starts[-1] - profile.epoch).days + longest + 1
+    temp_c = climate.site_temperature_c(profile.seed, first_day, days, profile.sites)
+    places = _places(profile)
+    containers = 1 + max(int(geography.rings.max()) for geography in places.values())
+    occupancy = _Occupancy(np.zeros(containers, np.int64), np.zeros(containers, np.int64))
     batches: list[dict[str, object]] = []
-    stays: list[pl.DataFrame] = []
+    stays: list[dict[str, object]] = []
     for slot, start in enumerate(starts):
         for geography_id in geographies:
             batch_id = len(batches) + 1
@@ -87,17 +110,11 @@ def schedule(profile: Profile) -> Plan:
             low, high = profile.eggs
             eggs = low + int(draws.uniform(draws.stream(profile.seed, "batch", "eggs"), batch_id) * (high - low + 1))
             low, high = profile.harvest_weight_g
-            target_g = low + draws.uniform(draws.stream(profile.seed, "batch", "harvest"), batch_id) * (high - low)
-            placed = _place(
-                profile,
-                number,
-                start,
-                min(float(target_g), _ring_full_g(profile, eggs)),
-                halls[geography_id],
-                areas[geography_id],
-                occupancy,
-                temp_c,
+            target_g = low + float(draws.uniform(draws.stream(profile.seed, "batch", "harvest"), batch_id)) * (
+                high - low
             )
+            full_g = _ring_full_g(profile, eggs)
+            placed = _place(profile, number, start, min(target_g, full_g), places[geography_id], occupancy, temp_c)
             batches.append(
                 {
                     "batch_id": batch_id,
@@ -105,38 +122,59 @@ def schedule(profile: Profile) -> Plan:
                     "geography_id": geography_id,
                     "start_date": start,
                     "eggs": eggs,
-                    "harvest_weight_g": float(target_g),
-                    "harvest_date": placed["departure_date"].max(),
-                    "area_id": placed["area_id"].max(),
+                    "harvest_weight_g": target_g,
+                    "harvest_date": placed[-1]["departure_date"],
+                    "area_id": placed[-1]["area_id"],
                 }
             )
-            stays.append(placed.with_columns(batch_id=pl.lit(batch_id, pl.Int64)))
-    assignments = pl.concat(stays).with_row_index("assignment_id", offset=1).cast({"assignment_id": pl.Int64})
+            stays += [{"batch_id": batch_id} | stay for stay in placed]
+    assignments = (
+        pl.DataFrame(stays, schema=_STAYS)
+        .explode("container_id")
+        .with_row_index("assignment_id", offset=1)
+        .with_columns(pl.col("assignment_id").cast(pl.Int64), position=pl.int_range(pl.len()).over("batch_id", "stage"))
+    )
     return Plan(pl.DataFrame(batches), _with_ids(assignments, profile))
 
 
-def _places(profile: Profile) -> tuple[dict[int, list[pl.DataFrame]], dict[int, pl.DataFrame]]:
-    """Tanks of each stage's halls, and sea rings, by geography."""
-    tables = infrastructure()
-    containers = tables["infrastructure_container"].filter(pl.col("hierarchy_role") == "HOLDING")
-    halls = (
-        tables["infrastructure_hall"]
-        .join(
-            tables["infrastructure_freshwaterstation"].select(freshwater_station_id="id", geography_id="geography_id"),
-            on="freshwater_station_id",
-        )
-        .with_columns(letter=pl.col("name").str.slice(-1))
-    )
-    tanks = (
-        containers.join(halls.select("letter", "geography_id", "freshwater_station_id", hall_id="id"), on="hall_id")
-        .filter(pl.int_range(pl.len()).over("hall_id") < profile.tanks_per_stage)
-        .sort("id")
-    )
-    rings = containers.join(tables["infrastructure_area"].select("geography_id", area_id="id"), on="area_id").sort("id")
-    by_geography = {
-        g: [tanks.filter(geography_id=g, letter=stage.hall) for stage in FRESHWATER] for g in GEOGRAPHY["geography_id"]
+_STAYS = pl.Schema(
+    {
+        "batch_id": pl.Int64(),
+        "stage": pl.Int64(),
+        "container_id": pl.List(pl.Int64()),
+        "hall_id": pl.Int64(),
+        "area_id": pl.Int64(),
+        "site": pl.Int64(),
+        "assignment_date": pl.Date(),
+        "departure_date": pl.Date(),
+        "days": pl.Int64(),
     }
-    return by_geography, {g: rings.filter(geography_id=g) for g in GEOGRAPHY["geography_id"]}
+)
+
+
+def _places(profile: Profile) -> dict[int, _Places]:
+    """Tanks of each stage's halls, and sea rings, by geography."""
+    tables = infrastructure(profile.sites)
+    stations = tables["infrastructure_freshwaterstation"].select("geography_id", freshwater_station_id="id")
+    areas = tables["infrastructure_area"].select("geography_id", area_id="id")
+    halls = tables["infrastructure_hall"].join(stations, on="freshwater_station_id", maintain_order="left")
+    holding = tables["infrastructure_container"].filter(pl.col("hierarchy_role") == "HOLDING").sort("id")
+    tanks = holding.join(halls.select("geography_id", hall="name", hall_id="id"), on="hall_id", maintain_order="left")
+    rings = holding.join(areas, on="area_id", maintain_order="left")
+    found = {}
+    for geography_id in GEOGRAPHY["geography_id"]:
+        here = tanks.filter(geography_id=geography_id)
+        of_stage = [here.filter(pl.col("hall").str.slice(-1) == stage.hall) for stage in FRESHWATER]
+        area_ids = areas.filter(geography_id=geography_id)["area_id"].to_numpy()
+        found[geography_id] = _Places(
+            tanks=[f["id"].to_numpy().reshape(-1, TANKS_PER_HALL)[:, : profile.tanks_per_stage] for f in of_stage],
+            halls=[f["hall_id"].to_numpy()[::TANKS_PER_HALL] for f in of_stage],
+            station_sites=stations.filter(geography_id=geography_id)["freshwater_station_id"].to_numpy() - 1,
+            rings=rings.filter(geography_id=geography_id)["id"].to_numpy().reshape(area_ids.size, -1),
+            areas=area_ids,
+            area_sites=stations.height + area_ids - 1,
+        )
+    return found
 
 
 def _place(
@@ -144,67 +182,54 @@ def _place(
     number: str,
     start: date,
     target_g: float,
-    halls: list[pl.DataFrame],
-    rings: pl.DataFrame,
+    places: _Places,
     occupancy: _Occupancy,
     temp_c: Floats,
-) -> pl.DataFrame:
-    """Choose tanks and rings for one batch's whole life and mark them as taken."""
+) -> list[dict[str, object]]:
+    """Choose tanks and rings for one batch's whole life, stage by stage, and mark them as taken."""
     day = start.toordinal()
-    root = float(cube_root(EGG_WEIGHT_G))
     begins = day
-    parts: list[pl.DataFrame] = []
-    stations: list[Ints] = []
-    for stage, tanks in zip(FRESHWATER, halls, strict=True):
-        free = (occupancy.free_from[tanks["id"].to_numpy()] <= begins).reshape(-1, profile.tanks_per_stage)
-        ids = tanks["freshwater_station_id"].to_numpy().reshape(-1, profile.tanks_per_stage)[:, 0]
-        stations.append(ids[free.all(axis=1)])
+    free = []
+    for stage, tanks in zip(FRESHWATER, places.tanks, strict=True):
+        free.append((occupancy.free_from[tanks] <= begins).all(axis=1))
         begins += profile.stage_days(stage.days)
-    all_the_way = stations[0][np.all([np.isin(stations[0], free) for free in stations[1:]], axis=0)]
-    for stage, tanks, free in zip(FRESHWATER, halls, stations, strict=True):
+    all_the_way = np.logical_and.reduce(free)
+    root = float(cube_root(EGG_WEIGHT_G))
+    stays: list[dict[str, object]] = []
+    for stage, tanks, halls, opens in zip(FRESHWATER, places.tanks, places.halls, free, strict=True):
         # One station from egg to post-smolt where there is one; otherwise stage by stage.
-        choice = all_the_way if all_the_way.size else free
+        choice = np.flatnonzero(all_the_way if all_the_way.any() else opens)
         if not choice.size:
             raise ConfigError(
                 f"no {stage.name} hall is free for batch {number} on {date.fromordinal(day)}: "
                 "raise stagger_days or lower batches_per_geography"
             )
-        uses = [int(occupancy.uses[tanks.filter(freshwater_station_id=int(s))["id"].to_numpy()].sum()) for s in choice]
-        station = int(choice[int(np.argmin(uses))])
-        days = profile.stage_days(stage.days)
-        chosen = tanks.filter(freshwater_station_id=station)
-        occupancy.take(chosen["id"].to_numpy(), day + days + TANK_FALLOW_DAYS)
-        parts.append(_stay(chosen, stage.order, station - 1, day, days))
+        chosen = choice[np.argmin(occupancy.uses[tanks[choice]].sum(axis=1))]
+        days, site = profile.stage_days(stage.days), places.station_sites[chosen]
+        occupancy.take(tanks[chosen], day + days + TANK_FALLOW_DAYS)
+        stays.append(_stay(tanks[chosen], stage.order, site, day, days, hall_id=int(halls[chosen])))
         offset = day - profile.epoch.toordinal()
-        root += stage.tgc / 1000 * profile.speed * float(temp_c[station - 1, offset : offset + days].sum())
+        root += stage.tgc / 1000 * profile.speed * float(temp_c[site, offset : offset + days].sum())
         day += days
-    chosen = _free_rings(profile, number, day, rings, occupancy)
-    site = climate.STATIONS + int(chosen["area_id"][0]) - 1
+    area, rings = _free_rings(profile, number, day, places, occupancy)
+    site = places.area_sites[area]
     days = _days_to_harvest(profile, root, target_g, temp_c[site, day - profile.epoch.toordinal() :])
-    occupancy.take(chosen["id"].to_numpy(), day + days + max(1, SEA_FALLOW_DAYS // profile.speed))
-    parts.append(_stay(chosen, ADULT.order, site, day, days))
-    return pl.concat(parts)
+    occupancy.take(rings, day + days + max(1, SEA_FALLOW_DAYS // profile.speed))
+    return [*stays, _stay(rings, ADULT.order, site, day, days, area_id=int(places.areas[area]))]
 
 
-def _free_rings(profile: Profile, number: str, day: int, rings: pl.DataFrame, occupancy: _Occupancy) -> pl.DataFrame:
-    ids = rings["id"].to_numpy()
-    state = (
-        rings.select("id", "hall_id", "area_id")
-        .with_columns(uses=pl.Series(occupancy.uses[ids]))
-        .filter(pl.Series(occupancy.free_from[ids] <= day))
-    )
-    areas = (
-        state.group_by("area_id")
-        .agg(free=pl.len(), uses=pl.col("uses").sum())
-        .filter(pl.col("free") >= profile.rings_per_batch)
-        .sort("uses", "area_id")
-    )
-    if areas.is_empty():
+def _free_rings(profile: Profile, number: str, day: int, places: _Places, occupancy: _Occupancy) -> tuple[int, Ints]:
+    """The least used area with rings enough (its place in `places`), and the least used of its free rings."""
+    free, uses = occupancy.free_from[places.rings] <= day, occupancy.uses[places.rings]
+    enough = np.flatnonzero(free.sum(axis=1) >= profile.rings_per_batch)
+    if not enough.size:
         raise ConfigError(
             f"no sea area has {profile.rings_per_batch} rings free for batch {number} on {date.fromordinal(day)}: "
             "raise stagger_days or lower rings_per_batch"
         )
-    return state.filter(area_id=areas["area_id"][0]).sort("uses", "id").head(profile.rings_per_batch).sort("id")
+    area = int(enough[np.argmin((uses * free)[enough].sum(axis=1))])
+    rings = places.rings[area, free[area]]
+    return area, np.sort(rings[np.argsort(uses[area, free[area]], kind="stable")][: profile.rings_per_batch])
 
 
 def _days_to_harvest(profile: Profile, root: float, target_g: float, temp_c: Floats) -> int:
@@ -219,18 +244,31 @@ def _ring_full_g(profile: Profile, eggs: int) -> float:
     return 0.96 * RING_VOLUME_M3 * RING_DENSITY_KG_M3 * 1000 / profile.fish_per_ring(eggs)
 
 
-def _stay(containers: pl.DataFrame, stage: int, site: int, day: int, days: int) -> pl.DataFrame:
-    return containers.select(
-        stage=pl.lit(stage, pl.Int64),
-        position=pl.int_range(pl.len()),
-        container_id="id",
-        hall_id="hall_id",
-        area_id="area_id",
-        site=pl.lit(site, pl.Int64),
-        assignment_date=pl.lit(date.fromordinal(day)),
-        departure_date=pl.lit(date.fromordinal(day) + timedelta(days=days)),
-        days=pl.lit(days, pl.Int64),
-    )
+def _stay(
+    containers: Ints,
+    stage: int,
+    site: int,
+    day: int,
+    days: int,
+    *,
+    hall_id: int | None = None,
+    area_id: int | None = None,
+) -> dict[str, object]:
+    return {
+        "stage": stage,
+        "container_id": containers.tolist(),
+        "hall_id": hall_id,
+        "area_id": area_id,
+        "site": int(site),
+        "assignment_date": date.fromordinal(day),
+        "departure_date": date.fromordinal(day + days),
+        "days": days,
+    }
+
+
+def is_sampling_day(batch_day: pl.Expr, per_week: int) -> pl.Expr:
+    """Whether samples are taken on this day of a batch (from 0): `per_week` of every seven days, spread evenly."""
+    return (batch_day * per_week) % 7 < per_week
 
 
 def samples_before(days: pl.Expr, per_week: int) -> pl.Expr:
@@ -263,4 +301,4 @@ def _exclusive(count: pl.Expr) -> pl.Expr:
     return 1 + count.cum_sum() - count
 
 
-__all__ = ["READING_HOURS", "Plan", "samples_before", "schedule"]
+__all__ = ["READING_HOURS", "Plan", "is_sampling_day", "samples_before", "schedule"]

@@ -42,7 +42,7 @@ class Stores:
     unit_costs: pl.DataFrame
 
 
-def stores(profile: Profile, plan: Plan, days: pl.DataFrame, feed_containers: pl.DataFrame) -> Stores:
+def stores(profile: Profile, plan: Plan, days: pl.LazyFrame, feed_containers: pl.DataFrame) -> Stores:
     """Deliveries to every store up to the last of life's `days`."""
     halls = {stage.hall: stage.feed_id for stage in STAGES if stage.hall is not None}
     sites = (
@@ -61,9 +61,10 @@ def stores(profile: Profile, plan: Plan, days: pl.DataFrame, feed_containers: pl
     )
     eaten = (
         days.filter(pl.col("feed_dg") > 0)
-        .join(plan.assignments.select("assignment_id", "hall_id", "area_id"), on="assignment_id")
+        .join(plan.assignments.lazy().select("assignment_id", "hall_id", "area_id"), on="assignment_id")
         .group_by("hall_id", "area_id", "date")
         .agg(feed_dg=pl.col("feed_dg").sum())
+        .collect(engine="streaming")
         .join(sites, on=["hall_id", "area_id"], nulls_equal=True)
         .sort("store", "date")
         .with_columns(

@@ -8,11 +8,11 @@ from aquamind_pipeline.farm.biology import ADULT, HARVEST_GRADES
 from aquamind_pipeline.farm.infrastructure import (
     BARGES_PER_AREA,
     FRESHWATER_SENSORS,
-    GEOGRAPHY,
     HALLS,
     RINGS_PER_AREA,
     SEA_SENSORS,
     TANKS_PER_HALL,
+    geography,
 )
 from aquamind_pipeline.farm.schedule import Plan, samples_before
 from aquamind_pipeline.profile import Profile
@@ -66,7 +66,8 @@ def monthly_volume(profile: Profile, plan: Plan) -> pl.DataFrame:
 
 def total_volume(profile: Profile, plan: Plan) -> dict[str, int]:
     """Rows of every table that a formula gives, by table name."""
-    stations, areas = (int(GEOGRAPHY[column].sum()) for column in ("stations", "areas"))
+    places = geography(profile.sites)
+    stations, areas = (int(places[column].sum()) for column in ("stations", "areas"))
     halls = stations * HALLS.height
     tanks, rings = halls * TANKS_PER_HALL, areas * RINGS_PER_AREA
     begun = plan.assignments.filter(pl.col("assignment_date") <= profile.as_of)
@@ -75,7 +76,7 @@ def total_volume(profile: Profile, plan: Plan) -> dict[str, int]:
     monthly = monthly_volume(profile, plan).group_by("table").agg(pl.col("rows").sum())
     racks = 10
     return {
-        "infrastructure_geography": GEOGRAPHY.height,
+        "infrastructure_geography": places.height,
         "infrastructure_freshwaterstation": stations,
         "infrastructure_hall": halls,
         "infrastructure_area": areas,

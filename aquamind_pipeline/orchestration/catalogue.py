@@ -115,9 +115,9 @@ def _column(column: sa.Column[Any], references: Mapping[str, tuple[str, str]]) -
     return dg.TableColumn(column.name, str(column.type), meaning, constraints)
 
 
-def frame_schema(frame: pl.DataFrame) -> dg.TableSchema:
+def frame_schema(schema: pl.Schema) -> dg.TableSchema:
     """The columns of a table of our own, which no catalogue declares."""
-    return dg.TableSchema([dg.TableColumn(name, str(kind), MEANING.get(name)) for name, kind in frame.schema.items()])
+    return dg.TableSchema([dg.TableColumn(name, str(kind), MEANING.get(name)) for name, kind in schema.items()])
 
 
 def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping[str, Any]:
@@ -142,9 +142,7 @@ def frame_table(frame: pl.DataFrame) -> dg.TableMetadataValue:
 
 
 def page_link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
-    """A report's page: a link where `aquamind ui` serves it, else its path."""
-    if settings.pages_url is None:
-        return dg.MetadataValue.path(str(page))
+    """A link to a report's page, which `aquamind ui` serves."""
     return dg.MetadataValue.url(f"{settings.pages_url}/{page.relative_to(settings.reports_path).as_posix()}")
 
 

@@ -35,7 +35,7 @@ def compared(url: SecretStr, lake: Lake, names: Iterable[str], months: Sequence[
         url: The database.
         lake: The lake it was loaded from.
         names: Tables of the catalogue.
-        months: Months of event tables whose values are compared; None for all.
+        months: Months of monthly tables whose values are compared; None for all.
     """
     names = list(names)
     there = row_counts(url, names)
@@ -48,7 +48,7 @@ def compared(url: SecretStr, lake: Lake, names: Iterable[str], months: Sequence[
             lake,
             name,
             [month for month in lake.partitions(name) if months is None or month in months]
-            if name in tables.EVENT_TABLES
+            if name in tables.MONTHLY_TABLES
             else [None],
         )
         for name in names

@@ -8,7 +8,6 @@ journal, so that the next load, or a wipe, puts it back after a crash.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -118,7 +117,7 @@ def _load_master(
 
 
 def month_parts(lake: Lake, table_name: str, months: Sequence[str]) -> list[Part]:
-    """The months of an event table."""
+    """The months of a table."""
     return [
         Part(
             month,
@@ -128,19 +127,6 @@ def month_parts(lake: Lake, table_name: str, months: Sequence[str]) -> list[Part
         )
         for month in months
     ]
-
-
-def state_parts(lake: Lake) -> list[Part]:
-    """The daily states, batch by batch: a night changes those of living batches only."""
-    states = lake.read(tables.STATE_TABLE).partition_by("batch_id", maintain_order=True, as_dict=True)
-    return [
-        Part(str(batch), _digest(rows), lambda rows=rows: rows, rows.height)  # type: ignore[misc]
-        for (batch,), rows in sorted(states.items())
-    ]
-
-
-def _digest(rows: pl.DataFrame) -> str:
-    return hashlib.sha256(rows.write_ipc(None, compat_level=pl.CompatLevel.oldest()).getvalue()).hexdigest()
 
 
 def load_parts(
@@ -323,12 +309,12 @@ def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]
     """Take out exactly what we loaded: table -> (rows of ours taken out, rows kept because others use them)."""
     with connect(url) as connection:
         journal.lock(connection, url)
-        for name in (*tables.EVENT_TABLES, tables.STATE_TABLE):
+        for name in tables.MONTHLY_TABLES:
             if not dry_run:
                 restore(connection, name)
                 journal.lock(connection, url)
         result = {}
-        for name in (*tables.EVENT_TABLES, tables.STATE_TABLE):
+        for name in tables.MONTHLY_TABLES:
             result[name] = (_wipe_blocks(connection, name), 0)
         # Batch and projection run refer to each other.
         connection.execute(
@@ -425,7 +411,6 @@ __all__ = [
     "load_parts",
     "month_parts",
     "restore",
-    "state_parts",
     "suspend",
     "wipe",
 ]

@@ -25,7 +25,7 @@ def row_counts(url: SecretStr, table_names: Iterable[str]) -> dict[str, int]:
 
 
 def month_counts(url: SecretStr, table_names: Iterable[str]) -> pl.DataFrame:
-    """table, month, rows of ours in each month of the event tables, counted by the server."""
+    """table, month, rows of ours in each month of monthly tables, counted by the server."""
     found: list[tuple[str, str, int]] = []
     with connect(url) as connection:
         foreign = journal.kind(connection, url) == journal.AQUAMIND

@@ -48,12 +48,12 @@ class Entry:
 
 
 def partition_name(table_name: str, month: str) -> str:
-    """Name of a month of an event table in our own database."""
+    """Name of a month of a table in our own database."""
     return f"{table_name}_{month.replace('-', '_')}"
 
 
 def partition(table_name: str, month: str) -> sql.Identifier:
-    """Where a month of an event table is in our own database."""
+    """Where a month of a table is in our own database."""
     return sql.Identifier(OURS, partition_name(table_name, month))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from psycopg import sql
 from pydantic import SecretStr
-from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
+from sqlalchemy.schema import CreateTable
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake
@@ -58,7 +58,7 @@ def load_months(
     *,
     run: str = "",
 ) -> list[Loaded]:
-    """Load months of an event table as partitions, `STREAMS` at once, and set the id's sequence."""
+    """Load months of a table as partitions, `STREAMS` at once, and set the id's sequence."""
     table = tables.TABLES[table_name]
     if _kind(url) == journal.AQUAMIND:
         return guest.load_parts(url, table, guest.month_parts(lake, table_name, months), run, on_done)
@@ -98,13 +98,13 @@ def distrust(url: SecretStr, names: Iterable[str]) -> None:
             journal.distrust(connection, name)
 
 
-def drop_vanished_months(url: SecretStr, lake: Lake) -> list[str]:
-    """Drop partitions of months that the lake no longer has; returns "table month" of each."""
+def drop_vanished_months(url: SecretStr, lake: Lake, names: Iterable[str]) -> list[str]:
+    """Drop these tables' partitions of months that the lake no longer has; returns "table month" of each."""
     dropped = []
     with connect(url) as connection:
         journal.lock(connection, url)
         foreign = journal.kind(connection, url) == journal.AQUAMIND
-        for name in tables.EVENT_TABLES:
+        for name in names:
             months = lake.partitions(name)
             if foreign:
                 dropped += [f"{name} {month}" for month in guest.drop_vanished(connection, name, months)]
@@ -115,46 +115,6 @@ def drop_vanished_months(url: SecretStr, lake: Lake) -> list[str]:
     return dropped
 
 
-def load_states(url: SecretStr, lake: Lake, *, run: str = "") -> list[Loaded]:
-    """Replace all daily states in one transaction: empty the table, COPY without indexes, build them again.
-
-    In AquaMind's table, batch by batch: those whose states changed.
-    """
-    name = tables.STATE_TABLE
-    table = tables.TABLES[name]
-    if _kind(url) == journal.AQUAMIND:
-        parts = guest.state_parts(lake)
-        done = guest.load_parts(url, table, parts, run)
-        with connect(url) as connection:
-            guest.drop_vanished(connection, name, [part.name for part in parts])
-        return done
-    digest = lake.digest(name)
-    with connect(url) as connection:
-        journal.lock(connection, url)
-        known = journal.entries(connection, name).get(journal.ALL)
-        if known and known.digest == digest:
-            return [Loaded(name, None, known.rows, 0.0, skipped=True)]
-        started = time.perf_counter()
-        target = sql.Identifier(name)
-        connection.execute(sql.SQL("TRUNCATE {}").format(target))
-        rebuild = [compiled(AddConstraint(key)) for key in _keys(table)]
-        rebuild += [compiled(CreateIndex(index)) for index in sorted(table.indexes, key=lambda i: str(i.name))]
-        rebuild += [compiled(AddConstraint(key)) for key in foreign_keys(table)]
-        for constraint in [*foreign_keys(table), *_keys(table)]:
-            connection.execute(
-                sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(target, sql.Identifier(str(constraint.name)))
-            )
-        for index in table.indexes:
-            connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(str(index.name))))
-        rows = copy_rows(connection, table, target, lake.scan(name), freeze=True)
-        for statement in rebuild:
-            connection.execute(statement)
-        journal.remember(connection, name, journal.ALL, journal.Entry(digest, rows), run)
-        _set_sequence(connection, table)
-        _analyze(connection, target)
-        return [Loaded(name, None, rows, time.perf_counter() - started)]
-
-
 def _kind(url: SecretStr) -> str:
     with connect(url) as connection:
         return journal.kind(connection, url)
@@ -162,15 +122,13 @@ def _kind(url: SecretStr) -> str:
 
 def _drop_outdated(connection: Connection, lake: Lake) -> None:
     """Drop what may refer to deleted masters. They vanish only when the farm's as_of has moved back, which changes its
-    month, later ones and the states.
+    month and later ones.
     """
     manifest = lake.manifest()
     last = manifest.as_of.strftime("%Y-%m") if manifest else ""
-    for name in tables.EVENT_TABLES:
+    for name in tables.MONTHLY_TABLES:
         for month in [month for month in journal.entries(connection, name) if month >= last]:
             _drop_month(connection, name, month)
-    connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(tables.STATE_TABLE)))
-    journal.forget(connection, tables.STATE_TABLE, journal.ALL)
 
 
 def _drop_month(connection: Connection, table_name: str, month: str) -> None:
@@ -353,4 +311,4 @@ def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]
     return counts
 
 
-__all__ = ["Loaded", "distrust", "drop_vanished_months", "load_masters", "load_months", "load_states", "wipe"]
+__all__ = ["Loaded", "distrust", "drop_vanished_months", "load_masters", "load_months", "wipe"]

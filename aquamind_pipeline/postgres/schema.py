@@ -43,7 +43,7 @@ def statements() -> tuple[bytes | sql.Composed, ...]:
     for name in tables.TABLES:
         table = metadata.tables[name]
         key = table.primary_key.columns[0]
-        if table.info["layer"] == "event":
+        if name in tables.MONTHLY_TABLES:
             table.dialect_options["postgresql"]["partition_by"] = (
                 f"RANGE ({_DIALECT.identifier_preparer.quote(table.info['partition_by'])})"
             )

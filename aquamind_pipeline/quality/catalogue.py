@@ -63,9 +63,9 @@ OF_TABLE: dict[str, tuple[str, ...]] = {
     FEEDINGS: ("in_month", "of_its_stay", "gaps", "fresh"),
     SAMPLES: ("in_month", "of_its_stay", "fresh", "plausible"),
     DEATHS: ("in_month", "of_its_stay", "fresh"),
-    STATES: ("of_its_stay", "gaps", "fresh", "plausible"),
+    STATES: ("in_month", "of_its_stay", "gaps", "fresh", "plausible"),
 }
-"""Further rules, month by month for event tables."""
+"""Further rules, month by month."""
 OF_STORES = ("feed_stock",)
 OF_FARM = (
     "no_doubling",

@@ -25,6 +25,7 @@ SATURATION = (0.7, 1.2)
 WEIGHT_MARGIN = 6.0
 """Fish may be so many times lighter or heavier than AquaMind's stage expects: fry begin at 0.1 g, not at its 0.5."""
 STAYS = "batch_batchcontainerassignment"
+_DAY_US = 86_400_000_000
 SHARED = ("batch_id", "container_id", "lifecycle_stage_id")
 
 
@@ -41,7 +42,9 @@ def stay_column(table: sa.Table) -> str | None:
 def in_month(table: sa.Table, rows: pl.LazyFrame, month: str) -> Finding:
     """Every row of a month's file happened in that month. Keys hold the time, so months may be looked at one by one."""
     column = time_column(table)
-    outside = rows.filter(pl.col(column).dt.strftime("%Y-%m") != month).collect()
+    first = date.fromisoformat(f"{month}-01")
+    day = pl.col(column).cast(pl.Date)
+    outside = rows.filter((day < first) | (day >= pl.lit(first).dt.offset_by("1mo"))).collect()
     return finding("in_month", outside, f"every {column} lies in its month", f"rows whose {column} lies elsewhere")
 
 
@@ -109,18 +112,20 @@ def fresh(last: date | None, due: date, until: date) -> Finding:
 
 def sensor_days(readings: pl.LazyFrame, hours: Sequence[int]) -> pl.DataFrame:
     """Readings of each sensor and day: rows, off_schedule, low, high, mean; small enough for every rule below."""
-    time = pl.col("reading_time")
-    due = time.dt.hour().is_in(list(hours)) & (time.dt.minute() == 0) & (time.dt.second() == 0)
-    value = pl.col("value").cast(pl.Float64)
+    time_us = pl.col("reading_time").to_physical() % _DAY_US
+    value = pl.col("value")
     return (
-        readings.group_by(
+        readings.with_columns(
+            value.cast(pl.Float64), off_schedule=~time_us.is_in([hour * _DAY_US // 24 for hour in hours])
+        )
+        .group_by(
             "sensor_id",
             "parameter_id",
             "container_id",
             assignment_id="batch_container_assignment_id",
-            date=time.dt.date(),
+            date=pl.col("reading_time").dt.date(),
         )
-        .agg(rows=pl.len(), off_schedule=(~due).sum(), low=value.min(), high=value.max(), mean=value.mean())
+        .agg(pl.col("off_schedule").sum(), rows=pl.len(), low=value.min(), high=value.max(), mean=value.mean())
         .collect()
     )
 

@@ -1,8 +1,8 @@
 """Great Expectations: one suite for each table, derived from the catalogue.
 
-A table of at most `FULL_ROWS` rows is validated row by row. A larger one, and every event table, is first summed up by
-month (`profile`), so that the suite runs on a few hundred rows whatever the size of the farm. The library takes two
-seconds and 270 MB to import, so it is imported where it is used.
+A table of at most `FULL_ROWS` rows is validated row by row. A larger one, and every one kept by month, is first summed
+up by month (`profile`), so that the suite runs on a few hundred rows whatever the size of the farm. The library takes
+two seconds and 270 MB to import, so it is imported where it is used.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Validated:
 
 def is_profiled(table: sa.Table, rows: int) -> bool:
     """Whether a table's suite runs on its profile."""
-    return table.info["layer"] == "event" or rows > FULL_ROWS
+    return "partition_by" in table.info or rows > FULL_ROWS
 
 
 def profile(table: sa.Table, rows: pl.LazyFrame, month: str) -> pl.DataFrame:

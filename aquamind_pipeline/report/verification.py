@@ -91,9 +91,9 @@ def verify(url: SecretStr, farm: Profile) -> tuple[Report, Series]:
             raise DatabaseError(f"{described(url)} holds {name}, not profile {farm.name} with seed {farm.seed}")
         farm = farm.model_copy(update={"as_of": held["as_of"][0]})
         plan = schedule(farm)
-        months = month_counts(url, tables.EVENT_TABLES)
-        counts = row_counts(url, [name for name in tables.TABLES if name not in tables.EVENT_TABLES])
-        counts |= {name: int(months.filter(pl.col("table") == name)["rows"].sum()) for name in tables.EVENT_TABLES}
+        months = month_counts(url, tables.MONTHLY_TABLES)
+        counts = row_counts(url, [name for name in tables.TABLES if name not in tables.MONTHLY_TABLES])
+        counts |= {name: int(months.filter(pl.col("table") == name)["rows"].sum()) for name in tables.MONTHLY_TABLES}
         sections = [
             _batches(connection, farm, plan),
             _volumes(farm, plan, counts),

@@ -1,7 +1,7 @@
 """The table catalogue: AquaMind's tables as SQLAlchemy Core, one module per AquaMind app.
 
 Polars schemas, DDL, checks, load order and documentation derive from it. Table.info has `layer` (infrastructure,
-reference, batch, event or state); for event tables `partition_by`: the column by which lake and database are
+reference, batch, event or state); for events and states `partition_by`: the column by which lake and database are
 partitioned by month; for what AquaMind may have already `natural_key`: the columns by which its row is found.
 """
 
@@ -35,6 +35,8 @@ with warnings.catch_warnings():
 EVENT_TABLES = tuple(name for name, table in TABLES.items() if table.info["layer"] == "event")
 MASTER_TABLES = tuple(name for name, t in TABLES.items() if t.info["layer"] in ("infrastructure", "reference", "batch"))
 STATE_TABLE = "batch_actualdailyassignmentstate"
+MONTHLY_TABLES = tuple(name for name, table in TABLES.items() if "partition_by" in table.info)
+"""Event tables and daily states: lake and database keep them by month."""
 
 
 def of_layer(layer: str) -> tuple[str, ...]:
@@ -130,6 +132,7 @@ def references(table: sa.Table) -> dict[str, tuple[str, str]]:
 __all__ = [
     "EVENT_TABLES",
     "MASTER_TABLES",
+    "MONTHLY_TABLES",
     "STATE_TABLE",
     "TABLES",
     "complete",

@@ -56,7 +56,7 @@ batch_actualdailyassignmentstate = sa.Table(
     timestamp("last_computed_at", fill=day("date")),
     unique("assignment_id", "date"),
     index("batch_id", "date"),
-    info={"layer": "state"},
+    info={"layer": "state", "partition_by": "date"},
     comment="Weight, fish and biomass of one assignment at the end of one day, assimilated from the records.",
 )
 

@@ -59,11 +59,13 @@ class UI:
 @contextlib.contextmanager
 def serving(home: Path, name: str, **environment: str) -> Iterator[UI]:
     """`aquamind ui` for the tiny farm, as a user starts it."""
-    with socket.socket() as probe:
+    with socket.socket() as probe, socket.socket() as other:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        other.bind(("127.0.0.1", 0))
+        port, pages = probe.getsockname()[1], other.getsockname()[1]
     command = [str(Path(sys.executable).with_name("aquamind")), "ui", "--port", str(port)]
     own = {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home), "DAGSTER_HOME": ""}
+    own["AQUAMIND_PAGES_URL"] = f"http://127.0.0.1:{pages}"
     ARTEFACTS.mkdir(exist_ok=True)
     with (ARTEFACTS / f"{name}.log").open("a") as log:
         process = subprocess.Popen(
