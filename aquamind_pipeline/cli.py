@@ -62,6 +62,13 @@ _OPTIONS: dict[str, Any] = {
         bool | None,
         typer.Option("--load-anyway", help="Failed checks only warn. [AQUAMIND_LOAD_ANYWAY]"),
     ],
+    "skip_checks": Annotated[
+        list[str] | None,
+        typer.Option("--skip-check", help="A check not to look at; repeatable. [AQUAMIND_SKIP_CHECKS]"),
+    ],
+    "reload": Annotated[
+        bool | None, typer.Option("--reload", help="Load again what is there already. [AQUAMIND_RELOAD]")
+    ],
     "history": Annotated[
         bool | None, typer.Option("--history", help="In AquaMind's database, history of masters. [AQUAMIND_HISTORY]")
     ],
@@ -339,10 +346,14 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
     """Open Dagster's user interface for this farm on http://127.0.0.1:3000, until Ctrl-C."""
-    from aquamind_pipeline.running import dagster_home, project_file
+    import dagster as dg
+
+    from aquamind_pipeline.running import close_dead_runs, dagster_home, project_file
 
     dagster_home(settings)
     os.environ.update(settings.environment())
+    with dg.DagsterInstance.get() as instance:
+        close_dead_runs(instance)
     workspace = project_file("workspace.yaml")
     console.print(f"Dagster for {settings.farm_name}: http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = [

@@ -1,18 +1,23 @@
 """The one module that puts everything together: assets, checks, jobs, schedule and the workspace resource."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
-from aquamind_pipeline import tables
-from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
+from aquamind_pipeline import report, tables
+from aquamind_pipeline.datadocs import DataDocs
+from aquamind_pipeline.orchestration.catalogue import REPORT, TEMPERATURE, page_link, presented
 from aquamind_pipeline.orchestration.executors import executor
+from aquamind_pipeline.orchestration.history import tidy_history, weekly
+from aquamind_pipeline.orchestration.options import RunOptions
 from aquamind_pipeline.orchestration.partitions import monthly, months, range_tags
-from aquamind_pipeline.orchestration.workspace import Workspace, workspace_of
+from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
+from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.settings import Settings, load_settings
-from assets import events, farm, growth, life, postgres
+from assets import events, growth, life, postgres
+from assets import farm as infrastructure
 from checks import database, lake, truth
 
 BUILD_FARM, BUILD_MONTH, BUILD_LAKE, LOAD_DATABASE = "build_farm", "build_month", "build_lake", "load_database"
@@ -32,14 +37,37 @@ def build_defs(
         ConfigError: when a setting cannot be used.
     """
     settings = settings or load_settings()
-    partitions = monthly(settings.farm)
-    resources = {"workspace": workspace_of(settings)} | dict(resource_overrides or {})
-    assets = [*farm.assets, *life.assets, *events.build(partitions), *growth.assets, *postgres.build(partitions)]
+    farm = settings.farm
+    partitions = monthly(farm)
+    which = f"Farm {settings.farm_name}: seed {farm.seed}, from {farm.epoch}, lake {settings.lake_path}."
+    given = dict(resource_overrides or {})
+    workspace = given.get("workspace")
+    resources = given | {"workspace": _per_run(workspace or Workspace(settings), which, shared=workspace is not None)}
+    assets = [
+        *infrastructure.assets,
+        *life.assets,
+        *events.build(partitions),
+        *growth.assets,
+        *postgres.build(partitions),
+    ]
+    links = {
+        "report": page_link(settings, report.page_path(settings)),
+        "data_docs": page_link(settings, DataDocs(settings).index),
+    }
+    shown = presented(assets, settings, links)
+    if settings.nightly:
+        shown = [asset.map_asset_specs(_due_nightly) for asset in shown]
     return dg.Definitions(
-        assets=assets,
+        assets=shown,
         asset_checks=[*lake.build(), *truth.build(), *database.build()],
-        jobs=[dg.define_asset_job(name, selection, description=text) for name, (selection, text) in _JOBS.items()],
-        schedules=[nightly],
+        jobs=[
+            *(
+                dg.define_asset_job(name, selection, description=f"{text} {which}")
+                for name, (selection, text) in _JOBS.items()
+            ),
+            tidy_history,
+        ],
+        schedules=[_nightly(running=settings.nightly), weekly(running=settings.nightly)],
         resources=resources,
         executor=executor(settings),
     )
@@ -48,6 +76,26 @@ def build_defs(
 def job(name: str, settings: Mapping[str, str]) -> dg.JobDefinition:
     """A job as processes build it that execute a step of its run; what is secret stands in their environment."""
     return build_defs(load_settings(**settings)).resolve_job_def(name)
+
+
+def _per_run(workspace: Workspace, which: str, *, shared: bool) -> dg.ResourceDefinition:
+    """The workspace as a run gets it. Dagster maps the config before it makes a run, so a wrong option makes none.
+
+    All processes of a run hold the lake together, in the run's name; a `shared` workspace is held by its owner already.
+    """
+
+    @dg.resource(config_schema=RunOptions.to_config_schema(), description=which)
+    def with_options(context: dg.InitResourceContext) -> Workspace:
+        run = None if shared else context.run
+        owner = run.tags.get(OWNER_TAG, f"run {run.run_id}") if run else None
+        return workspace.for_run(RunOptions(**context.resource_config), owner)
+
+    @dg.configured(with_options)
+    def checked(options: RunOptions) -> dict[str, Any]:
+        workspace.for_run(options)
+        return options.model_dump(mode="json")
+
+    return checked
 
 
 MONTH_ASSETS = (*tables.EVENT_TABLES, TEMPERATURE)
@@ -63,34 +111,53 @@ _JOBS = {
 }
 
 
-@dg.schedule(
-    name=NIGHTLY,
-    job_name=BUILD_FARM,
-    cron_schedule="30 23 * * *",
-    execution_timezone="UTC",
-    description="Brings the farm up to today: builds every month since the last night that ran.",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
-def nightly(context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.RunRequest:
-    """Tonight's run."""
-    return night(workspace, context.scheduled_execution_time.date())
+def _nightly(*, running: bool) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=NIGHTLY,
+        job_name=BUILD_FARM,
+        cron_schedule="30 23 * * *",
+        execution_timezone="UTC",
+        description="Brings the farm up to today: builds every month since the last build that was verified.",
+        default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
+    )
+    def nightly(context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.RunRequest:
+        return night(workspace, context.instance, context.scheduled_execution_time.date())
+
+    return nightly
 
 
-def night(workspace: Workspace, today: date) -> dg.RunRequest:
-    """The run that brings the farm up to `today`, from the month that the lake reaches; missed nights are made up."""
+def night(workspace: Workspace, instance: dg.DagsterInstance, today: date) -> dg.RunRequest:
+    """The run that brings the farm up to `today`. Nights that were missed or that failed are made up."""
+    farm = workspace.settings.farm
     held = workspace.lake.manifest()
-    first = held.as_of if held is not None else workspace.settings.farm.epoch
-    last = max(today, first)
-    keys = months(first, last)
+    first = min(held.as_of, _verified(instance, farm)) if held is not None else farm.epoch
+    last = max(today, held.as_of if held is not None else farm.epoch)
     return dg.RunRequest(
         run_key=today.isoformat(),
-        run_config={"ops": {"schedule": {"config": {"as_of": last.isoformat()}}}},
-        tags=range_tags(keys),
+        run_config={"resources": {"workspace": {"config": {"as_of": last.isoformat()}}}},
+        tags=range_tags(months(first, last)),
     )
 
 
-def __getattr__(name: str) -> dg.Definitions:
-    """`defs`, built when Dagster loads it: importing this module reads no settings."""
-    if name == "defs":
-        return build_defs()
-    raise AttributeError(name)
+def _verified(instance: dg.DagsterInstance, farm: Profile) -> date:
+    """The day to which the last build went that reached the database and was verified there; else the epoch."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(REPORT))
+    if event is None or event.asset_materialization is None:
+        return farm.epoch
+    facts = {name: one.value for name, one in event.asset_materialization.metadata.items()}
+    whole = facts.get("passed") is True and facts.get("identity") == farm.identity
+    return date.fromisoformat(str(facts["as_of"])) if whole else farm.epoch
+
+
+_NIGHT = dg.FreshnessPolicy.cron(deadline_cron="0 6 * * *", lower_bound_delta=timedelta(hours=7))
+"""At six in the morning everything has been built since 23:00, or the farm is overdue."""
+
+
+def _due_nightly(spec: dg.AssetSpec) -> dg.AssetSpec:
+    return spec.replace_attributes(freshness_policy=_NIGHT)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads: the farm of the environment's settings, which are read then and not by importing this."""
+    return build_defs()

@@ -21,8 +21,29 @@ class DatabaseError(AquaMindError):
     """PostgreSQL cannot be reached, refuses us, or holds something that is not ours."""
 
 
+class TransientError(AquaMindError):
+    """What heals by itself, so that another try is worth it. Any other error comes again with the next try."""
+
+
+class LakeBusyError(LakeError, TransientError):
+    """Somebody else builds the lake."""
+
+
+class DatabaseAwayError(DatabaseError, TransientError):
+    """The server cannot be reached, a connection broke, or somebody else loads the database."""
+
+
 class InputError(AquaMindError):
     """Recorded farm data that contradict themselves, such as a transfer before its source exists."""
 
 
-__all__ = ["AquaMindError", "ConfigError", "DatabaseError", "InputError", "LakeError"]
+__all__ = [
+    "AquaMindError",
+    "ConfigError",
+    "DatabaseAwayError",
+    "DatabaseError",
+    "InputError",
+    "LakeBusyError",
+    "LakeError",
+    "TransientError",
+]

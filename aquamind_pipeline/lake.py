@@ -227,7 +227,7 @@ class Lake:
         """Hold the lake for writing; nests within one object, and other processes of the same owner may hold it, too.
 
         Raises:
-            LakeError: when another owner holds it.
+            LakeBusyError: when another owner holds it.
         """
         with contextlib.nullcontext() if self._lock_depth else self._store.held(self.owner):
             self._lock_depth += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from typing import Any
 
 import dagster as dg
 
-from aquamind_pipeline import definitions
+from aquamind_pipeline import definitions, errors
 from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.errors import AquaMindError, ConfigError
+from aquamind_pipeline.orchestration.dagster_storage import DATABASE_VARIABLE
 from aquamind_pipeline.orchestration.partitions import range_tags
 from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
 from aquamind_pipeline.settings import Settings
@@ -94,11 +96,11 @@ def run_job(
     dagster_home(workspace.settings)
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
-        _close_dead_runs(instance)
+        close_dead_runs(instance)
         asked: dict[str, Any] = {
             "instance": instance,
             "run_config": dict(run_config or {}) | quiet,
-            "tags": range_tags(list(months)) | {_PROCESS_TAG: str(os.getpid()), OWNER_TAG: workspace.lake.owner},
+            "tags": range_tags(list(months)) | {_PROCESS_TAG: _this_process(), OWNER_TAG: workspace.lake.owner},
             "raise_on_error": False,
             "asset_selection": None if assets is None else [dg.AssetKey(name) for name in assets],
         }
@@ -118,9 +120,9 @@ def run_job(
         while failure is not None:
             if failure.cls_name in _INTERRUPTED:
                 raise KeyboardInterrupt
-            for kind in AquaMindError.__subclasses__():
-                if failure.cls_name == kind.__name__:
-                    raise kind(failure.message.removeprefix(f"aquamind_pipeline.errors.{kind.__name__}: ").strip())
+            kind = getattr(errors, failure.cls_name or "", None)
+            if isinstance(kind, type) and issubclass(kind, AquaMindError):
+                raise kind(failure.message.removeprefix(f"aquamind_pipeline.errors.{kind.__name__}: ").strip())
             if failure.cause is None and not any(not c.passed for c in checks):
                 raise RuntimeError(failure.to_string())
             failure = failure.cause
@@ -156,22 +158,43 @@ def _failed(checks: Sequence[dg.AssetCheckEvaluation], severity: dg.AssetCheckSe
     ]
 
 
-def _close_dead_runs(instance: dg.DagsterInstance) -> None:
-    """A killed command leaves a run that looks alive and would hold up the queue: its process tells."""
+def close_dead_runs(instance: dg.DagsterInstance) -> None:
+    """A killed process leaves a run that looks alive and would hold up the queue: its process tells.
+
+    Runs of other machines, which share Dagster's records in PostgreSQL, are left alone.
+    """
     for run in instance.get_runs(dg.RunsFilter(statuses=_RUNNING)):
-        process = run.tags.get(_PROCESS_TAG)
-        if process is not None and not _alive(int(process)):
-            instance.report_run_failed(run, "the process of this run is gone")
+        process = run.tags.get(_PROCESS_TAG) or _started_in(instance, run.run_id)
+        if process is not None and not _alive(process):
+            instance.report_run_failed(run, f"the process of this run is gone ({process})")
 
 
-def _alive(process: int) -> bool:
+def _this_process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _started_in(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    """The process that Dagster's own records name for a run; with records in files, it is one of this machine."""
+    if os.environ.get(DATABASE_VARIABLE):
+        return None
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        data = entry.dagster_event.engine_event_data if entry.dagster_event else None
+        if data is not None and "pid" in data.metadata:
+            return f"{socket.gethostname()}:{data.metadata['pid'].value}"
+    return None
+
+
+def _alive(process: str) -> bool:
+    host, _, number = process.rpartition(":")
+    if host != socket.gethostname():
+        return True
     try:
-        os.kill(process, 0)
+        os.kill(int(number), 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return process != os.getpid()
+    return int(number) != os.getpid()
 
 
-__all__ = ["Outcome", "dagster_home", "project_file", "run_job"]
+__all__ = ["Outcome", "close_dead_runs", "dagster_home", "project_file", "run_job"]

@@ -14,8 +14,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.profile import Profile, load_profile
+from aquamind_pipeline.quality.catalogue import RULES
 from aquamind_pipeline.quality.faults import parsed
 from aquamind_pipeline.storage import placed
+
+SKIPPABLE = tuple(name for name in RULES if name not in ("schema", "arrived", "content", "verified"))
+"""Checks that may be skipped: not those that others build on, and not those of the load itself."""
+
+_SECRETS = ("database_url", "dagster_database_url")
 
 
 class Settings(BaseSettings):
@@ -41,15 +47,31 @@ class Settings(BaseSettings):
     """Where the steps of a run are executed: in its process, in processes beside it, or on a Dask cluster."""
     dask_address: str | None = None
     """The scheduler of the Dask cluster, as `tcp://host:8786`."""
+    skip_checks: Annotated[tuple[str, ...], NoDecode] = ()
+    """Checks that are not looked at, and warn that they were not; in the environment separated by commas."""
+    reload: bool = False
+    """Load again what the database has already."""
+    nightly: bool = False
+    """Start Dagster with the nightly schedule switched on, and show a farm that misses its nights as overdue."""
+    dagster_database_url: SecretStr | None = None
+    """PostgreSQL for Dagster's own records; unset, SQLite files under `home`."""
     pages_url: str = Field("http://127.0.0.1:3001", pattern=r"^https?://[^/]+$")
     """Where reports and Data Docs are served, for links on Dagster's pages: `aquamind ui` does it on this machine."""
     history: bool = False
     """In AquaMind's database, also write the first row of each master record's history (django-simple-history)."""
 
-    @field_validator("faults", mode="before")
+    @field_validator("faults", "skip_checks", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("skip_checks")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in SKIPPABLE]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} cannot be skipped; these can: {', '.join(SKIPPABLE)}")
+        return value
 
     @field_validator("lake", mode="before")
     @classmethod
@@ -108,12 +130,13 @@ class Settings(BaseSettings):
 
     def texts(self) -> dict[str, str]:
         """What is set, as text that would be read as the same again; without secrets."""
-        values = self.model_dump(exclude_none=True, exclude={"database_url"})
+        values = self.model_dump(exclude_none=True, exclude=set(_SECRETS))
         return {name: _as_text(value) for name, value in values.items()}
 
     def environment(self) -> dict[str, str]:
         """What is set, secrets too, as variables for processes that Dagster starts."""
-        secret = {} if self.database_url is None else {"database_url": self.database_url.get_secret_value()}
+        held = {name: getattr(self, name) for name in _SECRETS}
+        secret = {name: value.get_secret_value() for name, value in held.items() if value is not None}
         return {f"AQUAMIND_{name.upper()}": text for name, text in (self.texts() | secret).items()}
 
 
@@ -134,9 +157,11 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise ConfigError(f"setting {name} (AQUAMIND_{name.upper()}): {first['msg']}") from None
+        raise ConfigError(
+            f"setting {name} (AQUAMIND_{name.upper()}): {first['msg'].removeprefix('Value error, ')}"
+        ) from None
     settings.farm  # noqa: B018 - validates the profile now, not in the middle of a run
     return settings
 
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["SKIPPABLE", "Settings", "load_settings"]

@@ -11,9 +11,11 @@ from aquamind_pipeline.growth.assimilation import assimilate
 from aquamind_pipeline.growth.records import Records, from_tables
 from aquamind_pipeline.lake import Lake, Written
 from aquamind_pipeline.orchestration.catalogue import TEMPERATURE, spec, written_metadata
+from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from assets.life import read_plan
+from assets.showing import shown_of
 from assets.writing import batch_slices, write_by_month
 
 GROUP = "growth"
@@ -42,10 +44,11 @@ def growth(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRes
     """Weight, fish, biomass and feed conversion of every stay and day, from what was recorded, never from life."""
     started = time.perf_counter()
     farm = workspace.planned
-    with workspace.lake.exclusive():
+    with healing(), workspace.lake.exclusive():
         written = write_states(workspace, farm)
+    facts = written_metadata(written, farm, time.perf_counter() - started)
     yield dg.MaterializeResult(
-        asset_key=tables.STATE_TABLE, metadata=written_metadata(written, farm, time.perf_counter() - started)
+        asset_key=tables.STATE_TABLE, metadata={**facts, **shown_of(tables.STATE_TABLE, workspace.lake)}
     )
 
 

@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from datetime import date
 
 import dagster as dg
 import polars as pl
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.farm.life import live, summary
 from aquamind_pipeline.farm.records import records as build_records
 from aquamind_pipeline.farm.schedule import Plan
@@ -22,21 +20,16 @@ from aquamind_pipeline.orchestration.catalogue import (
     spec,
     written_metadata,
 )
+from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.partitions import MONTH
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
+from assets.showing import shown_of
 from assets.writing import batch_slices, results, write_by_month
 
 GROUP = "life"
 PURCHASE_TABLES = ("inventory_feedpurchase", "inventory_feedcontainerstock")
 RECORD_TABLES = tuple(name for name in tables.of_layer("batch") if name not in PURCHASE_TABLES)
-
-
-class ScheduleConfig(dg.Config):
-    """How far the farm reaches."""
-
-    as_of: str | None = None
-    """Last day with data, as 2026-06-30. Unset: AQUAMIND_AS_OF, else the later of the profile's day and the lake's."""
 
 
 @dg.multi_asset(
@@ -46,28 +39,16 @@ class ScheduleConfig(dg.Config):
         for name, text in PLAN_TABLES.items()
     ],
 )
-def schedule(config: ScheduleConfig, workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+def schedule(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Which batch lives where from when to when. Says in the lake's manifest how far the farm reaches."""
     started = time.perf_counter()
-    farm = _until(workspace.wanted, config.as_of)
+    farm = workspace.wanted
     plan = build_schedule(farm)
-    with workspace.lake.exclusive():
+    with healing(), workspace.lake.exclusive():
         workspace.lake.claim(farm)
         _forget_later_months(workspace, farm)
         frames = {"plan_batch": plan.batches, "plan_assignment": plan.assignments}
         yield from results(workspace, farm, frames, started)
-
-
-def _until(farm: Profile, as_of: str | None) -> Profile:
-    if as_of is None:
-        return farm
-    try:
-        day = date.fromisoformat(as_of)
-    except ValueError:
-        raise ConfigError(f"as_of {as_of!r} is no date: write it as 2026-06-30") from None
-    if day < farm.epoch:
-        raise ConfigError(f"as_of {day} lies before epoch {farm.epoch}; give a later as_of")
-    return farm.model_copy(update={"as_of": day})
 
 
 def _forget_later_months(workspace: Workspace, farm: Profile) -> None:
@@ -94,12 +75,11 @@ def life(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResul
         moves.append(life.moves)
         return life.days
 
-    with workspace.lake.exclusive():
+    with healing(), workspace.lake.exclusive():
         slices = batch_slices(plan.batches["batch_id"])
         days = write_by_month(workspace, farm, "life_day", lived, slices)
-        yield dg.MaterializeResult(
-            asset_key="life_day", metadata=written_metadata(days, farm, time.perf_counter() - started)
-        )
+        facts = written_metadata(days, farm, time.perf_counter() - started)
+        yield dg.MaterializeResult(asset_key="life_day", metadata={**facts, **shown_of("life_day", workspace.lake)})
         yield from results(workspace, farm, {"life_move": pl.concat(moves)}, time.perf_counter())
 
 

@@ -11,6 +11,7 @@ from aquamind_pipeline import findings, report, tables
 from aquamind_pipeline.datadocs import DataDocs
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.orchestration.catalogue import POSTGRES_ASSETS, REPORT, page_link, spec
+from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.connection import described
@@ -18,10 +19,13 @@ from assets.room import require_room
 
 GROUP = "postgres"
 KINDS = frozenset({"postgres"})
+POOL = "postgres"
+"""Dagster runs one step of this pool at a time: two loads of one database would only wait for each other."""
 
 
 @dg.multi_asset(
     name="postgres_master",
+    pool=POOL,
     specs=[
         spec(
             "postgres_master",
@@ -38,8 +42,10 @@ def postgres_master(
     """Make the tables in an empty database and load the master rows."""
     started = time.perf_counter()
     require_room(context, workspace, workspace.planned)
-    with workspace.lake.exclusive(), workspace.database() as url:
+    with healing(), workspace.lake.exclusive(), workspace.database() as url:
         schema.prepare(url, Manifest.of(workspace.planned))
+        if workspace.settings.reload:
+            load.distrust(url, tables.MASTER_TABLES)
         loaded = load.load_masters(url, workspace.lake, run=context.run.run_id, history=workspace.settings.history)
         yield dg.MaterializeResult(asset_key="postgres_master", metadata=_metadata(loaded, started, described(url)))
 
@@ -49,6 +55,9 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
 
     @dg.multi_asset(
         name="postgres_events",
+        pool=POOL,
+        description="Each month is copied into a table of its own, indexed, and put in the old one's place in one "
+        "transaction. A month whose file is the one that is loaded already is skipped.",
         specs=[
             spec(
                 "postgres_events",
@@ -64,7 +73,9 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         loaded: list[load.Loaded] = []
         lake = workspace.lake
-        with lake.exclusive(), workspace.database() as url:
+        with healing(), lake.exclusive(), workspace.database() as url:
+            if workspace.settings.reload:
+                load.distrust(url, tables.EVENT_TABLES)
             for table in tables.EVENT_TABLES:
                 here = [month for month in context.partition_keys if lake.has(table, month)]
                 with workspace.progress.track(f"load {table}", len(here)) as advance:
@@ -84,6 +95,7 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
 
 @dg.multi_asset(
     name="postgres_states",
+    pool=POOL,
     specs=[
         spec(
             "postgres_states",
@@ -101,7 +113,9 @@ def postgres_states(
     started = time.perf_counter()
     lake, table = workspace.lake, tables.STATE_TABLE
     months = lake.partitions(table)
-    with lake.exclusive(), workspace.database() as url:
+    with healing(), lake.exclusive(), workspace.database() as url:
+        if workspace.settings.reload:
+            load.distrust(url, [table])
         with workspace.progress.track(f"load {table}", len(months)) as advance:
             loaded = load.load_months(url, lake, table, months, advance, run=context.run.run_id)
         _drop_vanished(context, url, lake, (table,))
@@ -122,7 +136,7 @@ def postgres_states(
 )
 def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Compute the verification report from the database and write it as JSON."""
-    with workspace.database() as url:
+    with healing(), workspace.database() as url:
         verified, series = report.verify(url, workspace.planned)
     settings = workspace.settings
     report.save(verified, report.report_path(settings))
@@ -132,6 +146,8 @@ def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.M
         asset_key=REPORT,
         metadata={
             "passed": verified.passed,
+            "as_of": workspace.planned.as_of.isoformat(),
+            "identity": workspace.planned.identity,
             "page": page_link(settings, page),
             "data_docs": page_link(settings, DataDocs(settings).index),
             "checks": dg.MetadataValue.md(report.as_markdown(verified)),

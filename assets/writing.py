@@ -14,10 +14,12 @@ import polars as pl
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake, Written
 from aquamind_pipeline.orchestration.catalogue import written_metadata
+from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.partitions import MONTH
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.quality.faults import broken_file, inject
+from assets.showing import shown_of
 
 LABELS = "fault"
 """Folder of the lake that says which rows were spoiled, by table and month like the tables themselves."""
@@ -29,12 +31,11 @@ def results(
     workspace: Workspace, farm: Profile, frames: Mapping[str, pl.DataFrame], started: float
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Write whole tables; `started` is when the work on them began (`time.perf_counter`)."""
-    with workspace.lake.exclusive():
+    with healing(), workspace.lake.exclusive():
         for name, frame in frames.items():
             written = write(workspace.lake, farm, name, frame)
-            yield dg.MaterializeResult(
-                asset_key=name, metadata=written_metadata(written, farm, time.perf_counter() - started)
-            )
+            facts = written_metadata(written, farm, time.perf_counter() - started)
+            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **shown_of(name, workspace.lake)})
             started = time.perf_counter()
 
 

@@ -7,6 +7,7 @@ import polars as pl
 
 from aquamind_pipeline import findings, tables
 from aquamind_pipeline.orchestration.catalogue import REPORT
+from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
@@ -32,7 +33,7 @@ def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
     def arrived(
         context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> Iterable[dg.AssetCheckResult]:
-        with workspace.database() as url:
+        with healing(), workspace.database() as url:
             found = comparison.compared(url, workspace.lake, names, months_of_run(context.run.tags))
         findings.save(workspace.settings, asset, ((asset, finding) for finding in found))
         yield from (result(workspace, asset, finding) for finding in found)

@@ -30,7 +30,8 @@ def result(
     workspace: Workspace, asset: str, finding: Finding, shown: Mapping[str, dg.MetadataValue] | None = None
 ) -> dg.AssetCheckResult:
     """A check result with the finding's detail, a few offending rows, and what else is to be shown."""
-    blocks = RULES[finding.rule].blocks and not workspace.settings.load_anyway
+    settings = workspace.settings
+    blocks = RULES[finding.rule].blocks and not settings.load_anyway and finding.rule not in settings.skip_checks
     metadata: dict[str, Any] = {"wrong": finding.wrong, **(shown or {})}
     if finding.sample.height:
         metadata["sample"] = frame_table(finding.sample)

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from aquamind_pipeline import tables
 from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, NIGHTLY, build_defs, night
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import schema
@@ -26,6 +27,7 @@ from tests.farms import Made
 from tests.test_cli import digests
 
 EVENT = "inventory_feedingevent"
+PICTURED = (*tables.EVENT_TABLES, TEMPERATURE, "plan_assignment", "life_day", tables.STATE_TABLE)
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_everything_loads_and_hangs_together() -> None:
         assert node.kinds, name
     partitioned = {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).is_partitioned}
     assert partitioned == {*tables.EVENT_TABLES, "container_day_temperature", "postgres_events"}
-    assert {job.name for job in defs.jobs or []} == {BUILD_FARM, BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE}
+    assert {job.name for job in defs.jobs or []} == {BUILD_FARM, BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, "tidy_history"}
 
 
 def test_every_check_that_guards_the_database_blocks() -> None:
@@ -84,6 +86,11 @@ def test_full_build_is_recorded_and_arrives(
     assert metadata["seed"] == str(settings.farm.seed)
     assert metadata["sha256"] == workspace.lake.digest("batch_batch")
     assert metadata["bytes"] == workspace.lake.path("batch_batch").stat().st_size
+    for name in PICTURED:
+        event = instance.get_latest_materialization_event(dg.AssetKey(name))
+        assert event is not None
+        assert event.asset_materialization is not None
+        assert "data:image/png;base64" in str(event.asset_materialization.metadata["picture"].value), name
     password = database.get_secret_value().split(":")[2].split("@")[0]
     assert all(password not in str(e) for e in instance.all_logs(run.run_id))
 
@@ -149,6 +156,8 @@ def test_nightly_brings_the_farm_up_to_the_day(
     workspace = Workspace(settings)
     farm = settings.farm
     evening = datetime.combine(farm.as_of + timedelta(days=24), datetime.min.time())
+    # As after a first build: everything is there and verified.
+    assert run_job(workspace, LOAD_DATABASE, months(farm.epoch, farm.as_of)).success
     defs = build_defs(settings, resource_overrides={"workspace": workspace})
     schedule = defs.resolve_schedule_def(NIGHTLY)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 23 * * *", "UTC")
@@ -160,8 +169,6 @@ def test_nightly_brings_the_farm_up_to_the_day(
     assert request.tags["dagster/asset_partition_range_start"] == "2026-06"
     assert request.tags["dagster/asset_partition_range_end"] == "2026-07"
 
-    # The months before were never recorded in this instance: the load needs them all, as after a first build.
-    assert run_job(workspace, LOAD_DATABASE, months(farm.epoch, farm.as_of)).success
     job = defs.resolve_job_def(BUILD_FARM)
     result = job.execute_in_process(instance=instance, run_config=request.run_config, tags=request.tags)
     assert result.success
@@ -177,10 +184,29 @@ def test_nightly_brings_the_farm_up_to_the_day(
     counts = row_counts(database, tables.EVENT_TABLES)
     assert counts == {name: workspace.lake.rows(name) for name in tables.EVENT_TABLES}
 
+    # A night that fails half-way has moved the lake's as_of already: the next one starts where all was whole.
+    workspace.lake.claim(farm.model_copy(update={"as_of": date(2026, 8, 20)}))
+    made_up = night(workspace, instance, date(2026, 8, 21))
+    assert made_up.tags["dagster/asset_partition_range_start"] == "2026-07"
+    assert made_up.run_config["resources"]["workspace"]["config"] == {"as_of": "2026-08-21"}
 
-def test_a_night_before_the_lakes_day_changes_nothing(a_copy: Settings) -> None:
-    request = night(Workspace(a_copy), date(2026, 3, 1))
-    assert request.run_config["ops"]["schedule"]["config"] == {"as_of": "2026-06-07"}
+
+def test_a_night_before_the_lakes_day_changes_nothing(instance: dg.DagsterInstance, a_copy: Settings) -> None:
+    request = night(Workspace(a_copy), instance, date(2026, 3, 1))
+    assert request.run_config["resources"]["workspace"]["config"] == {"as_of": "2026-06-07"}
+
+
+def test_a_farm_that_was_never_verified_is_built_whole(instance: dg.DagsterInstance, a_copy: Settings) -> None:
+    request = night(Workspace(a_copy), instance, date(2026, 6, 8))
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-02"
+
+
+def test_one_setting_switches_the_nights_on() -> None:
+    """The schedule runs from the start, and every asset that misses its night is shown as overdue."""
+    for nightly in (False, True):
+        defs = build_defs(load_settings(profile="tiny", nightly=nightly))
+        assert (defs.resolve_schedule_def(NIGHTLY).default_status == dg.DefaultScheduleStatus.RUNNING) == nightly
+        assert all((spec.freshness_policy is not None) == nightly for spec in defs.resolve_all_asset_specs())
 
 
 def test_an_as_of_that_goes_back_takes_later_months_along(

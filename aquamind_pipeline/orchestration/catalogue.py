@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
+import sqlalchemy as sa
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Written
+from aquamind_pipeline.orchestration.lineage import lineage
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.tables.glossary import MEANING
 
+OWNER = "team:aquamind-data"
 TEMPERATURE = "container_day_temperature"
 PLAN_TABLES = {
     "plan_batch": "Every batch: eggs, start, harvest target and day.",
@@ -43,22 +48,84 @@ def spec(
     kinds: frozenset[str] = frozenset({"polars", "parquet"}),
     description: str | None = None,
 ) -> dg.AssetSpec:
-    """The spec of an asset; AquaMind's tables take description and columns from the catalogue."""
+    """The spec of an asset; AquaMind's tables take description, columns and tags from the catalogue."""
     table = tables.TABLES.get(name)
     description = description or OWN_TABLES.get(name)
     metadata: dict[str, Any] = {}
+    tags: dict[str, str] = {}
     if table is not None:
-        metadata["dagster/column_schema"] = dg.TableSchema(
-            columns=[
-                dg.TableColumn(c.name, str(c.type), c.comment, dg.TableColumnConstraints(nullable=bool(c.nullable)))
-                for c in table.columns
-                if c.name in tables.lake_schema(table)
-            ]
-        )
+        metadata["dagster/column_schema"] = _column_schema(table)
         description = description or table.comment
+        tags = {"aquamind/app": name.partition("_")[0], "aquamind/layer": table.info["layer"]}
+    if (known := lineage(name)) is not None:
+        metadata["dagster/column_lineage"] = known
     return dg.AssetSpec(
-        name, deps=list(deps), group_name=group, kinds=set(kinds), description=description, metadata=metadata
+        name,
+        deps=list(deps),
+        group_name=group,
+        kinds=set(kinds),
+        description=description,
+        metadata=metadata,
+        owners=[OWNER],
+        tags=tags,
     )
+
+
+def presented(
+    assets: Iterable[dg.AssetsDefinition], settings: Settings, links: Mapping[str, dg.MetadataValue[Any]]
+) -> list[dg.AssetsDefinition]:
+    """The assets of one farm: each says how it is computed, where its code is, which farm it is of, and what to read.
+
+    Args:
+        assets: Assets whose steps say in their descriptions how they compute.
+        settings: Which farm.
+        links: Pages of this farm, by what they are.
+    """
+    farm = settings.farm
+    facts = {
+        "profile": farm.name,
+        "seed": str(farm.seed),
+        "epoch": farm.epoch.isoformat(),
+        "faults": ", ".join(farm.faults) or "none",
+        "lake": dg.MetadataValue.path(str(settings.lake_path)),
+        **links,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # code references; a test opens each of them
+        referring = dg.with_source_code_references(list(assets))
+    return [_presented(asset, facts) for asset in referring if isinstance(asset, dg.AssetsDefinition)]
+
+
+def _presented(asset: dg.AssetsDefinition, facts: Mapping[str, Any]) -> dg.AssetsDefinition:
+    how = asset.op.description
+    return asset.map_asset_specs(
+        lambda spec: spec.merge_attributes(metadata=facts).replace_attributes(
+            description=f"{spec.description}\n\n{how}" if how else spec.description
+        )
+    )
+
+
+def _column_schema(table: sa.Table) -> dg.TableSchema:
+    kept = tables.lake_schema(table)
+    return dg.TableSchema(
+        [_column(column, tables.references(table)) for column in table.columns if column.name in kept]
+    )
+
+
+def _column(column: sa.Column[Any], references: Mapping[str, tuple[str, str]]) -> dg.TableColumn:
+    meaning = column.comment
+    if column.name in references:
+        target = ".".join(references[column.name])
+        meaning = f"{meaning}: {target}" if meaning else f"Refers to {target}"
+    low, high = column.info.get("range", (None, None))
+    limits = [f">= {low}"] * (low is not None) + [f"<= {high}"] * (high is not None)
+    constraints = dg.TableColumnConstraints(nullable=bool(column.nullable), other=limits)
+    return dg.TableColumn(column.name, str(column.type), meaning, constraints)
+
+
+def frame_schema(schema: pl.Schema) -> dg.TableSchema:
+    """The columns of a table of our own, which no catalogue declares."""
+    return dg.TableSchema([dg.TableColumn(name, str(kind), MEANING.get(name)) for name, kind in schema.items()])
 
 
 def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping[str, Any]:
@@ -93,14 +160,17 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "LIFE_TABLES",
+    "OWNER",
     "OWN_TABLES",
     "PLAN_TABLES",
     "POSTGRES_ASSETS",
     "REPORT",
     "STORE_COST",
     "TEMPERATURE",
+    "frame_schema",
     "frame_table",
     "page_link",
+    "presented",
     "spec",
     "written_metadata",
 ]

@@ -1,20 +1,30 @@
-"""Dagster's own SQLite storage with connections kept open: a build stores some thousand events, and opening the file
+"""Where Dagster keeps its own records: SQLite files, or PostgreSQL where AQUAMIND_DAGSTER_DATABASE_URL names one.
+
+SQLite is Dagster's own storage with connections kept open: a build stores some thousand events, and opening the file
 anew for each, as the class it extends does, takes longer than generating the farm.
 """
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
+from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
+from pydantic import SecretStr
 
+from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.postgres.connection import connect
+
+DATABASE_VARIABLE = "AQUAMIND_DAGSTER_DATABASE_URL"
 _FILES_OPEN = 4
 """The index and a few runs: a web server that shows many runs does not run out of file handles."""
 
@@ -68,9 +78,31 @@ class Storage(DagsterSqliteStorage):
         self._event_log_storage: EventLog = EventLog(self._event_log_storage._base_dir)
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
-        """What Dagster calls with dagster.yaml's `config`."""
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> DagsterStorage:  # type: ignore[override]
+        """What Dagster calls with dagster.yaml's `config`. The URL of PostgreSQL stays in the environment.
+
+        Raises:
+            DatabaseError: when that PostgreSQL cannot be used.
+        """
+        url = os.environ.get(DATABASE_VARIABLE)
+        if url:
+            return _postgres(SecretStr(url), inst_data)
         return cls.from_local(inst_data=inst_data, **config_value)
 
 
-__all__ = ["EventLog", "Storage"]
+def _postgres(url: SecretStr, inst_data: ConfigurableClassData | None) -> DagsterStorage:
+    try:
+        with connect(url):
+            pass
+    except DatabaseError as error:  # at once and in one line; Dagster would try for a quarter of a minute
+        raise type(error)(f"Dagster's own {error}".replace("AQUAMIND_DATABASE_URL", DATABASE_VARIABLE)) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of psycopg2 and alembic, which only Dagster uses
+        from dagster_postgres import DagsterPostgresStorage
+
+    # A plain postgresql:// would pick psycopg 3, which Dagster's SQL does not fit.
+    driver = "postgresql+psycopg2://" + url.get_secret_value().partition("://")[2]
+    return DagsterPostgresStorage(driver, should_autocreate_tables=True, inst_data=inst_data)
+
+
+__all__ = ["DATABASE_VARIABLE", "EventLog", "Storage"]

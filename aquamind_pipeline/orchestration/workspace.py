@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-import dagster as dg
 from pydantic import SecretStr
 
 from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.orchestration.options import RunOptions
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.proof import Proof
@@ -46,6 +47,18 @@ class Workspace:
         self.lake = Lake(settings.lake_path, owner)
         self.progress = progress or Silent()
 
+    def for_run(self, options: RunOptions, owner: str | None = None) -> Workspace:
+        """The same farm as one run wants it; the lake and its lock are shared, unless the run holds it as `owner`.
+
+        Raises:
+            ConfigError: when an option cannot be used.
+        """
+        mine = copy.copy(self)
+        mine.settings = options.applied(self.settings)
+        if owner is not None:
+            mine.lake = Lake(self.settings.lake_path, owner)
+        return mine
+
     @property
     def wanted(self) -> Profile:
         """The farm that was asked for; its `as_of` is the user's, else what the lake reached, else the profile's.
@@ -75,7 +88,8 @@ class Workspace:
 
     def proof(self, months: Sequence[str] | None = None) -> Proof:
         """The lake to be held against its rules, as far as it is built."""
-        return Proof(self.lake, self.wanted if self.lake.manifest() is None else self.planned, months)
+        farm = self.wanted if self.lake.manifest() is None else self.planned
+        return Proof(self.lake, farm, months, skip=self.settings.skip_checks)
 
     @contextlib.contextmanager
     def database(self) -> Iterator[SecretStr]:
@@ -91,14 +105,4 @@ class Workspace:
         return farm.model_copy(update={"as_of": found.as_of})
 
 
-def workspace_of(settings: Settings) -> dg.ResourceDefinition:
-    """The workspace as Dagster makes it in each process of a run, which hold the lake together."""
-
-    def made(context: dg.InitResourceContext) -> Workspace:
-        run = context.run
-        return Workspace(settings, owner=run.tags.get(OWNER_TAG, f"run {run.run_id}") if run else None)
-
-    return dg.ResourceDefinition(made)
-
-
-__all__ = ["OWNER_TAG", "Progress", "Silent", "Workspace", "workspace_of"]
+__all__ = ["OWNER_TAG", "Progress", "Silent", "Workspace"]

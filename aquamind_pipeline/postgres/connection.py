@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
-from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
 
 Connection = psycopg.Connection[TupleRow]
 
 _CONNECT_SECONDS = 10
 _DISK_FULL = "53100"
+_HEALS = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
+"""SQLSTATEs that pass: connection lost, conflict with another transaction, server full, table locked, server going down
+or coming up."""
 
 
 def described(url: SecretStr) -> str:
@@ -57,16 +61,36 @@ def connect(url: SecretStr) -> Iterator[Connection]:
     """A connection in UTC that commits when its block ends well.
 
     Raises:
-        DatabaseError: when the server cannot be reached or refuses us, and for whatever psycopg raises inside.
+        DatabaseAwayError: when the server cannot be reached, or the connection breaks.
+        DatabaseError: when the server refuses us, and for whatever else psycopg raises inside.
     """
     parts = _parts(url)
     options: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": "aquamind-pipeline"}
     conninfo = make_conninfo(**(options | parts))
     # psycopg leaves a connection open when its commit fails, so it is closed for sure.
-    with as_database_errors(url), contextlib.closing(psycopg.connect(conninfo)) as connection, connection:
+    with as_database_errors(url), contextlib.closing(_opened(conninfo)) as connection, connection:
         connection.execute("SET TIME ZONE 'UTC'")
         connection.commit()
         yield connection
+
+
+class _RefusedError(psycopg.OperationalError):
+    """The server answers and does not let us in, which it will not the next time either."""
+
+
+def _opened(conninfo: str) -> Connection:
+    try:
+        return psycopg.connect(conninfo)
+    except psycopg.OperationalError as error:
+        if pq.PGconn.ping(conninfo.encode()) == pq.Ping.OK:
+            raise _RefusedError(str(error)) from None
+        raise
+
+
+def _heals(error: psycopg.Error) -> bool:
+    if error.sqlstate is not None:
+        return error.sqlstate.startswith(_HEALS)
+    return isinstance(error, psycopg.OperationalError) and not isinstance(error, _RefusedError)
 
 
 @contextlib.contextmanager
@@ -80,9 +104,10 @@ def as_database_errors(url: SecretStr) -> Iterator[None]:
             raise DatabaseError(f"{where}: no space left on the server's disk; free some and run again") from None
         reason = (error.diag.message_primary or str(error)).strip().splitlines()
         text = _redacted(reason[-1] if reason else type(error).__name__, url)
+        kind = DatabaseAwayError if _heals(error) else DatabaseError
         if isinstance(error, psycopg.OperationalError):
-            raise DatabaseError(f"{where} cannot be used: {text}; check AQUAMIND_DATABASE_URL and the server") from None
-        raise DatabaseError(f"{where}: {text}") from error
+            raise kind(f"{where} cannot be used: {text}; check AQUAMIND_DATABASE_URL and the server") from None
+        raise kind(f"{where}: {text}") from error
 
 
 def _redacted(text: str, url: SecretStr) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
 from aquamind_pipeline.postgres.connection import Connection, described
 
 OURS = "aquamind_pipeline"
@@ -89,7 +89,7 @@ def lock(connection: Connection, url: SecretStr) -> None:
     """Be the only one to change this database until the transaction ends."""
     row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK_KEY,)).fetchone()
     if row is None or not row[0]:
-        raise DatabaseError(
+        raise DatabaseAwayError(
             f"{described(url)} is being loaded by another process{_holder(connection)}: wait for it, or stop it"
         )
 
@@ -124,6 +124,12 @@ def remember(connection: Connection, table_name: str, partition: str, entry: Ent
     connection.execute(query, values)
 
 
+def distrust(connection: Connection, table_name: str) -> None:
+    """What is loaded of a table counts as outdated: the next load replaces it."""
+    query = sql.SQL("UPDATE {} SET digest = '' WHERE table_name = %s").format(sql.Identifier(OURS, "load_journal"))
+    connection.execute(query, (table_name,))
+
+
 def forget(connection: Connection, table_name: str, partition: str) -> None:
     """Nothing is loaded of a partition any more."""
     query = sql.SQL("DELETE FROM {} WHERE table_name = %s AND partition = %s").format(
@@ -139,6 +145,7 @@ __all__ = [
     "OURS",
     "OWN",
     "Entry",
+    "distrust",
     "entries",
     "exists",
     "forget",

@@ -90,6 +90,14 @@ def load_months(
     return loaded
 
 
+def distrust(url: SecretStr, names: Iterable[str]) -> None:
+    """Let the next load of these tables replace what is there, changed or not."""
+    with connect(url) as connection:
+        journal.lock(connection, url)
+        for name in names:
+            journal.distrust(connection, name)
+
+
 def drop_vanished_months(url: SecretStr, lake: Lake, names: Iterable[str]) -> list[str]:
     """Drop these tables' partitions of months that the lake no longer has; returns "table month" of each."""
     dropped = []
@@ -303,4 +311,4 @@ def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]
     return counts
 
 
-__all__ = ["Loaded", "drop_vanished_months", "load_masters", "load_months", "wipe"]
+__all__ = ["Loaded", "distrust", "drop_vanished_months", "load_masters", "load_months", "wipe"]

@@ -68,7 +68,7 @@ class Store(Protocol):
         """Delete everything."""
 
     def held(self, owner: str) -> contextlib.AbstractContextManager[None]:
-        """Keep other owners out during the block; the same owner may come in. Raises LakeError when another is in."""
+        """Keep other owners out during the block; the same may come in. Raises LakeBusyError when another is in."""
 
 
 def placed(text: str | Path) -> str | Path:

@@ -22,7 +22,7 @@ import polars as pl
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from aquamind_pipeline.errors import LakeError
+from aquamind_pipeline.errors import LakeBusyError, LakeError
 from aquamind_pipeline.storage.lease import Lease
 
 _STREAMS = 16
@@ -148,7 +148,7 @@ class Bucket:
             lease = Lease(self._objects, self.lock, owner)
             other = lease.take()
         if other is not None:
-            raise LakeError(
+            raise LakeBusyError(
                 f"{other} is building the lake {self._url}: wait for it, or stop it "
                 f"(a killed one holds it for {lease.lasts:.0f} seconds more at most)"
             )

@@ -16,7 +16,7 @@ from typing import IO
 
 import polars as pl
 
-from aquamind_pipeline.errors import LakeError
+from aquamind_pipeline.errors import LakeBusyError, LakeError
 
 
 class Folder:
@@ -140,7 +140,7 @@ class Folder:
             handle.seek(0)
             found = handle.read()
             if found != owner:
-                raise LakeError(
+                raise LakeBusyError(
                     f"{found or 'another process'} is building the lake {self._root}: wait for it, or stop it"
                 )
             yield

@@ -13,6 +13,8 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from aquamind_pipeline.tables.glossary import MEANING
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -57,7 +59,7 @@ def _column(
         type_,
         *constraints,
         nullable=nullable,
-        comment=comment,
+        comment=comment or MEANING.get(name),
         primary_key=primary_key,
         info={key: value for key, value in info.items() if value is not None},
     )
@@ -65,7 +67,7 @@ def _column(
 
 def identity(name: str, type_: type[sa.types.TypeEngine[Any]] = sa.BigInteger) -> sa.Column[Any]:
     """Primary key, identity BY DEFAULT: explicit ids are accepted."""
-    return sa.Column(name, type_, sa.Identity(always=False), primary_key=True)
+    return sa.Column(name, type_, sa.Identity(always=False), primary_key=True, comment=MEANING[name])
 
 
 def bigint(name: str, **options: Any) -> sa.Column[Any]:

@@ -1,0 +1,125 @@
+"""A user at Dagster's pages: `aquamind ui` as it is started, a real Chromium, and screenshots of what was seen.
+
+Screenshots go to test-artefacts/; those of the guide also to docs/images/ when WRITE_GOLDEN is set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.farms import wait_for
+
+ROOT = Path(__file__).parents[2]
+ARTEFACTS = ROOT / "test-artefacts"
+IMAGES = ROOT / "docs" / "images"
+LOADING_MS = 90_000
+LOCATION = "/locations/aquamind_pipeline"
+_IMAGE_COLOURS = 128
+
+
+@dataclass(frozen=True)
+class UI:
+    """One `aquamind ui`, which is the leader of its process group."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+
+    def asked(self, page: Page, query: str, **variables: object) -> dict[str, Any]:
+        """The answer of the web server's GraphQL, which its pages use."""
+        answer = page.request.post(f"{self.address}/graphql", data={"query": query, "variables": variables})
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    def runs(self, page: Page) -> list[tuple[str, str]]:
+        """Id and status of the runs, newest first."""
+        found = self.asked(page, "{ runsOrError { ... on Runs { results { runId status } } } }")
+        return [(run["runId"], run["status"]) for run in found["runsOrError"]["results"]]
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def serving(home: Path, name: str, **environment: str) -> Iterator[UI]:
+    """`aquamind ui` for the tiny farm, as a user starts it."""
+    with socket.socket() as probe, socket.socket() as other:
+        probe.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        port, pages = probe.getsockname()[1], other.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("aquamind")), "ui", "--port", str(port)]
+    own = {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home), "DAGSTER_HOME": ""}
+    own["AQUAMIND_PAGES_URL"] = f"http://127.0.0.1:{pages}"
+    ARTEFACTS.mkdir(exist_ok=True)
+    with (ARTEFACTS / f"{name}.log").open("a") as log:
+        process = subprocess.Popen(
+            command, env=os.environ | own | environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(lambda: _answers(address), 180)
+            yield UI(address, process)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+                process.wait(timeout=60)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/server_info", timeout=5) as answer:  # noqa: S310 - http, our own
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+@contextlib.contextmanager
+def browsing(address: str) -> Iterator[Page]:
+    """A window of Chromium."""
+    chromium = shutil.which("chromium")
+    assert chromium, "install Debian's chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
+        )
+        page = browser.new_page(base_url=address, viewport={"width": 1400, "height": 860})
+        page.set_default_timeout(LOADING_MS)
+        yield page
+        browser.close()
+
+
+def shown(page: Page, path: str, *texts: str, image: str | None = None) -> None:
+    """Open a page, see the texts on it, and keep a screenshot."""
+    page.goto(path)
+    for text in texts:
+        expect(page.get_by_text(text, exact=False).first).to_be_visible(timeout=LOADING_MS)
+    page.wait_for_load_state("networkidle")
+    name = path.strip("/").replace("/", "-").replace("?", "-").replace("=", "-").replace("&", "-") or "home"
+    kept(page, image or name, guide=image is not None)
+
+
+def kept(page: Page, name: str, *, guide: bool = False) -> None:
+    """Keep a screenshot; one of the guide also there, in few colours and so of few bytes."""
+    path = ARTEFACTS / f"{name}.png"
+    page.screenshot(path=path)
+    if guide and os.environ.get("WRITE_GOLDEN"):
+        IMAGES.mkdir(exist_ok=True)
+        with Image.open(path) as picture:
+            picture.convert("RGB").quantize(_IMAGE_COLOURS).save(IMAGES / path.name, optimize=True)
