@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PROFILE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -22,8 +23,8 @@ $(VENV)/.installed: constraints.txt pyproject.toml
 install: $(VENV)/.installed ## Install everything into .venv
 
 .PHONY: run
-run: install ## Build the farm (test-40) into the embedded PostgreSQL; ARGS="--profile tiny" for another
-	$(BIN)/aquamind build $(ARGS)
+run: install ## Build the farm (test-40) into the embedded PostgreSQL; PROFILE=tiny for another
+	$(BIN)/aquamind build $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
 
 .PHONY: test
 test: install ## Run the tests

@@ -3,14 +3,15 @@
 `written` is Polars writing the finished frame from memory with the same settings: what generation cannot go below.
 `DuckDB` generates the same shape in SQL (columns, types, decimals, order; values by its hash) from the same days of
 life, into Parquet with zstd and row groups of the same size. `tpchgen` is tpchgen-cli on its lineitem table, in cells
-a second. Frames of some successive months are made one after another, as the assets make them.
+a second. Some successive months are made two at a time, as the assets make them; writing from memory, too.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -19,7 +20,7 @@ import polars as pl
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import ROW_GROUP_ROWS
 from aquamind_pipeline.orchestration.workspace import Workspace
-from assets.events import MAKERS
+from assets.events import MAKERS, MONTHS_AT_ONCE
 from assets.life import read_plan
 from benchmarks.measuring import FEEDINGS, READINGS, Row, by_turns, farm, make
 
@@ -87,11 +88,15 @@ def generated(workspace: Workspace, name: str, lived: dict[str, pl.DataFrame]) -
     """Making a table's months and writing them to the lake, as the assets do."""
     plan, planned, lake, table = read_plan(workspace), workspace.planned, workspace.lake, tables.TABLES[name]
 
-    def work() -> None:
-        for month, days in lived.items():
-            lake.write("measured", tables.conform(MAKERS[name](planned, plan, days, lake), table), month)
+    def one(month: str) -> None:
+        lake.write("measured", tables.conform(MAKERS[name](planned, plan, lived[month], lake), table), month)
 
-    return work
+    return lambda: _side_by_side(one, lived)
+
+
+def _side_by_side(work: Callable[[str], None], months: Iterable[str]) -> None:
+    with ThreadPoolExecutor(MONTHS_AT_ONCE) as pool:
+        list(pool.map(work, months))
 
 
 def written(workspace: Workspace, name: str, lived: dict[str, pl.DataFrame]) -> tuple[int, Callable[[], object]]:
@@ -99,11 +104,10 @@ def written(workspace: Workspace, name: str, lived: dict[str, pl.DataFrame]) -> 
     plan, planned, lake, table = read_plan(workspace), workspace.planned, workspace.lake, tables.TABLES[name]
     ready = {m: tables.conform(MAKERS[name](planned, plan, days, lake), table) for m, days in lived.items()}
 
-    def work() -> None:
-        for month, frame in ready.items():
-            lake.write("measured", frame, month)
+    def one(month: str) -> None:
+        lake.write("measured", ready[month], month)
 
-    return sum(frame.height for frame in ready.values()), work
+    return sum(frame.height for frame in ready.values()), lambda: _side_by_side(one, ready)
 
 
 def by_duckdb(workspace: Workspace, name: str, lived: dict[str, pl.DataFrame]) -> Callable[[], int]:
