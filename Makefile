@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PROFILE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -22,8 +23,8 @@ $(VENV)/.installed: constraints.txt pyproject.toml
 install: $(VENV)/.installed ## Install everything into .venv
 
 .PHONY: run
-run: install ## Build the farm (test-40) into the embedded PostgreSQL; ARGS="--profile tiny" for another
-	$(BIN)/aquamind build $(ARGS)
+run: install ## Build the farm (test-40) into the embedded PostgreSQL; PROFILE=tiny for another
+	$(BIN)/aquamind build $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
 
 .PHONY: test
 test: install ## Run the tests
@@ -52,8 +53,12 @@ lint: install ## Check style and types
 	$(BIN)/mypy
 
 .PHONY: bench
-bench: install ## Measure speed, as ratios
+bench: install ## Measure speed and memory, as ratios; ARGS="generate --profile test-40" for one
 	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: install ## Compare a few ratios with those kept; ARGS=--write keeps the new ones
+	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 .PHONY: clean
 clean: ## Delete the environment, all data and all caches

@@ -48,7 +48,9 @@ _OPTIONS: dict[str, Any] = {
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day with data. [AQUAMIND_AS_OF]")
     ],
     "home": Annotated[Path | None, typer.Option(help="Folder of everything we write. [AQUAMIND_HOME]")],
-    "lake": Annotated[Path | None, typer.Option(help="Folder of the Parquet lake. [AQUAMIND_LAKE]")],
+    "lake": Annotated[
+        str | None, typer.Option(help="Folder of the Parquet lake, or s3://bucket/prefix. [AQUAMIND_LAKE]")
+    ],
     "database_url": Annotated[
         str | None, typer.Option(help="PostgreSQL to use; better in the environment. [AQUAMIND_DATABASE_URL]")
     ],
@@ -124,6 +126,7 @@ class Bars:
 @configured(app)
 def plan(settings: Settings) -> None:
     """Show what a build will make: batches, rows, occupancy, disk. Builds nothing."""
+    from aquamind_pipeline import room
     from aquamind_pipeline.planning import preview
 
     seen = preview(settings.farm)
@@ -145,6 +148,8 @@ def plan(settings: Settings) -> None:
         f"disk, about: {seen.lake_bytes / 1e6:,.0f} MB of Parquet in {settings.lake_path}, "
         f"{seen.database_bytes / 1e9:,.1f} GB in PostgreSQL"
     )
+    for one in room.rooms(settings, farm):
+        console.print(one.said, style="red" if one.needed > one.free else None, soft_wrap=True)
 
 
 @configured(app)
@@ -156,13 +161,15 @@ def build(
     database: Annotated[bool, typer.Option(help="Load PostgreSQL, or stop at the Parquet lake.")] = True,
 ) -> None:
     """Build the farm: plan, lives, events, states, checks, load, report. Exit status 1 if anything fails."""
-    from aquamind_pipeline import report
+    from aquamind_pipeline import report, room
     from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH, MONTH_ASSETS
     from aquamind_pipeline.orchestration.partitions import months
     from aquamind_pipeline.orchestration.workspace import Workspace
     from aquamind_pipeline.running import run_job
 
     workspace = Workspace(settings, Bars())
+    if not month:
+        room.require(room.rooms(settings, workspace.wanted, database=database))
     with workspace.lake.exclusive(), contextlib.ExitStack() as held:
         farm = workspace.wanted
         if database:
@@ -201,7 +208,7 @@ def _finish(outcome: Any) -> None:
 @configured(app)
 def load(settings: Settings) -> None:
     """Load what changed in the lake into PostgreSQL and verify it. Repeating it changes nothing."""
-    from aquamind_pipeline import report
+    from aquamind_pipeline import report, room
     from aquamind_pipeline.definitions import LOAD_DATABASE
     from aquamind_pipeline.orchestration.partitions import months
     from aquamind_pipeline.orchestration.workspace import Workspace
@@ -209,6 +216,7 @@ def load(settings: Settings) -> None:
 
     workspace = Workspace(settings, Bars())
     farm = workspace.planned
+    room.require(room.rooms(settings, farm, lake=False))
     with workspace.lake.exclusive(), workspace.database():
         _finish(run_job(workspace, LOAD_DATABASE, months(farm.epoch, farm.as_of)))
         report.show(report.load_saved(report.report_path(settings)), console)
@@ -254,6 +262,30 @@ def _say_where(settings: Settings) -> None:
 
 
 @configured(app)
+def lake(settings: Settings) -> None:
+    """Make a DuckDB file with a view over each table of the lake, and say how to use it."""
+    from aquamind_pipeline import views
+    from aquamind_pipeline.orchestration.catalogue import OWN_TABLES
+    from aquamind_pipeline.orchestration.workspace import Workspace
+
+    workspace = Workspace(settings)
+    workspace.lake.require(settings.farm)
+    made = views.create(workspace.lake, OWN_TABLES)
+    shown = Table("view", "months", "rows", "MB", "bytes per row")
+    for column in shown.columns[1:]:
+        column.justify = "right"
+    for one in made:
+        months = "" if one.months is None else str(one.months)
+        each = f"{one.bytes / one.rows:,.1f}" if one.rows >= 1000 else ""
+        shown.add_row(one.name, months, f"{one.rows:,}", f"{one.bytes / 1e6:,.2f}", each)
+    console.print(shown)
+    path = views.path_of(workspace.lake.folder)
+    console.print(f"{len(made)} views over {workspace.lake.root}: {path}", soft_wrap=True)
+    console.print(f"in Python: duckdb.connect({str(path)!r}, read_only=True)", soft_wrap=True)
+    console.print(f"on the command line, where DuckDB is installed: duckdb -readonly {path}", soft_wrap=True)
+
+
+@configured(app)
 def wipe(
     settings: Settings,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -262,6 +294,7 @@ def wipe(
     database: Annotated[bool, typer.Option(help="Take the farm out of PostgreSQL.")] = True,
 ) -> None:
     """Delete this farm: its lake and its rows in the database. Other farms, tables and rows stay."""
+    from aquamind_pipeline import views
     from aquamind_pipeline.orchestration.workspace import Workspace
     from aquamind_pipeline.postgres import load
     from aquamind_pipeline.postgres.connection import described, is_local
@@ -279,7 +312,9 @@ def wipe(
             out = load.wipe(target, dry_run=dry_run)
         _show_wiped(where, out, dry_run=dry_run)
     if files:
-        there = settings.lake_path.exists() if dry_run else workspace.lake.delete()
+        there = workspace.lake.exists() if dry_run else workspace.lake.delete()
+        if isinstance(settings.lake_path, Path) and not dry_run:
+            views.path_of(settings.lake_path).unlink(missing_ok=True)
         gone = "would be deleted" if dry_run else "deleted"
         console.print(f"{settings.lake_path}: {gone if there else 'was not there'}", soft_wrap=True)
 
@@ -316,7 +351,7 @@ def ui(
     from aquamind_pipeline.running import close_dead_runs, dagster_home, project_file
 
     dagster_home(settings)
-    _export(settings)
+    os.environ.update(settings.environment())
     with dg.DagsterInstance.get() as instance:
         close_dead_runs(instance)
     workspace = project_file("workspace.yaml")
@@ -337,15 +372,6 @@ def ui(
     subprocess.Popen(pages)  # noqa: S603 - our own module; it ends when we do
     # In our place rather than as a child: Ctrl-C and every other signal reach it without our help.
     os.execv(command[0], command)  # noqa: S606 - our own command, no shell
-
-
-def _export(settings: Settings) -> None:
-    """Settings into the environment, for processes that Dagster starts."""
-    values = settings.model_dump(exclude_none=True)
-    for name, value in values.items():
-        text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        text = ",".join(value) if isinstance(value, tuple) else text
-        os.environ[f"AQUAMIND_{name.upper()}"] = str(Path(text).absolute()) if isinstance(value, Path) else text
 
 
 db = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL, and rights in other ones.")

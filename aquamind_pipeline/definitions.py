@@ -9,10 +9,11 @@ import dagster as dg
 from aquamind_pipeline import report, tables
 from aquamind_pipeline.datadocs import DataDocs
 from aquamind_pipeline.orchestration.catalogue import REPORT, TEMPERATURE, page_link, presented
+from aquamind_pipeline.orchestration.executors import executor
 from aquamind_pipeline.orchestration.history import tidy_history, weekly
 from aquamind_pipeline.orchestration.options import RunOptions
 from aquamind_pipeline.orchestration.partitions import monthly, months, range_tags
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.settings import Settings, load_settings
 from assets import events, growth, life, postgres
@@ -38,9 +39,10 @@ def build_defs(
     settings = settings or load_settings()
     farm = settings.farm
     partitions = monthly(farm)
-    given = {"workspace": Workspace(settings)} | dict(resource_overrides or {})
     which = f"Farm {settings.farm_name}: seed {farm.seed}, from {farm.epoch}, lake {settings.lake_path}."
-    resources = {name: _per_run(one, which) if isinstance(one, Workspace) else one for name, one in given.items()}
+    given = dict(resource_overrides or {})
+    workspace = given.get("workspace")
+    resources = given | {"workspace": _per_run(workspace or Workspace(settings), which, shared=workspace is not None)}
     assets = [
         *infrastructure.assets,
         *life.assets,
@@ -67,17 +69,26 @@ def build_defs(
         ],
         schedules=[_nightly(running=settings.nightly), weekly(running=settings.nightly)],
         resources=resources,
-        # Polars uses every core inside a step, so steps gain nothing from processes of their own.
-        executor=dg.in_process_executor,
+        executor=executor(settings),
     )
 
 
-def _per_run(workspace: Workspace, which: str) -> dg.ResourceDefinition:
-    """The workspace as a run gets it. Dagster maps the config before it makes a run, so a wrong option makes none."""
+def job(name: str, settings: Mapping[str, str]) -> dg.JobDefinition:
+    """A job as processes build it that execute a step of its run; what is secret stands in their environment."""
+    return build_defs(load_settings(**settings)).resolve_job_def(name)
+
+
+def _per_run(workspace: Workspace, which: str, *, shared: bool) -> dg.ResourceDefinition:
+    """The workspace as a run gets it. Dagster maps the config before it makes a run, so a wrong option makes none.
+
+    All processes of a run hold the lake together, in the run's name; a `shared` workspace is held by its owner already.
+    """
 
     @dg.resource(config_schema=RunOptions.to_config_schema(), description=which)
     def with_options(context: dg.InitResourceContext) -> Workspace:
-        return workspace.for_run(RunOptions(**context.resource_config))
+        run = None if shared else context.run
+        owner = run.tags.get(OWNER_TAG, f"run {run.run_id}") if run else None
+        return workspace.for_run(RunOptions(**context.resource_config), owner)
 
     @dg.configured(with_options)
     def checked(options: RunOptions) -> dict[str, Any]:

@@ -1,19 +1,16 @@
 """The Parquet lake: one folder per table, one file per month (or one `all.parquet`), and a manifest.
 
-A file is written under a temporary name and renamed, so a reader sees the old file or the new one and a killed writer
-leaves nothing behind that anybody reads. The layout does not depend on the machine: rows are sorted by the generator,
-row groups have a fixed size.
+The lake lies in a local folder or in an S3 bucket (`storage`); readers see the old file or the new one, never half of
+one. The layout does not depend on the machine: rows are sorted by the generator, row groups have a fixed size.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import hashlib
 import json
 import os
-import shutil
+import secrets
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,11 +19,14 @@ from pathlib import Path
 
 import polars as pl
 
-from aquamind_pipeline.errors import LakeBusyError, LakeError
+from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.profile import GENERATOR_VERSION, Profile
+from aquamind_pipeline.storage import open_store
 
 ROW_GROUP_ROWS = 131_072
 _WHOLE = "all"
+_SUFFIX = ".parquet"
+_MANIFEST = "manifest.json"
 _MAGIC = b"PAR1"
 
 
@@ -64,24 +64,55 @@ class Manifest:
 
 
 class Lake:
-    """The lake in folder `root`. Making the object touches nothing."""
+    """The lake at `root`, a folder or `s3://bucket/prefix`. Making the object touches nothing.
 
-    def __init__(self, root: Path) -> None:
+    Attributes:
+        root: Where it is.
+        owner: In whose name this object holds it; several processes of one run have one owner.
+    """
+
+    def __init__(self, root: Path | str, owner: str | None = None) -> None:
         self.root = root
+        self.owner = owner or f"process {os.getpid()} on {socket.gethostname()} ({secrets.token_hex(2)})"
+        self._store = open_store(root)
         self._lock_depth = 0
 
     def path(self, table: str, partition: str | None = None) -> Path:
-        """Where a table's (or month's) file is, whether or not it exists."""
-        return self.root / table / f"{partition or _WHOLE}.parquet"
+        """Where a table's (or month's) file is, whether or not it exists.
+
+        Raises:
+            LakeError: when the lake is not in a folder.
+        """
+        return self._store.path(_file(table, partition))
+
+    @property
+    def folder(self) -> Path:
+        """The lake's folder.
+
+        Raises:
+            LakeError: when the lake is not in a folder.
+        """
+        return self._store.path("")
+
+    def exists(self) -> bool:
+        """Whether there is anything where the lake should be."""
+        return self._store.exists()
+
+    def tables(self) -> list[str]:
+        """Tables of a lake in a folder that have a file, in order."""
+        return sorted({path.parent.name for path in self.folder.glob("*/*.parquet")})
+
+    def size(self, table: str) -> int:
+        """Bytes of a table's files, in a folder."""
+        return sum(path.stat().st_size for path in (self.folder / table).glob("*.parquet"))
 
     def partitions(self, table: str) -> list[str]:
         """Months that a table has, in order."""
-        names = (p.stem for p in (self.root / table).glob("*.parquet"))
-        return sorted(name for name in names if name != _WHOLE)
+        return sorted(name for name in self._store.stems(table) if name != _WHOLE)
 
     def has(self, table: str, partition: str | None = None) -> bool:
         """Whether the file exists."""
-        return self.path(table, partition).is_file()
+        return self._store.has(_file(table, partition))
 
     def scan(self, table: str, partitions: Sequence[str] | None = None) -> pl.LazyFrame:
         """A table, or some months of it, lazily.
@@ -90,16 +121,15 @@ class Lake:
             LakeError: when a file is missing or truncated, with the way to mend it.
         """
         if partitions is not None:
-            paths = [self.path(table, partition) for partition in partitions]
+            names = [_file(table, partition) for partition in partitions]
         elif self.has(table):
-            paths = [self.path(table)]
+            names = [_file(table, None)]
         else:
-            paths = [self.path(table, partition) for partition in self.partitions(table)]
-        if not paths:
+            names = [_file(table, partition) for partition in self.partitions(table)]
+        if not names:
             raise LakeError(f"the lake {self.root} has no {table}: materialise it first (aquamind build)")
-        for path in paths:
-            _require_whole(path)
-        return pl.scan_parquet(paths, glob=False)
+        self._require_whole(names)
+        return self._store.scan(names)
 
     def read(self, table: str, partition: str | None = None) -> pl.DataFrame:
         """A table or one month of it, in memory."""
@@ -109,31 +139,22 @@ class Lake:
         """Write a table or a month atomically.
 
         Raises:
-            LakeError: when the folder cannot be written or the disk is full; the old file is still there.
+            LakeError: when it cannot be written or the disk is full; the old file is still there.
         """
         started = time.perf_counter()
-        path = self.path(table, partition)
-        with _as_lake_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            try:
-                frame.write_parquet(
-                    temporary, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP_ROWS
-                )
-                digest = _digest(temporary)
-                size = temporary.stat().st_size
-                _sync(temporary)
-                temporary.replace(path)
-                _sync(path.parent)
-            finally:
-                temporary.unlink(missing_ok=True)
+        size, digest = self._store.write(
+            _file(table, partition),
+            lambda target: frame.write_parquet(
+                target, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP_ROWS
+            ),
+        )
         return Written(table, partition, frame.height, size, time.perf_counter() - started, digest)
 
     def digest(self, table: str, partition: str | None = None) -> str:
         """SHA-256 of a file: equal for equal content, since equal content gives equal bytes."""
-        path = self.path(table, partition)
-        _require_whole(path)
-        return _digest(path)
+        name = _file(table, partition)
+        self._require_whole([name])
+        return self._store.digest(name)
 
     def rows(self, table: str, partition: str | None = None) -> int:
         """Rows of a file, from its footer."""
@@ -141,40 +162,41 @@ class Lake:
 
     def remove(self, table: str, partition: str | None = None) -> None:
         """Delete a file, if it is there."""
-        self.path(table, partition).unlink(missing_ok=True)
+        self._store.remove(_file(table, partition))
 
     def damage(self, table: str, partition: str | None, *, keep: float) -> None:
         """Break a file on purpose: keep this share of its bytes, or delete it when that is 0."""
-        path = self.path(table, partition)
+        name = _file(table, partition)
         if keep == 0:
-            path.unlink()
+            self._store.remove(name)
         else:
-            os.truncate(path, int(path.stat().st_size * keep))
+            self._store.cut(name, keep)
 
     def delete(self) -> bool:
         """Delete the lake, unless somebody is building it. False when there is none.
 
         Raises:
-            LakeError: when the folder holds no lake of ours, or cannot be deleted.
+            LakeError: when the place holds no lake of ours, or cannot be deleted.
         """
-        if not self.root.exists():
+        if not self.exists():
             return False
-        if self.manifest() is None and not (self.root / ".lock").exists():
+        if self.manifest() is None and not self._store.has(self._store.lock):
             raise LakeError(f"{self.root} is no lake of ours: delete it by hand if you mean it")
-        with self.exclusive(), _as_lake_errors(self.root):
-            shutil.rmtree(self.root)
+        with self.exclusive():
+            self._store.delete()
         return True
 
     def manifest(self) -> Manifest | None:
         """What the lake says it holds; None for a new lake."""
-        path = self.root / "manifest.json"
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return Manifest(**(values | {"as_of": date.fromisoformat(values["as_of"])}))
-        except FileNotFoundError:
+        content = self._store.read(_MANIFEST)
+        if content is None:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LakeError(f"{path} cannot be read ({error}): delete the lake and build it again") from None
+        try:
+            values = json.loads(content)
+            return Manifest(**(values | {"as_of": date.fromisoformat(values["as_of"])}))
+        except (ValueError, KeyError, TypeError) as error:
+            where = self._store.where(_MANIFEST)
+            raise LakeError(f"{where} cannot be read ({error}): delete the lake and build it again") from None
 
     def claim(self, farm: Profile) -> Manifest:
         """Write this farm's manifest into a new lake, or check that the lake is this farm's and move its `as_of`.
@@ -184,12 +206,8 @@ class Lake:
         """
         self.require(farm, must_exist=False)
         wanted = Manifest.of(farm)
-        path = self.root / "manifest.json"
-        with _as_lake_errors(path):
-            self.root.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".manifest.{os.getpid()}")
-            temporary.write_text(json.dumps(asdict(wanted) | {"as_of": wanted.as_of.isoformat()}, indent=2) + "\n")
-            temporary.replace(path)
+        content = json.dumps(asdict(wanted) | {"as_of": wanted.as_of.isoformat()}, indent=2) + "\n"
+        self._store.put(_MANIFEST, content.encode())
         return wanted
 
     def require(self, farm: Profile, *, must_exist: bool = True) -> None:
@@ -206,82 +224,36 @@ class Lake:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold the lake for writing; nests within one object.
+        """Hold the lake for writing; nests within one object, and other processes of the same owner may hold it, too.
 
         Raises:
-            LakeBusyError: when another process holds it.
+            LakeBusyError: when another owner holds it.
         """
-        if self._lock_depth:
+        with contextlib.nullcontext() if self._lock_depth else self._store.held(self.owner):
             self._lock_depth += 1
             try:
                 yield
             finally:
                 self._lock_depth -= 1
-            return
-        path = self.root / ".lock"
-        with _as_lake_errors(path):
-            self.root.mkdir(parents=True, exist_ok=True)
-            handle = path.open("a+")
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                handle.seek(0)
-                owner = handle.read().strip() or "another process"
-                raise LakeBusyError(f"{owner} is building the lake {self.root}: wait for it, or stop it") from None
-            handle.truncate(0)
-            handle.write(f"process {os.getpid()}")
-            handle.flush()
-            self._lock_depth = 1
-            try:
-                yield
-            finally:
-                self._lock_depth = 0
-                handle.truncate(0)
+
+    def _require_whole(self, names: Sequence[str]) -> None:
+        """Raise LakeError unless the files end as Parquet files do."""
+        for name, tail in zip(names, self._store.tails(names, len(_MAGIC)), strict=True):
+            if tail == _MAGIC:
+                continue
+            folder, _, file = name.rpartition("/")
+            part = f"{folder.rpartition('/')[2]} {file.removesuffix(_SUFFIX)}"
+            where = self._store.where(name)
+            if tail is None:
+                raise LakeError(f"{where} is missing: materialise {part} (aquamind build)")
+            raise LakeError(
+                f"{where} is damaged (not a whole Parquet file): delete it and materialise {part} again "
+                "(aquamind build)"
+            )
 
 
-def _require_whole(path: Path) -> None:
-    """Raise LakeError unless the file ends as a Parquet file does."""
-    try:
-        with path.open("rb") as file:
-            file.seek(-len(_MAGIC), os.SEEK_END)
-            whole = file.read() == _MAGIC
-    except FileNotFoundError:
-        raise LakeError(f"{path} is missing: materialise {path.parent.name} {path.stem} (aquamind build)") from None
-    except OSError:
-        whole = False
-    if not whole:
-        raise LakeError(
-            f"{path} is damaged (not a whole Parquet file): delete it and materialise {path.parent.name} {path.stem} "
-            "again (aquamind build)"
-        )
-
-
-@contextlib.contextmanager
-def _as_lake_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LakeError(f"no space left on the disk of {path}: free some and run again") from None
-        raise LakeError(
-            f"{path} cannot be written ({error.strerror or error}): check AQUAMIND_HOME and AQUAMIND_LAKE"
-        ) from None
-    except pl.exceptions.PolarsError as error:
-        raise LakeError(f"{path} cannot be written ({error})") from None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _file(table: str, partition: str | None) -> str:
+    return f"{table}/{partition or _WHOLE}{_SUFFIX}"
 
 
 __all__ = ["Lake", "Manifest", "Written"]

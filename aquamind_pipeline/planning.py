@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
@@ -21,7 +22,9 @@ BYTES_PER_ROW = {
 }
 """Bytes in the lake and in PostgreSQL (with keys and indexes), measured on test-40."""
 _LIFE_BYTES = 27  # life and temperature, per assignment-day
-_REST_BYTES = (2_000_000, 40_000_000)
+_REST_BYTES = (370_000, 20_000_000)  # all other tables
+_MONTH_BYTES = (10_000, 350_000)  # what files and partitions have beside their rows
+_SERVER_BYTES, _SERVER_SHARE = 86_000_000, 0.13  # its own databases, and its log of what is written
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,13 @@ class Preview:
     lake_bytes: int
     database_bytes: int
 
+    @property
+    def server_bytes(self) -> int:
+        """What the embedded server takes: the farm's database, and what a server has beside it."""
+        return int(self.database_bytes * (1 + _SERVER_SHARE)) + _SERVER_BYTES
 
+
+@cache
 def preview(farm: Profile) -> Preview:
     """Plan the farm and count.
 
@@ -60,8 +69,11 @@ def preview(farm: Profile) -> Preview:
     now = occupied.filter(pl.col("date") == farm.as_of)["containers"]
     # A mortality event exists on nearly every assignment-day.
     counted = rows | {"batch_mortalityevent": days}
+    months = monthly_volume(farm, plan)["month"].n_unique()
     sizes = [
-        sum((counted[name] or 0) * size[place] for name, size in BYTES_PER_ROW.items()) + _REST_BYTES[place]
+        sum((counted[name] or 0) * size[place] for name, size in BYTES_PER_ROW.items())
+        + months * _MONTH_BYTES[place]
+        + _REST_BYTES[place]
         for place in (0, 1)
     ]
     return Preview(
@@ -69,7 +81,7 @@ def preview(farm: Profile) -> Preview:
         completed=done,
         active=plan.batches.height - done,
         first_day=farm.epoch.isoformat(),
-        months=monthly_volume(farm, plan)["month"].n_unique(),
+        months=months,
         rows=rows,
         containers=containers,
         containers_ever=plan.assignments.filter(pl.col("assignment_date") <= farm.as_of)["container_id"].n_unique(),

@@ -75,7 +75,7 @@ class Profile(BaseModel):
     that show a whole life in weeks."""
     bands: Bands = Bands()
     faults: tuple[str, ...] = ()
-    """Faults to put into the tables once they are made, each NAME or NAME:RATE (`aquamind faults`)."""
+    """Faults to put into the tables once they are made, each NAME or NAME:RATE (docs/checks.md)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

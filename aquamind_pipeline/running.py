@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from aquamind_pipeline import errors
+from aquamind_pipeline import definitions, errors
 from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.errors import AquaMindError, ConfigError
 from aquamind_pipeline.orchestration.dagster_storage import DATABASE_VARIABLE
 from aquamind_pipeline.orchestration.partitions import range_tags
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
 from aquamind_pipeline.settings import Settings
 
 _PROCESS_TAG = "aquamind/process"
@@ -84,24 +85,36 @@ def run_job(
 ) -> Outcome:
     """Run a job, or some of its assets, over successive months at once, recorded in Dagster's history like any run.
 
+    With an executor of processes or machines, each step makes its own workspace, and they share the lake in the name
+    of this one.
+
     Raises:
         AquaMindError: the first one that stopped a step.
         KeyboardInterrupt: when Ctrl-C stopped it.
     """
     started = time.perf_counter()
     dagster_home(workspace.settings)
-    job = build_defs(workspace.settings, resource_overrides={"workspace": workspace}).resolve_job_def(name)
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
         close_dead_runs(instance)
-        result = job.execute_in_process(
-            instance=instance,
-            run_config=dict(run_config or {}) | quiet,
-            tags=range_tags(list(months)) | {_PROCESS_TAG: _this_process()},
-            raise_on_error=False,
-            asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
-        )
+        asked: dict[str, Any] = {
+            "instance": instance,
+            "run_config": dict(run_config or {}) | quiet,
+            "tags": range_tags(list(months)) | {_PROCESS_TAG: _this_process(), OWNER_TAG: workspace.lake.owner},
+            "raise_on_error": False,
+            "asset_selection": None if assets is None else [dg.AssetKey(name) for name in assets],
+        }
+        result: dg.ExecuteInProcessResult | dg.JobExecutionResult
+        if workspace.settings.executor == "in_process":
+            defs = build_defs(workspace.settings, resource_overrides={"workspace": workspace})
+            result = defs.resolve_job_def(name).execute_in_process(**asked)
+        else:
+            known = {"name": name, "settings": workspace.settings.texts()}
+            job = dg.build_reconstructable_job(definitions.__name__, "job", reconstructable_kwargs=known)
+            with _environment(workspace.settings.environment()):
+                result = dg.execute_job(job, **asked)
         failures = [e.step_failure_data.error for e in result.all_events if e.is_step_failure]
+        failures += [e.job_failure_data.error for e in result.all_events if e.is_job_failure and not failures]
         checks = result.get_asset_check_evaluations()
     for failure in failures:
         while failure is not None:
@@ -123,6 +136,18 @@ def run_job(
             e.step_key or "": e.step_success_data.duration_ms / 1000 for e in result.all_events if e.is_step_success
         },
     )
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """These variables for the processes that the block starts."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _failed(checks: Sequence[dg.AssetCheckEvaluation], severity: dg.AssetCheckSeverity) -> list[str]:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.profile import Profile, load_profile
 from aquamind_pipeline.quality.catalogue import RULES
 from aquamind_pipeline.quality.faults import parsed
+from aquamind_pipeline.storage import placed
 
 SKIPPABLE = tuple(name for name in RULES if name not in ("schema", "arrived", "content", "verified"))
 """Checks that may be skipped: not those that others build on, and not those of the load itself."""
+
+_SECRETS = ("database_url", "dagster_database_url")
 
 
 class Settings(BaseSettings):
@@ -32,13 +35,18 @@ class Settings(BaseSettings):
     as_of: date | None = None
     home: Path = Path("data")
     """Everything we write: lake, embedded PostgreSQL, Dagster's records, reports."""
-    lake: Path | None = None
+    lake: str | Path | None = None
+    """A folder, or `s3://bucket/prefix`."""
     database_url: SecretStr | None = None
     """PostgreSQL to load into; unset, the embedded server with a database of the farm's name."""
     faults: Annotated[tuple[str, ...], NoDecode] = ()
     """Faults to put into the farm, each NAME or NAME:RATE; in the environment separated by commas."""
     load_anyway: bool = False
     """Load although checks fail: they warn instead of blocking. For farms with faults on purpose."""
+    executor: Literal["in_process", "multiprocess", "dask"] = "in_process"
+    """Where the steps of a run are executed: in its process, in processes beside it, or on a Dask cluster."""
+    dask_address: str | None = None
+    """The scheduler of the Dask cluster, as `tcp://host:8786`."""
     skip_checks: Annotated[tuple[str, ...], NoDecode] = ()
     """Checks that are not looked at, and warn that they were not; in the environment separated by commas."""
     reload: bool = False
@@ -64,6 +72,17 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"{', '.join(unknown)} cannot be skipped; these can: {', '.join(SKIPPABLE)}")
         return value
+
+    @field_validator("lake", mode="before")
+    @classmethod
+    def _placed(cls, value: object) -> object:
+        return placed(value) if isinstance(value, str | Path) else value
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.executor == "dask" and self.dask_address is None:
+            raise ConfigError("executor dask needs the address of a Dask scheduler: set AQUAMIND_DASK_ADDRESS")
+        return self
 
     @property
     def farm(self) -> Profile:
@@ -94,9 +113,10 @@ class Settings(BaseSettings):
         )
 
     @property
-    def lake_path(self) -> Path:
-        """Folder of the Parquet lake."""
-        return (self.lake or self.home / "lake" / self.farm_name).absolute()
+    def lake_path(self) -> Path | str:
+        """Folder or S3 URL of the Parquet lake."""
+        lake = self.lake or self.home / "lake" / self.farm_name
+        return lake if isinstance(lake, str) else lake.absolute()
 
     @property
     def reports_path(self) -> Path:
@@ -107,6 +127,23 @@ class Settings(BaseSettings):
     def database_name(self) -> str:
         """Database of this farm in the embedded server."""
         return "aquamind_" + "".join(c if c.isalnum() else "_" for c in self.farm_name.lower())
+
+    def texts(self) -> dict[str, str]:
+        """What is set, as text that would be read as the same again; without secrets."""
+        values = self.model_dump(exclude_none=True, exclude=set(_SECRETS))
+        return {name: _as_text(value) for name, value in values.items()}
+
+    def environment(self) -> dict[str, str]:
+        """What is set, secrets too, as variables for processes that Dagster starts."""
+        held = {name: getattr(self, name) for name in _SECRETS}
+        secret = {name: value.get_secret_value() for name, value in held.items() if value is not None}
+        return {f"AQUAMIND_{name.upper()}": text for name, text in (self.texts() | secret).items()}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value.absolute() if isinstance(value, Path) else value)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -89,7 +89,6 @@ def _temperature_asset(months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefin
         TEMPERATURE,
         GROUP,
         deps=("environmental_environmentalreading", "environmental_environmentalparameter"),
-        description="Mean water temperature of each stay and day, as growth assimilation reads it.",
     )
 
     @dg.multi_asset(

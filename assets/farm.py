@@ -10,24 +10,31 @@ from aquamind_pipeline.farm.infrastructure import infrastructure as build_infras
 from aquamind_pipeline.farm.reference import reference as build_reference
 from aquamind_pipeline.orchestration.catalogue import spec
 from aquamind_pipeline.orchestration.workspace import Workspace
+from assets.room import require_room
 from assets.writing import results
 
 GROUP = "farm"
 
 
 @dg.multi_asset(name="infrastructure", specs=[spec(name, GROUP) for name in tables.of_layer("infrastructure")])
-def infrastructure(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+def infrastructure(
+    context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+) -> Iterator[dg.MaterializeResult[None]]:
     """Sites, halls, areas, containers, sensors and feed stores."""
     started = time.perf_counter()
     farm = workspace.wanted
+    require_room(context, workspace, farm)
     yield from results(workspace, farm, build_infrastructure(farm.sites), started)
 
 
 @dg.multi_asset(name="reference", specs=[spec(name, GROUP) for name in tables.of_layer("reference")])
-def reference(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+def reference(
+    context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+) -> Iterator[dg.MaterializeResult[None]]:
     """Species, stages, parameters, feeds, grades, scenario models and the owning user."""
     started = time.perf_counter()
     farm = workspace.wanted
+    require_room(context, workspace, farm)
     yield from results(workspace, farm, build_reference(farm), started)
 
 

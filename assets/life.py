@@ -102,12 +102,7 @@ def records(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRe
     name="stores",
     specs=[
         *(spec(name, "records", deps=("life_day", "inventory_feed")) for name in PURCHASE_TABLES),
-        spec(
-            STORE_COST,
-            "records",
-            deps=("life_day",),
-            description="What a kilogram of feed cost in each store each day.",
-        ),
+        spec(STORE_COST, "records", deps=("life_day",)),
     ],
 )
 def stores(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:

@@ -15,6 +15,7 @@ from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.connection import described
+from assets.room import require_room
 
 GROUP = "postgres"
 KINDS = frozenset({"postgres"})
@@ -40,6 +41,7 @@ def postgres_master(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Make the tables in an empty database and load the master rows."""
     started = time.perf_counter()
+    require_room(context, workspace, workspace.planned)
     with healing(), workspace.lake.exclusive(), workspace.database() as url:
         schema.prepare(url, Manifest.of(workspace.planned))
         if workspace.settings.reload:

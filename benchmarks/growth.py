@@ -15,17 +15,16 @@ from pathlib import Path
 
 import polars as pl
 
-from aquamind_pipeline import tables
 from aquamind_pipeline.growth import closed, steps
-from aquamind_pipeline.growth.assimilation import Run, stored
+from aquamind_pipeline.growth.assimilation import Run, assimilate, stored
 from aquamind_pipeline.growth.known import known
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import AQUAMIND, CORRECTED
-from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import load_settings
-from assets.growth import batch_slices, grow, read_records
-from benchmarks.measuring import alone, built, peak_mib, seconds
+from assets.growth import read_records, write_states
+from assets.writing import batch_slices
+from benchmarks.measuring import Row, alone, built, peak_mib, seconds
 
 PROFILE = "saturation-170"
 SIZES = (1, 40, 170, 1_700)
@@ -33,34 +32,33 @@ _COPIES = 100_000_000
 """Added to the ids of each further copy of the farm's batches."""
 
 
-def main() -> None:
+def measure(profile: str = PROFILE) -> list[Row]:
     """Build the farm once, measure every size of it."""
-    with built(PROFILE) as workspace:
-        print(
-            f"\n{'batches':>8} {'states':>12}   million states per second: {'sums':>7} {'compute':>8} {'stored':>7} ",
-            end="",
-        )
-        print(f"{'AquaMind':>9} {'seconds':>8} {'peak MiB':>9}")
+    rows: list[Row] = []
+    with built(profile) as workspace:
+        own = ("--home", str(workspace.settings.home), "--profile", profile)
         for size in SIZES:
-            found = alone(__name__, "--home", str(workspace.settings.home), "--batches", str(size))
-            rates = [found["states"] / found[what] / 1e6 for what in ("sums", "compute", "stored", "aquamind")]
-            print(
-                f"{size:>8,} {found['states']:>12,}   {'':<26}{rates[0]:>7.1f} {rates[1]:>8.1f} {rates[2]:>7.1f} "
-                f"{rates[3]:>9.2f} {found['stored']:>8.2f} {found['peak_mib']:>9,.0f}"
-            )
-        found = alone(__name__, "--home", str(workspace.settings.home), "--asset")
-        print(f"the asset: {found['asset']:.2f} s, {found['asset'] / found['stored']:.1f}x computing it in memory")
+            found = alone(__name__, *own, "--batches", str(size))
+            states = int(found["states"])
+            row: Row = {"work": f"{size:,} batches", "states": states}
+            row |= {
+                f"{part}, million/s": states / found[part] / 1e6 for part in ("sums", "compute", "stored", "AquaMind")
+            }
+            rows.append(row | {"seconds": found["stored"], "peak MiB": found["peak_mib"]})
+        found = alone(__name__, *own, "--asset")
+        rows.append({"work": "the asset", "seconds": found["asset"], "/ stored": found["asset"] / found["stored"]})
+    return rows
 
 
-def measure(workspace: Workspace, batches: int) -> dict[str, float]:
+def measure_batches(workspace: Workspace, batches: int) -> dict[str, float]:
     """Seconds of each part for a number of batches, and the peak memory."""
-    records, until = read_records(workspace.lake), workspace.planned.as_of
-    ids = records.batches["batch_id"].sort().to_list()
-    taken = dict.fromkeys(("sums", "compute", "stored", "aquamind"), 0.0)
+    lake, until = workspace.lake, workspace.planned.as_of
+    ids = lake.read("batch_batch")["id"].sort()
+    taken = dict.fromkeys(("sums", "compute", "stored", "AquaMind"), 0.0)
     states = 0
     for first in range(0, batches, len(ids)):
-        for some in batch_slices(ids[: batches - first]):
-            part = _moved(records.of_batches(some), first // len(ids))
+        for some in batch_slices(ids.head(batches - first)):
+            part = _moved(read_records(lake, some), first // len(ids))
             facts = known(part, until, CORRECTED)  # also warms up what the first call alone pays for
             states += facts.grid.rows
             laid_out = seconds(lambda part=part: known(part, until, CORRECTED))
@@ -69,21 +67,22 @@ def measure(workspace: Workspace, batches: int) -> dict[str, float]:
             taken["sums"] += summed
             taken["compute"] += laid_out + summed
             taken["stored"] += laid_out + summed + seconds(lambda run=run: stored(run))
-            taken["aquamind"] += seconds(lambda part=part: steps.solve(known(part, until, AQUAMIND), AQUAMIND))
+            taken["AquaMind"] += seconds(lambda part=part: steps.solve(known(part, until, AQUAMIND), AQUAMIND))
     return {"states": states, "peak_mib": peak_mib(), **taken}
 
 
 def measure_asset(workspace: Workspace) -> dict[str, float]:
     """Seconds of reading, computing and writing, and of computing alone."""
-    lake, until = workspace.lake, workspace.planned.as_of
-    copy = Lake(workspace.settings.home / "copy")
+    lake, farm = workspace.lake, workspace.planned
+    slices = batch_slices(lake.read("batch_batch")["id"])
+    records = [read_records(lake, some) for some in slices]
 
-    def asset() -> None:
-        copy.write(tables.STATE_TABLE, grow(read_records(lake), until, lambda: None))
+    def computed() -> None:
+        for part in records:
+            assimilate(part, farm.as_of)
 
-    records = read_records(lake)
-    grow(records, until, lambda: None)
-    return {"asset": seconds(asset), "stored": seconds(lambda: grow(records, until, lambda: None))}
+    computed()
+    return {"asset": seconds(lambda: write_states(workspace, farm)), "stored": seconds(computed)}
 
 
 def _moved(records: Records, copy: int) -> Records:
@@ -100,8 +99,9 @@ def _moved(records: Records, copy: int) -> Records:
 if __name__ == "__main__":
     options = argparse.ArgumentParser()
     options.add_argument("--home", type=Path, required=True)
+    options.add_argument("--profile", required=True)
     options.add_argument("--batches", type=int)
     options.add_argument("--asset", action="store_true")
     given = options.parse_args()
-    farm = Workspace(load_settings(profile=PROFILE, home=given.home))
-    print(json.dumps(measure_asset(farm) if given.asset else measure(farm, given.batches)))
+    farm = Workspace(load_settings(profile=given.profile, home=given.home))
+    print(json.dumps(measure_asset(farm) if given.asset else measure_batches(farm, given.batches)))

@@ -8,7 +8,7 @@ its fastest engine, `executemany` is psycopg's; both write a sample into a table
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,36 +24,32 @@ from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres import guest, journal, load, schema
 from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.copying import constants, copy_frame
-from benchmarks.measuring import RUNS, built, report
+from benchmarks.measuring import FEEDINGS, READINGS, Row, against, built
 
-READINGS, FEEDINGS, STATES = (
-    "environmental_environmentalreading",
-    "inventory_feedingevent",
-    tables.STATE_TABLE,
-)
+Work = Callable[[], object]
 SAMPLE_ROWS = 100_000
 SCHEMA = Path(__file__).parents[1] / "tests" / "data" / "aquamind_schema.sql"
 
 
-def main() -> None:
-    """Measure on months of test-40, into our own database and into AquaMind's tables."""
-    with built("test-40") as workspace, workspace.database() as url:
+def measure(profile: str = "test-40") -> list[Row]:
+    """Measure on months of a farm, into our own database and into AquaMind's tables, two streams each."""
+    with built(profile) as workspace, workspace.database() as url:
         lake, manifest = workspace.lake, Manifest.of(workspace.planned)
-        months = {name: lake.partitions(name)[-14:-2] for name in (READINGS, FEEDINGS)}
+        months = {name: lake.partitions(name)[-14:-2] for name in (READINGS, FEEDINGS, tables.STATE_TABLE)}
         schema.prepare(url, manifest)
         load.load_masters(url, lake)
-        print(f"\n{'load, 2 streams':<34} {'rows':>12} {'seconds':>9} {'floor':>9} {'ratio':>7}   (medians of {RUNS})")
-        with _server_files(workspace.settings.home) as files:
-            for name, some in months.items():
-                _against_floor(url, lake, files, name, some)
-            _states_against_floor(url, lake, files)
-        with _server_files(workspace.settings.home) as files:
-            _aquamind(url, lake, manifest, files, months[READINGS])
-        _peers(url, lake, months[READINGS][:2])
+        with server_files(workspace.settings.home) as files:
+            rows = [
+                against(name, sum(lake.rows(name, month) for month in some), *of_months(url, lake, files, name, some))
+                for name, some in months.items()
+            ]
+        with server_files(workspace.settings.home) as files:
+            rows.append(_aquamind(url, lake, manifest, files, months[READINGS]))
+        return rows + _peers(url, lake, months[READINGS][:2])
 
 
 @contextmanager
-def _server_files(home: Path) -> Iterator[Path]:
+def server_files(home: Path) -> Iterator[Path]:
     """A folder that the server, which may be another user, can write to."""
     folder = home / "copies"
     folder.mkdir()
@@ -62,7 +58,8 @@ def _server_files(home: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def _against_floor(url: SecretStr, lake: Lake, files: Path, name: str, months: list[str]) -> None:
+def of_months(url: SecretStr, lake: Lake, files: Path, name: str, months: list[str]) -> tuple[Work, Work]:
+    """Loading months of a table, and the floor of that."""
     load.load_months(url, lake, name, months)
     fixed = constants(name)
     columns = [c.name for c in tables.TABLES[name].columns if c.name not in fixed]
@@ -83,27 +80,7 @@ def _against_floor(url: SecretStr, lake: Lake, files: Path, name: str, months: l
         with mock.patch.object(load, "copy_rows", copy):
             load.load_months(url, lake, name, months)
 
-    report(name, sum(lake.rows(name, month) for month in months), again, floor)
-
-
-def _states_against_floor(url: SecretStr, lake: Lake, files: Path) -> None:
-    load.load_states(url, lake)
-    columns = [c.name for c in tables.TABLES[STATES].columns]
-    _write_file(url, sql.Identifier(STATES), columns, files / STATES)
-
-    def again() -> None:
-        _forget(url, STATES)
-        load.load_states(url, lake)
-
-    def floor() -> None:
-        def copy(connection: Connection, table: sa.Table, target: sql.Identifier, _: object, **options: Any) -> int:
-            return _server_copy(connection, target, columns, files / STATES)
-
-        _forget(url, STATES)
-        with mock.patch.object(load, "copy_rows", copy):
-            load.load_states(url, lake)
-
-    report(STATES, lake.rows(STATES), again, floor)
+    return again, floor
 
 
 def _write_file(url: SecretStr, source: sql.Identifier, columns: list[str], path: Path) -> None:
@@ -127,7 +104,7 @@ def _forget(url: SecretStr, name: str) -> None:
         connection.execute("DELETE FROM aquamind_pipeline.load_journal WHERE table_name = %s", (name,))
 
 
-def _peers(url: SecretStr, lake: Lake, months: list[str]) -> None:
+def _peers(url: SecretStr, lake: Lake, months: list[str]) -> list[Row]:
     """Seconds by row of other ways, against ours, all into a table without keys."""
     table = tables.TABLES[READINGS]
     rows = tables.complete(lake.scan(READINGS, months), table).head(SAMPLE_ROWS).collect()
@@ -146,13 +123,14 @@ def _peers(url: SecretStr, lake: Lake, months: list[str]) -> None:
         with connect(url) as connection, connection.cursor() as cursor:
             cursor.executemany(sql.SQL("INSERT INTO peer VALUES ({})").format(places), rows.rows())
 
-    for name, other in (("Polars write_database, ADBC", adbc), ("psycopg executemany", executemany)):
-        report(f"{name} against ours", rows.height, other, ours, runs=3)
+    ways = {"Polars write_database, ADBC": adbc, "psycopg executemany": executemany}
+    found = [against(f"{name}, floor: ours", rows.height, other, ours, runs=3) for name, other in ways.items()]
     with connect(url) as connection:
         connection.execute("DROP TABLE peer")
+    return found
 
 
-def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, months: list[str]) -> None:
+def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, months: list[str]) -> Row:
     """Into AquaMind's unpartitioned table with all its indexes; floor: server-side COPY and the same rebuilding."""
     theirs = _aquamind_database(url)
     schema.prepare(theirs, manifest)
@@ -188,7 +166,7 @@ def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, month
 
     rows = sum(lake.rows(READINGS, month) for month in months)
     with mock.patch.object(guest, "REBUILD_ROWS", 1):
-        report("AquaMind's readings, 10 indexes", rows, again, floor, runs=3)
+        return against("AquaMind's readings, 10 indexes", rows, again, floor, runs=3)
 
 
 def _aquamind_database(url: SecretStr) -> SecretStr:

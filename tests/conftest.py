@@ -12,10 +12,11 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 for _name in [n for n in os.environ if n.startswith("AQUAMIND_") or n == "DAGSTER_HOME"]:
     del os.environ[_name]
 
+import contextlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -28,6 +29,7 @@ from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.profile import Profile, load_profile
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.farms import Made, build_lake, make
+from tests.objects import BUCKET, s3_server, set_in
 from tests.oracle import HERE, oracles
 
 settings.register_profile(
@@ -95,6 +97,12 @@ def server(home: Path) -> Iterator[SecretStr]:
 @pytest.fixture
 def database(server: SecretStr) -> Iterator[SecretStr]:
     """The URL of a new, empty database."""
+    with new_database(server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def new_database(server: SecretStr) -> Iterator[SecretStr]:
     name = f"test_{secrets.token_hex(4)}"
     with psycopg.connect(server.get_secret_value(), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -107,3 +115,17 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test writes where the user keeps data, and none sees another's DAGSTER_HOME."""
     monkeypatch.setenv("AQUAMIND_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DAGSTER_HOME", "")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """One S3 server for all tests, as the variables that lead to it."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as variables:
+        yield variables
+
+
+@pytest.fixture
+def bucket(s3: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a new prefix in a bucket, and the environment that leads to it."""
+    set_in(monkeypatch, s3)
+    return f"s3://{BUCKET}/{secrets.token_hex(4)}/lake"

@@ -70,12 +70,12 @@ def _everything(proof: Proof, names: set[str]) -> Iterator[tuple[str, Finding]]:
 
 
 def _files(lake: Lake, name: str) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((lake.root / name).glob("*.parquet"))}
+    return {path.name: path.read_bytes() for path in sorted((lake.folder / name).glob("*.parquet"))}
 
 
 def labels(lake: Lake, table: str) -> pl.DataFrame:
     """What was done to a table."""
-    return pl.concat([pl.read_parquet(path) for path in sorted((lake.root / LABELS / table).glob("*.parquet"))])
+    return pl.concat([pl.read_parquet(path) for path in sorted((lake.folder / LABELS / table).glob("*.parquet"))])
 
 
 __all__ = ["caught", "labels", "spoiled"]

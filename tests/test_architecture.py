@@ -20,13 +20,16 @@ MAY_IMPORT = {
     "growth": {"arithmetic", "errors"},
     "quality": {"farm", "profile", "tables", "errors"},
     "proof": {"farm", "lake", "profile", "quality", "tables"},
-    "lake": {"errors", "profile"},
-    "settings": {"errors", "profile", "quality"},
+    "storage": {"errors"},
+    "lake": {"errors", "profile", "storage"},
+    "settings": {"errors", "profile", "quality", "storage"},
     "postgres": {"errors", "lake", "quality", "tables"},
     "planning": {"farm", "profile", "tables"},
     "report": {"errors", "farm", "postgres", "profile", "quality", "settings", "tables"},
     "findings": {"errors", "quality", "settings"},
     "datadocs": {"errors", "quality", "settings"},
+    "room": {"errors", "lake", "planning", "postgres", "profile", "settings"},
+    "views": {"errors", "lake", "tables"},
     "orchestration": {"errors", "lake", "postgres", "profile", "proof", "settings", "tables"},
 }
 NOT_PURE = {

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_ctrl_c_ends_in_one_line(tmp_path: Path) -> None:
 def test_a_second_build_at_once_is_refused(tmp_path: Path) -> None:
     with Lake(tmp_path / "lake" / "tiny").exclusive():
         done = aquamind("build", "--no-database", AQUAMIND_HOME=str(tmp_path))
-    one_line(done, f"process {os.getpid()} is building the lake")
+    one_line(done, f"process {os.getpid()} on {socket.gethostname()}")
 
 
 def one_line(done: subprocess.CompletedProcess[str], message: str) -> None:

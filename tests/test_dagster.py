@@ -122,7 +122,7 @@ def test_slices_of_batches_leave_no_trace(a_copy: Settings, built: Settings, mon
     defs = build_defs(a_copy)
     made = dg.AssetSelection.assets("life_day", "life_move", tables.STATE_TABLE)
     job = dg.define_asset_job("in_slices", made | dg.AssetSelection.checks_for_assets(tables.STATE_TABLE))
-    for path in Lake(a_copy.lake_path).root.glob("life_day/*.parquet"):
+    for path in Lake(a_copy.lake_path).folder.glob("life_day/*.parquet"):
         path.unlink()
     result = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("in_slices").execute_in_process()
     assert result.success

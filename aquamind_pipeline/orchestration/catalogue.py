@@ -29,6 +29,13 @@ LIFE_TABLES = {
     "life_move": "The simulated truth: fish moved from one container to another.",
 }
 STORE_COST = "store_cost"
+OWN_TABLES = {
+    **PLAN_TABLES,
+    **LIFE_TABLES,
+    STORE_COST: "What a kilogram of feed cost in each store each day.",
+    TEMPERATURE: "Mean water temperature of each stay and day, as growth assimilation reads it.",
+}
+"""Tables of the lake that are not AquaMind's, and what they hold."""
 POSTGRES_ASSETS = ("postgres_master", "postgres_events", "postgres_states")
 REPORT = "verification_report"
 
@@ -43,6 +50,7 @@ def spec(
 ) -> dg.AssetSpec:
     """The spec of an asset; AquaMind's tables take description, columns and tags from the catalogue."""
     table = tables.TABLES.get(name)
+    description = description or OWN_TABLES.get(name)
     metadata: dict[str, Any] = {}
     tags: dict[str, str] = {}
     if table is not None:
@@ -153,6 +161,7 @@ def _plain(value: Any) -> Any:
 __all__ = [
     "LIFE_TABLES",
     "OWNER",
+    "OWN_TABLES",
     "PLAN_TABLES",
     "POSTGRES_ASSETS",
     "REPORT",

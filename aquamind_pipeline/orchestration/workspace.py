@@ -16,6 +16,9 @@ from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.proof import Proof
 from aquamind_pipeline.settings import Settings
 
+OWNER_TAG = "aquamind/owner"
+"""Tag of a run in whose place somebody else holds the lake already: `aquamind build`."""
+
 
 class Progress(Protocol):
     """Shows how far long work is."""
@@ -34,21 +37,26 @@ class Silent:
 
 
 class Workspace:
-    """One farm's settings, lake and database. Making the object touches nothing."""
+    """One farm's settings, lake and database. Making the object touches nothing.
 
-    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
+    The lake is held in the name of `owner`, else of this object alone.
+    """
+
+    def __init__(self, settings: Settings, progress: Progress | None = None, owner: str | None = None) -> None:
         self.settings = settings
-        self.lake = Lake(settings.lake_path)
+        self.lake = Lake(settings.lake_path, owner)
         self.progress = progress or Silent()
 
-    def for_run(self, options: RunOptions) -> Workspace:
-        """The same farm as one run wants it; the lake and its lock are shared.
+    def for_run(self, options: RunOptions, owner: str | None = None) -> Workspace:
+        """The same farm as one run wants it; the lake and its lock are shared, unless the run holds it as `owner`.
 
         Raises:
             ConfigError: when an option cannot be used.
         """
         mine = copy.copy(self)
         mine.settings = options.applied(self.settings)
+        if owner is not None:
+            mine.lake = Lake(self.settings.lake_path, owner)
         return mine
 
     @property
@@ -97,4 +105,4 @@ class Workspace:
         return farm.model_copy(update={"as_of": found.as_of})
 
 
-__all__ = ["Progress", "Silent", "Workspace"]
+__all__ = ["OWNER_TAG", "Progress", "Silent", "Workspace"]

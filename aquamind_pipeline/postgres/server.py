@@ -70,6 +70,11 @@ class EmbeddedServer:
     def _cluster(self) -> Path:
         return self._base / "cluster"
 
+    @property
+    def folder(self) -> Path:
+        """Where the server's data are, or will be."""
+        return self._base
+
     @contextlib.contextmanager
     def running(self, database: str) -> Iterator[SecretStr]:
         """Start the server unless it runs, and give the URL of `database`, which is made unless it exists.
@@ -123,6 +128,19 @@ class EmbeddedServer:
     def url(self, database: str) -> SecretStr | None:
         """The URL of `database` on the running server, None when it does not run."""
         return None if self._port is None else self._url(database)
+
+    def held(self, database: str) -> int:
+        """Bytes that `database` and what every server needs take already. Starts a server that exists to ask it."""
+        if not (self._cluster / "PG_VERSION").exists():
+            return 0
+        with self.running("postgres"):
+            answer = self._psql(
+                "postgres",
+                "SELECT sum(pg_database_size(oid))::bigint + (SELECT sum(size) FROM pg_ls_waldir()) FROM pg_database "
+                "WHERE datname IN (:'name', 'postgres', 'template0', 'template1')",
+                database,
+            )
+        return int(answer)
 
     def psql(self) -> Path:
         """The psql that came with the server."""

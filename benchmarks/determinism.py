@@ -1,0 +1,84 @@
+"""The same bytes with one thread and with two, and from two processes that share the months between them."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.settings import load_settings
+from aquamind_pipeline.tables import EVENT_TABLES
+from benchmarks.measuring import LAKE_STAGES, TEMPERATURE, Row, alone, farm, make, seconds
+
+MONTHLY = [*EVENT_TABLES, TEMPERATURE]
+
+
+def measure(profile: str = "test-40") -> list[Row]:
+    """Build a lake three times; every file of each is compared."""
+    with farm(profile) as one, farm(profile) as two, farm(profile) as shared:
+        rows: list[Row] = []
+        first = _digests(one, _built(one, "1"), rows, "1 thread")
+        second = _digests(two, _built(two, "2"), rows, "2 threads")
+        third = _digests(shared, _by_two_processes(shared), rows, "2 processes, half of the months each")
+        for row, found in zip(rows, (first, second, third), strict=True):
+            row |= {"equal files": sum(first.get(name) == digest for name, digest in found.items())}
+            row |= {"verdict": "equal" if found == first else "DIFFERENT"}
+        return rows
+
+
+def _built(workspace: Workspace, threads: str) -> float:
+    taken: float = alone(__name__, *_named(workspace), POLARS_MAX_THREADS=threads)["seconds"]
+    return taken
+
+
+def _by_two_processes(workspace: Workspace) -> float:
+    """Everything before the months, then the months by two processes at once, each in a copy that it has alone."""
+    monthly = LAKE_STAGES.index(MONTHLY[0])
+    before, after = LAKE_STAGES[:monthly], [stage for stage in LAKE_STAGES[monthly:] if stage not in MONTHLY]
+    farm_ = workspace.settings.farm
+    keys = months(farm_.epoch, farm_.as_of)
+    other = Workspace(workspace.settings.model_copy(update={"home": workspace.settings.home / "other"}))
+
+    def half(job: tuple[Workspace, list[str]]) -> None:
+        alone(__name__, *_named(job[0]), "--stages", *MONTHLY, "--months", job[1][0], job[1][-1])
+
+    def work() -> None:
+        alone(__name__, *_named(workspace), "--stages", *before)
+        shutil.copytree(workspace.lake.root, other.lake.root)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(half, [(workspace, keys[: len(keys) // 2]), (other, keys[len(keys) // 2 :])]))
+        for name in MONTHLY:
+            for month in other.lake.partitions(name):
+                other.lake.path(name, month).rename(workspace.lake.path(name, month))
+        alone(__name__, *_named(workspace), "--stages", *after)
+
+    return seconds(work)
+
+
+def _named(workspace: Workspace) -> tuple[str, ...]:
+    return ("--home", str(workspace.settings.home), "--profile", workspace.settings.profile)
+
+
+def _digests(workspace: Workspace, taken: float, rows: list[Row], how: str) -> dict[str, str]:
+    root = workspace.lake.root
+    found = {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*.parquet")
+    }
+    rows.append({"built by": how, "seconds": taken, "files": len(found)})
+    return found
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser()
+    options.add_argument("--home", type=Path, required=True)
+    options.add_argument("--profile", required=True)
+    options.add_argument("--stages", nargs="+", default=LAKE_STAGES)
+    options.add_argument("--months", nargs=2, default=None)
+    given = options.parse_args()
+    ours = Workspace(load_settings(profile=given.profile, home=given.home))
+    print(json.dumps({"seconds": seconds(lambda: make(ours, given.stages, given.months))}))

@@ -1,0 +1,28 @@
+"""Peak resident memory of every stage, each in a process of its own, at farms of several sizes.
+
+At most 2 GiB, and no more for a large farm than for a small one. The server's memory is not ours and not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.measuring import Row, farm
+from benchmarks.stages import EVERYTHING, of_stage
+
+PROFILES = ("test-40", "saturation-170")
+LIMIT_MIB = 2048
+
+
+def measure(profiles: Sequence[str] = PROFILES) -> list[Row]:
+    """A line for each stage: MiB and seconds at each farm, and how much memory grew from the first to the last."""
+    rows: dict[str, Row] = {stage: {"stage": stage} for stage in EVERYTHING}
+    for profile in profiles:
+        with farm(profile) as workspace:
+            for stage in EVERYTHING:
+                found = of_stage(workspace, stage)
+                rows[stage] |= {f"{profile}, MiB": found["peak_mib"], f"{profile}, s": found["seconds"]}
+    for row in rows.values():
+        peaks = [float(row[f"{profile}, MiB"]) for profile in profiles]
+        row |= {"grew": peaks[-1] / peaks[0], "within 2 GiB": "yes" if max(peaks) <= LIMIT_MIB else "NO"}
+    return list(rows.values())

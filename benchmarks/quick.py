@@ -1,0 +1,91 @@
+"""`make bench-quick`: a few ratios in under two minutes, beside those that were kept, and which of them moved.
+
+It informs and fails nothing: a ratio that moved is a reason to look, and then to run the benchmark that has it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from aquamind_pipeline import tables
+from aquamind_pipeline.growth.assimilation import assimilate
+from aquamind_pipeline.lake import Manifest
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.postgres import comparison, load, schema
+from assets.growth import read_records
+from benchmarks import checks, generate, results
+from benchmarks import load as loads
+from benchmarks.measuring import FEEDINGS, LAKE_STAGES, READINGS, Row, by_turns, farm, make, seconds
+
+KEPT = Path(__file__).parent / "quick.json"
+MOVED = 1.25
+"""A ratio that differs by this factor has moved; less is noise of a shared machine."""
+MONTHS = 4
+
+
+def main(*, write: bool) -> None:
+    """Measure, compare with what was kept, and keep the new ratios if asked."""
+    found = measure()
+    kept: dict[str, float] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    rows: list[Row] = [
+        {"ratio of": name, "now": ratio, "kept": kept.get(name, ""), "moved": moved(ratio, kept.get(name))}
+        for name, ratio in found.items()
+    ]
+    results.show("quick", rows)
+    print(results.save("quick", rows))
+    if write:
+        KEPT.write_text(json.dumps({name: round(ratio, 3) for name, ratio in found.items()}, indent=2) + "\n")
+        print(f"kept in {KEPT}")
+
+
+def moved(ratio: float, kept: float | None) -> str:
+    """In words, when a ratio is another than the one that was kept."""
+    if kept is None:
+        return "new"
+    if ratio > kept * MOVED:
+        return f"slower by {ratio / kept - 1:.0%}"
+    return f"faster by {kept / ratio - 1:.0%}" if ratio < kept / MOVED else ""
+
+
+def measure() -> dict[str, float]:
+    """Ratios by name; each is of things that took turns in this run."""
+    found: dict[str, float] = {}
+    with farm("test-40") as workspace:
+        checks.warm_up(workspace)
+        lake = seconds(lambda: make(workspace, LAKE_STAGES))
+        lived = generate.months_lived(workspace, MONTHS)
+        tpch = generate.by_tpchgen(workspace.settings.home)
+        for name in (READINGS, FEEDINGS):
+            rows, written = generate.written(workspace, name, lived)
+            duck = generate.by_duckdb(workspace, name, lived)
+            times = by_turns(generate.generated(workspace, name, lived), written, duck, tpch, runs=3)
+            found |= {f"generate {name} / {floor}": times[i][1] for i, floor in enumerate(("written", "DuckDB"), 1)}
+            if name == READINGS:
+                found["generate readings / tpchgen, by cell"] = generate.by_cell(name, rows, times[0][0], times[3][0])
+        found["growth / a running sum"] = _growth(workspace)
+        checked = seconds(lambda: list(workspace.proof().everything()))
+        found["checks / generation"] = checked / lake
+        found |= _load(workspace)
+    return found
+
+
+def _growth(workspace: Workspace) -> float:
+    lake, until = workspace.lake, workspace.planned.as_of
+    records = read_records(lake, lake.read("batch_batch")["id"].to_list())
+    states = lake.read(tables.STATE_TABLE)
+    running = pl.col("avg_weight_g").cast(pl.Float64).cum_sum().over("assignment_id")
+    return by_turns(lambda: assimilate(records, until), lambda: states.select(running), runs=3)[1][1]
+
+
+def _load(workspace: Workspace) -> dict[str, float]:
+    lake = workspace.lake
+    some = lake.partitions(READINGS)[-MONTHS - 1 : -1]
+    with workspace.database() as url, loads.server_files(workspace.settings.home) as files:
+        schema.prepare(url, Manifest.of(workspace.planned))
+        load.load_masters(url, lake)
+        work, floor = loads.of_months(url, lake, files, READINGS, some)
+        compared = by_turns(lambda: comparison.differences(url, lake, READINGS, some), work, runs=3)
+        return {"load readings / floor": by_turns(work, floor, runs=3)[1][1], "comparison / load": compared[1][1]}
