@@ -265,7 +265,7 @@ def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path) -
     process = subprocess.Popen(
         [AQUAMIND, "build", "--no-database"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    wait_for(lambda: (tmp_path / "lake" / "tiny" / "life_day" / "all.parquet").exists())
+    wait_for(lambda: (tmp_path / "lake" / "tiny" / "life_move" / "all.parquet").exists())
     process.send_signal(signal.SIGKILL)
     process.wait()
     (run,) = instance.get_runs()
