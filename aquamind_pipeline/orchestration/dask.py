@@ -74,6 +74,7 @@ class DaskSteps(StepHandler):
         yield DagsterEvent.step_worker_starting(
             step_handler_context.get_step_context(key), f'Waiting for a Dask worker for "{key}".', metadata={}
         )
+        self._over.discard(key)  # another attempt
         arguments = {one["name"]: one["value"] for one in step_handler_context.execute_step_args.get_command_env()}
         self._futures[key] = self._client.submit(
             execute, task, self._environment | arguments, self._secrets, key=task, pure=False
