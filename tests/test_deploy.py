@@ -203,7 +203,7 @@ def code_server(programs: Path, arguments: list[str], home: Path) -> Iterator[in
             wait_for(lambda: "Started Dagster code server" in (home / "log").read_text())
             yield port
         finally:
-            server.terminate()
+            server.kill()
             server.wait()
 
 
