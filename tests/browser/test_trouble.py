@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from aquamind_pipeline import tables
-from tests.browser.uis import LOCATION, UI, browsing, kept, serving, shown
+from tests.browser.uis import LOADING_MS, LOCATION, UI, browsing, kept, serving, shown
 from tests.farms import wait_for
 from tests.test_cli import aquamind
 
@@ -114,6 +114,8 @@ def test_a_killed_run_and_a_killed_dagster(page: Page, ui: UI, spoiled: Path) ->
     again, _ = started()
     ui.kill()
 
-    with serving(spoiled, "trouble-again", AQUAMIND_FAULTS=FAULT) as restarted, browsing(restarted.address) as later:
-        wait_for(lambda: dict(restarted.runs(later))[again] == "FAILURE", 60)
-        shown(later, f"/runs/{again}", "the process of this run is gone")
+    with serving(spoiled, "trouble-again", AQUAMIND_FAULTS=FAULT) as restarted:
+        wait_for(lambda: dict(restarted.runs(page))[again] == "FAILURE", 60)
+        page.goto(f"{restarted.address}/runs/{again}")
+        expect(page.get_by_text("the process of this run is gone").first).to_be_visible(timeout=LOADING_MS)
+        kept(page, "killed-dagster")
