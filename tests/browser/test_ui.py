@@ -66,10 +66,9 @@ def test_the_graph_shows_every_group(page: Page) -> None:
 
 
 def test_the_catalogue_says_what_a_table_is(page: Page) -> None:
-    """Description, columns with units, owner, source code; which farm this is."""
+    """Description, columns with units, owner, source code, seed."""
     texts = ("Some fish of each stay", "Mean weight of a fish [g]", "aquamind-data", "Source code")
     shown(page, f"/assets/{SAMPLES}?view=overview", *texts, "20261123", image="catalogue")
-    shown(page, f"{LOCATION}/jobs", "seed 20261123")
 
 
 def test_a_picture_shows_weights_and_fish(page: Page) -> None:
