@@ -25,6 +25,7 @@ from aquamind_pipeline.quality.catalogue import DEATHS, FEEDINGS, OF_FARM, READI
 from aquamind_pipeline.quality.event_rules import STAYS
 from aquamind_pipeline.quality.expectations import Validated
 from aquamind_pipeline.quality.finding import Finding, attempted, merged
+from aquamind_pipeline.quality.grouping import grouped
 
 Rules = dict[str, Callable[[], Finding]]
 MONTHS_AT_ONCE = 2
@@ -97,50 +98,46 @@ class Proof:
         schema = attempted("schema", readable)
         if not schema.passed:
             return [schema, *map(_unseen, own)], []
-        rows = read[0].lazy()
-        rules = self._rules(table, rows, month)
+        rules = self._rules(table, read[0], month)
         found = [schema, *(self._attempted(rule, rules[rule]) for rule in own)]
         profiled = expectations.is_profiled(table, read[0].height)
-        return found, [expectations.profile(table, rows, month)] if profiled else []
+        return found, [expectations.profile(table, read[0].lazy(), month)] if profiled else []
 
-    def _rules(self, table: sa.Table, rows: pl.LazyFrame, month: str) -> Rules:
-        name, until = table.name, self.farm.as_of
+    def _rules(self, table: sa.Table, every: pl.DataFrame, month: str) -> Rules:
+        name, until, rows = table.name, self.farm.as_of, every.lazy()
+        summed: list[pl.DataFrame] = []
+
+        def days() -> pl.DataFrame:
+            """The rows by day, summed once for all rules that need no more."""
+            if not summed:
+                summed.append(_by_day(table, every))
+            return summed[0]
+
         rules: Rules = {
-            "keys": lambda: table_rules.keys(table, rows),
+            "keys": lambda: table_rules.keys(table, every),
             "values": lambda: table_rules.values(table, rows),
-            "foreign_keys": lambda: table_rules.foreign_keys(table, rows, self._parents(table)),
+            "foreign_keys": lambda: table_rules.foreign_keys(table, days().lazy(), self._parents(table)),
             "in_month": lambda: event_rules.in_month(table, rows, month),
-            "of_its_stay": lambda: event_rules.of_its_stay(table, rows, self._stays, until),
-            "gaps": lambda: self._gaps(table, rows, month),
+            "of_its_stay": lambda: event_rules.of_its_stay(table, days(), self._stays, until),
+            "gaps": lambda: self._gaps(table, days(), month),
             "plausible": lambda: self._plausible_weights(name, rows),
         }
         if name == READINGS:
-            days: list[pl.DataFrame] = []
-
-            def by_sensor() -> pl.DataFrame:
-                if not days:
-                    days.append(event_rules.sensor_days(rows, READING_HOURS))
-                return days[0]
-
             rules |= {
-                "gaps": lambda: event_rules.gaps(
-                    by_sensor().lazy().group_by("assignment_id", "date").agg(pl.col("rows", "off_schedule").sum()),
-                    self._due(name, month),
-                ),
-                "plausible": lambda: event_rules.plausible_readings(by_sensor(), self._parameters),
-                "stuck": lambda: event_rules.stuck(by_sensor()),
-                "agreement": lambda: event_rules.agreement(by_sensor(), self._parameters, self._sites),
-                "oxygen": lambda: event_rules.oxygen(by_sensor(), self._parameters, _saturation_mg_l),
+                "plausible": lambda: event_rules.plausible_readings(days(), self._parameters),
+                "stuck": lambda: event_rules.stuck(days()),
+                "agreement": lambda: event_rules.agreement(days(), self._parameters, self._sites),
+                "oxygen": lambda: event_rules.oxygen(days(), self._parameters, _saturation_mg_l),
             }
         return rules
 
-    def _gaps(self, table: sa.Table, rows: pl.LazyFrame, month: str) -> Finding:
+    def _gaps(self, table: sa.Table, days: pl.DataFrame, month: str) -> Finding:
         stay = event_rules.stay_column(table)
         assert stay is not None
-        found = rows.group_by(assignment_id=stay, date=event_rules.time_column(table)).agg(
-            rows=pl.len(), off_schedule=pl.lit(0)
-        )
-        return event_rules.gaps(found, self._due(table.name, month))
+        off_schedule = pl.col("off_schedule") if "off_schedule" in days.columns else pl.lit(0, pl.Int64)
+        keys = {"assignment_id": pl.col(stay), "date": pl.col("date")}
+        found = grouped(days, keys, pl.col("rows").sum(), off_schedule.sum().alias("off_schedule"))
+        return event_rules.gaps(found.lazy(), self._due(table.name, month))
 
     def _due(self, name: str, month: str) -> pl.LazyFrame:
         """assignment_id, date, due: how many rows each stay should have on each of its days."""
@@ -334,6 +331,16 @@ class Proof:
         return rates.join(stages, left_on="lifecycle_stage", right_on="name").select(
             "stage", daily_rate=pl.col("daily_rate_percent").cast(pl.Float64) / 100
         )
+
+
+def _by_day(table: sa.Table, rows: pl.DataFrame) -> pl.DataFrame:
+    if table.name == READINGS:
+        return event_rules.by_day(table, rows, *event_rules.of_sensor(READING_HOURS))
+    if table.name == FEEDINGS:
+        return event_rules.by_day(table, rows)
+    # Of other tables hardly two rows share what they refer to and their day.
+    alone = rows.with_columns(rows=pl.lit(1, pl.Int64))
+    return alone.with_columns(date=event_rules.time_column(table)) if table.name in tables.MONTHLY_TABLES else alone
 
 
 _COUNTS = pl.Schema({"month": pl.String, "rows": pl.Int64})

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from aquamind_pipeline import tables
@@ -20,6 +23,7 @@ from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, RULES, rules
 from aquamind_pipeline.quality.farm_rules import bands
 from aquamind_pipeline.quality.faults import FAULTS, parsed
 from aquamind_pipeline.quality.finding import Finding, attempted, merged
+from aquamind_pipeline.quality.grouping import all_different, grouped
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.farms import build_lake
 from tests.mutations import caught, labels, spoiled
@@ -100,7 +104,7 @@ def test_each_tables_own_rules_see_what_breaks_them(built: Settings, name: str) 
     rows = lake.read(name, lake.partitions(name)[-1] if name in tables.MONTHLY_TABLES else None)
     column = rows.columns[-1]
     assert not table_rules.schema(table, rows.drop(column).schema).passed
-    assert not table_rules.keys(table, pl.concat([rows, rows.head(1)]).lazy()).passed
+    assert not table_rules.keys(table, pl.concat([rows, rows.head(1)])).passed
     first = pl.int_range(pl.len()) == 0
 
     def with_first(column: str, value: pl.Expr) -> pl.LazyFrame:
@@ -115,7 +119,7 @@ def test_each_tables_own_rules_see_what_breaks_them(built: Settings, name: str) 
     for column, (parent, _) in tables.references(table).items():
         if column in rows.columns and rows[column].null_count() < rows.height:
             dtype = rows.schema[column]
-            orphan = with_first(column, pl.lit(2_000_000_000).cast(dtype))
+            orphan = with_first(column, pl.lit(2_000_000_000).cast(dtype)).with_columns(rows=1)
             assert not table_rules.foreign_keys(table, orphan, {parent: lake.scan(parent)}).passed, column
 
 
@@ -169,3 +173,30 @@ def test_a_farm_with_faults_is_another_farm() -> None:
     assert clean.farm.identity != faulty.farm.identity
     assert faulty.farm_name == "tiny-with-stuck-sensor"
     assert clean.lake_path != faulty.lake_path
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(2**40), 2**40) | st.integers(0, 3) | st.none(),
+            st.integers(-5, 5) | st.integers(2**62, 2**62 + 2),
+            st.dates(date(1990, 1, 1), date(2060, 1, 1)) | st.just(date(2026, 1, 1)),
+            st.integers(-3, 3),
+        ),
+        max_size=30,
+    )
+)
+def test_grouping_by_one_packed_number_is_grouping_by_its_columns(
+    rows: list[tuple[int | None, int, date, int]],
+) -> None:
+    """Wherever it has room and wherever not: nulls, spans beyond 64 bits, no rows at all."""
+    frame = pl.DataFrame(rows, {"a": pl.Int64, "b": pl.Int64, "day": pl.Date, "value": pl.Int64}, orient="row")
+    keys = {"day": pl.col("day"), "b": pl.col("b"), "c": pl.col("a")}
+    sums = pl.len().alias("rows"), pl.col("value").sum()
+    assert_frame_equal(grouped(frame, keys, *sums), frame.group_by(**keys).agg(*sums), check_row_order=False)
+
+
+@given(st.lists(st.integers(-20, 20) | st.integers(-(2**62), 2**62), max_size=40), st.booleans())
+def test_numbers_are_all_different_when_none_comes_twice(numbers: list[int], in_order: bool) -> None:
+    given_ = sorted(numbers) if in_order else numbers
+    assert all_different(pl.Series(given_, dtype=pl.Int64)) == (len(set(numbers)) == len(numbers))

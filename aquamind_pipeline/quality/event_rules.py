@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.quality.finding import Finding, finding
+from aquamind_pipeline.quality.grouping import grouped
 
 STUCK_READINGS = 12
 """So many equal readings in a row, two days of them, are a sensor that hangs: noise alone repeats one value in ten."""
@@ -42,27 +43,36 @@ def stay_column(table: sa.Table) -> str | None:
 def in_month(table: sa.Table, rows: pl.LazyFrame, month: str) -> Finding:
     """Every row of a month's file happened in that month. Keys hold the time, so months may be looked at one by one."""
     column = time_column(table)
-    first = date.fromisoformat(f"{month}-01")
-    day = pl.col(column).cast(pl.Date)
-    outside = rows.filter((day < first) | (day >= pl.lit(first).dt.offset_by("1mo"))).collect()
+    first, when = pl.lit(f"{month}-01").str.to_date(), pl.col(column)
+    begins, ends = (day.cast(tables.lake_schema(table)[column]) for day in (first, first.dt.offset_by("1mo")))
+    outside = rows.filter((when < begins) | (when >= ends)).collect()
     return finding("in_month", outside, f"every {column} lies in its month", f"rows whose {column} lies elsewhere")
 
 
-def of_its_stay(table: sa.Table, rows: pl.LazyFrame, stays: pl.LazyFrame, until: date) -> Finding:
-    """Batch, container, stage and day of a row are those of the stay (batch_batchcontainerassignment) it refers to."""
-    stay, when = stay_column(table), pl.col(time_column(table))
+def by_day(table: sa.Table, rows: pl.DataFrame, *sums: pl.Expr) -> pl.DataFrame:
+    """Rows of one day that refer to the same, as one: the columns that refer, `date`, `rows` and `sums`."""
+    refers = [name for name in tables.references(table) if name in rows.columns]
+    keys = {name: pl.col(name) for name in refers} | {"date": pl.col(time_column(table)).dt.date()}
+    return grouped(rows, keys, pl.len().cast(pl.Int64).alias("rows"), *sums)
+
+
+def of_its_stay(table: sa.Table, days: pl.DataFrame, stays: pl.LazyFrame, until: date) -> Finding:
+    """Batch, container, stage and day of a row are those of the stay (batch_batchcontainerassignment) it refers to.
+
+    `days` are the table's rows by day (`by_day`).
+    """
+    stay, day = stay_column(table), pl.col("date")
     assert stay is not None
-    shared = [name for name in SHARED if name in tables.lake_schema(table)]
-    groups = rows.group_by(stay, *shared).agg(
-        rows=pl.len(), first=when.min().cast(pl.Date), last=when.max().cast(pl.Date)
-    )
+    shared = [name for name in SHARED if name in days.columns]
+    keys = {name: pl.col(name) for name in (stay, *shared)}
+    groups = grouped(days, keys, pl.col("rows").sum(), day.min().alias("first"), day.max().alias("last"))
     differs = pl.any_horizontal(
         *(pl.col(name).ne_missing(pl.col(f"{name}_stay")) for name in shared),
         pl.col("first") < pl.col("assignment_date"),
         pl.col("last") > pl.col("departure_date").fill_null(until),
     )
     known = stays.select(pl.col("id").alias(stay), "assignment_date", "departure_date", *shared)
-    wrong = groups.join(known, on=stay, suffix="_stay").filter(differs).collect()
+    wrong = groups.lazy().join(known, on=stay, suffix="_stay").filter(differs).collect()
     held = f"{', '.join((*shared, 'day'))} as in the assignment"
     return finding("of_its_stay", wrong.sort(stay), held, "groups of rows that do not fit their assignment")
 
@@ -110,23 +120,15 @@ def fresh(last: date | None, due: date, until: date) -> Finding:
     return finding("fresh", behind, f"reaches to {last}", f"ends on {last}, though the farm reaches to {until}")
 
 
-def sensor_days(readings: pl.LazyFrame, hours: Sequence[int]) -> pl.DataFrame:
-    """Readings of each sensor and day: rows, off_schedule, low, high, mean; small enough for every rule below."""
+def of_sensor(hours: Sequence[int]) -> tuple[pl.Expr, ...]:
+    """Sums of a day's readings of a sensor (with `by_day`): off_schedule, low, high, mean."""
     time_us = pl.col("reading_time").to_physical() % _DAY_US
-    value = pl.col("value")
+    value = pl.col("value").cast(pl.Float64)
     return (
-        readings.with_columns(
-            value.cast(pl.Float64), off_schedule=~time_us.is_in([hour * _DAY_US // 24 for hour in hours])
-        )
-        .group_by(
-            "sensor_id",
-            "parameter_id",
-            "container_id",
-            assignment_id="batch_container_assignment_id",
-            date=pl.col("reading_time").dt.date(),
-        )
-        .agg(pl.col("off_schedule").sum(), rows=pl.len(), low=value.min(), high=value.max(), mean=value.mean())
-        .collect()
+        (~time_us.is_in([hour * _DAY_US // 24 for hour in hours])).sum().cast(pl.Int64).alias("off_schedule"),
+        value.min().alias("low"),
+        value.max().alias("high"),
+        value.mean().alias("mean"),
     )
 
 
@@ -158,9 +160,9 @@ def plausible_weights(weights: pl.LazyFrame, stages: pl.LazyFrame) -> Finding:
 
 def stuck(days: pl.DataFrame) -> Finding:
     """No sensor repeats one value for days."""
+    keys = {"sensor_id": pl.col("sensor_id"), "since": pl.col("date").dt.truncate(f"{STUCK_DAYS}d")}
     hung = (
-        days.group_by("sensor_id", since=pl.col("date").dt.truncate(f"{STUCK_DAYS}d"))
-        .agg(rows=pl.col("rows").sum(), value=pl.col("low").min(), high=pl.col("high").max())
+        grouped(days, keys, pl.col("rows").sum(), pl.col("low").min().alias("value"), pl.col("high").max())
         .filter((pl.col("rows") >= STUCK_READINGS) & (pl.col("value") == pl.col("high")))
         .drop("high")
         .sort("since", "sensor_id")
@@ -172,7 +174,7 @@ def agreement(days: pl.DataFrame, parameters: pl.DataFrame, containers: pl.DataF
     """Temperature sensors of a site agree: containers there hold the same water.
 
     Args:
-        days: Of `sensor_days`.
+        days: Readings by day (`by_day`) with the sums `of_sensor`.
         parameters: environmental_environmentalparameter.
         containers: container_id, site.
     """
@@ -201,18 +203,19 @@ def oxygen(
     `saturation_mg_l` gives the oxygen of air-saturated water from °C and ppt.
     """
     names = parameters.select(name=pl.col("name").str.to_lowercase(), parameter_id="id")
-    by_day = (
-        days.join(names, on="parameter_id")
-        .group_by("container_id", "date")
-        .agg(
-            temp_c=pl.col("mean").filter(pl.col("name") == "temperature").mean(),
-            oxygen_mg_l=pl.col("mean").filter(pl.col("name") == "dissolved oxygen").mean(),
-            salinity_ppt=pl.col("mean").filter(pl.col("name") == "salinity").mean().fill_null(0.0),
-        )
-        .drop_nulls()
-    )
-    full = saturation_mg_l(by_day["temp_c"], by_day["salinity_ppt"])
-    wrong = by_day.with_columns(saturation=by_day["oxygen_mg_l"] / full).filter(
+
+    def mean_of(name: str) -> pl.Expr:
+        return pl.when(pl.col("name") == name).then("mean").mean()
+
+    water = grouped(
+        days.join(names, on="parameter_id"),
+        {name: pl.col(name) for name in ("container_id", "date")},
+        mean_of("temperature").alias("temp_c"),
+        mean_of("dissolved oxygen").alias("oxygen_mg_l"),
+        mean_of("salinity").fill_null(0.0).alias("salinity_ppt"),
+    ).drop_nulls()
+    full = saturation_mg_l(water["temp_c"], water["salinity_ppt"])
+    wrong = water.with_columns(saturation=water["oxygen_mg_l"] / full).filter(
         ~pl.col("saturation").is_between(*SATURATION)
     )
     low, high = SATURATION
@@ -226,14 +229,15 @@ def oxygen(
 
 __all__ = [
     "agreement",
+    "by_day",
     "fresh",
     "gaps",
     "in_month",
     "of_its_stay",
+    "of_sensor",
     "oxygen",
     "plausible_readings",
     "plausible_weights",
-    "sensor_days",
     "stay_column",
     "stay_days",
     "stuck",

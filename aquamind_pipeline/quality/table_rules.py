@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.quality.finding import SAMPLE_ROWS, Finding
+from aquamind_pipeline.quality.grouping import all_different
 
 
 def schema(table: sa.Table, found: pl.Schema) -> Finding:
@@ -26,7 +27,7 @@ def schema(table: sa.Table, found: pl.Schema) -> Finding:
     return Finding("schema", not wrong, len(wrong), detail, pl.DataFrame(wrong))
 
 
-def keys(table: sa.Table, rows: pl.LazyFrame) -> Finding:
+def keys(table: sa.Table, rows: pl.DataFrame) -> Finding:
     """The primary key and every unique constraint are unique, and the key is never null.
 
     Of a key with the time in it, which only partitioning asks for, the id is unique alone: Django takes it for the key.
@@ -38,22 +39,8 @@ def keys(table: sa.Table, rows: pl.LazyFrame) -> Finding:
         if isinstance(constraint, sa.UniqueConstraint)
     ]
     stored = set(tables.lake_schema(table))
-    counts = (
-        rows.select(
-            pl.len().alias("rows"),
-            *(
-                pl.struct(columns).n_unique().alias(", ".join(columns))
-                if len(columns) > 1
-                else pl.col(columns[0]).n_unique().alias(columns[0])
-                for columns in sets
-                if stored.issuperset(columns)
-            ),
-            nulls=pl.any_horizontal(pl.col(sets[0]).is_null()).sum(),
-        )
-        .collect()
-        .row(0, named=True)
-    )
-    total, nulls = counts.pop("rows"), counts.pop("nulls")
+    total, nulls = rows.height, rows[sets[0][0]].null_count()
+    counts = {", ".join(columns): _unique(rows, columns) for columns in sets if stored.issuperset(columns)}
     repeated = {columns: total - unique for columns, unique in counts.items() if unique != total}
     wrong = sum(repeated.values()) + nulls
     detail = (
@@ -64,6 +51,13 @@ def keys(table: sa.Table, rows: pl.LazyFrame) -> Finding:
     return Finding(
         "keys", wrong == 0, wrong, detail, pl.DataFrame({"key": list(repeated), "repeated": list(repeated.values())})
     )
+
+
+def _unique(rows: pl.DataFrame, columns: tuple[str, ...]) -> int:
+    if len(columns) > 1:
+        return int(rows.select(pl.struct(columns).n_unique()).item())
+    column = rows[columns[0]]
+    return rows.height if column.dtype.is_integer() and all_different(column) else column.n_unique()
 
 
 def values(table: sa.Table, rows: pl.LazyFrame) -> Finding:
@@ -96,7 +90,13 @@ def _literal(bound: float) -> pl.Expr:
 
 
 def foreign_keys(table: sa.Table, rows: pl.LazyFrame, parents: Mapping[str, pl.LazyFrame]) -> Finding:
-    """Every reference to another table resolves. `parents` are the tables referred to, by name."""
+    """Every reference to another table resolves.
+
+    Args:
+        table: The table.
+        rows: Its columns that refer to others, and `rows` (how many of its rows have these).
+        parents: The tables referred to, by name.
+    """
     stored = set(tables.lake_schema(table))
     orphans: list[pl.DataFrame] = []
     resolved = []
@@ -104,7 +104,8 @@ def foreign_keys(table: sa.Table, rows: pl.LazyFrame, parents: Mapping[str, pl.L
         if column not in stored or parent not in parents:
             continue
         resolved.append(f"{column} → {parent}")
-        used = rows.group_by(pl.col(column).alias("value")).agg(rows=pl.len()).filter(pl.col("value").is_not_null())
+        value = pl.col(column).alias("value")
+        used = rows.group_by(value).agg(pl.col("rows").sum()).filter(pl.col("value").is_not_null())
         missing = used.join(parents[parent].select(pl.col(key).alias("value")), on="value", how="anti")
         orphans.append(
             missing.collect().select(
