@@ -17,7 +17,7 @@ def decimal(units: npt.ArrayLike, precision: int, scale: int) -> pl.Series:
     words = np.empty((low.size, 2), np.int64)  # decimal128 is two little-endian words: value and sign
     words[:, 0] = low
     words[:, 1] = low >> 63
-    array = pa.Array.from_buffers(pa.decimal128(precision, scale), low.size, [None, pa.py_buffer(words.tobytes())])
+    array = pa.Array.from_buffers(pa.decimal128(precision, scale), low.size, [None, pa.py_buffer(words.data)])
     series = pl.from_arrow(array)
     assert isinstance(series, pl.Series)
     return series

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.farm.biology import oxygen_saturation_mg_l
+from aquamind_pipeline.farm.life import hazard_bounds
 from aquamind_pipeline.farm.schedule import READING_HOURS, Plan, schedule
 from aquamind_pipeline.farm.volume import monthly_volume, total_volume
 from aquamind_pipeline.lake import Lake
@@ -222,7 +223,7 @@ class Proof:
                 scan("infrastructure_freshwaterstation"),
             ),
             "weight_continuity": lambda: farm_rules.weight_continuity(scan(states), self.farm.speed),
-            "survival": lambda: farm_rules.survival(self._lived, self._daily_rates, self.farm.speed),
+            "survival": lambda: farm_rules.survival(self._lived, self._daily_rates, hazard_bounds),
             "feed_conversion": lambda: farm_rules.feed_conversion(self._lived, self.farm.speed),
             "growth_rate": lambda: farm_rules.growth_rate(self._lived, self.farm.speed),
             "bands": self._bands,

@@ -25,7 +25,7 @@ from assets.life import read_plan
 from benchmarks.measuring import FEEDINGS, READINGS, Row, by_turns, farm, make
 
 PROFILE = "saturation-170"
-MONTHS = 6
+MONTHS = 12
 _TPCH_SCALE, _TPCH_ROWS, _TPCH_COLUMNS = "0.5", 2_999_671, 16
 
 _NOISE = "CREATE MACRO noise(key) AS hash(key) % 65536 / 65536.0 - 0.5"

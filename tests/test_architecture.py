@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "profile": {"errors", "farm", "profiles"},
     "farm": {"arithmetic", "errors", "profile", "tables"},
     "growth": {"arithmetic", "errors"},
-    "quality": {"farm", "profile", "tables", "errors"},
+    "quality": {"arithmetic", "farm", "profile", "tables", "errors"},
     "proof": {"farm", "lake", "profile", "quality", "tables"},
     "storage": {"errors"},
     "lake": {"errors", "profile", "storage"},

@@ -27,9 +27,13 @@ def stream(seed: int, *names: str) -> int:
 
 
 def _mix(x: Bits) -> Bits:
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    """splitmix64's mixer, in place: fresh memory costs more than the arithmetic."""
+    x ^= x >> np.uint64(30)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(27)
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    return x
 
 
 def bits(key: int, *counters: npt.ArrayLike) -> Bits:
@@ -37,8 +41,10 @@ def bits(key: int, *counters: npt.ArrayLike) -> Bits:
     state: Bits = np.full((), key, np.uint64)
     with np.errstate(over="ignore"):  # wrapping around is the point
         for counter in counters:
-            steps = np.asarray(counter).astype(np.int64).astype(np.uint64) + np.uint64(1)
-            state = _mix(state + steps * np.uint64(_GOLDEN))
+            steps = np.asarray(counter).astype(np.int64, copy=False).astype(np.uint64)
+            steps += np.uint64(1)
+            steps *= np.uint64(_GOLDEN)
+            state = _mix(state + steps)
     return state
 
 
@@ -60,9 +66,13 @@ def normal(key: int, *counters: npt.ArrayLike) -> Floats:
 def centred(random_bits: Bits) -> Ints:
     """Sum of the four 16-bit parts, centred on zero: a bell of standard deviation 65536/√3, in whole numbers."""
     low = np.uint64(0xFFFF)
-    parts = (random_bits & low) + ((random_bits >> np.uint64(16)) & low)
-    parts = parts + ((random_bits >> np.uint64(32)) & low) + (random_bits >> np.uint64(48))
-    about_zero: Ints = parts.astype(np.int64) - 131_070
+    total = random_bits >> np.uint64(48)
+    for shift in (0, 16, 32):
+        part = random_bits >> np.uint64(shift)
+        part &= low
+        total += part
+    about_zero: Ints = total.astype(np.int64)
+    about_zero -= 131_070
     return about_zero
 
 

@@ -19,7 +19,7 @@ import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 from aquamind_pipeline.farm import climate, draws
-from aquamind_pipeline.farm.biology import EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
+from aquamind_pipeline.farm.biology import ADULT, EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
 from aquamind_pipeline.farm.schedule import Plan, is_sampling_day
 from aquamind_pipeline.profile import Profile
 
@@ -27,6 +27,8 @@ CAUSES = ("UNKNOWN", "DISEASE", "HANDLING", "ENVIRONMENTAL", "PREDATION")
 """AquaMind's causes of death that we use; `cause` is an index into them."""
 
 _HANDLING_DAYS, _HANDLING_FACTOR = 3, 2.0  # the first days after a move cost more fish
+_BROOD_SPREAD, _DAY_SPREAD = 0.015, 0.2  # standard deviations of the hazard's factor by batch, and by stay and day
+_SURE = 5.0
 _OUTBREAK_WINDOW_DAYS, _OUTBREAK_CHANCE, _OUTBREAK_DAYS, _OUTBREAK_FACTOR = 60, 0.08, 14, 4.0  # disease at sea
 
 
@@ -138,8 +140,8 @@ def _live_stage(
 def _hazard(profile: Profile, stage: Stage, group: pl.DataFrame, day: Ints) -> tuple[Floats, Ints]:
     """Daily chance of death and its likely cause, [assignments, days]: base rate, brood, handling, outbreaks."""
     ids, batch = group["assignment_id"].to_numpy(), group["batch_id"].to_numpy()
-    brood = 1.0 + 0.015 * draws.normal(draws.stream(profile.seed, "life", "brood"), batch)
-    spread = 1.0 + 0.2 * draws.normal(draws.stream(profile.seed, "life", "day"), ids[:, None], day[None, :])
+    brood = 1.0 + _BROOD_SPREAD * draws.normal(draws.stream(profile.seed, "life", "brood"), batch)
+    spread = 1.0 + _DAY_SPREAD * draws.normal(draws.stream(profile.seed, "life", "day"), ids[:, None], day[None, :])
     hazard = stage.daily_mortality * profile.speed * brood[:, None] * spread
     kind = draws.uniform(draws.stream(profile.seed, "life", "cause"), ids[:, None], day[None, :])
     cause = np.where(kind < 0.15, CAUSES.index("ENVIRONMENTAL"), CAUSES.index("UNKNOWN"))
@@ -155,6 +157,35 @@ def _hazard(profile: Profile, stage: Stage, group: pl.DataFrame, day: Ints) -> t
         hazard = np.where(sick, hazard * _OUTBREAK_FACTOR, hazard)
         cause = np.where(sick, CAUSES.index("DISEASE"), cause)
     return hazard, cause.astype(np.int64)
+
+
+def hazard_bounds(stage: int, days: Ints, containers: Ints) -> tuple[Floats, Floats]:
+    """Least and most that a batch's hazard over a stage comes to, as a multiple of the stage's daily rate.
+
+    Means plus and minus `_SURE` standard deviations of what `_hazard` draws: brood, days, handling and, at sea,
+    outbreaks, which average out over many rings and days but not over few.
+
+    Args:
+        stage: Its order.
+        days: Days spent in the stage.
+        containers: Containers that the batch was spread over.
+    """
+    lived = np.maximum(np.asarray(days, np.float64), 1.0)
+    apart = np.asarray(containers, np.float64)
+    handled = (_HANDLING_FACTOR - 1) * np.minimum(_HANDLING_DAYS, lived) / lived if stage > 1 else np.zeros_like(lived)
+    least = most = 1.0 + handled
+    spread = _SURE * _DAY_SPREAD * (1.0 + handled) / np.sqrt(lived * apart)
+    if stage == ADULT.order:
+        windows = np.arange(0, int(lived.max(initial=0)) + 1, _OUTBREAK_WINDOW_DAYS)
+        share = np.clip(lived[:, None] - windows, 0, _OUTBREAK_DAYS) / lived[:, None]
+        more = (_OUTBREAK_FACTOR - 1) * (1.0 + handled)
+        chance = _OUTBREAK_CHANCE * (1 - _OUTBREAK_CHANCE)
+        outbreaks = more * np.sqrt(chance * (share * share).sum(axis=1) / apart)
+        mean = more * _OUTBREAK_CHANCE * share.sum(axis=1)
+        most = most + mean + _SURE * outbreaks
+        least = least + np.maximum(mean - _SURE * outbreaks, 0.0)
+    brood = _SURE * _BROOD_SPREAD
+    return least * (1 - brood) - spread, most * (1 + brood) + spread
 
 
 def _move(

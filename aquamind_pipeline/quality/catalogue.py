@@ -46,7 +46,7 @@ RULES: dict[str, Rule] = {
     "one_site": Rule("One hall for each freshwater stage, one sea area, one geography for each batch.", _WRONG),
     "weight_continuity": Rule("Weight moves no further in a day than growth and sampling allow.", _WRONG),
     "recovers_life": Rule("States found from records alone have the fish that lived, and weights near theirs.", _WRONG),
-    "survival": Rule("In each stage as many fish die as its daily rate gives, within 0.8 to 1.6 times.", _WRONG),
+    "survival": Rule("In each stage of a batch as many fish die as its rate, handling and outbreaks give.", _WRONG),
     "feed_conversion": Rule("Feed per growth over a stage lies in the published range.", _REALISM, blocks=False),
     "growth_rate": Rule("TGC over a stage lies in the published range.", _REALISM, blocks=False),
     "bands": Rule(

@@ -5,10 +5,11 @@ They read AquaMind's own tables, never the simulated truth, so they would also c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
+from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.profile import Bands
 from aquamind_pipeline.quality.finding import Finding, finding
 from aquamind_pipeline.quality.truth import WEIGHING_ERROR
@@ -253,8 +254,6 @@ def bands(profile_bands: Bands, counts: Mapping[str, int]) -> Finding:
     return finding("bands", wrong, f"within bands: {within}", "counts outside the profile's bands")
 
 
-DEATHS = (0.8, 1.6)
-"""Deaths in a stage against what its daily rate gives: broods differ by a few percent, handling and outbreaks add."""
 FCR = (0.7, 1.5)
 """Kilograms of feed per kilogram of growth over a stage: farms report about 1.0 to 1.3 (Tacon & Metian 2008,
 Aquaculture 285, 146-158; Torrissen et al. 2011, Reviews in Fisheries Science 19, 257-278), less in fresh water."""
@@ -269,6 +268,7 @@ def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
     daily = (
         states.group_by("batch_id", "date", stage="lifecycle_stage_id")
         .agg(
+            containers=pl.len(),
             fish=fish.cast(pl.Int64).sum(),
             died=pl.col("mortality_count").cast(pl.Int64).sum(),
             weight_g=(grams * fish).sum() / fish.sum(),
@@ -281,10 +281,10 @@ def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
 
 
 def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
-    """A batch's days summed up by stage: batch_id, stage, days, first_fish, last_fish, first_g, last_g, feed_kg,
-    gain_kg (growth of the fish that were there), degree_days.
+    """A batch's days summed up by stage: batch_id, stage, days, containers, first_fish, last_fish, first_g, last_g,
+    feed_kg, gain_kg (growth of the fish that were there), degree_days.
 
-    daily: batch_id, date, stage, fish, died, weight_g, feed_kg, temp_c.
+    daily: batch_id, date, stage, containers, fish, died, weight_g, feed_kg, temp_c.
     """
     return (
         daily.sort("batch_id", "date")
@@ -292,6 +292,7 @@ def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
         .group_by("batch_id", "stage", maintain_order=True)
         .agg(
             days=pl.len(),
+            containers=pl.col("containers").max(),
             first_fish=(pl.col("fish") + pl.col("died")).first(),
             last_fish=pl.col("fish").last(),
             first_g=pl.col("weight_g").first(),
@@ -303,29 +304,48 @@ def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, speed: int = 1) -> Finding:
-    """As many fish die in each stage as its daily rate gives, within `DEATHS`.
+Bounds = Callable[[int, Ints, Ints], tuple[Floats, Floats]]
+"""Least and most hazard, as a multiple of the daily rate's, over a stage (its order) by days and containers."""
+
+
+def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> Finding:
+    """As many fish die in each stage of a batch as its daily rate gives, within the bounds of that stage and batch.
 
     Args:
         lived: Of `stages_lived`.
         daily_rates: stage, daily_rate (share of fish that dies in a day).
-        speed: How many times as fast the fish live: handling's deaths weigh more in shorter stages.
+        bounds: How far the rate may be from what is lived.
     """
-    low, high = DEATHS
-    rated = (
-        settled(lived, speed)
-        .join(daily_rates, on="stage")
+    wrong = (
+        survived(lived, daily_rates, bounds)
+        .filter(~pl.col("survival").is_between("least", "most"))
+        .select("batch_id", "stage", "days", "survival", "by_rate", "least", "most")
+    )
+    held = f"{lived.height} stages of batches, each with the deaths that its rate, handling and outbreaks give"
+    return finding("survival", wrong, held, "stages whose survival is not what rate, handling and outbreaks give")
+
+
+def survived(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> pl.DataFrame:
+    """`lived` with survival (a share), by_rate (what the daily rate gives), and the least and most that may be.
+
+    Bounds are of the hazard, which adds up day by day; a fish in each container may be rounded either way.
+    """
+    parts = []
+    for (stage,), some in lived.join(daily_rates, on="stage").partition_by("stage", as_dict=True).items():
+        low, high = bounds(int(str(stage)), some["days"].to_numpy(), some["containers"].to_numpy())
+        parts.append(some.with_columns(low=pl.Series(low), high=pl.Series(high)))
+    if not parts:
+        return lived.with_columns(survival=1.0, by_rate=1.0, least=1.0, most=1.0)
+    by_rate, rounding = (1 - pl.col("daily_rate")) ** pl.col("days"), pl.col("containers") / pl.col("first_fish")
+    return (
+        pl.concat(parts)
+        .with_columns(survival=pl.col("last_fish") / pl.col("first_fish"), by_rate=by_rate)
         .with_columns(
-            survival=pl.col("last_fish") / pl.col("first_fish"),
-            by_rate=(1 - pl.col("daily_rate")) ** pl.col("days"),
+            least=pl.col("by_rate") ** pl.col("high") - rounding, most=pl.col("by_rate") ** pl.col("low") + rounding
         )
-        .with_columns(ratio=(1 - pl.col("survival")) / (1 - pl.col("by_rate")))
+        .drop("low", "high")
+        .sort("batch_id", "stage")
     )
-    wrong = rated.filter(~pl.col("ratio").is_between(low, high)).select(
-        "batch_id", "stage", "days", "survival", "by_rate", "ratio"
-    )
-    held = f"{rated.height} stages of batches, each with {low:g} to {high:g} times the deaths its rate gives"
-    return finding("survival", wrong, held, f"stages without {low:g} to {high:g} times the deaths of their rate")
 
 
 def feed_conversion(lived: pl.DataFrame, speed: int = 1) -> Finding:
@@ -375,5 +395,6 @@ __all__ = [
     "settled",
     "stages_lived",
     "survival",
+    "survived",
     "weight_continuity",
 ]

@@ -13,7 +13,7 @@ import polars as pl
 
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.farm.biology import STAGES
-from aquamind_pipeline.quality.farm_rules import DEATHS, FCR
+from aquamind_pipeline.quality.farm_rules import FCR
 from aquamind_pipeline.quality.matrix import MATRIX
 from aquamind_pipeline.report.series import Series
 from aquamind_pipeline.report.verification import Report, cell
@@ -124,8 +124,7 @@ def _stages(figure: Figure, series: Series) -> None:
     names = [stage.name for stage in STAGES]
     for stage, rows in _groups(series.stages, "stage"):
         place = int(stage) - 1
-        died = 1 - float(rows.select(pl.col("by_rate").mean()).item())
-        low, high = (100 * (1 - died * factor) for factor in (DEATHS[1], DEATHS[0]))
+        low, high = (100 * float(share) for share in rows.select(pl.col("least", "most").mean()).row(0))
         left.fill_between([place - 0.3, place + 0.3], low, high, color=_COLOURS[1], alpha=0.3, linewidth=0)
         left.plot([place] * rows.height, (rows["survival"] * 100).to_numpy(), ".", color=_COLOURS[0], markersize=4)
         fed = rows.drop_nulls("fcr")

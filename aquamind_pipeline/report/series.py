@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from aquamind_pipeline import tables
+from aquamind_pipeline.farm.life import hazard_bounds
 from aquamind_pipeline.farm.schedule import Plan
 from aquamind_pipeline.farm.volume import monthly_volume
 from aquamind_pipeline.postgres.connection import Connection
@@ -25,7 +26,7 @@ class Series:
         lives: batch, date, stage, fish, weight_g of some batches, from the oldest to the newest.
         months: table, month, rows, planned (null where chance decides).
         use: date, occupied (containers with fish), ever (used so far), days (container-days used so far), of (all).
-        stages: batch_id, stage, survival, by_rate, fcr of each batch's settled stages.
+        stages: batch_id, stage, survival, least and most survival, fcr of each batch's settled stages.
     """
 
     lives: pl.DataFrame
@@ -38,7 +39,7 @@ def read(connection: Connection, farm: Profile, plan: Plan, months: pl.DataFrame
     """Ask the database. `months`: table, month, rows as counted there."""
     daily = frame(
         connection,
-        """SELECT batch_id, date, lifecycle_stage_id AS stage, sum(population)::bigint AS fish,
+        """SELECT batch_id, date, lifecycle_stage_id AS stage, count(*) AS containers, sum(population)::bigint AS fish,
           sum(mortality_count)::bigint AS died, sum(feed_kg)::float8 AS feed_kg, avg(temp_c)::float8 AS temp_c,
           (sum(avg_weight_g * population) / nullif(sum(population), 0))::float8 AS weight_g
         FROM batch_actualdailyassignmentstate GROUP BY 1, 2, 3 ORDER BY 1, 2""",
@@ -80,12 +81,9 @@ def _stages(connection: Connection, daily: pl.DataFrame, speed: int) -> pl.DataF
         JOIN scenario_mortality_model_stage m ON m.lifecycle_stage = l.name GROUP BY 1""",
     )
     lived = farm_rules.settled(farm_rules.by_stage(daily), speed)
-    return lived.join(rates, on="stage").select(
-        "batch_id",
-        "stage",
-        survival=pl.col("last_fish") / pl.col("first_fish"),
-        by_rate=(1 - pl.col("daily_rate")) ** pl.col("days"),
-        fcr=pl.when(pl.col("feed_kg") > 0).then(pl.col("feed_kg") / pl.col("gain_kg")),
+    fcr = pl.when(pl.col("feed_kg") > 0).then(pl.col("feed_kg") / pl.col("gain_kg"))
+    return farm_rules.survived(lived, rates, hazard_bounds).select(
+        "batch_id", "stage", "survival", "least", "most", fcr=fcr
     )
 
 
