@@ -178,19 +178,23 @@ def _growth(connection: Connection, farm: Profile) -> Section:
         ), steps AS (
             SELECT *, lag(fish) OVER w AS before, lag(stage) OVER w AS stage_before FROM daily
             WINDOW w AS (PARTITION BY batch_id ORDER BY date)
+        ), died AS (
+            SELECT m.batch_id, sum(m.count) AS fish FROM batch_mortalityevent m JOIN batch_batch b ON b.id = m.batch_id
+            WHERE m.event_date < b.start_date + %(day)s::int GROUP BY 1
+        ), moved AS (
+            SELECT t.batch_id, sum(a.mortality_during_transfer) AS died FROM batch_transferaction a
+            JOIN batch_batchtransferworkflow t ON t.id = a.workflow_id JOIN batch_batch b ON b.id = t.batch_id
+            WHERE a.actual_execution_date < b.start_date + %(day)s::int GROUP BY 1
         )
         SELECT b.batch_number, b.id AS batch_id, c.total_eggs_received AS eggs,
-          max(fish) FILTER (WHERE day_number = %(day)s) AS fish_after_eggs,
-          (SELECT sum(m.count) FROM batch_mortalityevent m
-             WHERE m.batch_id = b.id AND m.event_date < b.start_date + %(day)s::int) AS dead,
-          (SELECT sum(a.mortality_during_transfer) FROM batch_transferaction a JOIN batch_batchtransferworkflow t
-             ON t.id = a.workflow_id WHERE t.batch_id = b.id AND a.actual_execution_date < b.start_date + %(day)s::int
-          ) AS dead_in_transfer,
+          max(s.fish) FILTER (WHERE day_number = %(day)s) AS fish_after_eggs,
+          max(d.fish) AS dead, max(m.died) AS dead_in_transfer,
           count(*) FILTER (WHERE stage <> stage_before) AS transitions,
-          max(fish::float8 / nullif(before, 0)) FILTER (WHERE stage <> stage_before) AS largest_ratio,
-          count(*) FILTER (WHERE fish > before) AS risen,
+          max(s.fish::float8 / nullif(before, 0)) FILTER (WHERE stage <> stage_before) AS largest_ratio,
+          count(*) FILTER (WHERE s.fish > before) AS risen,
           (array_agg(weight_g ORDER BY date DESC))[1] AS weight_g
         FROM batch_batch b JOIN batch_creationworkflow c ON c.batch_id = b.id LEFT JOIN steps s ON s.batch_id = b.id
+          LEFT JOIN died d ON d.batch_id = b.id LEFT JOIN moved m ON m.batch_id = b.id
         GROUP BY b.id, b.batch_number, b.start_date, c.total_eggs_received ORDER BY b.batch_number""",
         {"day": eggs_end + 1},
     )
