@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from functools import cache
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.quality.expectations import Validated
@@ -46,12 +48,10 @@ class DataDocs:
         Raises:
             LakeError: when the folder cannot be written.
         """
+        renderer, view = _library()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from great_expectations.render import renderer, view
-
-            document = renderer.ValidationResultsPageRenderer().render(validated.result)  # type: ignore[attr-defined]
-            page = str(view.DefaultJinjaPageView().render(document))  # type: ignore[attr-defined, no-untyped-call]
+            page = str(view.render(renderer.render(validated.result)))
         page = _FOREIGN.sub("", page).replace("</head>", f"<style>{_STYLE}</style></head>", 1)
         home = '<p><a href="index.html">All tables</a></p>'
         page = re.sub(r"(<body\b[^>]*>)", rf"\1{home}", page, count=1)
@@ -98,6 +98,16 @@ class DataDocs:
             temporary.replace(path)
         except OSError as error:
             raise LakeError(f"{path} cannot be written ({error.strerror})") from None
+
+
+@cache
+def _library() -> tuple[Any, Any]:
+    """Great Expectations' renderer and view, once: each view compiles seventeen templates anew."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from great_expectations.render import renderer, view
+
+        return renderer.ValidationResultsPageRenderer(), view.DefaultJinjaPageView()  # type: ignore[attr-defined]
 
 
 __all__ = ["DataDocs"]
