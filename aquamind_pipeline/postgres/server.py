@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from psycopg import sql
 from pydantic import SecretStr
 
 from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.postgres.connection import connect
 
 USER = "aquamind"
 _UNPRIVILEGED_UID = 65534  # nobody: PostgreSQL refuses to run as root
@@ -133,14 +135,14 @@ class EmbeddedServer:
         """Bytes that `database` and what every server needs take already. Starts a server that exists to ask it."""
         if not (self._cluster / "PG_VERSION").exists():
             return 0
-        with self.running("postgres"):
-            answer = self._psql(
-                "postgres",
+        with self.running("postgres") as url, connect(url) as connection:
+            found = connection.execute(
                 "SELECT sum(pg_database_size(oid))::bigint + (SELECT sum(size) FROM pg_ls_waldir()) FROM pg_database "
-                "WHERE datname IN (:'name', 'postgres', 'template0', 'template1')",
-                database,
-            )
-        return int(answer)
+                "WHERE datname IN (%s, 'postgres', 'template0', 'template1')",
+                [database],
+            ).fetchone()
+        assert found is not None
+        return int(found[0])
 
     def psql(self) -> Path:
         """The psql that came with the server."""
@@ -163,10 +165,15 @@ class EmbeddedServer:
 
     @property
     def _port(self) -> int | None:
-        """Port of the running server, None when it does not run."""
-        if not self._cluster.exists() or self._control("status", check=False).returncode != 0:
+        """Port of the running server, None when it does not run: asked for often, so not by `pg_ctl status`."""
+        try:
+            process, _, _, port, *_ = (self._cluster / "postmaster.pid").read_text().splitlines()
+            os.kill(int(process), 0)
+        except (FileNotFoundError, ProcessLookupError, ValueError):
             return None
-        return int((self._cluster / "postmaster.pid").read_text().splitlines()[3])
+        except PermissionError:
+            pass  # it runs, as somebody else
+        return int(port)
 
     def _url(self, database: str) -> SecretStr:
         return SecretStr(f"postgresql://{USER}:{quote(self._password)}@127.0.0.1:{self._port}/{quote(database)}")
@@ -229,30 +236,13 @@ class EmbeddedServer:
         )
 
     def _create(self, database: str) -> None:
-        exists = self._psql("postgres", "SELECT 1 FROM pg_database WHERE datname = :'name'", database)
-        if not exists:
-            self._psql("postgres", 'CREATE DATABASE :"name"', database)
+        with connect(self._url("postgres")) as connection:
+            connection.autocommit = True  # a database is not made inside a transaction
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
 
-    def _psql(self, database: str, statement: str, name: str) -> str:
-        """Run one statement with psql, which composes the name safely."""
-        return self._run(
-            "psql",
-            "--no-psqlrc",
-            "--quiet",
-            "--tuples-only",
-            "--no-align",
-            "--set=ON_ERROR_STOP=1",
-            f"--set=name={name}",
-            "--host=127.0.0.1",
-            f"--port={self._port}",
-            f"--username={USER}",
-            f"--dbname={database}",
-            stdin=statement,
-            environment={"PGPASSWORD": self._password},
-        ).stdout.strip()
-
-    def _control(self, action: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self._run("pg_ctl", action, f"--pgdata={self._cluster}", *options, check=check)
+    def _control(self, action: str, *options: str) -> None:
+        self._run("pg_ctl", action, f"--pgdata={self._cluster}", *options)
 
     @cached_property
     def _binaries(self) -> Path:
@@ -269,38 +259,29 @@ class EmbeddedServer:
             partial.rename(copy)
         return copy / "bin"
 
-    def _run(
-        self,
-        program: str,
-        *arguments: str,
-        stdin: str = "",
-        environment: dict[str, str] | None = None,
-        check: bool = True,
-    ) -> subprocess.CompletedProcess[str]:
+    def _run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs; as nobody when we are root."""
         identity: dict[str, Any] = (
             {"user": _UNPRIVILEGED_UID, "group": _UNPRIVILEGED_UID, "extra_groups": []} if os.geteuid() == 0 else {}
         )
         # pg_ctl hands its output on to the server: a pipe would never end, a file does.
         with (self._folder / "commands.log").open("w+") as output:
-            done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own programs and arguments, no shell
+            done = subprocess.run(  # noqa: S603 - our own programs and arguments, no shell
                 [self._binaries / program, *arguments],
                 cwd="/",
-                input=stdin,
-                text=True,
                 check=False,
-                env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"} | (environment or {}),
+                env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"},
+                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 **identity,
             )
             output.seek(0)
-            done.stdout = output.read()
-        if check and done.returncode != 0:
-            reason = (done.stdout.strip().splitlines() or ["no message"])[-1]
+            said = output.read()
+        if done.returncode != 0:
+            reason = (said.strip().splitlines() or ["no message"])[-1]
             log = self._cluster / "server.log"
             raise DatabaseError(f"the embedded PostgreSQL: {program} failed: {reason} (its log is {log})")
-        return done
 
 
 def _reachable(path: Path) -> bool:
