@@ -8,13 +8,20 @@ import dagster as dg
 
 from aquamind_pipeline import report, tables
 from aquamind_pipeline.datadocs import DataDocs
-from aquamind_pipeline.orchestration.catalogue import REPORT, TEMPERATURE, page_link, presented
+from aquamind_pipeline.orchestration.catalogue import (
+    OWN_TABLES,
+    POSTGRES_ASSETS,
+    REPORT,
+    TEMPERATURE,
+    page_link,
+    presented,
+)
 from aquamind_pipeline.orchestration.executors import executor
 from aquamind_pipeline.orchestration.history import tidy_history, weekly
 from aquamind_pipeline.orchestration.options import RunOptions
-from aquamind_pipeline.orchestration.partitions import monthly, months, range_tags
+from aquamind_pipeline.orchestration.partitions import MONTH, monthly, months, range_tags
+from aquamind_pipeline.orchestration.proved import LASTING, last_facts, lasting_stand, proved
 from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
-from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.settings import Settings, load_settings
 from assets import events, growth, life, postgres
 from assets import farm as infrastructure
@@ -59,7 +66,7 @@ def build_defs(
         shown = [asset.map_asset_specs(_due_nightly) for asset in shown]
     return dg.Definitions(
         assets=shown,
-        asset_checks=[*lake.build(), *truth.build(), *database.build()],
+        asset_checks=_checks(),
         jobs=[
             *(
                 dg.define_asset_job(name, selection, description=f"{text} {which}")
@@ -71,6 +78,10 @@ def build_defs(
         resources=resources,
         executor=executor(settings),
     )
+
+
+def _checks() -> list[dg.AssetChecksDefinition]:
+    return [*lake.build(), *truth.build(), *database.build()]
 
 
 def job(name: str, settings: Mapping[str, str]) -> dg.JobDefinition:
@@ -127,26 +138,48 @@ def _nightly(*, running: bool) -> dg.ScheduleDefinition:
 
 
 def night(workspace: Workspace, instance: dg.DagsterInstance, today: date) -> dg.RunRequest:
-    """The run that brings the farm up to `today`. Nights that were missed or that failed are made up."""
+    """The run that brings the farm up to `today`. Nights that were missed or that failed are made up.
+
+    Where everything before was proved by the rules that hold now, and stands as it was written, only what a day
+    changes is made, proved and loaded.
+    """
     farm = workspace.settings.farm
     held = workspace.lake.manifest()
-    first = min(held.as_of, _verified(instance, farm)) if held is not None else farm.epoch
+    report = last_facts(instance, REPORT)
+    verified = report.get("passed") is True and report.get("identity") == farm.identity
+    reached = date.fromisoformat(str(report["as_of"])) if verified else farm.epoch
+    first = min(held.as_of, reached) if held is not None else farm.epoch
     last = max(today, held.as_of if held is not None else farm.epoch)
+    over = months(first, last)
+    options = {"as_of": last.isoformat()}
+    chosen: dict[str, Any] = {}
+    if (
+        over[0] > farm.epoch.strftime(MONTH)
+        and proved(report, farm.identity)
+        and lasting_stand(workspace.lake, instance)
+    ):
+        options["since"] = over[0]
+        chosen = _of_a_night(month_ends=len(over) > 1)
     return dg.RunRequest(
         run_key=today.isoformat(),
-        run_config={"resources": {"workspace": {"config": {"as_of": last.isoformat()}}}},
-        tags=range_tags(months(first, last)),
+        run_config={"resources": {"workspace": {"config": options}}},
+        tags=range_tags(over),
+        **chosen,
     )
 
 
-def _verified(instance: dg.DagsterInstance, farm: Profile) -> date:
-    """The day to which the last build went that reached the database and was verified there; else the epoch."""
-    event = instance.get_latest_materialization_event(dg.AssetKey(REPORT))
-    if event is None or event.asset_materialization is None:
-        return farm.epoch
-    facts = {name: one.value for name, one in event.asset_materialization.metadata.items()}
-    whole = facts.get("passed") is True and facts.get("identity") == farm.identity
-    return date.fromisoformat(str(facts["as_of"])) if whole else farm.epoch
+def _of_a_night(*, month_ends: bool) -> dict[str, Any]:
+    """What a night makes and holds against its rules: all but `LASTING`.
+
+    Great Expectations' suites say again, with another library, what other rules say: they wait for a month's end.
+    """
+    checks = [spec for one in _checks() for spec in one.check_specs if spec.asset_key.to_user_string() not in LASTING]
+    return {
+        "asset_selection": [
+            dg.AssetKey(name) for name in (*OWN_TABLES, *tables.TABLES, *POSTGRES_ASSETS, REPORT) if name not in LASTING
+        ],
+        "asset_check_keys": [spec.key for spec in checks if month_ends or spec.name != "expectations"],
+    }
 
 
 _NIGHT = dg.FreshnessPolicy.cron(deadline_cron="0 6 * * *", lower_bound_delta=timedelta(hours=7))

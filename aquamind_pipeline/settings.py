@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     """The scheduler of the Dask cluster, as `tcp://host:8786`."""
     skip_checks: Annotated[tuple[str, ...], NoDecode] = ()
     """Checks that are not looked at, and warn that they were not; in the environment separated by commas."""
+    since: str | None = Field(None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
+    """What the lake and the database have of earlier months than this one is kept and not looked at again: a night."""
     reload: bool = False
     """Load again what the database has already."""
     nightly: bool = False

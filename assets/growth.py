@@ -14,7 +14,7 @@ from aquamind_pipeline.orchestration.catalogue import TEMPERATURE, spec, written
 from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
-from assets.life import read_plan
+from assets.life import living, read_plan
 from assets.showing import shown_of
 from assets.writing import batch_slices, write_by_month
 
@@ -53,9 +53,9 @@ def growth(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRes
 
 
 def write_states(workspace: Workspace, farm: Profile) -> Written:
-    """Write the states of all recorded batches up to the farm's as_of, with the ids that the plan has for them."""
-    lake = workspace.lake
-    numbers = read_plan(workspace).assignments.select("assignment_id", "assignment_date", "first_state_id")
+    """Write the states of all recorded batches, at night of the living, up to as_of, with the ids that the plan has."""
+    lake, plan = workspace.lake, read_plan(workspace)
+    numbers = plan.assignments.select("assignment_id", "assignment_date", "first_state_id")
 
     def states(some: list[int]) -> pl.DataFrame:
         found = assimilate(read_records(lake, some), farm.as_of)
@@ -63,7 +63,8 @@ def write_states(workspace: Workspace, farm: Profile) -> Written:
         days = (pl.col("date") - pl.col("assignment_date")).dt.total_days()
         return found.with_columns(id=pl.col("first_state_id") + days).drop("assignment_date", "first_state_id")
 
-    return write_by_month(workspace, farm, tables.STATE_TABLE, states, batch_slices(lake.read("batch_batch")["id"]))
+    begun = lake.read("batch_batch").filter(pl.col("id").is_in(living(plan, workspace.settings.since).to_list()))
+    return write_by_month(workspace, farm, tables.STATE_TABLE, states, batch_slices(begun["id"]))
 
 
 def read_records(lake: Lake, some: Sequence[int]) -> Records:

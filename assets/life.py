@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 import polars as pl
@@ -67,8 +68,11 @@ def _forget_later_months(workspace: Workspace, farm: Profile) -> None:
 def life(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
     """Every fish's life, day by day, in a file a month."""
     started = time.perf_counter()
-    farm, plan = workspace.planned, read_plan(workspace)
+    farm, plan, lake, since = workspace.planned, read_plan(workspace), workspace.lake, workspace.settings.since
+    batches = living(plan, since)
     moves: list[pl.DataFrame] = []
+    if since:
+        moves.append(lake.read("life_move").filter(~pl.col("batch_id").is_in(batches.to_list())))
 
     def lived(some: list[int]) -> pl.DataFrame:
         life = live(farm, plan.of_batches(some))
@@ -76,11 +80,11 @@ def life(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResul
         return life.days
 
     with healing(), workspace.lake.exclusive():
-        slices = batch_slices(plan.batches["batch_id"])
-        days = write_by_month(workspace, farm, "life_day", lived, slices)
+        days = write_by_month(workspace, farm, "life_day", lived, batch_slices(batches))
         facts = written_metadata(days, farm, time.perf_counter() - started)
-        yield dg.MaterializeResult(asset_key="life_day", metadata={**facts, **shown_of("life_day", workspace.lake)})
-        yield from results(workspace, farm, {"life_move": pl.concat(moves)}, time.perf_counter())
+        yield dg.MaterializeResult(asset_key="life_day", metadata={**facts, **shown_of("life_day", lake)})
+        moved = pl.concat(moves).sort("source_assignment_id", "dest_assignment_id")
+        yield from results(workspace, farm, {"life_move": moved}, time.perf_counter())
 
 
 @dg.multi_asset(
@@ -117,6 +121,14 @@ def stores(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRes
 def read_plan(workspace: Workspace) -> Plan:
     """The plan as the lake has it."""
     return Plan(workspace.lake.read("plan_batch"), workspace.lake.read("plan_assignment"))
+
+
+def living(plan: Plan, since: str | None) -> pl.Series:
+    """Batches with fish in a month or later; all, when there is none."""
+    stays = plan.assignments
+    if since:
+        stays = stays.filter(pl.col("departure_date") > date.fromisoformat(f"{since}-01"))
+    return stays["batch_id"].unique().sort()
 
 
 assets = [schedule, life, records, stores]

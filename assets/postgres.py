@@ -12,6 +12,7 @@ from aquamind_pipeline.datadocs import DataDocs
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.orchestration.catalogue import POSTGRES_ASSETS, REPORT, page_link, spec
 from aquamind_pipeline.orchestration.healing import healing
+from aquamind_pipeline.orchestration.proved import LASTING, proof_of
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.connection import described
@@ -42,11 +43,15 @@ def postgres_master(
     """Make the tables in an empty database and load the master rows."""
     started = time.perf_counter()
     require_room(context, workspace, workspace.planned)
-    with healing(), workspace.lake.exclusive(), workspace.database() as url:
+    lake = workspace.lake
+    with healing(), lake.exclusive(), workspace.database() as url:
         schema.prepare(url, Manifest.of(workspace.planned))
+        if since := workspace.settings.since:
+            kept = {name: [m for m in lake.partitions(name) if m < since] for name in tables.MONTHLY_TABLES}
+            load.require_loaded(url, lake, kept | {name: [None] for name in LASTING})
         if workspace.settings.reload:
             load.distrust(url, tables.MASTER_TABLES)
-        loaded = load.load_masters(url, workspace.lake, run=context.run.run_id, history=workspace.settings.history)
+        loaded = load.load_masters(url, lake, run=context.run.run_id, history=workspace.settings.history)
         yield dg.MaterializeResult(asset_key="postgres_master", metadata=_metadata(loaded, started, described(url)))
 
 
@@ -112,7 +117,7 @@ def postgres_states(
     """Load the months whose states changed: a night's are the last ones."""
     started = time.perf_counter()
     lake, table = workspace.lake, tables.STATE_TABLE
-    months = lake.partitions(table)
+    months = [month for month in lake.partitions(table) if month >= (workspace.settings.since or "")]
     with healing(), lake.exclusive(), workspace.database() as url:
         if workspace.settings.reload:
             load.distrust(url, [table])
@@ -134,10 +139,12 @@ def postgres_states(
         )
     ],
 )
-def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResult[None]]:
+def verification_report(
+    context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+) -> Iterator[dg.MaterializeResult[None]]:
     """Compute the verification report from the database and write it as JSON."""
     with healing(), workspace.database() as url:
-        verified, series = report.verify(url, workspace.planned)
+        verified, series = report.verify(url, workspace.planned, workspace.settings.since)
     settings = workspace.settings
     report.save(verified, report.report_path(settings))
     page = report.page_path(settings)
@@ -148,6 +155,7 @@ def verification_report(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.M
             "passed": verified.passed,
             "as_of": workspace.planned.as_of.isoformat(),
             "identity": workspace.planned.identity,
+            "proof": proof_of(context, workspace),
             "page": page_link(settings, page),
             "data_docs": page_link(settings, DataDocs(settings).index),
             "checks": dg.MetadataValue.md(report.as_markdown(verified)),

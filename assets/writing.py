@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -63,6 +64,8 @@ def write_by_month(
 ) -> Written:
     """Write a table of all batches month by month: made slice by slice, so that memory holds one slice or one month.
 
+    At night only the months since its first, which hold no rows of batches that are not made.
+
     Args:
         workspace: Where to.
         farm: The farm.
@@ -70,7 +73,8 @@ def write_by_month(
         make: Rows of some batches, in the order in which they are kept.
         slices: Batches to make at once.
     """
-    lake, started = workspace.lake, time.perf_counter()
+    lake, since, started = workspace.lake, workspace.settings.since or "", time.perf_counter()
+    first = date.fromisoformat(f"{since}-01") if since else date.min
     done: list[Written] = []
     labelled: list[pl.DataFrame] = []
     with tempfile.TemporaryDirectory(prefix="aquamind-") as folder, workspace.progress.track(name, len(slices)) as step:
@@ -78,7 +82,7 @@ def write_by_month(
             rows, labels = _spoiled(farm, name, make(some), "")
             if labels.height:
                 labelled.append(labels.drop("partition").join(rows.select("id", partition=_MONTH), on="id"))
-            for month, part in _by_month(rows, _MONTH):
+            for month, part in _by_month(rows.filter(pl.col("date") >= first), _MONTH):
                 if len(slices) == 1:
                     done.append(lake.write(name, part, month))
                 else:
@@ -92,7 +96,8 @@ def write_by_month(
         for month, labels in _by_month(pl.concat(labelled), pl.col("partition")):
             lake.write(f"{LABELS}/{name}", labels, month)
     for month in set(lake.partitions(name)) - {one.partition for one in done}:
-        lake.remove(name, month)
+        if month >= since:
+            lake.remove(name, month)
     digest = hashlib.sha256("".join(sorted(one.digest for one in done)).encode()).hexdigest()
     rows_written, size = sum(one.rows for one in done), sum(one.bytes for one in done)
     return Written(name, None, rows_written, size, time.perf_counter() - started, digest)

@@ -5,7 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import checks, determinism, end_to_end, generate, growth, load, memory, quick, results, scaling, where
+from benchmarks import (
+    checks,
+    determinism,
+    end_to_end,
+    generate,
+    growth,
+    load,
+    memory,
+    nightly,
+    quick,
+    results,
+    scaling,
+    where,
+)
 from benchmarks.measuring import Row
 
 BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
@@ -18,6 +31,7 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "scaling": scaling.measure,
     "determinism": determinism.measure,
     "where": where.measure,
+    "nightly": nightly.measure,
 }
 OF_MANY_FARMS = ("memory", "scaling")
 """Benchmarks that compare farms: they take several profiles."""

@@ -9,6 +9,7 @@ from aquamind_pipeline import findings, tables
 from aquamind_pipeline.orchestration.catalogue import REPORT
 from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.partitions import months_of_run
+from aquamind_pipeline.orchestration.proved import LASTING
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.quality.finding import finding
@@ -34,7 +35,10 @@ def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> Iterable[dg.AssetCheckResult]:
         with healing(), workspace.database() as url:
-            found = comparison.compared(url, workspace.lake, names, months_of_run(context.run.tags))
+            since = workspace.settings.since
+            own = [name for name in names if since is None or name not in LASTING]
+            months = months_of_run(context.run.tags)
+            found = comparison.compared(url, workspace.lake, own, months, since=since)
         findings.save(workspace.settings, asset, ((asset, finding) for finding in found))
         yield from (result(workspace, asset, finding) for finding in found)
 

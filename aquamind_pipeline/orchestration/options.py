@@ -27,6 +27,11 @@ class RunOptions(dg.Config):
     """Options of one run; unset, the code location's settings hold."""
 
     as_of: str | None = Field(None, description="Last day with data, as 2026-06-30. Only builds heed it.")
+    since: str | None = Field(
+        None,
+        description="A month, as 2026-06: what lake and database have of earlier ones is kept and not looked at again. "
+        "The nightly schedule sets it, where all that was verified.",
+    )
     database: str | None = Field(
         None,
         description="Another database to load into: the name of an environment variable that holds its URL, or "
@@ -44,6 +49,7 @@ class RunOptions(dg.Config):
         """
         given: dict[str, Any] = {
             "as_of": self.as_of,
+            "since": self.since,
             "database_url": _url(self.database) if self.database else None,
             "reload": self.reload or None,
             "load_anyway": self.load_anyway or None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -86,10 +86,11 @@ class Workspace:
         assert found is not None
         return self._until(farm, found)
 
-    def proof(self, months: Sequence[str] | None = None) -> Proof:
-        """The lake to be held against its rules, as far as it is built."""
+    def proof(self, months: Sequence[str] | None = None, *, without: Collection[str] = ()) -> Proof:
+        """The lake to be held against its rules, but those `without`, as far as it is built."""
         farm = self.wanted if self.lake.manifest() is None else self.planned
-        return Proof(self.lake, farm, months, skip=self.settings.skip_checks)
+        skip, since = self.settings.skip_checks, self.settings.since
+        return Proof(self.lake, farm, months, skip=skip, since=since, without=without)
 
     @contextlib.contextmanager
     def database(self) -> Iterator[SecretStr]:

@@ -21,14 +21,16 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import identities, journal
 from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.copying import STREAMS
-from aquamind_pipeline.postgres.inspection import look_at_ours, row_counts
+from aquamind_pipeline.postgres.inspection import look_at_ours, month_counts, row_counts
 from aquamind_pipeline.quality.finding import Finding, finding
 
 _DIFFERENCES = dict.fromkeys(("table", "partition", "column", "lake", "database"), pl.String)
 _MICRO = 1_000_000
 
 
-def compared(url: SecretStr, lake: Lake, names: Iterable[str], months: Sequence[str] | None = None) -> list[Finding]:
+def compared(
+    url: SecretStr, lake: Lake, names: Iterable[str], months: Sequence[str] | None = None, *, since: str | None = None
+) -> list[Finding]:
     """Whether the database has the lake's rows (`arrived`), with their values (`content`).
 
     Args:
@@ -36,10 +38,16 @@ def compared(url: SecretStr, lake: Lake, names: Iterable[str], months: Sequence[
         lake: The lake it was loaded from.
         names: Tables of the catalogue.
         months: Months of monthly tables whose values are compared; None for all.
+        since: The first month of monthly tables whose rows are counted; None for all.
     """
     names = list(names)
-    there = row_counts(url, names)
-    held = {name: lake.rows(name) for name in names}
+    there = row_counts(url, [name for name in names if since is None or name not in tables.MONTHLY_TABLES])
+    held = {name: lake.rows(name) for name in there}
+    for name in [name for name in names if name not in there]:
+        counted = month_counts(url, [name], since).filter(pl.col("month") >= since)
+        there[name] = int(counted["rows"].sum())
+        held[name] = sum(lake.rows(name, month) for month in lake.partitions(name) if month >= (since or ""))
+    names = list(there)
     counts = pl.DataFrame({"table": names, "database": list(there.values()), "lake": list(held.values())})
     wrong = counts.filter(pl.col("database") != pl.col("lake"))
     differing = [
@@ -53,8 +61,11 @@ def compared(url: SecretStr, lake: Lake, names: Iterable[str], months: Sequence[
         )
         for name in names
     ]
+    beside = f", of months since {since}" if since else ""
     return [
-        finding("arrived", wrong, f"{sum(there.values()):,} rows in {counts.height} tables", "tables that differ"),
+        finding(
+            "arrived", wrong, f"{sum(there.values()):,} rows in {counts.height} tables{beside}", "tables that differ"
+        ),
         finding("content", pl.concat(differing), "every column adds up", "columns that differ"),
     ]
 

@@ -24,14 +24,20 @@ def row_counts(url: SecretStr, table_names: Iterable[str]) -> dict[str, int]:
         return {name: _count(connection, name, foreign=foreign) for name in table_names}
 
 
-def month_counts(url: SecretStr, table_names: Iterable[str]) -> pl.DataFrame:
-    """table, month, rows of ours in each month of monthly tables, counted by the server."""
+def month_counts(url: SecretStr, table_names: Iterable[str], since: str | None = None) -> pl.DataFrame:
+    """table, month, rows of ours in each month of monthly tables, counted by the server.
+
+    Months before `since` are not counted again: of these it is what the journal says that was loaded.
+    """
     found: list[tuple[str, str, int]] = []
     with connect(url) as connection:
         foreign = journal.kind(connection, url) == journal.AQUAMIND
         for name in table_names:
             key = sql.Identifier(tables.primary_key(tables.TABLES[name])[0])
             for month, entry in sorted(journal.entries(connection, name).items()):
+                if since and month < since:
+                    found.append((name, month, entry.rows))
+                    continue
                 if foreign:
                     query = sql.SQL("SELECT count(*) FROM {} WHERE {} BETWEEN {} AND {}").format(
                         sql.Identifier("public", name), key, sql.Literal(entry.first_id), sql.Literal(entry.last_id)

@@ -7,7 +7,7 @@ stopped anywhere and run again: what is whole is skipped, the rest is done, noth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import date
@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from sqlalchemy.schema import CreateTable
 
 from aquamind_pipeline import tables
+from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import guest, journal, schema
 from aquamind_pipeline.postgres.connection import Connection, as_database_errors, connect
@@ -88,6 +89,29 @@ def load_months(
             loaded = list(pool.map(one, months))
         _set_sequence(connections[0], table)
     return loaded
+
+
+def require_loaded(url: SecretStr, lake: Lake, parts: Mapping[str, Sequence[str | None]]) -> None:
+    """Refuse to go on when files differ from those that were loaded: nobody has looked at them since.
+
+    Args:
+        url: The database.
+        lake: The lake it was loaded from.
+        parts: Tables, and months of them; None for the whole of a table without months.
+
+    Raises:
+        LakeError: when a file is not the one that was loaded.
+    """
+    with connect(url) as connection:
+        for name, partitions in parts.items():
+            there = journal.entries(connection, name)
+            for partition in partitions:
+                entry = there.get(partition or journal.ALL)
+                if entry is None or entry.digest != lake.digest(name, partition):
+                    raise LakeError(
+                        f"{name} {partition or ''}".rstrip() + " is not the file that was proved and loaded: "
+                        "build the whole farm (aquamind build), which looks at all of it"
+                    )
 
 
 def distrust(url: SecretStr, names: Iterable[str]) -> None:
@@ -311,4 +335,4 @@ def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]
     return counts
 
 
-__all__ = ["Loaded", "distrust", "drop_vanished_months", "load_masters", "load_months", "wipe"]
+__all__ = ["Loaded", "distrust", "drop_vanished_months", "load_masters", "load_months", "require_loaded", "wipe"]
