@@ -348,7 +348,8 @@ def ui(
     """Open Dagster's user interface for this farm on http://127.0.0.1:3000, until Ctrl-C."""
     import dagster as dg
 
-    from aquamind_pipeline.running import close_dead_runs, dagster_home, project_file
+    from aquamind_pipeline.orchestration.processes import close_dead_runs
+    from aquamind_pipeline.running import dagster_home, project_file
 
     dagster_home(settings)
     os.environ.update(settings.environment())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +16,12 @@ import dagster as dg
 from aquamind_pipeline import definitions, errors
 from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.errors import AquaMindError, ConfigError
-from aquamind_pipeline.orchestration.dagster_storage import DATABASE_VARIABLE
 from aquamind_pipeline.orchestration.partitions import range_tags
+from aquamind_pipeline.orchestration.processes import PROCESS_TAG, close_dead_runs, this_process
 from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
 from aquamind_pipeline.settings import Settings
 
-_PROCESS_TAG = "aquamind/process"
 _INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
-_RUNNING = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ def run_job(
         asked: dict[str, Any] = {
             "instance": instance,
             "run_config": dict(run_config or {}) | quiet,
-            "tags": range_tags(list(months)) | {_PROCESS_TAG: _this_process(), OWNER_TAG: workspace.lake.owner},
+            "tags": range_tags(list(months)) | {PROCESS_TAG: this_process(), OWNER_TAG: workspace.lake.owner},
             "raise_on_error": False,
             "asset_selection": None if assets is None else [dg.AssetKey(name) for name in assets],
         }
@@ -158,43 +155,4 @@ def _failed(checks: Sequence[dg.AssetCheckEvaluation], severity: dg.AssetCheckSe
     ]
 
 
-def close_dead_runs(instance: dg.DagsterInstance) -> None:
-    """A killed process leaves a run that looks alive and would hold up the queue: its process tells.
-
-    Runs of other machines, which share Dagster's records in PostgreSQL, are left alone.
-    """
-    for run in instance.get_runs(dg.RunsFilter(statuses=_RUNNING)):
-        process = run.tags.get(_PROCESS_TAG) or _started_in(instance, run.run_id)
-        if process is not None and not _alive(process):
-            instance.report_run_failed(run, f"the process of this run is gone ({process})")
-
-
-def _this_process() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _started_in(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """The process that Dagster's own records name for a run; with records in files, it is one of this machine."""
-    if os.environ.get(DATABASE_VARIABLE):
-        return None
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
-        data = entry.dagster_event.engine_event_data if entry.dagster_event else None
-        if data is not None and "pid" in data.metadata:
-            return f"{socket.gethostname()}:{data.metadata['pid'].value}"
-    return None
-
-
-def _alive(process: str) -> bool:
-    host, _, number = process.rpartition(":")
-    if host != socket.gethostname():
-        return True
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return int(number) != os.getpid()
-
-
-__all__ = ["Outcome", "close_dead_runs", "dagster_home", "project_file", "run_job"]
+__all__ = ["Outcome", "dagster_home", "project_file", "run_job"]

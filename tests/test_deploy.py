@@ -70,18 +70,15 @@ def test_every_setting_exists_and_is_accepted(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_run_becomes_a_pod_that_can_work() -> None:
     """dagster-k8s itself makes the Job of a run from these values: environment, secret, limits, and nobody's rights."""
-    context = K8sContainerContext.create_from_config(
-        {
-            "k8s": {
-                "image_pull_policy": CODE["image"]["pullPolicy"],
-                "env": CODE["env"],
-                "env_secrets": [one["name"] for one in CODE["envSecrets"]],
-                "run_k8s_config": {
-                    "container_config": LAUNCHER["runK8sConfig"]["containerConfig"],
-                    "pod_spec_config": LAUNCHER["runK8sConfig"]["podSpecConfig"],
-                },
-            }
-        }
+    launcher = {"run_k8s_config": snake(LAUNCHER["runK8sConfig"])}
+    code_server = {  # what the chart hands on from the code server, which dagster-k8s puts before the launcher's
+        "image_pull_policy": CODE["image"]["pullPolicy"],
+        "env": CODE["env"],
+        "env_secrets": [one["name"] for one in CODE["envSecrets"]],
+        "resources": CODE.get("resources", {}),
+    }
+    context = K8sContainerContext.create_from_config({"k8s": launcher}).merge(
+        K8sContainerContext.create_from_config({"k8s": code_server})
     )
     image = f"{CODE['image']['repository']}:{CODE['image']['tag']}"
     made = construct_dagster_k8s_job(
@@ -102,7 +99,7 @@ def test_a_run_becomes_a_pod_that_can_work() -> None:
     assert {"secretRef": {"name": "aquamind"}} in container["envFrom"]
     assert container["securityContext"]["runAsNonRoot"] is True
     assert str(container["securityContext"]["runAsUser"]) == re.search(r"(?m)^USER (\d+)$", CONTAINERFILE)[1]  # type: ignore[index]
-    assert container["resources"]["limits"] == {"memory": "12Gi"}
+    assert container["resources"] == LAUNCHER["runK8sConfig"]["containerConfig"]["resources"]
     assert pod["terminationGracePeriodSeconds"] == 120
 
 

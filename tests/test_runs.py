@@ -16,22 +16,24 @@ import dagster as dg
 import polars as pl
 import psycopg
 import pytest
+from dagster._core.launcher.base import WorkerStatus
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.definitions import BUILD_MONTH, LOAD_DATABASE, build_defs
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, LakeBusyError, LakeError, TransientError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration import healing
+from aquamind_pipeline.orchestration import healing, processes
 from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
 from aquamind_pipeline.orchestration.dagster_storage import DATABASE_VARIABLE
 from aquamind_pipeline.orchestration.history import forget_runs
 from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.orchestration.processes import close_dead_runs
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
-from aquamind_pipeline.running import close_dead_runs, dagster_home, run_job
+from aquamind_pipeline.running import dagster_home, run_job
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.farms import wait_for
 from tests.test_cli import AQUAMIND
@@ -259,24 +261,41 @@ def test_what_heals_is_told_from_what_does_not(database: SecretStr, server: Secr
             journal.lock(two, database)
 
 
-def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path) -> None:
-    """SIGKILL leaves a run that looks alive; the next start says that it failed. One of another machine is left."""
+def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGKILL leaves a run that looks alive: run monitoring is told, and the next start says that it failed. A run of
+    another machine is left; a process that has the number by now is not the run's.
+    """
     environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
     process = subprocess.Popen(
         [AQUAMIND, "build", "--no-database"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+
+    def found() -> dg.DagsterRun:
+        (run,) = instance.get_runs()
+        return run
+
+    def health() -> WorkerStatus:
+        return instance.run_launcher.check_run_worker_health(found()).status
+
     wait_for(lambda: (tmp_path / "lake" / "tiny" / "life_move" / "all.parquet").exists())
+    assert health() == WorkerStatus.RUNNING
     process.send_signal(signal.SIGKILL)
+    wait_for(lambda: health() == WorkerStatus.FAILED)  # though it is a zombie as long as nobody waits for it
     process.wait()
-    (run,) = instance.get_runs()
-    assert run.status == dg.DagsterRunStatus.STARTED
-    assert run.tags["aquamind/process"] == f"{socket.gethostname()}:{process.pid}"
-    instance.add_run_tags(run.run_id, {"aquamind/process": f"another-machine:{process.pid}"})
+    assert health() == WorkerStatus.FAILED
+    assert found().tags["aquamind/process"] == f"{socket.gethostname()}:{process.pid}"
+
+    instance.add_run_tags(found().run_id, {"aquamind/process": f"another-machine:{process.pid}"})
     close_dead_runs(instance)
-    assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.STARTED]
-    instance.add_run_tags(run.run_id, {"aquamind/process": ""})  # as a run of the UI, which has no such tag
+    assert found().status == dg.DagsterRunStatus.STARTED
+    monkeypatch.setattr(processes, "_CLOCKS_SECONDS", 0)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as later:
+        instance.add_run_tags(found().run_id, {"aquamind/process": f"{socket.gethostname()}:{later.pid}"})
+        assert health() == WorkerStatus.FAILED
+        later.communicate(b"\n")
+    instance.add_run_tags(found().run_id, {"aquamind/process": ""})  # as a run of the UI, which has no such tag
     close_dead_runs(instance)
-    assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
+    assert found().status == dg.DagsterRunStatus.FAILURE
 
 
 def test_old_runs_are_forgotten_unless_they_tell_how_assets_stand(
