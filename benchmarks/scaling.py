@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from benchmarks.measuring import LAKE_STAGES, READINGS, Row, farm
 from benchmarks.stages import of_stage
 
-PROFILES = ("single", "test-40", "saturation-170")
+PROFILES = ("single", "test-40", "saturation-170", "saturation-1700")
 BATCHES_PER_GEOGRAPHY = (5, 20, 40)
 """Sizes between those of the profiles."""
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "scaling.svg"
