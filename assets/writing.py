@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -24,6 +22,8 @@ from assets.showing import shown_of
 
 LABELS = "fault"
 """Folder of the lake that says which rows were spoiled, by table and month like the tables themselves."""
+PARTS = "parts"
+"""Folder of the lake for months of some batches, until all are made."""
 SLICE_BATCHES = 100
 """Batches that are lived and assimilated at once: some hundred MB, whatever the size of the farm."""
 
@@ -77,7 +77,11 @@ def write_by_month(
     first = date.fromisoformat(f"{since}-01") if since else date.min
     done: list[Written] = []
     labelled: list[pl.DataFrame] = []
-    with tempfile.TemporaryDirectory(prefix="aquamind-") as folder, workspace.progress.track(name, len(slices)) as step:
+    apart = f"{PARTS}/{name}"
+    for left in lake.partitions(apart):  # of a killed run
+        lake.remove(apart, left)
+    parts: dict[str, list[str]] = {}
+    with workspace.progress.track(name, len(slices)) as step:
         for number, some in enumerate(slices):
             rows, labels = _spoiled(farm, name, make(some), "")
             if labels.height:
@@ -86,12 +90,13 @@ def write_by_month(
                 if len(slices) == 1:
                     done.append(lake.write(name, part, month))
                 else:
-                    part.write_parquet(Path(folder, f"{month}.{number:06d}.parquet"), compression="lz4")
+                    written = lake.write(apart, part, f"{month}.{number:06d}")
+                    parts.setdefault(month, []).append(str(written.partition))
             step()
-        parts: dict[str, list[Path]] = {}
-        for path in sorted(Path(folder).iterdir()):
-            parts.setdefault(path.name.partition(".")[0], []).append(path)
-        done += [lake.write(name, pl.read_parquet(paths), month) for month, paths in parts.items()]
+    for month, some_parts in parts.items():
+        done.append(lake.write(name, lake.scan(apart, some_parts).collect(), month))
+        for part_name in some_parts:
+            lake.remove(apart, part_name)
     if labelled:
         for month, labels in _by_month(pl.concat(labelled), pl.col("partition")):
             lake.write(f"{LABELS}/{name}", labels, month)
