@@ -36,7 +36,7 @@ def results(
         for name, frame in frames.items():
             written = write(workspace.lake, farm, name, frame)
             facts = written_metadata(written, farm, time.perf_counter() - started)
-            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **shown_of(name, workspace.lake)})
+            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **shown_of(name, workspace)})
             started = time.perf_counter()
 
 

@@ -35,7 +35,14 @@ class Series:
 
 
 def read(connection: Connection, farm: Profile, plan: Plan, months: pl.DataFrame) -> Series:
-    """Ask the database, where the report has made `batch_day` and `container_day`. `months`: table, month, rows as counted there."""
+    """Ask the database, where the report has made `batch_day` and `container_day`.
+
+    Args:
+        connection: Where.
+        farm: The farm that it holds.
+        plan: Its plan.
+        months: table, month, rows as counted there.
+    """
     daily = frame(
         connection,
         """SELECT batch_id, date, stage, fish, died, feed_kg::float8, temp_c::float8,

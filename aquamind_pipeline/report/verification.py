@@ -109,7 +109,7 @@ def verify(url: SecretStr, farm: Profile, since: str | None = None) -> tuple[Rep
 
 
 _PLAIN_PLANS = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL work_mem = '64MB'"
-"""A million groups gathered from parallel workers whose memory was too small took a quarter of an hour, not a second."""
+"""A million groups from parallel workers with too little memory took a quarter of an hour instead of a second."""
 _DAYS = """CREATE TEMPORARY TABLE batch_day AS
 SELECT batch_id, date, min(day_number) AS day_number, lifecycle_stage_id AS stage, sum(population)::bigint AS fish,
   sum(mortality_count)::bigint AS died, sum(feed_kg) AS feed_kg, avg(temp_c) AS temp_c,
