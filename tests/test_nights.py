@@ -1,7 +1,8 @@
-"""Nights: what a day changes is made, proved and loaded; what it does not change is left, and is noticed if it changed."""
+"""Nights: what a day changes is made, proved and loaded; the rest is left, and seen if it is not what it was."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.definitions import BUILD_FARM, NIGHTLY, build_defs
+from aquamind_pipeline.definitions import BUILD_FARM, LOAD_DATABASE, NIGHTLY, build_defs
 from aquamind_pipeline.orchestration.catalogue import REPORT
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.proved import LASTING, last_facts, proof_digest
@@ -20,7 +21,8 @@ from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.running import dagster_home, run_job
 from aquamind_pipeline.settings import Settings, load_settings
-from tests.farms import build_lake
+from benchmarks.measuring import LAKE_STAGES, make
+from tests.conftest import new_database
 from tests.test_cli import digests
 
 LAST = date(2026, 5, 20)
@@ -28,18 +30,28 @@ LAST = date(2026, 5, 20)
 DEATHS, READINGS = "batch_mortalityevent", "environmental_environmentalreading"
 
 
+@pytest.fixture(scope="module")
+def before(home: Path, server: SecretStr) -> Iterator[Settings]:
+    """A farm built, proved, loaded and verified up to `LAST`, to be copied."""
+    with new_database(server) as url, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DAGSTER_HOME", "")
+        settings = load_settings(profile="tiny", home=home / "nights", as_of=LAST, database_url=url.get_secret_value())
+        assert run_job(Workspace(settings), BUILD_FARM, months(settings.farm.epoch, LAST)).success
+        yield settings
+
+
 @pytest.fixture
-def settings(tmp_path: Path, database: SecretStr, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A farm built, proved, loaded and verified up to `LAST`."""
-    settings = load_settings(profile="tiny", home=tmp_path, database_url=database.get_secret_value())
-    dagster_home(settings)
-    first = Workspace(settings.model_copy(update={"as_of": LAST}))
-    assert run_job(first, BUILD_FARM, months(settings.farm.epoch, LAST)).success
-    return settings
+def settings(before: Settings, server: SecretStr, tmp_path: Path) -> Iterator[Settings]:
+    """A copy of that farm: its lake, its database and what Dagster recorded of it."""
+    shutil.copytree(before.home, tmp_path / "night")
+    assert before.database_url is not None
+    with new_database(server, like=before.database_url) as url:
+        yield load_settings(profile="tiny", home=tmp_path / "night", database_url=url.get_secret_value())
 
 
 @pytest.fixture
 def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    dagster_home(settings)
     with dg.DagsterInstance.get() as instance:
         yield instance
 
@@ -74,7 +86,7 @@ def config(request: dg.RunRequest) -> dict[str, str]:
 
 @pytest.mark.parametrize("days", [1, 30])
 def test_a_night_leaves_what_a_build_of_the_later_day_leaves(
-    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path, database: SecretStr, days: int
+    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path, days: int
 ) -> None:
     """To the byte in the lake and by every value in the database, also after a month of missed nights."""
     today = LAST + timedelta(days=days)
@@ -83,10 +95,13 @@ def test_a_night_leaves_what_a_build_of_the_later_day_leaves(
     result = executed(settings, instance, request)
     assert result.success
     at_once = load_settings(profile="tiny", home=tmp_path / "at-once", as_of=today)
-    build_lake(at_once)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DAGSTER_HOME", "")
+        make(Workspace(at_once), LAKE_STAGES)
     assert digests(settings.lake_path) == digests(at_once.lake_path)
-    lake = Workspace(settings).lake
-    assert all(found.passed for found in comparison.compared(database, lake, tables.TABLES))
+    assert settings.database_url is not None
+    compared = comparison.compared(settings.database_url, Workspace(settings).lake, tables.TABLES)
+    assert all(found.passed for found in compared)
 
     made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
     assert not made & set(LASTING)
@@ -132,7 +147,7 @@ def test_a_file_that_changed_since_it_was_loaded_stops_a_night(
 
 
 def test_what_a_night_must_not_rely_on_is_made_anew(settings: Settings, instance: dg.DagsterInstance) -> None:
-    """Other rules, checks that were skipped, a table of the farm's places that changed: everything, from the epoch on."""
+    """Other rules, checks that were skipped, a changed table of the farm's places: everything is proved again."""
     tomorrow = LAST + timedelta(days=1)
     report, lake = last_facts(instance, REPORT), Workspace(settings).lake
 
@@ -157,7 +172,10 @@ def test_what_a_night_must_not_rely_on_is_made_anew(settings: Settings, instance
     assert whole()
 
 
-def test_a_run_that_skips_checks_proves_nothing(settings: Settings, instance: dg.DagsterInstance) -> None:
-    lenient = settings.model_copy(update={"as_of": LAST, "skip_checks": ("stuck",)})
-    assert run_job(Workspace(lenient), BUILD_FARM, months(settings.farm.epoch, LAST)).success
-    assert last_facts(instance, REPORT)["proof"] == ""
+def test_a_run_that_leaves_something_out_proves_nothing(settings: Settings, instance: dg.DagsterInstance) -> None:
+    """A load alone looks at no rule: what it brings is verified, but the next night proves it first."""
+    assert last_facts(instance, REPORT)["proof"] == proof_digest()
+    farm = settings.farm.model_copy(update={"as_of": LAST})
+    assert run_job(Workspace(settings), LOAD_DATABASE, months(farm.epoch, LAST)).success
+    report = last_facts(instance, REPORT)
+    assert (report["passed"], report["proof"]) == (True, "")
