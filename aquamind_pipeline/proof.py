@@ -313,7 +313,8 @@ class Proof:
         for name in set(monthly["table"]):
             expected[name] = monthly.filter(pl.col("table") == name).select("month", pl.col("rows").cast(pl.Int64))
         if lake.has("life_day"):
-            died = lake.scan("life_day").filter(pl.col("deaths") > 0)
+            lived = [m for m in lake.partitions("life_day") if self.months is None or m in self.months]
+            died = lake.scan("life_day", lived or None).filter(pl.col("deaths") > 0)
             expected[DEATHS] = (
                 died.group_by(month=pl.col("date").dt.strftime(_MONTH))
                 .agg(rows=pl.len().cast(pl.Int64))

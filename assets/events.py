@@ -152,7 +152,7 @@ def _write_months(
         for month, facts in done.items():
             context.log_event(dg.AssetMaterialization(name, partition=month, metadata=facts))
         raise _of_months(failed, len(months), name)
-    done[months[-1]].update(shown_of(name, lake))
+    done[months[-1]].update(shown_of(name, workspace))
     for month, facts in done.items():
         context.add_asset_metadata(facts, name, partition_key=month)
 

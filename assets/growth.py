@@ -48,7 +48,7 @@ def growth(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRes
         written = write_states(workspace, farm)
     facts = written_metadata(written, farm, time.perf_counter() - started)
     yield dg.MaterializeResult(
-        asset_key=tables.STATE_TABLE, metadata={**facts, **shown_of(tables.STATE_TABLE, workspace.lake)}
+        asset_key=tables.STATE_TABLE, metadata={**facts, **shown_of(tables.STATE_TABLE, workspace)}
     )
 
 

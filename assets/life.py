@@ -82,7 +82,7 @@ def life(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResul
     with healing(), workspace.lake.exclusive():
         days = write_by_month(workspace, farm, "life_day", lived, batch_slices(batches))
         facts = written_metadata(days, farm, time.perf_counter() - started)
-        yield dg.MaterializeResult(asset_key="life_day", metadata={**facts, **shown_of("life_day", lake)})
+        yield dg.MaterializeResult(asset_key="life_day", metadata={**facts, **shown_of("life_day", workspace)})
         moved = pl.concat(moves).sort("source_assignment_id", "dest_assignment_id")
         yield from results(workspace, farm, {"life_move": moved}, time.perf_counter())
 

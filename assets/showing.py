@@ -1,4 +1,4 @@
-"""Pictures for people who would rather look than read, drawn once for each run that writes a table.
+"""Pictures for people who would rather look than read, drawn once for each run that writes a whole table.
 
 Drawn from the lake's files, some hundred points each. A picture is never a reason for a step to fail: where a file
 cannot be read, the checks say so.
@@ -17,20 +17,25 @@ from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.catalogue import TEMPERATURE, frame_schema
 from aquamind_pipeline.orchestration.pictures import bars, lines
+from aquamind_pipeline.orchestration.workspace import Workspace
 
 SHOWN_BATCHES = 4
 SHOWN_DAYS = 200
 """Days on a line: more cannot be told apart."""
 
 
-def shown_of(name: str, lake: Lake) -> Mapping[str, Any]:
-    """What a materialisation shows of a table as a whole: its picture, and the columns that no catalogue declares."""
+def shown_of(name: str, workspace: Workspace) -> Mapping[str, Any]:
+    """What a materialisation shows of a table as a whole: its picture, and the columns that no catalogue declares.
+
+    At night there are no pictures: they would take as long as making the tables.
+    """
+    lake = workspace.lake
     draw = _rows_by_month if name in tables.EVENT_TABLES else _PICTURES.get(name)
     shown: dict[str, Any] = {}
     try:
         if name not in tables.TABLES:
             shown["dagster/column_schema"] = frame_schema(lake.scan(name).collect_schema())
-        if draw is not None:
+        if draw is not None and workspace.settings.since is None:
             shown["picture"] = draw(lake, name)
     except (LakeError, pl.exceptions.PolarsError) as error:
         shown["picture"] = dg.MetadataValue.text(f"no picture: {error}")

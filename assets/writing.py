@@ -36,7 +36,7 @@ def results(
         for name, frame in frames.items():
             written = write(workspace.lake, farm, name, frame)
             facts = written_metadata(written, farm, time.perf_counter() - started)
-            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **shown_of(name, workspace.lake)})
+            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **shown_of(name, workspace)})
             started = time.perf_counter()
 
 
@@ -103,9 +103,11 @@ def write_by_month(
     for month in set(lake.partitions(name)) - {one.partition for one in done}:
         if month >= since:
             lake.remove(name, month)
-    digest = hashlib.sha256("".join(sorted(one.digest for one in done)).encode()).hexdigest()
-    rows_written, size = sum(one.rows for one in done), sum(one.bytes for one in done)
-    return Written(name, None, rows_written, size, time.perf_counter() - started, digest)
+    kept = [month for month in lake.partitions(name) if month < since]
+    digests = sorted([one.digest for one in done] + [lake.digest(name, month) for month in kept])
+    digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+    in_all = sum(one.rows for one in done) + sum(lake.rows(name, month) for month in kept)
+    return Written(name, None, in_all, sum(one.bytes for one in done), time.perf_counter() - started, digest)
 
 
 _MONTH = pl.col("date").dt.strftime(MONTH)

@@ -14,6 +14,7 @@ from benchmarks import (
     load,
     memory,
     nightly,
+    orchestration,
     quick,
     results,
     scaling,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "determinism": determinism.measure,
     "where": where.measure,
     "nightly": nightly.measure,
+    "orchestration": orchestration.measure,
 }
 OF_MANY_FARMS = ("memory", "scaling")
 """Benchmarks that compare farms: they take several profiles."""

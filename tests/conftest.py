@@ -102,10 +102,14 @@ def database(server: SecretStr) -> Iterator[SecretStr]:
 
 
 @contextlib.contextmanager
-def new_database(server: SecretStr) -> Iterator[SecretStr]:
+def new_database(server: SecretStr, like: SecretStr | None = None) -> Iterator[SecretStr]:
+    """A database for the block, empty or a copy of another."""
     name = f"test_{secrets.token_hex(4)}"
     with psycopg.connect(server.get_secret_value(), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        template = like.get_secret_value().rpartition("/")[2] if like else "template1"
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
         yield SecretStr(server.get_secret_value().rsplit("/", 1)[0] + "/" + name)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

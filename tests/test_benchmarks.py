@@ -17,8 +17,9 @@ from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.orchestration.catalogue import REPORT
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import Settings
-from benchmarks import generate, quick, results
+from benchmarks import generate, orchestration, quick, results
 from benchmarks.measuring import STAGES, by_turns
+from tests.test_cli import digests
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,6 +44,14 @@ def test_duckdb_generates_the_same_shape(a_copy: Settings, name: str) -> None:
     assert generate.same_shape(workspace, name)
     if name in (generate.READINGS, "batch_mortalityevent"):
         assert made == rows
+
+
+def test_the_library_alone_writes_what_a_backfill_writes(a_copy: Settings, built: Settings) -> None:
+    workspace = Workspace(a_copy)
+    for name in tables.EVENT_TABLES:
+        workspace.lake.remove(name, "2026-04")
+    orchestration.alone(workspace, ["2026-04", "2026-05"])
+    assert digests(a_copy.lake_path) == digests(built.lake_path)
 
 
 def test_ratios_are_of_turns() -> None:

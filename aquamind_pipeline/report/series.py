@@ -36,13 +36,19 @@ class Series:
 
 
 def read(connection: Connection, farm: Profile, plan: Plan, months: pl.DataFrame) -> Series:
-    """Ask the database. `months`: table, month, rows as counted there."""
+    """Ask the database, where the report has made `batch_day` and `container_day`.
+
+    Args:
+        connection: Where.
+        farm: The farm that it holds.
+        plan: Its plan.
+        months: table, month, rows as counted there.
+    """
     daily = frame(
         connection,
-        """SELECT batch_id, date, lifecycle_stage_id AS stage, count(*) AS containers, sum(population)::bigint AS fish,
-          sum(mortality_count)::bigint AS died, sum(feed_kg)::float8 AS feed_kg, avg(temp_c)::float8 AS temp_c,
-          (sum(avg_weight_g * population) / nullif(sum(population), 0))::float8 AS weight_g
-        FROM batch_actualdailyassignmentstate GROUP BY 1, 2, 3 ORDER BY 1, 2""",
+        """SELECT batch_id, date, stage, containers, fish, died, feed_kg::float8, temp_c::float8,
+          (mass_g / nullif(fish, 0))::float8 AS weight_g
+        FROM batch_day ORDER BY 1, 2""",
     ).cast({"feed_kg": pl.Float64, "temp_c": pl.Float64, "weight_g": pl.Float64})
     batches = frame(connection, "SELECT id AS batch_id, batch_number AS batch FROM batch_batch ORDER BY start_date, id")
     lived = batches.join(daily.select("batch_id").unique(), on="batch_id", how="semi", maintain_order="left")
@@ -62,11 +68,10 @@ def _with_plan(farm: Profile, plan: Plan, months: pl.DataFrame) -> pl.DataFrame:
 def _use(connection: Connection) -> pl.DataFrame:
     by_day = frame(
         connection,
-        """WITH used AS (SELECT date, container_id FROM batch_actualdailyassignmentstate GROUP BY 1, 2),
-          first AS (SELECT min(date) AS date, container_id FROM used GROUP BY 2)
+        """WITH first AS (SELECT min(date) AS date FROM container_day GROUP BY container_id)
         SELECT u.date, u.occupied, coalesce(f.new, 0)::bigint AS new,
           (SELECT count(*) FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active) AS of
-        FROM (SELECT date, count(*) AS occupied FROM used GROUP BY 1) u
+        FROM (SELECT date, count(*) AS occupied FROM container_day GROUP BY 1) u
         LEFT JOIN (SELECT date, count(*) AS new FROM first GROUP BY 1) f ON f.date = u.date ORDER BY 1""",
     )
     return by_day.select(
