@@ -21,6 +21,8 @@ from aquamind_pipeline.orchestration.processes import PROCESS_TAG, close_dead_ru
 from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
 from aquamind_pipeline.settings import Settings
 
+_OURS = {"dagster/max_retries": "0"}
+"""Dagster's daemon cannot start a command again, and should not say that it will."""
 _INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
@@ -97,7 +99,7 @@ def run_job(
         asked: dict[str, Any] = {
             "instance": instance,
             "run_config": dict(run_config or {}) | quiet,
-            "tags": range_tags(list(months)) | {PROCESS_TAG: this_process(), OWNER_TAG: workspace.lake.owner},
+            "tags": range_tags(list(months)) | _OURS | {PROCESS_TAG: this_process(), OWNER_TAG: workspace.lake.owner},
             "raise_on_error": False,
             "asset_selection": None if assets is None else [dg.AssetKey(name) for name in assets],
         }

@@ -296,6 +296,7 @@ def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path, m
     instance.add_run_tags(found().run_id, {"aquamind/process": ""})  # as a run of the UI, which has no such tag
     close_dead_runs(instance)
     assert found().status == dg.DagsterRunStatus.FAILURE
+    assert found().tags["dagster/will_retry"] == "false"  # by Dagster's daemon: whoever started a command does so again
 
 
 def test_old_runs_are_forgotten_unless_they_tell_how_assets_stand(

@@ -2,85 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from playwright.sync_api import Page, expect
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.settings import Settings, load_settings
-from tests.browser.uis import ARTEFACTS, LOCATION, UI, browsing, kept, serving, shown
+from aquamind_pipeline.settings import Settings
+from tests.browser.uis import ARTEFACTS, LOCATION, UI, kept, shown
 from tests.farms import wait_for
 from tests.test_cli import aquamind
 
 pytestmark = pytest.mark.browser
 
 READINGS, SAMPLES = "environmental_environmentalreading", "batch_growthsample"
-BUILT_SECONDS = 240
-"""The farm takes half a minute on two free cores, and Dagster's daemon up to half a minute to begin; more where the
-machine does other things, too.
-"""
 
 
-@pytest.fixture(scope="module")
-def built(home: Path) -> Settings:
-    """The farm that `test_a_farm_is_materialised_by_clicking` builds."""
-    return load_settings(profile="tiny", home=home / "clicked")
-
-
-@pytest.fixture(scope="module")
-def ui(built: Settings) -> Iterator[UI]:
-    with serving(built.home, "ui") as ui:
-        yield ui
-
-
-@pytest.fixture(scope="module")
-def page(ui: UI) -> Iterator[Page]:
-    with browsing(ui.address) as page:
-        yield page
-
-
-def test_a_farm_is_materialised_by_clicking(page: Page, ui: UI, built: Settings) -> None:
-    """All months of the whole job in one run, watched until it is done."""
-    page.goto(f"{LOCATION}/jobs/build_farm")
-    page.get_by_role("button", name="Materialize").first.click()
-    page.get_by_text("All", exact=True).first.click()
-    expect(page.get_by_role("button", name="Launch backfill")).to_be_enabled()
-    kept(page, "materialise", guide=True)
-    page.get_by_role("button", name="Launch backfill").click()
-    wait_for(lambda: ui.runs(page), BUILT_SECONDS)
-    ((run, _),) = ui.runs(page)
-    shown(page, f"/runs/{run}", "build_farm")
-    wait_for(lambda: ui.runs(page)[0][1] in ("SUCCESS", "FAILURE"), BUILT_SECONDS)
-    shown(page, f"/runs/{run}", "Finished execution of run", image="run")
-    assert ui.runs(page) == [(run, "SUCCESS")]
-    lake = Lake(built.lake_path)
+def test_a_farm_is_materialised_by_clicking(clicked: Settings) -> None:
+    lake = Lake(clicked.lake_path)
     assert all(lake.has(name) or lake.partitions(name) for name in tables.TABLES)
 
 
-def test_the_graph_shows_every_group(page: Page) -> None:
+def test_the_graph_shows_every_group(page: Page, clicked: Settings) -> None:
     shown(page, "/asset-groups/", "farm", "life", "events", "growth", "postgres", image="graph")
 
 
-def test_the_catalogue_says_what_a_table_is(page: Page) -> None:
+def test_the_catalogue_says_what_a_table_is(page: Page, clicked: Settings) -> None:
     """Description, columns with units, owner, source code, seed."""
     texts = ("Some fish of each stay", "Mean weight of a fish [g]", "aquamind-data", "Source code")
     shown(page, f"/assets/{SAMPLES}?view=overview", *texts, "20261123", image="catalogue")
 
 
-def test_a_picture_shows_weights_and_fish(page: Page) -> None:
+def test_a_picture_shows_weights_and_fish(page: Page, clicked: Settings) -> None:
     shown(page, f"/assets/{tables.STATE_TABLE}?view=events", "rows_per_second")
     page.get_by_text("Show Markdown").first.click()
     expect(page.locator("img[src^='data:image/png']")).to_be_visible()
     kept(page, "picture", guide=True)
 
 
-def test_months_are_backfilled_by_clicking(page: Page, ui: UI, built: Settings) -> None:
+def test_months_are_backfilled_by_clicking(page: Page, ui: UI, clicked: Settings) -> None:
     """Two months that were lost, in one run; the others keep their materialisation."""
-    lake = Lake(built.lake_path)
+    lake = Lake(clicked.lake_path)
     before = {month: lake.digest(SAMPLES, month) for month in lake.partitions(SAMPLES)}
     for month in ("2026-03", "2026-04"):
         lake.remove(SAMPLES, month)
@@ -90,23 +55,24 @@ def test_months_are_backfilled_by_clicking(page: Page, ui: UI, built: Settings) 
     page.get_by_placeholder("ex: 2026-02").press("Enter")
     expect(page.get_by_text("Backfills all partitions in a single run.")).to_be_visible()
     kept(page, "backfill", guide=True)
+    runs = ui.runs(page)
     page.get_by_role("button", name="Launch backfill").click()
-    wait_for(lambda: [status for _, status in ui.runs(page)] == ["SUCCESS"] * 2, BUILT_SECONDS)
+    wait_for(lambda: [status for _, status in ui.runs(page)] == ["SUCCESS"] * (len(runs) + 1), 240)
     assert {month: lake.digest(SAMPLES, month) for month in lake.partitions(SAMPLES)} == before
 
 
-def test_a_partition_tells_rows_bytes_and_hash(page: Page, built: Settings) -> None:
-    lake = Lake(built.lake_path)
+def test_a_partition_tells_rows_bytes_and_hash(page: Page, clicked: Settings) -> None:
+    lake = Lake(clicked.lake_path)
     digest = lake.digest(READINGS, "2026-03")
     shown(page, f"/assets/{READINGS}?view=partitions&partition=2026-03", "2026-03", digest[:20], image="partition")
 
 
-def test_check_results_are_shown(page: Page) -> None:
+def test_check_results_are_shown(page: Page, clicked: Settings) -> None:
     shown(page, f"/assets/{tables.STATE_TABLE}?view=checks", "no_doubling", "ledger", "weight_continuity", "Succeeded")
     expect(page.get_by_text("Failed")).to_have_count(0)
 
 
-def test_a_check_shows_its_picture(page: Page) -> None:
+def test_a_check_shows_its_picture(page: Page, clicked: Settings) -> None:
     shown(page, f"/assets/{tables.STATE_TABLE}?view=checks&checkDetail=recovers_life", "by_stage", "Egg&Alevin")
     page.get_by_text("Show Markdown").first.click()
     picture = page.locator("img[src^='data:image/png']")
@@ -115,7 +81,23 @@ def test_a_check_shows_its_picture(page: Page) -> None:
     kept(page, "check-picture")
 
 
-def test_data_docs_are_a_click_away(page: Page) -> None:
+def test_a_failed_check_shows_rows_and_reason(page: Page, ui: UI, clicked: Settings) -> None:
+    """A month is spoiled, its checks are looked at again by a click: those that block fail their run."""
+    lake = Lake(clicked.lake_path)
+    good = lake.read(tables.STATE_TABLE, "2026-04")
+    doubled = pl.when(pl.int_range(pl.len()) == 300).then(pl.col("population") * 2).otherwise("population")
+    spoiled = good.with_columns(doubled.cast(good.schema["population"]).alias("population"))
+    lake.write(tables.STATE_TABLE, spoiled, "2026-04")
+    failed = f"/assets/{tables.STATE_TABLE}?view=checks&checkDetail=recovers_life"
+    page.goto(failed)
+    before = ui.runs(page)
+    page.get_by_role("button", name="Execute all").click()
+    wait_for(lambda: [status for _, status in ui.runs(page)[: -len(before)]] == ["FAILURE"], 120)
+    lake.write(tables.STATE_TABLE, good, "2026-04")
+    shown(page, failed, "states with other", "Failed", "sample", image="failed-check")
+
+
+def test_data_docs_are_a_click_away(page: Page, clicked: Settings) -> None:
     """The check's link leads to the suite's page, which `aquamind ui` serves, and on to the index."""
     shown(page, "/assets/batch_batch?view=checks&checkDetail=expectations", "expect_column_values_to_be_unique")
     with page.context.expect_page() as opened:
@@ -130,10 +112,10 @@ def test_data_docs_are_a_click_away(page: Page) -> None:
 
 
 def test_the_report_on_a_screen_and_on_a_phone(
-    page: Page, built: Settings, database: SecretStr, tmp_path: Path
+    page: Page, clicked: Settings, database: SecretStr, tmp_path: Path
 ) -> None:
     """It asks the network for nothing, follows the reader's colours, and is no wider than a phone."""
-    environment = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_LAKE": str(built.lake_path)}
+    environment = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_LAKE": str(clicked.lake_path)}
     done = aquamind("load", **environment, AQUAMIND_DATABASE_URL=database.get_secret_value())
     assert done.returncode == 0, done.stderr
     for width, scheme in ((1200, "light"), (390, "dark")):

@@ -15,7 +15,6 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,50 @@ LOCATION = "/locations/aquamind_pipeline"
 _IMAGE_COLOURS = 128
 
 
-@dataclass(frozen=True)
 class UI:
-    """One `aquamind ui`, which is the leader of its process group."""
+    """`aquamind ui` for the tiny farm, as a user starts it: leads its process group, at an address that stays."""
 
-    address: str
-    process: subprocess.Popen[bytes]
+    def __init__(self, home: Path) -> None:
+        with socket.socket() as probe, socket.socket() as other:
+            probe.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
+            port, pages = probe.getsockname()[1], other.getsockname()[1]
+        self.process: subprocess.Popen[bytes] | None = None
+        self.address = f"http://127.0.0.1:{port}"
+        self._command = [str(Path(sys.executable).with_name("aquamind")), "ui", "--port", str(port)]
+        self._own = {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home), "DAGSTER_HOME": ""}
+        self._own["AQUAMIND_PAGES_URL"] = f"http://127.0.0.1:{pages}"
+
+    def start(self, **environment: str) -> None:
+        """Have it run with these settings, and wait until it answers."""
+        if self.process is not None and self._settings == environment:
+            return
+        self.stop()
+        self._settings = environment
+        ARTEFACTS.mkdir(exist_ok=True)
+        with (ARTEFACTS / "ui.log").open("a") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                env=os.environ | self._own | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_for(lambda: _answers(self.address), 180)
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(timeout=60)
+            self.process = None
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
 
     def asked(self, page: Page, query: str, **variables: object) -> dict[str, Any]:
         """The answer of the web server's GraphQL, which its pages use."""
@@ -50,35 +87,9 @@ class UI:
         found = self.asked(page, "{ runsOrError { ... on Runs { results { runId status } } } }")
         return [(run["runId"], run["status"]) for run in found["runsOrError"]["results"]]
 
-    def kill(self) -> None:
-        """As a power cut would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-@contextlib.contextmanager
-def serving(home: Path, name: str, **environment: str) -> Iterator[UI]:
-    """`aquamind ui` for the tiny farm, as a user starts it."""
-    with socket.socket() as probe, socket.socket() as other:
-        probe.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        port, pages = probe.getsockname()[1], other.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("aquamind")), "ui", "--port", str(port)]
-    own = {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home), "DAGSTER_HOME": ""}
-    own["AQUAMIND_PAGES_URL"] = f"http://127.0.0.1:{pages}"
-    ARTEFACTS.mkdir(exist_ok=True)
-    with (ARTEFACTS / f"{name}.log").open("a") as log:
-        process = subprocess.Popen(
-            command, env=os.environ | own | environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            wait_for(lambda: _answers(address), 180)
-            yield UI(address, process)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
-                process.wait(timeout=60)
+    def status(self, page: Page, run: str) -> str:
+        """The status of one run."""
+        return dict(self.runs(page))[run]
 
 
 def _answers(address: str) -> bool:

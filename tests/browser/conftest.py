@@ -1,0 +1,53 @@
+"""One farm, one `aquamind ui` and one window for all tests in a browser: each start takes longer than most tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from aquamind_pipeline.settings import Settings, load_settings
+from tests.browser.uis import LOCATION, UI, browsing, kept, shown
+from tests.farms import wait_for
+
+
+@pytest.fixture(scope="session")
+def farm(home: Path) -> Settings:
+    return load_settings(profile="tiny", home=home / "clicked")
+
+
+@pytest.fixture(scope="session")
+def ui(farm: Settings) -> Iterator[UI]:
+    ui = UI(farm.home)
+    try:
+        ui.start()
+        yield ui
+    finally:
+        ui.stop()
+
+
+@pytest.fixture(scope="session")
+def page(ui: UI) -> Iterator[Page]:
+    with browsing(ui.address) as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def clicked(page: Page, ui: UI, farm: Settings) -> Settings:
+    """The farm, built by clicking: all months of the whole job in one run, watched until it is done."""
+    page.goto(f"{LOCATION}/jobs/build_farm")
+    page.get_by_role("button", name="Materialize").first.click()
+    page.get_by_text("All", exact=True).first.click()
+    expect(page.get_by_role("button", name="Launch backfill")).to_be_enabled()
+    kept(page, "materialise", guide=True)
+    before = ui.runs(page)
+    page.get_by_role("button", name="Launch backfill").click()
+    wait_for(lambda: len(ui.runs(page)) > len(before), 240)
+    run, _ = ui.runs(page)[0]
+    shown(page, f"/runs/{run}", "build_farm")
+    wait_for(lambda: ui.status(page, run) in ("SUCCESS", "FAILURE"), 240)
+    shown(page, f"/runs/{run}", "Finished execution of run", image="run")
+    assert ui.runs(page) == [(run, "SUCCESS"), *before]
+    return farm
