@@ -238,7 +238,7 @@ def verify(settings: Settings) -> None:
         if workspace.lake.manifest() is not None:
             found = list(workspace.proof().everything())
             found += [(name, one) for name in tables.TABLES for one in comparison.compared(url, workspace.lake, [name])]
-            findings.save(settings, "verify", found)
+            findings.save(settings, findings.VERIFY, found)
     report.save(verified, report.report_path(settings))
     broken = findings.load(settings)
     report.save_page(verified, series, broken, report.page_path(settings))
