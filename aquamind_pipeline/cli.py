@@ -238,7 +238,7 @@ def verify(settings: Settings) -> None:
         if workspace.lake.manifest() is not None:
             found = list(workspace.proof().everything())
             found += [(name, one) for name in tables.TABLES for one in comparison.compared(url, workspace.lake, [name])]
-            findings.save(settings, "verify", found)
+            findings.save(settings, findings.VERIFY, found)
     report.save(verified, report.report_path(settings))
     broken = findings.load(settings)
     report.save_page(verified, series, broken, report.page_path(settings))
@@ -294,12 +294,17 @@ def wipe(
     database: Annotated[bool, typer.Option(help="Take the farm out of PostgreSQL.")] = True,
 ) -> None:
     """Delete this farm: its lake and its rows in the database. Other farms, tables and rows stay."""
-    from aquamind_pipeline import views
+    from aquamind_pipeline import tables, views
+    from aquamind_pipeline.lake import Manifest
+    from aquamind_pipeline.orchestration.catalogue import OWN_TABLES
     from aquamind_pipeline.orchestration.workspace import Workspace
-    from aquamind_pipeline.postgres import load
+    from aquamind_pipeline.postgres import load, schema
     from aquamind_pipeline.postgres.connection import described, is_local
 
     workspace = Workspace(settings)
+    lake, farm = workspace.lake, settings.farm
+    if files:
+        lake.require(farm, must_exist=False)
     url = settings.database_url
     where = described(url) if url else f"the embedded database {settings.database_name}"
     what = [str(settings.lake_path)] * files + [where] * database
@@ -307,14 +312,19 @@ def wipe(
         errors.print(f"[yellow]careful[/]: {where} is not on this machine", soft_wrap=True)
     if not yes and not dry_run:
         typer.confirm(f"Delete {' and '.join(what)}?", abort=True)
-    if database:
-        with workspace.database() as target:
-            out = load.wipe(target, dry_run=dry_run)
-        _show_wiped(where, out, dry_run=dry_run)
+    there = files and lake.exists()
+    # Held from the start: nothing goes from the database when somebody is building the lake that is to go with it.
+    with lake.exclusive() if there and not dry_run else contextlib.nullcontext():
+        if database:
+            with workspace.database() as target:
+                schema.require(target, Manifest.of(farm))
+                out = load.wipe(target, dry_run=dry_run)
+            _show_wiped(where, out, dry_run=dry_run)
+        if there and not dry_run:
+            lake.delete([*tables.TABLES, *OWN_TABLES])
+            if isinstance(settings.lake_path, Path):
+                views.path_of(settings.lake_path).unlink(missing_ok=True)
     if files:
-        there = workspace.lake.exists() if dry_run else workspace.lake.delete()
-        if isinstance(settings.lake_path, Path) and not dry_run:
-            views.path_of(settings.lake_path).unlink(missing_ok=True)
         gone = "would be deleted" if dry_run else "deleted"
         console.print(f"{settings.lake_path}: {gone if there else 'was not there'}", soft_wrap=True)
 

@@ -14,6 +14,8 @@ from aquamind_pipeline.quality.catalogue import RULES
 from aquamind_pipeline.quality.finding import Finding
 from aquamind_pipeline.settings import Settings
 
+VERIFY = "verify"
+"""Group of `aquamind verify`, which looks at everything."""
 _SHAPE = pl.Schema(
     {
         "asset": pl.String,
@@ -28,6 +30,8 @@ _SHAPE = pl.Schema(
 
 def save(settings: Settings, group: str, found: Iterable[tuple[str, Finding]]) -> None:
     """Keep what a group of checks found, in the place of what it found before.
+
+    What `verify` found was of the farm as it was then: it goes as soon as a build looks at any of it again.
 
     Raises:
         LakeError: when the folder cannot be written.
@@ -49,6 +53,8 @@ def save(settings: Settings, group: str, found: Iterable[tuple[str, Finding]]) -
         temporary = path.with_suffix(".new")
         temporary.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
         temporary.replace(path)
+        if group != VERIFY:
+            path.with_stem(VERIFY).unlink(missing_ok=True)
     except OSError as error:
         raise LakeError(f"{path} cannot be written ({error.strerror})") from None
 
@@ -68,4 +74,4 @@ def _folder(settings: Settings) -> Path:
     return settings.reports_path / settings.farm_name / "findings"
 
 
-__all__ = ["forget", "load", "save"]
+__all__ = ["VERIFY", "forget", "load", "save"]

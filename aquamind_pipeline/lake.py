@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -24,6 +24,10 @@ from aquamind_pipeline.profile import GENERATOR_VERSION, Profile
 from aquamind_pipeline.storage import open_store
 
 ROW_GROUP_ROWS = 131_072
+LABELS = "fault"
+"""Folder of the lake that says which rows were spoiled, by table and month like the tables themselves."""
+PARTS = "parts"
+"""Folder of the lake for months of some batches, until all are made."""
 _WHOLE = "all"
 _SUFFIX = ".parquet"
 _MANIFEST = "manifest.json"
@@ -61,6 +65,14 @@ class Manifest:
     def farm(self) -> str:
         """The farm in words."""
         return f"profile {self.profile}, seed {self.seed}, generator version {self.version} ({self.identity})"
+
+    def is_of(self, farm: str, identity: str) -> bool:
+        """Whether a farm in words and its identity are this one, or, of another version, have its profile and seed:
+        identities of two versions differ, whatever the farms.
+        """
+        one, other = (words.partition(", generator version ") for words in (self.farm, farm))
+        another_version = one[2].partition(" ")[0] != other[2].partition(" ")[0]
+        return identity == self.identity or (one[0] == other[0] and another_version)
 
 
 class Lake:
@@ -172,18 +184,17 @@ class Lake:
         else:
             self._store.cut(name, keep)
 
-    def delete(self) -> bool:
-        """Delete the lake, unless somebody is building it. False when there is none.
+    def delete(self, names: Collection[str]) -> bool:
+        """Delete these tables of the lake, `LABELS`, `PARTS` and manifest, unless somebody is building it, and its folder if
+        nothing else is in there. False when there is no lake.
 
         Raises:
             LakeError: when the place holds no lake of ours, or cannot be deleted.
         """
         if not self.exists():
             return False
-        if self.manifest() is None and not self._store.has(self._store.lock):
-            raise LakeError(f"{self.root} is no lake of ours: delete it by hand if you mean it")
         with self.exclusive():
-            self._store.delete()
+            self._store.delete([*names, LABELS, PARTS, _MANIFEST])  # killed before its end, it is a lake still
         return True
 
     def manifest(self) -> Manifest | None:
@@ -211,7 +222,8 @@ class Lake:
         return wanted
 
     def require(self, farm: Profile, *, must_exist: bool = True) -> None:
-        """Raise LakeError unless the lake holds this farm (up to whatever `as_of`)."""
+        """Raise LakeError unless the lake holds this farm (up to whatever `as_of`), or is new."""
+        self._require_ours()
         found, wanted = self.manifest(), Manifest.of(farm)
         if found is None:
             if must_exist:
@@ -228,13 +240,23 @@ class Lake:
 
         Raises:
             LakeBusyError: when another owner holds it.
+            LakeError: when the place holds something else than a lake of ours.
         """
+        if not self._lock_depth:
+            self._require_ours()
         with contextlib.nullcontext() if self._lock_depth else self._store.held(self.owner):
             self._lock_depth += 1
             try:
                 yield
             finally:
                 self._lock_depth -= 1
+
+    def _require_ours(self) -> None:
+        """Raise LakeError when files lie here that are no lake: we would build among them, and wipe beside them."""
+        if not self._store.bare() and not self._store.has(_MANIFEST):  # asked last: a lake begins with its manifest
+            raise LakeError(
+                f"{self.root} is no lake of ours and not empty: set AQUAMIND_LAKE to a place where nothing else is"
+            )
 
     def _require_whole(self, names: Sequence[str]) -> None:
         """Raise LakeError unless the files end as Parquet files do."""
@@ -256,4 +278,4 @@ def _file(table: str, partition: str | None) -> str:
     return f"{table}/{partition or _WHOLE}{_SUFFIX}"
 
 
-__all__ = ["Lake", "Manifest", "Written"]
+__all__ = ["LABELS", "PARTS", "Lake", "Manifest", "Written"]

@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.lake import Lake, Written
+from aquamind_pipeline.lake import LABELS, PARTS, Lake, Written
 from aquamind_pipeline.orchestration.catalogue import written_metadata
 from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.partitions import MONTH
@@ -20,10 +20,6 @@ from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.quality.faults import broken_file, inject
 from assets.showing import shown_of
 
-LABELS = "fault"
-"""Folder of the lake that says which rows were spoiled, by table and month like the tables themselves."""
-PARTS = "parts"
-"""Folder of the lake for months of some batches, until all are made."""
 SLICE_BATCHES = 100
 """Batches that are lived and assimilated at once: some hundred MB, whatever the size of the farm."""
 
@@ -33,6 +29,8 @@ def results(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Write whole tables; `started` is when the work on them began (`time.perf_counter`)."""
     with healing(), workspace.lake.exclusive():
+        if workspace.lake.manifest() is None:
+            workspace.lake.claim(farm)  # before its first file: nothing is built into a folder that holds other things
         for name, frame in frames.items():
             written = write(workspace.lake, farm, name, frame)
             facts = written_metadata(written, farm, time.perf_counter() - started)
@@ -127,4 +125,4 @@ def _spoiled(farm: Profile, name: str, frame: pl.DataFrame, month: str) -> tuple
     return inject(farm.faults, farm.seed, farm.as_of, name, rows, month) if farm.faults else (rows, pl.DataFrame())
 
 
-__all__ = ["LABELS", "batch_slices", "results", "write", "write_by_month"]
+__all__ = ["batch_slices", "results", "write", "write_by_month"]

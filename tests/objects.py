@@ -77,7 +77,7 @@ def objects(variables: Mapping[str, str], prefix: str) -> S3Store:
 def put_lake(variables: Mapping[str, str], folder: Path, url: str) -> None:
     """Copy a lake from a folder to S3, as anybody would."""
     there = objects(variables, url.removeprefix(f"s3://{BUCKET}/"))
-    for path in folder.rglob("*.*"):
+    for path in folder.rglob("[!.]*.*"):
         there.put(path.relative_to(folder).as_posix(), path)
 
 

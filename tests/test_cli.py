@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -18,7 +19,9 @@ from pydantic import SecretStr
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import DatabaseError
-from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.postgres import load, schema
+from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.settings import Settings
 from tests.farms import wait_for
@@ -196,6 +199,51 @@ def test_build_load_verify_wipe(tmp_path: Path, database: SecretStr) -> None:
     assert aquamind("wipe", "--yes", **where).returncode == 0
     assert not (tmp_path / "lake" / "tiny").exists()
     one_line(aquamind("verify", **where), "holds no farm of ours")
+
+
+def test_nothing_is_built_into_or_wiped_from_a_folder_of_somebody_else(tmp_path: Path) -> None:
+    """Not by a build, not by one of a month alone, and so not by a wipe."""
+    stuff = tmp_path / "stuff"
+    stuff.mkdir()
+    (stuff / "thesis.tex").write_text("years of work")
+    where = {"AQUAMIND_HOME": str(tmp_path / "home"), "AQUAMIND_LAKE": str(stuff)}
+    for command in (["build", "--no-database"], ["build", "--month", "2026-03", "--no-database"], ["wipe", "--yes"]):
+        one_line(aquamind(*command, **where), f"{stuff} is no lake of ours and not empty: set AQUAMIND_LAKE")
+    assert [path.name for path in stuff.iterdir()] == ["thesis.tex"]
+
+
+def test_wipe_takes_this_farm_and_no_other(a_copy: Settings, database: SecretStr) -> None:
+    """Another farm's lake and another farm's database stay, and so does one that somebody is building."""
+    lake = Lake(a_copy.lake_path)
+    manifest = lake.manifest()
+    assert manifest is not None
+    schema.prepare(database, manifest)
+    load.load_masters(database, lake)
+    where = {
+        "AQUAMIND_HOME": str(a_copy.home),
+        "AQUAMIND_LAKE": str(lake.root),
+        "AQUAMIND_DATABASE_URL": database.get_secret_value(),
+    }
+    one_line(aquamind("wipe", "--yes", "--seed", "7", **where), "but profile tiny, seed 7")
+    one_line(
+        aquamind("wipe", "--yes", "--seed", "7", "--no-files", **where), "give the profile, seed, epoch and faults"
+    )
+    with lake.exclusive():
+        one_line(aquamind("wipe", "--yes", **where), f"is building the lake {lake.root}")
+    assert row_counts(database, ["batch_batch"])["batch_batch"] == lake.rows("batch_batch")
+    with psycopg.connect(database.get_secret_value()) as connection:
+        connection.execute("UPDATE aquamind_pipeline.farm SET identity = 'x', description = %s", (older(manifest),))
+    (Path(lake.folder) / "notes.txt").write_text("theirs")
+    done = aquamind("wipe", "--yes", **where)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in lake.folder.iterdir()] == ["notes.txt"]
+    with psycopg.connect(database.get_secret_value()) as connection:
+        assert connection.execute("SELECT to_regclass('batch_batch')").fetchone() == (None,)
+
+
+def older(manifest: Manifest) -> str:
+    """The farm in words, as an earlier version of the generator said it."""
+    return replace(manifest, version=manifest.version - 1, identity="x").farm
 
 
 def test_a_farm_with_faults_does_not_reach_the_database(tmp_path: Path, database: SecretStr) -> None:

@@ -94,11 +94,31 @@ def test_one_process_builds_at_a_time(tmp_path: Path) -> None:
 
 
 def test_only_our_own_folders_are_deleted(tmp_path: Path, tiny: Profile) -> None:
-    (tmp_path / "photos").mkdir()
-    with pytest.raises(LakeError, match="is no lake of ours"):
-        Lake(tmp_path / "photos").delete()
+    photos = tmp_path / "photos"
+    (photos / "2026").mkdir(parents=True)
+    for use in (lambda: Lake(photos).delete(["2026"]), lambda: Lake(photos).exclusive().__enter__()):
+        with pytest.raises(LakeError, match="is no lake of ours and not empty"):
+            use()
+    with pytest.raises(LakeError, match="is no lake of ours and not empty"):
+        Lake(photos).claim(tiny)
+    assert [path.name for path in photos.iterdir()] == ["2026"]
+
     lake = Lake(tmp_path / "lake")
-    assert not lake.delete()
-    lake.claim(tiny)
-    assert lake.delete()
-    assert not lake.folder.exists()
+    assert not lake.delete(["t"])
+    for theirs in ([], ["notes.txt"]):
+        lake.claim(tiny)
+        lake.write("t", FRAME)
+        lake.write("fault/t", FRAME)
+        for name in theirs:
+            (lake.folder / name).write_text("theirs")
+        assert lake.delete(["t"])
+        assert lake.folder.exists() == bool(theirs)
+    assert [path.name for path in lake.folder.iterdir()] == ["notes.txt"]
+
+
+def test_a_lake_that_was_only_begun_is_built_on(tmp_path: Path, tiny: Profile) -> None:
+    """A writer killed before or while it wrote the manifest leaves nothing but hidden files."""
+    for name in (".lock", ".manifest.77"):
+        (tmp_path / name).touch()
+    with Lake(tmp_path).exclusive():
+        Lake(tmp_path).claim(tiny)

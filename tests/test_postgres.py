@@ -257,6 +257,22 @@ def test_a_servers_crash_leaves_whole_months(home: Path, lake: Lake, tmp_path: P
         assert row_counts(url, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
 
 
+def test_a_stale_files_number_is_not_the_server(home: Path) -> None:
+    """After a crash the file names a process that was the server's: whoever has the number now is a stranger."""
+    server = EmbeddedServer(home / "stale")
+    with server.running("farm"):
+        path = server.folder / "cluster" / "postmaster.pid"
+        _, *rest = path.read_text().splitlines()
+        assert server.url("farm") is not None
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as gone:
+        for stranger in (1, gone.pid, os.getpid()):
+            path.write_text("\n".join([str(stranger), *rest]) + "\n")
+            assert server.url("farm") is None, stranger
+        gone.communicate(b"\n")
+    with server.running("farm") as url:
+        assert ask(url, "SELECT 1") == [(1,)]
+
+
 @pytest.fixture
 def small_disk(home: Path, server: SecretStr) -> Iterator[Path]:
     """A disk of a few megabytes that the server may write to."""

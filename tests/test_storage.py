@@ -75,13 +75,22 @@ def test_only_our_own_prefix_is_deleted(s3: Mapping[str, str], bucket: str, tiny
     for name in kept:
         beside.put(name, b"theirs")
     lake = Lake(bucket)
-    assert not lake.delete()
+    assert not lake.delete(["t"])
     lake.write("t", FRAME)
-    with pytest.raises(LakeError, match="is no lake of ours"):
-        lake.delete()
+    lake.write("t2", FRAME)
+    with pytest.raises(LakeError, match="is no lake of ours and not empty"):
+        lake.delete(["t"])
+    with pytest.raises(LakeError, match="is no lake of ours and not empty"):
+        lake.claim(tiny)
+    lake.remove("t2")
+    lake.remove("t")
     lake.claim(tiny)
+    lake.write("t", FRAME)
+    lake.write("t2", FRAME)
     assert lake.manifest() is not None
-    assert lake.delete()
+    assert lake.delete(["t"])
+    assert (lake.has("t2"), lake.has("t"), lake.manifest()) == (True, False, None)
+    lake.remove("t2")
     assert not lake.exists()
     left = {one["path"] for some in beside.list(folder.rpartition("/")[0]) for one in some}
     assert left == set(kept)

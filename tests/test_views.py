@@ -67,7 +67,7 @@ def test_views_show_the_lake_as_it_is_now(lake: Lake, tmp_path: Path, monkeypatc
     lake.write("inventory_feedingevent", june, "2026-07")
     (lake.path("inventory_feedingevent").parent / ".2026-08.parquet.77").write_bytes(b"half")
     assert ask(lake, "SELECT count(*) FROM inventory_feedingevent WHERE month = '2026-07'") == [(june.height,)]
-    assert lake.delete()
+    assert lake.delete(lake.tables())
     with pytest.raises(duckdb.IOException):
         ask(lake, "SELECT count(*) FROM inventory_feedingevent")
     shutil.copytree(tmp_path / "kept", lake.folder)

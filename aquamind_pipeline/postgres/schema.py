@@ -123,8 +123,29 @@ def _known(connection: Connection, url: SecretStr, farm: Manifest) -> str | None
         other = (
             f"another farm ({found[1]})" if found[0] != farm.identity else "tables of another version of this program"
         )
-        raise DatabaseError(f"{described(url)} holds {other}: run `aquamind wipe --no-files`, or use another database")
+        raise DatabaseError(
+            f"{described(url)} holds {other}: take it out with `aquamind wipe --no-files` and its own profile and "
+            "seed, or use another database"
+        )
     return str(found[3])
+
+
+def require(url: SecretStr, farm: Manifest) -> None:
+    """Refuse a database that holds another farm, before this one is taken out of it.
+
+    Raises:
+        DatabaseError: when it does. The same farm of another version of this program passes.
+    """
+    with connect(url) as connection:
+        if not journal.exists(connection):
+            return
+        query = sql.SQL("SELECT description, identity FROM {}").format(_FARM)
+        found = connection.execute(query).fetchone()
+    if found is not None and not farm.is_of(*found):
+        raise DatabaseError(
+            f"{described(url)} holds {found[0]}, but {farm.farm} was asked for: give the profile, seed, epoch and "
+            "faults of the farm that is to go, or the URL of another database"
+        )
 
 
 def wipe(url: SecretStr) -> bool:
@@ -139,4 +160,4 @@ def wipe(url: SecretStr) -> bool:
     return True
 
 
-__all__ = ["catalogue_version", "compiled", "final_name", "foreign_keys", "prepare", "statements", "wipe"]
+__all__ = ["catalogue_version", "compiled", "final_name", "foreign_keys", "prepare", "require", "statements", "wipe"]

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 from psycopg import sql
 from pydantic import SecretStr
 
@@ -166,14 +167,25 @@ class EmbeddedServer:
     @property
     def _port(self) -> int | None:
         """Port of the running server, None when it does not run: asked for often, so not by `pg_ctl status`."""
+        path = self._cluster / "postmaster.pid"
         try:
-            process, _, _, port, *_ = (self._cluster / "postmaster.pid").read_text().splitlines()
-            os.kill(int(process), 0)
-        except (FileNotFoundError, ProcessLookupError, ValueError):
+            process, _, _, port, *_ = path.read_text().splitlines()
+        except (FileNotFoundError, ValueError):
             return None
-        except PermissionError:
-            pass  # it runs, as somebody else
-        return int(port)
+        except OSError as error:
+            raise DatabaseError(
+                f"{path} cannot be read ({error.strerror}): work as the user whose server it is, or set AQUAMIND_HOME"
+            ) from None
+        return int(port) if self._is_served_by(int(process)) else None
+
+    def _is_served_by(self, process: int) -> bool:
+        """Whether a process is this cluster's server. After a crash the file stays, and its number may be anybody's."""
+        try:
+            command = psutil.Process(process).cmdline()
+        except (psutil.Error, ValueError):
+            return False
+        # By the real folder, which a link may lead to by another name.
+        return os.path.realpath(self._cluster) in map(os.path.realpath, command)
 
     def _url(self, database: str) -> SecretStr:
         return SecretStr(f"postgresql://{USER}:{quote(self._password)}@127.0.0.1:{self._port}/{quote(database)}")

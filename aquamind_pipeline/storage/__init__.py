@@ -34,6 +34,9 @@ class Store(Protocol):
     def exists(self) -> bool:
         """Whether there is anything."""
 
+    def bare(self) -> bool:
+        """Whether there is nothing, but perhaps the lock and what a killed writer left."""
+
     def has(self, name: str) -> bool:
         """Whether the file exists."""
 
@@ -64,8 +67,8 @@ class Store(Protocol):
     def cut(self, name: str, keep: float) -> None:
         """Leave this share of a file's bytes."""
 
-    def delete(self) -> None:
-        """Delete everything."""
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete these files and folders at the top, in this order, then the lock, and the place if nothing is left."""
 
     def held(self, owner: str) -> contextlib.AbstractContextManager[None]:
         """Keep other owners out during the block; the same may come in. Raises LakeBusyError when another is in."""

@@ -60,6 +60,15 @@ class Bucket:
         with self._errors():
             return any(self._objects.list(chunk_size=1))
 
+    def bare(self) -> bool:
+        """Whether there is nothing below the prefix but the lock, and what a folder's lake had hidden before a copy."""
+        with self._errors():
+            return all(
+                one["path"] == self.lock or one["path"].startswith(".")
+                for some in self._objects.list(chunk_size=3)
+                for one in some
+            )
+
     def has(self, name: str) -> bool:
         """Whether the object exists."""
         with self._errors():
@@ -133,13 +142,15 @@ class Bucket:
         content = self._get(name) or b""
         self._put(name, content[: int(len(content) * keep)], {})
 
-    def delete(self) -> None:
-        """Delete every object below the prefix, the lock last."""
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete objects, and those below folders, the lock last."""
         self._sure()
         with self._errors():
-            for some in self._objects.list():
-                self._objects.delete([one["path"] for one in some if one["path"] != self.lock])
-            self._objects.delete([self.lock])
+            everything = [one["path"] for some in self._objects.list() for one in some]
+            for name in (*names, self.lock):
+                mine = [path for path in everything if path == name or path.startswith(f"{name}/")]
+                if mine:
+                    self._objects.delete(mine)
 
     @contextlib.contextmanager
     def held(self, owner: str) -> Iterator[None]:

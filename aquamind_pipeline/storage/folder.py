@@ -39,6 +39,15 @@ class Folder:
         """Whether the folder exists."""
         return self._root.exists()
 
+    def bare(self) -> bool:
+        """Whether everything in the folder is hidden, as lock and temporary files are."""
+        try:
+            return all(path.name.startswith(".") for path in self._root.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError as error:
+            raise LakeError(f"{self._root} cannot be read ({error.strerror}): check AQUAMIND_LAKE") from None
+
     def has(self, name: str) -> bool:
         """Whether the file exists."""
         return self.path(name).is_file()
@@ -113,10 +122,16 @@ class Folder:
         path = self.path(name)
         os.truncate(path, int(path.stat().st_size * keep))
 
-    def delete(self) -> None:
-        """Delete the folder."""
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete files and folders, the lock last, and the root if it is empty then."""
         with _as_lake_errors(self._root):
-            shutil.rmtree(self._root)
+            for path in map(self.path, (*names, self.lock)):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._root.rmdir()
 
     @contextlib.contextmanager
     def held(self, owner: str) -> Iterator[None]:
