@@ -19,7 +19,7 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Bands
 from aquamind_pipeline.quality import faults, matrix, table_rules
-from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, RULES, rules_of
+from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, READINGS, RULES, rules_of
 from aquamind_pipeline.quality.farm_rules import bands
 from aquamind_pipeline.quality.faults import FAULTS, parsed
 from aquamind_pipeline.quality.finding import Finding, attempted, merged
@@ -158,6 +158,24 @@ def test_the_rate_is_met(built: Settings) -> None:
         args = ((f"orphan-rows:{rate}",), farm.seed, farm.as_of, "inventory_feedingevent", rows, "2026-04")
         hit = faults.inject(*args)[1].height
         assert hit == pytest.approx(rows.height * rate, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "table", "entity", "time", "days"),
+    [
+        ("misweighed", tables.STATE_TABLE, "batch_id", "date", 10),
+        ("sensor-dropout", READINGS, "sensor_id", "reading_time", 7),
+    ],
+)
+def test_a_hit_lasts_its_period(built: Settings, fault: str, table: str, entity: str, time: str, days: int) -> None:
+    """One in five: an entity is hit for a whole period, spared for four, and hit again."""
+    rows, farm = Lake(built.lake_path).read(table), built.farm
+    _, done = faults.inject((f"{fault}:0.2",), farm.seed, farm.as_of, table, rows)
+    hit = pl.col("id").is_in(done["id"].implode())
+    period = pl.col(time).cast(pl.Date).to_physical() // days
+    periods = rows.group_by(entity, period=period).agg(some=hit.any(), whole=hit.all()).sort(entity, "period")
+    assert periods["some"].to_list() == periods["whole"].to_list()
+    assert set(periods.filter("some").select(pl.col("period").diff().over(entity)).to_series().drop_nulls()) == {5}
 
 
 @pytest.mark.parametrize("text", ["no-such-fault", "sensor-dropout:0", "sensor-dropout:2", "sensor-dropout:much"])

@@ -24,6 +24,8 @@ STAYS = "batch_batchcontainerassignment"
 SILENT_DAYS = 3
 """Last days without readings where the uplink of a site is down."""
 _NEW_IDS = 2**40
+_PRIME = 1_000_000_007
+"""Shares no divisor with a step, so an entity's next period is never hit or spared just because this one is."""
 _TEMPERATURE, _OXYGEN = 1, 2  # environmental_environmentalparameter.id
 
 
@@ -39,7 +41,7 @@ class Dose:
         """Whether a row's entity (a sensor, a stay, a sensor's week …) is hit."""
         number = pl.lit(self.offset)
         for place, entity in enumerate(entities):
-            number = number + entity * (1 if place == 0 else 5)
+            number = number + entity * _PRIME**place
         return number % self.step == 0
 
 
