@@ -17,7 +17,7 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.profile import Bands
+from aquamind_pipeline.profile import Bands, Profile
 from aquamind_pipeline.quality import faults, matrix, table_rules
 from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, READINGS, RULES, rules_of
 from aquamind_pipeline.quality.farm_rules import bands
@@ -150,14 +150,22 @@ def test_a_profiles_bands_are_held() -> None:
     assert found.wrong == 1
 
 
-def test_the_rate_is_met(built: Settings) -> None:
-    """Every k-th row: ids of a month are runs, so its share is near the rate, whatever the seed."""
-    lake = Lake(built.lake_path)
-    rows, farm = lake.read("inventory_feedingevent", "2026-04"), built.farm
-    for rate in (0.1, 0.25, 1.0):
-        args = ((f"orphan-rows:{rate}",), farm.seed, farm.as_of, "inventory_feedingevent", rows, "2026-04")
-        hit = faults.inject(*args)[1].height
-        assert hit == pytest.approx(rows.height * rate, rel=0.1)
+@pytest.mark.parametrize("rate", [0.01, 0.25, 0.34, 0.4, 0.5, 0.7, 1.0])
+def test_the_rate_is_met(built: Settings, rate: float) -> None:
+    """Of any hundred meals numbered one after another as many as the rate says, wherever one begins to count."""
+    farm, table = built.farm, "inventory_feedingevent"
+    meals = Lake(built.lake_path).read(table, "2026-04").head(500)
+    rows = meals.with_columns(id=pl.int_range(1_000_000, 1_000_000 + meals.height))
+    _, done = faults.inject((f"orphan-rows:{rate}",), farm.seed, farm.as_of, table, rows, "2026-04")
+    hit = rows.select(pl.col("id").is_in(done["id"].implode()).cast(pl.Int64).rolling_sum(100)).to_series()
+    assert set(hit.drop_nulls()) == {round(100 * rate)}
+
+
+@pytest.mark.parametrize("rate", [0.4, 0.7])
+def test_files_are_broken_at_the_rate(tiny: Profile, rate: float) -> None:
+    months = [f"{year}-{month:02}" for year in range(2020, 2030) for month in range(1, 13)][:100]
+    asked = (f"missing-partition:{rate}",), tiny.seed, tiny.as_of, "inventory_feedingevent"
+    assert sum(faults.broken_file(*asked, month) is not None for month in months) == round(100 * rate)
 
 
 @pytest.mark.parametrize(
@@ -178,9 +186,19 @@ def test_a_hit_lasts_its_period(built: Settings, fault: str, table: str, entity:
     assert set(periods.filter("some").select(pl.col("period").diff().over(entity)).to_series().drop_nulls()) == {5}
 
 
-@pytest.mark.parametrize("text", ["no-such-fault", "sensor-dropout:0", "sensor-dropout:2", "sensor-dropout:much"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no-such-fault",
+        "sensor-dropout:0",
+        "sensor-dropout:2",
+        "sensor-dropout:much",
+        "silent-farm:0.5",
+        "lost-column:0.5",
+    ],
+)
 def test_an_unknown_fault_or_rate_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"there is no fault|the rate is the share"):
+    with pytest.raises(ConfigError, match=r"there is no fault|the rate is the share|takes no rate"):
         parsed(text)
     with pytest.raises(ConfigError):
         load_settings(profile="tiny", faults=(text,))
