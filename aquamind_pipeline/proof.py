@@ -205,10 +205,10 @@ class Proof:
             return Finding("fresh", passed=True, detail="nothing is due yet")
         due = _before(lived["date"], slack)
         months = self.lake.partitions(name)[-2:]
-        if due.strftime(_MONTH) not in months:
-            return Finding("fresh", passed=True, detail=f"the month of {due} is not built")
+        if self.months is not None and due.strftime(_MONTH) not in {*months, *self.months}:
+            return Finding("fresh", passed=True, detail=f"the month of {due} is not built, and not of this run")
         time = pl.col(event_rules.time_column(table)).max().cast(pl.Date)
-        last: date | None = self.lake.scan(name, months).select(time).collect().item()
+        last: date | None = self.lake.scan(name, months).select(time).collect().item() if months else None
         return event_rules.fresh(last, due, until)
 
     def of_farm(self) -> Iterator[Finding]:

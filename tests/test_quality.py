@@ -134,6 +134,22 @@ def test_every_tables_volume_is_foretold_but_of_deliveries(a_copy: Settings) -> 
     assert set(tables.TABLES) - seen == set(UNFORETOLD)
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_table_without_its_last_month_is_stale(a_copy: Settings, kept: int) -> None:
+    """Unless the run was over other months."""
+    workspace = Workspace(a_copy)
+    built = workspace.lake.partitions(READINGS)
+    for month in built[kept:]:
+        workspace.lake.remove(READINGS, month)
+
+    def fresh(months: list[str] | None) -> list[bool]:
+        proof = workspace.proof(months)
+        return [found.passed for found in proof.of_table(READINGS) if found.rule == "fresh"]
+
+    assert fresh(None) == fresh(built[-1:]) == [False]
+    assert fresh(built[:1]) == [True]
+
+
 def test_a_rule_that_crashes_has_not_passed() -> None:
     def crash() -> Finding:
         raise pl.exceptions.ComputeError("no such thing\nand more")
