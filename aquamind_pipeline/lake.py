@@ -185,7 +185,7 @@ class Lake:
             self._store.cut(name, keep)
 
     def delete(self, names: Collection[str]) -> bool:
-        """Delete these tables of the lake, `LABELS`, `PARTS` and manifest, unless somebody is building it, and its folder if
+        """Delete these tables, `LABELS`, `PARTS` and manifest, unless somebody is building the lake, and its folder if
         nothing else is in there. False when there is no lake.
 
         Raises:

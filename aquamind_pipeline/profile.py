@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.farm.biology import FRESHWATER, RING_FISH_LIMIT
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised whenever the same profile and seed would give other rows: lakes of different versions do not mix."""
 
 GEOGRAPHIES = ("Faroe Islands", "Scotland")

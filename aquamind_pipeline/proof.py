@@ -19,7 +19,7 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.farm.biology import oxygen_saturation_mg_l
 from aquamind_pipeline.farm.life import hazard_bounds
 from aquamind_pipeline.farm.schedule import READING_HOURS, Plan, schedule
-from aquamind_pipeline.farm.volume import monthly_volume, total_volume
+from aquamind_pipeline.farm.volume import constant_volume, monthly_volume, total_volume
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.quality import event_rules, expectations, farm_rules, table_rules, truth
@@ -179,13 +179,10 @@ class Proof:
         return attempted(rule, work)
 
     def _volume(self, name: str) -> Finding:
-        expected = self.expected.get(name)
-        if expected is None:
-            return Finding("volume", passed=True, detail="drawn at random: no formula")
         built = self.lake.partitions(name) if name in tables.MONTHLY_TABLES else [_WHOLE]
         chosen = [month for month in built if self.months is None or month in self.months or month == _WHOLE]
         counts = [(month, self.lake.rows(name, None if month == _WHOLE else month)) for month in chosen]
-        return table_rules.volume(expected, pl.DataFrame(counts, schema=_COUNTS, orient="row"))
+        return table_rules.volume(self.expected[name], pl.DataFrame(counts, schema=_COUNTS, orient="row"))
 
     def _expectations(self, table: sa.Table, profiles: list[pl.DataFrame]) -> Finding:
         if not profiles and table.name in tables.MONTHLY_TABLES:
@@ -208,10 +205,10 @@ class Proof:
             return Finding("fresh", passed=True, detail="nothing is due yet")
         due = _before(lived["date"], slack)
         months = self.lake.partitions(name)[-2:]
-        if due.strftime(_MONTH) not in months:
-            return Finding("fresh", passed=True, detail=f"the month of {due} is not built")
+        if self.months is not None and due.strftime(_MONTH) not in {*months, *self.months}:
+            return Finding("fresh", passed=True, detail=f"the month of {due} is not built, and not of this run")
         time = pl.col(event_rules.time_column(table)).max().cast(pl.Date)
-        last: date | None = self.lake.scan(name, months).select(time).collect().item()
+        last: date | None = self.lake.scan(name, months).select(time).collect().item() if months else None
         return event_rules.fresh(last, due, until)
 
     def of_farm(self) -> Iterator[Finding]:
@@ -307,14 +304,14 @@ class Proof:
         lake = self.lake
         planned = lake.has("plan_assignment")  # not yet, when infrastructure is looked at
         plan = Plan(lake.read("plan_batch"), lake.read("plan_assignment")) if planned else schedule(self.farm)
-        totals = total_volume(self.farm, plan)
+        totals = constant_volume(self.farm) | total_volume(self.farm, plan)
         expected = {name: pl.DataFrame({"month": [_WHOLE], "rows": [rows]}) for name, rows in totals.items()}
         monthly = monthly_volume(self.farm, plan)
         for name in set(monthly["table"]):
             expected[name] = monthly.filter(pl.col("table") == name).select("month", pl.col("rows").cast(pl.Int64))
-        if lake.has("life_day"):
-            lived = [m for m in lake.partitions("life_day") if self.months is None or m in self.months]
-            died = lake.scan("life_day", lived or None).filter(pl.col("deaths") > 0)
+        lived = [month for month in lake.partitions("life_day") if self.months is None or month in self.months]
+        if lived:
+            died = lake.scan("life_day", lived).filter(pl.col("deaths") > 0)
             expected[DEATHS] = (
                 died.group_by(month=pl.col("date").dt.strftime(_MONTH))
                 .agg(rows=pl.len().cast(pl.Int64))

@@ -17,9 +17,9 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.profile import Bands
+from aquamind_pipeline.profile import Bands, Profile
 from aquamind_pipeline.quality import faults, matrix, table_rules
-from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, RULES, rules_of
+from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, READINGS, RULES, UNFORETOLD, rules_of
 from aquamind_pipeline.quality.farm_rules import bands
 from aquamind_pipeline.quality.faults import FAULTS, parsed
 from aquamind_pipeline.quality.finding import Finding, attempted, merged
@@ -123,6 +123,33 @@ def test_each_tables_own_rules_see_what_breaks_them(built: Settings, name: str) 
             assert not table_rules.foreign_keys(table, orphan, {parent: lake.scan(parent)}).passed, column
 
 
+def test_every_tables_volume_is_foretold_but_of_deliveries(a_copy: Settings) -> None:
+    """One row less is seen in every table that the rule is about."""
+    lake = Lake(a_copy.lake_path)
+    proof, seen = Workspace(a_copy).proof(), set()
+    for name in tables.TABLES:
+        month = lake.partitions(name)[-1] if name in tables.MONTHLY_TABLES else None
+        lake.write(name, lake.read(name, month).head(-1), month)
+        seen |= {name for found in proof.of_table(name) if found.rule == "volume" and not found.passed}
+    assert set(tables.TABLES) - seen == set(UNFORETOLD)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_table_without_its_last_month_is_stale(a_copy: Settings, kept: int) -> None:
+    """Unless the run was over other months."""
+    workspace = Workspace(a_copy)
+    built = workspace.lake.partitions(READINGS)
+    for month in built[kept:]:
+        workspace.lake.remove(READINGS, month)
+
+    def fresh(months: list[str] | None) -> list[bool]:
+        proof = workspace.proof(months)
+        return [found.passed for found in proof.of_table(READINGS) if found.rule == "fresh"]
+
+    assert fresh(None) == fresh(built[-1:]) == [False]
+    assert fresh(built[:1]) == [True]
+
+
 def test_a_rule_that_crashes_has_not_passed() -> None:
     def crash() -> Finding:
         raise pl.exceptions.ComputeError("no such thing\nand more")
@@ -150,19 +177,55 @@ def test_a_profiles_bands_are_held() -> None:
     assert found.wrong == 1
 
 
-def test_the_rate_is_met(built: Settings) -> None:
-    """Every k-th row: ids of a month are runs, so its share is near the rate, whatever the seed."""
-    lake = Lake(built.lake_path)
-    rows, farm = lake.read("inventory_feedingevent", "2026-04"), built.farm
-    for rate in (0.1, 0.25, 1.0):
-        args = ((f"orphan-rows:{rate}",), farm.seed, farm.as_of, "inventory_feedingevent", rows, "2026-04")
-        hit = faults.inject(*args)[1].height
-        assert hit == pytest.approx(rows.height * rate, rel=0.1)
+@pytest.mark.parametrize("rate", [0.01, 0.25, 0.34, 0.4, 0.5, 0.7, 1.0])
+def test_the_rate_is_met(built: Settings, rate: float) -> None:
+    """Of any hundred meals numbered one after another as many as the rate says, wherever one begins to count."""
+    farm, table = built.farm, "inventory_feedingevent"
+    meals = Lake(built.lake_path).read(table, "2026-04").head(500)
+    rows = meals.with_columns(id=pl.int_range(1_000_000, 1_000_000 + meals.height))
+    _, done = faults.inject((f"orphan-rows:{rate}",), farm.seed, farm.as_of, table, rows, "2026-04")
+    hit = rows.select(pl.col("id").is_in(done["id"].implode()).cast(pl.Int64).rolling_sum(100)).to_series()
+    assert set(hit.drop_nulls()) == {round(100 * rate)}
 
 
-@pytest.mark.parametrize("text", ["no-such-fault", "sensor-dropout:0", "sensor-dropout:2", "sensor-dropout:much"])
+@pytest.mark.parametrize("rate", [0.4, 0.7])
+def test_files_are_broken_at_the_rate(tiny: Profile, rate: float) -> None:
+    months = [f"{year}-{month:02}" for year in range(2020, 2030) for month in range(1, 13)][:100]
+    asked = (f"missing-partition:{rate}",), tiny.seed, tiny.as_of, "inventory_feedingevent"
+    assert sum(faults.broken_file(*asked, month) is not None for month in months) == round(100 * rate)
+
+
+@pytest.mark.parametrize(
+    ("fault", "table", "entity", "time", "days"),
+    [
+        ("misweighed", tables.STATE_TABLE, "batch_id", "date", 10),
+        ("sensor-dropout", READINGS, "sensor_id", "reading_time", 7),
+    ],
+)
+def test_a_hit_lasts_its_period(built: Settings, fault: str, table: str, entity: str, time: str, days: int) -> None:
+    """One in five: an entity is hit for a whole period, spared for four, and hit again."""
+    rows, farm = Lake(built.lake_path).read(table), built.farm
+    _, done = faults.inject((f"{fault}:0.2",), farm.seed, farm.as_of, table, rows)
+    hit = pl.col("id").is_in(done["id"].implode())
+    period = pl.col(time).cast(pl.Date).to_physical() // days
+    periods = rows.group_by(entity, period=period).agg(some=hit.any(), whole=hit.all()).sort(entity, "period")
+    assert periods["some"].to_list() == periods["whole"].to_list()
+    assert set(periods.filter("some").select(pl.col("period").diff().over(entity)).to_series().drop_nulls()) == {5}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no-such-fault",
+        "sensor-dropout:0",
+        "sensor-dropout:2",
+        "sensor-dropout:much",
+        "silent-farm:0.5",
+        "lost-column:0.5",
+    ],
+)
 def test_an_unknown_fault_or_rate_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"there is no fault|the rate is the share"):
+    with pytest.raises(ConfigError, match=r"there is no fault|the rate is the share|takes no rate"):
         parsed(text)
     with pytest.raises(ConfigError):
         load_settings(profile="tiny", faults=(text,))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from aquamind_pipeline.farm.biology import ADULT, HARVEST_GRADES
+from aquamind_pipeline.farm.biology import ADULT, HARVEST_GRADES, STAGES
 from aquamind_pipeline.farm.infrastructure import (
+    AREA_GROUPS,
     BARGES_PER_AREA,
+    CONTAINER_TYPES,
     FRESHWATER_SENSORS,
+    GEOGRAPHY,
     HALLS,
     RINGS_PER_AREA,
     SEA_SENSORS,
@@ -23,7 +26,8 @@ RANDOM_TABLES = (
     "inventory_feedpurchase",
     "inventory_feedcontainerstock",
 )
-"""Tables whose rows depend on what happened (a death, an overlap, an empty store): they are compared with life."""
+"""Tables whose rows depend on what happened (a death, an overlap, an empty store). Deaths and transfers are compared
+with life; deliveries have no other source to be counted in, but no store may give out more than they brought."""
 
 
 def monthly_volume(profile: Profile, plan: Plan) -> pl.DataFrame:
@@ -96,4 +100,29 @@ def total_volume(profile: Profile, plan: Plan) -> dict[str, int]:
     }
 
 
-__all__ = ["RANDOM_TABLES", "monthly_volume", "total_volume"]
+def constant_volume(profile: Profile) -> dict[str, int]:
+    """Rows of every table that batches and sites do not add to: kinds, and models of growth and water."""
+    stages, seasons = len(STAGES), 12 * GEOGRAPHY.height  # a model for each month of release and geography
+    return {
+        "auth_user": 1,
+        "users_userprofile": 1,
+        "batch_species": 1,
+        "batch_lifecyclestage": stages,
+        "broodstock_eggsupplier": GEOGRAPHY.height,
+        "environmental_environmentalparameter": len({*FRESHWATER_SENSORS, *SEA_SENSORS}),
+        "harvest_productgrade": len(HARVEST_GRADES),
+        "infrastructure_areagroup": AREA_GROUPS.height,
+        "infrastructure_containertype": CONTAINER_TYPES.height,
+        "inventory_feed": 6,
+        "scenario_fcrmodel": 1,
+        "scenario_fcrmodelstage": stages,
+        "scenario_mortalitymodel": 1,
+        "scenario_mortality_model_stage": stages,
+        "scenario_temperatureprofile": seasons,
+        "scenario_temperaturereading": seasons * sum(profile.stage_days(stage.days) for stage in STAGES),
+        "scenario_tgcmodel": seasons,
+        "scenario_tgc_model_stage": seasons * stages,
+    }
+
+
+__all__ = ["RANDOM_TABLES", "constant_volume", "monthly_volume", "total_volume"]

@@ -1,9 +1,9 @@
 """Faults on demand: what goes wrong on farms and in their systems, put into a farm's tables with labels.
 
-A fault is a pure function from a table's correct rows to spoiled ones. What it hits is chosen by counting: every k-th
-sensor, stay, batch, row or month from a first one that the seed draws, so that the rate is met exactly and
-something is hit even on a small farm. Labels are the difference between the rows before and
-after, so they are never wrong about what was done.
+A fault is a pure function from a table's correct rows to spoiled ones. What it hits is chosen by counting sensors,
+stays, batches, rows or months: at a rate of 0.7 seven of any ten in a row, evenly spread, from a first one that the
+seed draws. So the rate is met exactly, and something is hit even on a small farm. Labels are the difference between the
+rows before and after, so they are never wrong about what was done.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 
 import polars as pl
 
@@ -24,14 +25,18 @@ STAYS = "batch_batchcontainerassignment"
 SILENT_DAYS = 3
 """Last days without readings where the uplink of a site is down."""
 _NEW_IDS = 2**40
+_PRIME = 1_000_000_007
+"""Shares no divisor with a rate's denominator, so that the periods of an entity are hit at that rate, too."""
+_FINEST = 1_000_000_000
+"""Largest denominator of a rate: below the prime, and products of two still fit 64 bits."""
 _TEMPERATURE, _OXYGEN = 1, 2  # environmental_environmentalparameter.id
 
 
 @dataclass(frozen=True)
 class Dose:
-    """How much of a fault, and where it begins: every `step`-th from `offset`, on a farm that reaches to `until`."""
+    """How much of a fault, and where counting begins, on a farm that reaches to `until`."""
 
-    step: int
+    rate: Fraction
     offset: int
     until: date
 
@@ -39,8 +44,10 @@ class Dose:
         """Whether a row's entity (a sensor, a stay, a sensor's week …) is hit."""
         number = pl.lit(self.offset)
         for place, entity in enumerate(entities):
-            number = number + entity * (1 if place == 0 else 5)
-        return number % self.step == 0
+            number = number + entity * _PRIME**place
+        hit, of = self.rate.as_integer_ratio()
+        # The n-th is hit where n * rate passes a whole number on the way to (n + 1) * rate.
+        return number % of * hit % of >= of - hit
 
 
 Spoil = Callable[[pl.DataFrame, Dose], pl.DataFrame]
@@ -48,7 +55,10 @@ Spoil = Callable[[pl.DataFrame, Dose], pl.DataFrame]
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault. `rate` is the share of `unit` that is hit unless told; file faults have no `spoil`."""
+    """One kind of fault. `rate` is the share of `unit` that is hit unless told; file faults have no `spoil`.
+
+    A `whole` fault always hits all there is of its `unit`.
+    """
 
     name: str
     text: str
@@ -56,6 +66,7 @@ class Fault:
     unit: str
     rate: float
     spoil: Spoil | None = None
+    whole: bool = False
 
 
 def _days(column: str, length: int) -> pl.Expr:
@@ -99,8 +110,7 @@ def _without_days(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
 
 
 def _silent(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
-    last = pl.col("reading_time").dt.date() > dose.until - timedelta(days=SILENT_DAYS)
-    return frame.filter(~(last & dose.hits(pl.lit(-dose.offset))))
+    return frame.filter(pl.col("reading_time").dt.date() <= dose.until - timedelta(days=SILENT_DAYS))
 
 
 def _wrong_year(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
@@ -201,7 +211,9 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: pl.concat([f, f.filter(d.hits(_ROW))]),
         ),
         Fault("missing-days", "A day was never recorded.", (READINGS, FEEDINGS), "days", 0.05, _without_days),
-        Fault("silent-farm", "The last days' readings never arrived.", (READINGS,), "farms", 1.0, _silent),
+        Fault(
+            "silent-farm", "The last days' readings never arrived.", (READINGS,), "last days", 1.0, _silent, whole=True
+        ),
         Fault(
             "clock-shift", "Loggers run on summer time, an hour ahead.", (READINGS,), "containers", 0.1,
             lambda f, d: f.pipe(
@@ -221,7 +233,10 @@ FAULTS: dict[str, Fault] = {
             "negative-counts", "Deaths were booked with the wrong sign.", (DEATHS,), "rows", 0.05,
             lambda f, d: f.pipe(_set(d.hits(_ROW), count=-pl.col("count"))),
         ),
-        Fault("lost-column", "An export forgot a column.", (FEEDINGS,), "files", 1.0, lambda f, d: f.drop("feed_cost")),
+        Fault(
+            "lost-column", "An export forgot a column.", (FEEDINGS,), "files", 1.0,
+            lambda f, d: f.drop("feed_cost"), whole=True,
+        ),
         Fault(
             "doubled-transfers", "The growth engine counts fish that move twice (AquaMind's Issue #112).",
             (STATES,), "batches", 1.0, _doubled,
@@ -288,12 +303,14 @@ def parsed(text: str) -> tuple[Fault, float]:
     """A fault and its rate from NAME or NAME:RATE.
 
     Raises:
-        ConfigError: for an unknown name, or a rate that is no share above 0.
+        ConfigError: for an unknown name, a rate that is no share above 0, or one of a fault that has none.
     """
     name, _, given = text.partition(":")
     if name not in FAULTS:
         raise ConfigError(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
     fault = FAULTS[name]
+    if given and fault.whole:
+        raise ConfigError(f"fault {text!r}: {name} always hits all {fault.unit}, so it takes no rate")
     try:
         rate = float(given) if given else fault.rate
     except ValueError:
@@ -348,7 +365,7 @@ def broken_file(faults: Sequence[str], seed: int, until: date, table: str, month
             continue
         dose = _dose(fault, rate, seed, until)
         year, number = month.split("-")
-        if (dose.offset + 12 * int(year) + int(number)) % dose.step == 0:
+        if pl.select(dose.hits(pl.lit(12 * int(year) + int(number)))).item():
             keep = _FILE_FAULTS[fault.name]
             label = {
                 "fault": fault.name,
@@ -361,8 +378,8 @@ def broken_file(faults: Sequence[str], seed: int, until: date, table: str, month
 
 
 def _dose(fault: Fault, rate: float, seed: int, until: date) -> Dose:
-    step = max(1, round(1 / rate))
-    return Dose(step, draws.stream(seed, "faults", fault.name) % step, until)
+    share = Fraction(rate).limit_denominator(_FINEST)
+    return Dose(share, draws.stream(seed, "faults", fault.name) % share.denominator, until)
 
 
 def _differences(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:

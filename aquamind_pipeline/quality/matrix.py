@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 
 from aquamind_pipeline.quality.catalogue import RULES
-from aquamind_pipeline.quality.faults import FAULTS
+from aquamind_pipeline.quality.faults import FAULTS, Fault
 
 MATRIX: dict[str, list[str]] = json.loads(
     resources.files("aquamind_pipeline.quality").joinpath("matrix.json").read_text("utf-8")
@@ -46,11 +46,15 @@ def as_markdown(seen: Mapping[str, Sequence[str]]) -> str:
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| `{f.name}` | {f.text} | {', '.join(f'`{t}`' for t in f.tables)} | {f.rate:g} of {f.unit} | "
+        f"| `{f.name}` | {f.text} | {', '.join(f'`{t}`' for t in f.tables)} | {_rate(f)} | "
         f"{', '.join(f'`{rule}`' for rule in seen[f.name])} |"
         for f in FAULTS.values()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _rate(fault: Fault) -> str:
+    return f"all {fault.unit}" if fault.whole else f"{fault.rate:g} of {fault.unit}"
 
 
 __all__ = ["MATRIX", "as_markdown"]
