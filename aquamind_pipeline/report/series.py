@@ -36,7 +36,7 @@ class Series:
 
 
 def read(connection: Connection, farm: Profile, plan: Plan, months: pl.DataFrame) -> Series:
-    """Ask the database, where the report has made `batch_day` and `container_day`.
+    """Ask the database, where the report has made `batch_day`.
 
     Args:
         connection: Where.
@@ -68,10 +68,11 @@ def _with_plan(farm: Profile, plan: Plan, months: pl.DataFrame) -> pl.DataFrame:
 def _use(connection: Connection) -> pl.DataFrame:
     by_day = frame(
         connection,
-        """WITH first AS (SELECT min(date) AS date FROM container_day GROUP BY container_id)
+        # A container holds one stay at a time, so that days need no DISTINCT, which costs as much as all the rest.
+        """WITH first AS (SELECT min(date) AS date FROM batch_actualdailyassignmentstate GROUP BY container_id)
         SELECT u.date, u.occupied, coalesce(f.new, 0)::bigint AS new,
           (SELECT count(*) FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active) AS of
-        FROM (SELECT date, count(*) AS occupied FROM container_day GROUP BY 1) u
+        FROM (SELECT date, count(*) AS occupied FROM batch_actualdailyassignmentstate GROUP BY 1) u
         LEFT JOIN (SELECT date, count(*) AS new FROM first GROUP BY 1) f ON f.date = u.date ORDER BY 1""",
     )
     return by_day.select(

@@ -115,10 +115,8 @@ SELECT batch_id, date, min(day_number) AS day_number, lifecycle_stage_id AS stag
   sum(population)::bigint AS fish, sum(mortality_count)::bigint AS died, sum(feed_kg) AS feed_kg, avg(temp_c) AS temp_c,
   sum(avg_weight_g * population) AS mass_g
 FROM batch_actualdailyassignmentstate GROUP BY batch_id, date, lifecycle_stage_id;
-CREATE TEMPORARY TABLE container_day AS
-SELECT DISTINCT container_id, date FROM batch_actualdailyassignmentstate;
-ANALYZE batch_day, container_day"""
-"""Daily states by batch and stage, and days with fish by container, which sections and pictures sum up further."""
+ANALYZE batch_day"""
+"""Daily states by batch and stage, which sections and pictures sum up further."""
 
 
 def _batches(connection: Connection, farm: Profile, plan: Plan) -> Section:
@@ -329,8 +327,8 @@ def _utilisation(connection: Connection) -> Section:
         """WITH holding AS (
           SELECT id, hall_id FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active
         ),
-        used AS (SELECT container_id, count(*) AS days FROM container_day GROUP BY 1),
-        span AS (SELECT max(date) - min(date) + 1 AS days FROM container_day)
+        used AS (SELECT container_id, count(*) AS days FROM batch_actualdailyassignmentstate GROUP BY 1),
+        span AS (SELECT max(date) - min(date) + 1 AS days FROM batch_day)
         SELECT (SELECT count(*) FROM holding) AS containers,
           (SELECT count(DISTINCT container_id) FROM batch_batchcontainerassignment WHERE is_active) AS now,
           (SELECT count(*) FROM used) AS ever,
