@@ -22,6 +22,7 @@ from aquamind_pipeline.errors import DatabaseError, LakeError
 from aquamind_pipeline.farm.biology import STAGES, TRANSFER_MORTALITY
 from aquamind_pipeline.farm.schedule import Plan, schedule
 from aquamind_pipeline.farm.volume import total_volume
+from aquamind_pipeline.planning import preview
 from aquamind_pipeline.postgres.connection import Connection, connect, described
 from aquamind_pipeline.postgres.inspection import frame, look_at_ours, month_counts, row_counts
 from aquamind_pipeline.postgres.journal import OURS
@@ -102,7 +103,7 @@ def verify(url: SecretStr, farm: Profile, since: str | None = None) -> tuple[Rep
             _volumes(farm, plan, counts, since),
             _growth(connection, farm),
             _one_batch(connection),
-            _utilisation(connection),
+            _utilisation(connection, farm),
         ]
         shown = series.read(connection, farm, plan, months)
     return Report(held["description"][0], described(url), farm.as_of.isoformat(), sections), shown
@@ -320,8 +321,8 @@ def _one_batch(connection: Connection) -> Section:
     return Section(f"One batch: {batch['batch_number']}", columns, [list(row) for row in rounded.rows()], checks)
 
 
-def _utilisation(connection: Connection) -> Section:
-    """All three notions that AquaMind's documents mix (reference c.3)."""
+def _utilisation(connection: Connection, farm: Profile) -> Section:
+    """All three notions that AquaMind's documents mix (reference c.3), against what was planned."""
     found = frame(
         connection,
         """WITH holding AS (
@@ -348,8 +349,15 @@ def _utilisation(connection: Connection) -> Section:
         ["container-days used", found["used_days"], containers * span, _share(found["used_days"], containers * span)],
         ["halls ever used", found["halls_used"], found["halls"], _share(found["halls_used"], found["halls"])],
     ]
-    fits = found["now"] <= containers
-    check = Check("utilisation", fits, f"{_share(found['now'], containers):.1%} of containers hold fish now")
+    plan = preview(farm)
+    planned = (plan.containers_now, plan.containers_ever, plan.rows[tables.STATE_TABLE], plan.containers)
+    held = (found["now"], found["ever"], found["used_days"], containers)
+    detail = (
+        f"{_share(found['now'], containers):.1%} of containers hold fish now, as planned"
+        if held == planned
+        else f"containers now, ever, container-days, containers in all: {held}, planned {planned}"
+    )
+    check = Check("utilisation", held == planned, detail)
     return Section("Container utilisation", ["what", "used", "of", "share"], rows, [check])
 
 
