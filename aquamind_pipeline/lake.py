@@ -227,7 +227,7 @@ class Lake:
         found, wanted = self.manifest(), Manifest.of(farm)
         if found is None:
             if must_exist:
-                raise LakeError(f"there is no lake in {self.root}: run `aquamind build` first, or build_farm in Dagster")
+                raise LakeError(f"there is no lake in {self.root}: run `aquamind build` (in Dagster, build_farm) first")
         elif found.identity != wanted.identity:
             raise LakeError(
                 f"the lake {self.root} holds {found.farm}, but {wanted.farm} was asked for: "

@@ -120,7 +120,7 @@ def one_line(done: subprocess.CompletedProcess[str], message: str) -> None:
         (["plan", "--profile", "salmon"], "there is no profile 'salmon'"),
         (["plan", "--as-of", "2020-01-01"], "lies before epoch"),
         (["build", "--month", "2031-01"], "there is no month '2031-01': the farm has 2026-02 to 2026-06"),
-        (["load"], "run `aquamind build` first"),
+        (["load"], "run `aquamind build`"),
         (["verify", "--database-url", "mysql://localhost/x"], "must look like postgresql://"),
         (["verify", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "cannot be used"),
     ],
