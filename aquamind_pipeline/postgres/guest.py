@@ -154,6 +154,7 @@ def load_parts(
         return done
 
     with ExitStack() as opened:
+        opened.enter_context(journal.locked(url))
         connections = [opened.enter_context(connect(url)) for _ in range(STREAMS)]
         first = connections[0]
         with as_database_errors(url):
@@ -307,12 +308,10 @@ def restore(connection: Connection, table_name: str, helpers: Sequence[Connectio
 
 def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]:
     """Take out exactly what we loaded: table -> (rows of ours taken out, rows kept because others use them)."""
-    with connect(url) as connection:
-        journal.lock(connection, url)
+    with journal.locked(url), connect(url) as connection:
         for name in tables.MONTHLY_TABLES:
             if not dry_run:
                 restore(connection, name)
-                journal.lock(connection, url)
         result = {}
         for name in tables.MONTHLY_TABLES:
             result[name] = (_wipe_blocks(connection, name), 0)
