@@ -60,7 +60,14 @@ bench: install ## Measure speed and memory, as ratios; ARGS="generate --profile 
 bench-quick: install ## Compare a few ratios with those kept; ARGS=--write keeps the new ones
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
+# Root's server has its files elsewhere where nobody else may enter this folder.
+CLUSTER = from pathlib import Path; from aquamind_pipeline.postgres.server import EmbeddedServer as S; print(S(Path("data")).folder)
+STOP_SERVER = [ "$$(env -u AQUAMIND_DATABASE_URL $(BIN)/aquamind db stop --home data)" = stopped ] \
+	|| { echo "somebody uses the embedded PostgreSQL in data/postgres: wait for them, or stop them"; exit 1; }; \
+	rm -rf "$$($(BIN)/python -c '$(CLUSTER)')"
+
 .PHONY: clean
-clean: ## Delete the environment, all data and all caches
+clean: ## Stop the embedded PostgreSQL, delete the environment, all data and all caches
+	@if [ -x $(BIN)/aquamind ] && [ -d data/postgres ]; then $(STOP_SERVER); fi
 	rm -rf $(VENV) data .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -243,7 +243,11 @@ def verify(settings: Settings) -> None:
     broken = findings.load(settings)
     report.save_page(verified, series, broken, report.page_path(settings))
     report.show(verified, console)
+    skipped = pl.col("rule").is_in(settings.skip_checks)
     broken = broken.filter(~pl.col("passed"))
+    for one in broken.filter(skipped).iter_rows(named=True):
+        errors.print(f"[yellow]check skipped[/] {one['asset']} {one['rule']}: {one['detail']}", soft_wrap=True)
+    broken = broken.filter(~skipped)
     for one in broken.iter_rows(named=True):
         errors.print(f"[red]check failed[/] {one['asset']} {one['rule']}: {one['detail']}", soft_wrap=True)
     _say_where(settings)

@@ -7,7 +7,9 @@ scripts. Here every such link is taken out and a small style sheet put in.
 from __future__ import annotations
 
 import json
+import os
 import re
+import threading
 import warnings
 from functools import cache
 from html import escape
@@ -93,7 +95,8 @@ class DataDocs:
     def _put(path: Path, text: str) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.new")
+            # Steps that run side by side, in processes or threads, all write the index.
+            temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
             temporary.write_text(text, "utf-8")
             temporary.replace(path)
         except OSError as error:

@@ -34,7 +34,6 @@ class Preview:
     batches: int
     completed: int
     active: int
-    first_day: str
     months: int
     rows: dict[str, int | None]
     containers: int
@@ -80,7 +79,6 @@ def preview(farm: Profile) -> Preview:
         batches=plan.batches.height,
         completed=done,
         active=plan.batches.height - done,
-        first_day=farm.epoch.isoformat(),
         months=months,
         rows=rows,
         containers=containers,

@@ -31,7 +31,20 @@ class Room:
 
 
 def rooms(settings: Settings, farm: Profile, *, lake: bool = True, database: bool = True) -> list[Room]:
-    """The file systems that a farm is written to. A bucket, or a server that is not ours, we do not see."""
+    """The file systems that a farm is written to. A bucket, or a server that is not ours, we do not see.
+
+    Raises:
+        LakeError: when we may not look into a folder.
+    """
+    try:
+        return _rooms(settings, farm, lake=lake, database=database)
+    except PermissionError as error:
+        raise LakeError(
+            f"{error.filename} cannot be read ({error.strerror}): check AQUAMIND_HOME and AQUAMIND_LAKE"
+        ) from None
+
+
+def _rooms(settings: Settings, farm: Profile, *, lake: bool, database: bool) -> list[Room]:
     seen = preview(farm)
     parts: list[tuple[str, Path, int]] = []
     if lake and isinstance(settings.lake_path, Path):

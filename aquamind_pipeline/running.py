@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core import errors as dg_errors
 
 from aquamind_pipeline import definitions, errors
 from aquamind_pipeline.definitions import build_defs
@@ -24,6 +24,8 @@ from aquamind_pipeline.settings import Settings
 _OURS = {"dagster/max_retries": "0"}
 """Dagster's daemon cannot start a command again, and should not say that it will."""
 _INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+_CHECK_FAILED = dg_errors.DagsterAssetCheckFailedError.__name__
+"""What ends a step of checks that block; which they are is said by the checks themselves."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,30 @@ class Outcome:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """Dagster's folder, with our dagster.yaml in it, and DAGSTER_HOME pointing there.
+    """Dagster's folder, with a copy of our dagster.yaml in it, and DAGSTER_HOME pointing there.
 
     A DAGSTER_HOME that the user has set is respected.
 
     Raises:
-        ConfigError: when the folder cannot be written.
+        ConfigError: when the folder cannot be written, or the user's is none that Dagster can use.
     """
-    if os.environ.get("DAGSTER_HOME"):
-        return Path(os.environ["DAGSTER_HOME"])
+    if given := os.environ.get("DAGSTER_HOME"):
+        home = Path(given).expanduser()
+        if not home.is_absolute() or not os.path.isdir(home):  # Path.is_dir raises where it may not look
+            raise ConfigError(
+                f"DAGSTER_HOME={given} is not the absolute path of a folder that is there: make the folder, or unset "
+                "DAGSTER_HOME for one of our own"
+            )
+        return home
     home = settings.home.absolute() / "dagster"
     ours = project_file("dagster.yaml")
+    copy, content = home / ours.name, ours.read_bytes()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ours, home / ours.name)
+        if not copy.exists() or copy.read_bytes() != content:
+            temporary = copy.with_name(f".{copy.name}.{os.getpid()}")
+            temporary.write_bytes(content)
+            temporary.replace(copy)  # a user interface that runs reads the old file or the new one
     except OSError as error:
         raise ConfigError(
             f"{home} cannot be written ({error.strerror}): set AQUAMIND_HOME to a folder that can"
@@ -122,7 +134,7 @@ def run_job(
             kind = getattr(errors, failure.cls_name or "", None)
             if isinstance(kind, type) and issubclass(kind, AquaMindError):
                 raise kind(failure.message.removeprefix(f"aquamind_pipeline.errors.{kind.__name__}: ").strip())
-            if failure.cause is None and not any(not c.passed for c in checks):
+            if failure.cause is None and failure.cls_name != _CHECK_FAILED:
                 raise RuntimeError(failure.to_string())
             failure = failure.cause
     return Outcome(

@@ -12,7 +12,7 @@ import polars as pl
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import AquaMindError
 from aquamind_pipeline.growth.records import daily_temperature
-from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.lake import LABELS, Lake
 from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.proof import Proof
@@ -21,17 +21,16 @@ from aquamind_pipeline.quality.faults import FAULTS
 from aquamind_pipeline.quality.finding import Finding
 from aquamind_pipeline.settings import Settings, load_settings
 from assets.growth import READS, write_states
-from assets.writing import LABELS, write
+from assets.writing import write
 
 
 def spoiled(clean: Settings, fault: str, home: Path) -> Workspace:
     """A copy of a built lake with a fault in it, as a build with that fault would make it."""
-    shutil.copytree(clean.lake_path, home / "lake")
-    (home / "lake" / "manifest.json").unlink()
     made = load_settings(profile=clean.profile, seed=clean.seed, faults=(fault,), home=home, lake=home / "lake")
     workspace = Workspace(made)
     lake, farm = workspace.lake, made.farm
     lake.claim(farm)
+    shutil.copytree(clean.lake_path, lake.folder, ignore=shutil.ignore_patterns("manifest.json"), dirs_exist_ok=True)
     hit = set(FAULTS[fault.partition(":")[0]].tables)
     for name in hit - {STATES}:
         for month in lake.partitions(name) or [None]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import secrets
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from aquamind_pipeline import report, tables
-from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import guest, load
 from aquamind_pipeline.postgres.aquamind import grants, misfits
@@ -21,7 +24,8 @@ from aquamind_pipeline.postgres.comparison import differences
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.settings import Settings
-from tests.test_postgres import EVENT, ask, load_everything
+from tests.farms import wait_for
+from tests.test_postgres import EVENT, ask, load_everything, nobody_loads
 
 SCHEMA = (Path(__file__).parent / "data" / "aquamind_schema.sql").read_text("utf-8")
 THEIRS = """
@@ -147,23 +151,57 @@ def test_indexes_are_taken_off_and_built_again(
     assert row_counts(aquamind, [EVENT])[EVENT] == lake.rows(EVENT)
 
 
-def test_a_load_that_dies_without_indexes_is_mended(
-    aquamind: SecretStr, lake: Lake, monkeypatch: pytest.MonkeyPatch
+def test_a_load_that_fails_puts_indexes_back(
+    aquamind: SecretStr, a_copy: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An orphan in one month, and Ctrl-C: the error is told, and AquaMind's tables have their keys."""
     before = definitions(aquamind)
     monkeypatch.setattr(guest, "REBUILD_ROWS", 100)
+    lake = Lake(a_copy.lake_path)
+    rows = lake.read(EVENT, "2026-04")
+    lake.write(EVENT, rows.with_columns(feed_id=pl.lit(None, pl.Int64)), "2026-04")
+    with pytest.raises(DatabaseError, match="feed_id"):
+        load_everything(aquamind, lake)
+    assert definitions(aquamind) == before
+    lake.write(EVENT, rows, "2026-04")
 
-    def die(*_: object) -> None:
+    def stop() -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as dying:
-        dying.setattr(guest, "_load_part", die)
-        with pytest.raises(KeyboardInterrupt):
-            load_everything(aquamind, lake)
+    with pytest.raises(KeyboardInterrupt):
+        load.load_months(aquamind, lake, EVENT, lake.partitions(EVENT), on_done=stop)
+    assert definitions(aquamind) == before
+    assert ask(aquamind, "SELECT count(*) FROM aquamind_pipeline.suspended") == [(0,)]
+    load_everything(aquamind, lake)
+    assert row_counts(aquamind, [EVENT])[EVENT] == lake.rows(EVENT)
+
+
+def _die_without_indexes(url: SecretStr, folder: Path) -> None:
+    guest.REBUILD_ROWS = 100
+    guest._load_part = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    load_everything(url, Lake(folder))
+
+
+def test_a_load_that_is_killed_without_indexes_is_mended(aquamind: SecretStr, lake: Lake) -> None:
+    before = definitions(aquamind)
+    process = multiprocessing.get_context("spawn").Process(target=_die_without_indexes, args=(aquamind, lake.folder))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    wait_for(lambda: nobody_loads(aquamind))
     assert definitions(aquamind) != before
     load_everything(aquamind, lake)
     assert definitions(aquamind) == before
     assert row_counts(aquamind, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
+
+
+def test_months_of_two_loads_exclude_each_other(loaded: SecretStr, lake: Lake) -> None:
+    def refused() -> None:
+        for another in (lambda: load.load_months(loaded, lake, tables.STATE_TABLE, []), lambda: load.wipe(loaded)):
+            with pytest.raises(DatabaseAwayError, match="is being loaded by another process .server process"):
+                another()
+
+    assert load.load_months(loaded, lake, EVENT, lake.partitions(EVENT), on_done=refused)
 
 
 def test_wipe_takes_out_ours_and_only_ours(aquamind: SecretStr, lake: Lake) -> None:

@@ -132,6 +132,12 @@ def test_a_users_mistake_ends_in_one_line(tmp_path: Path, arguments: list[str], 
     assert not list(tmp_path.rglob("*.parquet"))
 
 
+@pytest.mark.parametrize("home", ["dagster", "/no/such/folder"])
+def test_a_dagster_home_that_dagster_cannot_use(tmp_path: Path, home: str) -> None:
+    done = aquamind("build", "--no-database", AQUAMIND_HOME=str(tmp_path), DAGSTER_HOME=home)
+    one_line(done, f"DAGSTER_HOME={home} is not the absolute path of a folder that is there")
+
+
 def test_unwritable_home(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     one_line(aquamind("build", AQUAMIND_HOME=str(tmp_path / "file")), "cannot be written")
@@ -184,6 +190,9 @@ def test_build_load_verify_wipe(tmp_path: Path, database: SecretStr) -> None:
     assert again.returncode == 0, again.stdout + again.stderr
     verified = aquamind("verify", **where)
     assert verified.returncode == 0
+    skipped = aquamind("verify", "--skip-check", "ledger", **where)
+    assert skipped.returncode == 0, skipped.stderr
+    assert f"check skipped {tables.STATE_TABLE} ledger: not looked at" in skipped.stderr
     other = aquamind("verify", "--seed", "7", **where)
     one_line(other, "not profile tiny with seed 7")
 

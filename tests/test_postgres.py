@@ -19,7 +19,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from aquamind_pipeline import report, tables
-from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres import journal, load, schema
 from aquamind_pipeline.postgres.comparison import compared
@@ -222,10 +222,17 @@ def test_a_killed_load_goes_on(a_copy: Settings, database: SecretStr) -> None:
     wait_for(lambda: journalled(database) > 40)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    wait_for(lambda: nobody_loads(database))
     held = journalled(database)
     assert held < len(tables.MASTER_TABLES) + 20 + 1, "the kill came too late to show anything"
     load_everything(database, lake)
     assert row_counts(database, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
+
+
+def nobody_loads(url: SecretStr) -> bool:
+    """Whether the server has noticed that a killed process is gone."""
+    held = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE datname = current_database()"
+    return ask(url, f"{held} AND locktype = 'advisory'") == [(0,)]
 
 
 def journalled(url: SecretStr) -> int:
@@ -353,6 +360,21 @@ def test_one_load_at_a_time(loaded: SecretStr, lake: Lake) -> None:
         journal.lock(connection, loaded)
         with pytest.raises(DatabaseError, match="is being loaded by another process .server process"):
             load.load_masters(loaded, lake)
+
+
+def test_months_of_two_loads_exclude_each_other(loaded: SecretStr, a_copy: Settings, lake: Lake) -> None:
+    """While one loads, another one with a lake of its own is refused, whatever table it loads; then it may."""
+    theirs = change_month(a_copy, tables.STATE_TABLE, "2026-04")
+
+    def others_load() -> list[load.Loaded]:
+        return load.load_months(loaded, theirs, tables.STATE_TABLE, ["2026-04"])
+
+    def refused() -> None:
+        with pytest.raises(DatabaseAwayError, match="is being loaded by another process .server process"):
+            others_load()
+
+    assert load.load_months(loaded, lake, EVENT, lake.partitions(EVENT), on_done=refused)
+    assert not others_load()[0].skipped
 
 
 def test_the_server_listens_on_loopback_and_asks_for_a_password(server: SecretStr) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -62,6 +63,23 @@ def test_what_a_farm_needs(tmp_path: Path, server: SecretStr, home: Path) -> Non
     held = EmbeddedServer(home).held("no such database")
     assert held > 20_000_000
     assert there.needed == max(0, seen.server_bytes - held)
+
+
+def test_folders_that_we_may_not_enter_are_named(home: Path) -> None:
+    folder = home / "locked"
+    folder.mkdir(mode=0)
+    user = os.geteuid()
+    for settings in (
+        load_settings(profile="tiny", home=folder / "home"),
+        load_settings(profile="tiny", home=folder / "home", lake=home / "not made"),
+    ):
+        preview(settings.farm)
+        try:
+            os.seteuid(user or 65534)  # root may enter every folder
+            with pytest.raises(LakeError, match=f"{folder}/home.* cannot be read .*: check AQUAMIND_HOME"):
+                room.rooms(settings, settings.farm)
+        finally:
+            os.seteuid(user)
 
 
 def test_a_databases_own_bytes_count(server: SecretStr, home: Path, database: SecretStr) -> None:

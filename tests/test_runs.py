@@ -147,6 +147,35 @@ def test_a_database_by_name_and_loading_it_again(
     assert row_counts(database, tables.EVENT_TABLES) == counts
 
 
+def test_a_crash_is_said_although_a_check_warned(a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug of ours in a step after one whose check only warns."""
+
+    def buggy(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("assets.events.daily_temperature", buggy)
+    warning = a_copy.model_copy(update={"skip_checks": ("gaps",)})
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: a bug"):
+        run_job(Workspace(warning), BUILD_MONTH, ["2026-03"], assets=[READINGS, TEMPERATURE])
+
+
+def test_dagsters_settings_are_copied_when_they_differ(tmp_path: Path) -> None:
+    """A reader that has the file open reads it to its end; a copy that is right is left alone."""
+
+    def copied() -> Path:
+        os.environ["DAGSTER_HOME"] = ""
+        return dagster_home(load_settings(profile="tiny", home=tmp_path)) / "dagster.yaml"
+
+    ours = (ROOT / "dagster.yaml").read_text()
+    first = copied().stat()
+    assert copied().stat() == first
+    copied().write_text("an older one")
+    with (tmp_path / "dagster" / "dagster.yaml").open() as reader:
+        assert copied().read_text() == ours
+        assert reader.read() == "an older one"
+    assert [path.name for path in (tmp_path / "dagster").iterdir()] == ["dagster.yaml"]
+
+
 def temperature_job() -> dg.JobDefinition:
     """A job that Dagster can make again by its name, which running one again from its failure needs."""
     return build_defs().resolve_job_def(BUILD_MONTH)

@@ -2,8 +2,8 @@
 
 Master rows are found or made (`identities`). Events and states get ids in blocks of their own: a partition is one
 block, so it can be replaced or taken out again by its ids, and nobody else's rows are ever touched. For a large load,
-indexes and foreign keys of a table that we own are taken off and built again afterwards; what is off stands in the
-journal, so that the next load, or a wipe, puts it back after a crash.
+indexes and foreign keys of a table that we own are taken off and built again afterwards, also when the load fails; what
+is off stands in the journal, so that the next load, or a wipe, puts it back after a kill or crash.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -21,6 +21,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
+from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import aquamind, identities, journal
 from aquamind_pipeline.postgres.connection import Connection, as_database_errors, connect
@@ -154,6 +155,7 @@ def load_parts(
         return done
 
     with ExitStack() as opened:
+        opened.enter_context(journal.locked(url))
         connections = [opened.enter_context(connect(url)) for _ in range(STREAMS)]
         first = connections[0]
         with as_database_errors(url):
@@ -167,12 +169,26 @@ def load_parts(
             first.commit()
         for connection in connections:
             idle.put(connection)
-        with ThreadPoolExecutor(STREAMS, thread_name_prefix="load") as pool:
-            loaded = list(pool.map(one, parts))
+        try:
+            with ThreadPoolExecutor(STREAMS, thread_name_prefix="load") as pool:
+                loaded = list(pool.map(one, parts))
+        except BaseException:  # Ctrl-C as well: an application works with these tables meanwhile
+            _restore_after_failure(url, table.name)
+            raise
         with as_database_errors(url):
             restore(first, table.name, connections[1:])
             first.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", table.name)))
     return loaded
+
+
+def _restore_after_failure(url: SecretStr, table_name: str) -> None:
+    """Build what was taken off, on new connections, since the old ones may be broken.
+
+    Where that fails, too, the first error is the one to be told, and what is still off is still listed.
+    """
+    with suppress(DatabaseError), ExitStack() as opened:
+        first, *helpers = [opened.enter_context(connect(url)) for _ in range(STREAMS)]
+        restore(first, table_name, helpers)
 
 
 def _load_part(
@@ -307,12 +323,10 @@ def restore(connection: Connection, table_name: str, helpers: Sequence[Connectio
 
 def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]:
     """Take out exactly what we loaded: table -> (rows of ours taken out, rows kept because others use them)."""
-    with connect(url) as connection:
-        journal.lock(connection, url)
+    with journal.locked(url), connect(url) as connection:
         for name in tables.MONTHLY_TABLES:
             if not dry_run:
                 restore(connection, name)
-                journal.lock(connection, url)
         result = {}
         for name in tables.MONTHLY_TABLES:
             result[name] = (_wipe_blocks(connection, name), 0)

@@ -100,9 +100,11 @@ def look_at_ours(connection: Connection, url: SecretStr) -> None:
         )
 
 
-def frame(connection: Connection, query: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+def frame(
+    connection: Connection, query: str | sql.Composed, parameters: Mapping[str, Any] | None = None
+) -> pl.DataFrame:
     """The answer to a query of a few hundred rows at most."""
-    cursor = connection.execute(query.encode(), parameters)
+    cursor = connection.execute(query.encode() if isinstance(query, str) else query, parameters)
     names = [column.name for column in cursor.description or ()]
     return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
 

@@ -5,13 +5,16 @@ The journal is written in the transaction that writes the rows, so it is never w
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import LiteralString
 
 from psycopg import sql
 from pydantic import SecretStr
 
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
-from aquamind_pipeline.postgres.connection import Connection, described
+from aquamind_pipeline.postgres.connection import Connection, connect, described
 
 OURS = "aquamind_pipeline"
 ALL = ""
@@ -87,7 +90,23 @@ def kind(connection: Connection, url: SecretStr) -> str:
 
 def lock(connection: Connection, url: SecretStr) -> None:
     """Be the only one to change this database until the transaction ends."""
-    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK_KEY,)).fetchone()
+    _lock(connection, url, "SELECT pg_try_advisory_xact_lock(%s)")
+
+
+@contextlib.contextmanager
+def locked(url: SecretStr) -> Iterator[None]:
+    """Be the only one to change this database during the block, over many transactions of many connections.
+
+    The lock is a further connection's, which does nothing else, and ends with it, however that ends.
+    """
+    with connect(url) as connection:
+        _lock(connection, url, "SELECT pg_try_advisory_lock(%s)")
+        connection.commit()
+        yield
+
+
+def _lock(connection: Connection, url: SecretStr, attempt: LiteralString) -> None:
+    row = connection.execute(attempt, (_LOCK_KEY,)).fetchone()
     if row is None or not row[0]:
         raise DatabaseAwayError(
             f"{described(url)} is being loaded by another process{_holder(connection)}: wait for it, or stop it"
@@ -151,6 +170,7 @@ __all__ = [
     "forget",
     "kind",
     "lock",
+    "locked",
     "make",
     "remember",
 ]

@@ -80,6 +80,7 @@ def load_months(
         return done
 
     with ExitStack() as opened:
+        opened.enter_context(journal.locked(url))
         connections = [opened.enter_context(connect(url)) for _ in range(STREAMS)]
         there = journal.entries(connections[0], table_name)
         connections[0].commit()

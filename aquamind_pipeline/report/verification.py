@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from psycopg import sql
 from pydantic import SecretStr
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -87,7 +88,8 @@ def verify(url: SecretStr, farm: Profile, since: str | None = None) -> tuple[Rep
     """
     with connect(url) as connection:
         look_at_ours(connection, url)
-        held = frame(connection, f"SELECT description, as_of, identity FROM {OURS}.farm")  # noqa: S608 - a constant
+        query = sql.SQL("SELECT description, as_of, identity FROM {}").format(sql.Identifier(OURS, "farm"))
+        held = frame(connection, query)
         if held.is_empty() or held["identity"][0] != farm.identity:
             name = held["description"][0] if held.height else "no whole farm"
             raise DatabaseError(f"{described(url)} holds {name}, not profile {farm.name} with seed {farm.seed}")

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -84,7 +85,7 @@ class Folder:
         path = self.path(name)
         with _as_lake_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.stem}.{os.getpid()}")
+            temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}")
             temporary.write_bytes(content)
             temporary.replace(path)
 
