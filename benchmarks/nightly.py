@@ -51,9 +51,10 @@ def _measured(url: SecretStr, *arguments: str) -> tuple[dict[str, float], dict[s
     steps: dict[str, float] = {}
     with connect(url) as connection:
         server = _parent(connection.info.backend_pid)
-    before = _children_cpu() + _cpu(server)
+    own, theirs = _children_cpu(), _cpu(server)
     taken = seconds(lambda: steps.update(alone(__name__, *arguments)))
-    return {"seconds": taken, "CPU seconds": _children_cpu() + _cpu(server) - before}, steps
+    own, theirs = _children_cpu() - own, _cpu(server) - theirs
+    return {"seconds": taken, "CPU seconds": own + theirs, "the server's": theirs}, steps
 
 
 def _children_cpu() -> float:
