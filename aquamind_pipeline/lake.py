@@ -207,7 +207,9 @@ class Lake:
             return Manifest(**(values | {"as_of": date.fromisoformat(values["as_of"])}))
         except (ValueError, KeyError, TypeError) as error:
             where = self._store.where(_MANIFEST)
-            raise LakeError(f"{where} cannot be read ({error}): delete the lake and build it again") from None
+            raise LakeError(
+                f"{where} cannot be read ({error}): delete the lake, if it is one of ours, and build it again"
+            ) from None
 
     def claim(self, farm: Profile) -> Manifest:
         """Write this farm's manifest into a new lake, or check that the lake is this farm's and move its `as_of`.

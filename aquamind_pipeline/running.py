@@ -50,7 +50,7 @@ def dagster_home(settings: Settings) -> Path:
         ConfigError: when the folder cannot be written, or the user's is none that Dagster can use.
     """
     if given := os.environ.get("DAGSTER_HOME"):
-        home = Path(given).expanduser()
+        home = Path(given)
         if not home.is_absolute() or not os.path.isdir(home):  # Path.is_dir raises where it may not look
             raise ConfigError(
                 f"DAGSTER_HOME={given} is not the absolute path of a folder that is there: make the folder, or unset "

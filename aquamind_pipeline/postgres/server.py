@@ -176,12 +176,12 @@ class EmbeddedServer:
             raise DatabaseError(
                 f"{path} cannot be read ({error.strerror}): work as the user whose server it is, or set AQUAMIND_HOME"
             ) from None
-        return int(port) if self._is_served_by(int(process)) else None
+        return int(port) if self._is_served_by(process) else None
 
-    def _is_served_by(self, process: int) -> bool:
+    def _is_served_by(self, process: str) -> bool:
         """Whether a process is this cluster's server. After a crash the file stays, and its number may be anybody's."""
         try:
-            command = psutil.Process(process).cmdline()
+            command = psutil.Process(int(process)).cmdline()
         except (psutil.Error, ValueError):
             return False
         # By the real folder, which a link may lead to by another name.
