@@ -1,7 +1,7 @@
 """Lake against database, column by column: what each column adds up to, in every partition.
 
 Counts see a lost row; these sums also see a value that was rounded, shifted by a time zone, cut off, or put into
-another column or month. They cannot see values that changed places within a column, nor text replaced by as long a text.
+another column or month. They cannot see values that changed places within a column, nor text for text of its length.
 """
 
 from __future__ import annotations
