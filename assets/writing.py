@@ -48,6 +48,8 @@ def write(lake: Lake, farm: Profile, name: str, frame: pl.DataFrame, month: str 
         lake.damage(name, month, keep=broken.keep)
     if labels.height:
         lake.write(f"{LABELS}/{name}", labels, month)
+    elif farm.faults:
+        lake.remove(f"{LABELS}/{name}", month)  # of rows that were spoiled before, when the farm reached less far
     return written
 
 
@@ -95,12 +97,16 @@ def write_by_month(
         done.append(lake.write(name, lake.scan(apart, some_parts).collect(), month))
         for part_name in some_parts:
             lake.remove(apart, part_name)
+    spoiled: set[str] = set()
     if labelled:
-        for month, labels in _by_month(pl.concat(labelled), pl.col("partition")):
+        of_months = pl.concat(labelled).filter(pl.col("partition") >= since)  # earlier ones also tell of other batches
+        for month, labels in _by_month(of_months, pl.col("partition")):
             lake.write(f"{LABELS}/{name}", labels, month)
-    for month in set(lake.partitions(name)) - {one.partition for one in done}:
-        if month >= since:
-            lake.remove(name, month)
+            spoiled.add(month)
+    for place, made in ((name, {one.partition for one in done}), (f"{LABELS}/{name}", spoiled)):
+        for month in set(lake.partitions(place)) - made:
+            if month >= since:
+                lake.remove(place, month)
     kept = [month for month in lake.partitions(name) if month < since]
     digests = sorted([one.digest for one in done] + [lake.digest(name, month) for month in kept])
     digest = hashlib.sha256("".join(digests).encode()).hexdigest()

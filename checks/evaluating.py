@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -27,12 +27,15 @@ def check_specs(asset: str, rules: Iterable[str]) -> list[dg.AssetCheckSpec]:
 
 
 def result(
-    workspace: Workspace, asset: str, finding: Finding, shown: Mapping[str, dg.MetadataValue] | None = None
+    workspace: Workspace,
+    asset: str,
+    finding: Finding,
+    shown: Callable[[], Mapping[str, dg.MetadataValue]] = dict,
 ) -> dg.AssetCheckResult:
     """A check result with the finding's detail, a few offending rows, and what else is to be shown."""
     settings = workspace.settings
     blocks = RULES[finding.rule].blocks and not settings.load_anyway and finding.rule not in settings.skip_checks
-    metadata: dict[str, Any] = {"wrong": finding.wrong, **(shown or {})}
+    metadata: dict[str, Any] = {"wrong": finding.wrong, **_drawn(shown)}
     if finding.sample.height:
         metadata["sample"] = frame_table(finding.sample)
     return dg.AssetCheckResult(
@@ -43,6 +46,14 @@ def result(
         metadata=metadata,
         severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
     )
+
+
+def _drawn(shown: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What is to be shown; a picture that cannot be drawn says so, and does not take the finding with it."""
+    try:
+        return shown()
+    except Exception as error:
+        return {"not shown": f"{type(error).__name__}: {error}"}
 
 
 __all__ = ["check_specs", "result"]

@@ -1,6 +1,7 @@
 """How close the assimilated states are to the lives that were lived, which only a simulated farm can tell."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import dagster as dg
 import polars as pl
@@ -9,6 +10,7 @@ from aquamind_pipeline import findings, tables
 from aquamind_pipeline.orchestration.catalogue import frame_table
 from aquamind_pipeline.orchestration.pictures import lines
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.proof import Proof
 from aquamind_pipeline.quality import truth
 from checks.evaluating import check_specs, result
 
@@ -23,18 +25,17 @@ def build() -> list[dg.AssetChecksDefinition]:
 @dg.multi_asset_check(name="truth_checks", specs=check_specs(tables.STATE_TABLE, ("recovers_life",)))
 def truth_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
     """Distributions of the error in fish, weight and biomass, and a picture of them."""
-    lake = workspace.lake
     with workspace.progress.track("compare states with life", 1) as advance:
-        names = lake.scan("batch_lifecyclestage").select("name", stage="id").collect()
         proof = workspace.proof()
         found = list(proof.of_truth())
         findings.save(workspace.settings, "truth", ((tables.STATE_TABLE, finding) for finding in found))
         for finding in found:
-            yield result(workspace, tables.STATE_TABLE, finding, _shown(proof.errors, names))
+            yield result(workspace, tables.STATE_TABLE, finding, partial(_shown, proof))
         advance()
 
 
-def _shown(errors: pl.DataFrame, names: pl.DataFrame) -> dict[str, dg.MetadataValue]:
+def _shown(proof: Proof) -> dict[str, dg.MetadataValue]:
+    errors, names = proof.errors, proof.lake.scan("batch_lifecyclestage").select("name", stage="id").collect()
     stages = truth.distribution(errors, "stage").join(names, on="stage", maintain_order="left")
     days = truth.distribution(errors.filter(pl.col("days_since") <= SHOWN_DAYS), "days_since")
     confidence = truth.distribution(errors, "confidence")

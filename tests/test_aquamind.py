@@ -113,6 +113,12 @@ def test_differences_are_found(loaded: SecretStr, lake: Lake) -> None:
     assert found.select("partition", "column").rows() == [("2026-04", "amount_kg")]
 
 
+def test_a_month_that_never_came_is_a_difference(loaded: SecretStr, a_copy: Settings) -> None:
+    lake = Lake(a_copy.lake_path)
+    lake.write(EVENT, lake.read(EVENT, "2026-06"), "2026-07")
+    assert differences(loaded, lake, EVENT, ["2026-06", "2026-07"])["database"].to_list() == ["not loaded"]
+
+
 def test_loading_again_changes_nothing(loaded: SecretStr, lake: Lake) -> None:
     before = contents(loaded)
     assert all(done.skipped for done in load_everything(loaded, lake))

@@ -23,6 +23,7 @@ from aquamind_pipeline.quality.catalogue import RULES
 from aquamind_pipeline.running import dagster_home, run_job
 from aquamind_pipeline.settings import Settings, load_settings
 from assets import writing
+from checks import truth
 from tests.farms import Made
 from tests.test_cli import digests
 
@@ -60,6 +61,17 @@ def test_every_check_that_guards_the_database_blocks() -> None:
     assert {spec.name for spec in specs} == set(RULES)
     assert all(spec.blocking == RULES[spec.name].blocks for spec in specs)
     assert {name for name, rule in RULES.items() if not rule.blocks} == {"feed_conversion", "growth_rate"}
+
+
+def test_what_cannot_be_drawn_does_not_take_the_finding_with_it(a_copy: Settings) -> None:
+    """Without lives there are no errors to show a picture of; the check has failed, and says why."""
+    workspace = Workspace(a_copy)
+    for month in workspace.lake.partitions("life_day"):
+        workspace.lake.remove("life_day", month)
+    (found,) = truth.truth_checks(workspace=workspace)
+    assert not found.passed
+    assert found.description.startswith("the check crashed: LakeError")
+    assert "LakeError" in found.metadata["not shown"].value
 
 
 def test_full_build_is_recorded_and_arrives(

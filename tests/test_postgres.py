@@ -19,7 +19,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from aquamind_pipeline import report, tables
-from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
+from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, TransientError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres import journal, load, schema
 from aquamind_pipeline.postgres.comparison import compared
@@ -153,6 +153,32 @@ def test_what_goes_wrong_in_the_database_is_seen(loaded: SecretStr, lake: Lake, 
     verified, _ = report.verify(loaded, built.farm)
     wrong = {check.name for check in verified.checks if not check.passed}
     assert wrong >= {"no doubling", "volumes", "utilisation"}
+
+
+def test_a_changed_id_is_seen(loaded: SecretStr, lake: Lake) -> None:
+    with psycopg.connect(loaded.get_secret_value()) as connection:
+        connection.execute("UPDATE inventory_feedingevent SET id = -1 WHERE id = 1")
+    _, content = compared(loaded, lake, [EVENT])
+    assert content.sample["column"].to_list() == ["id"]
+
+
+def test_a_lake_that_is_newer_than_the_database_has_not_arrived(loaded: SecretStr, a_copy: Settings) -> None:
+    lake = Lake(a_copy.lake_path)
+    lake.write(EVENT, lake.read(EVENT, "2026-06"), "2026-07")
+    arrived, content = compared(loaded, lake, [EVENT])
+    assert not arrived.passed
+    assert content.sample.rows() == [(EVENT, "2026-07", "(rows)", str(lake.rows(EVENT, "2026-07")), "not loaded")]
+
+
+def test_a_comparison_that_crashes_has_failed(loaded: SecretStr, a_copy: Settings) -> None:
+    """And one that finds no database has not been made: the step is tried again."""
+    lake = Lake(a_copy.lake_path)
+    lake.damage(EVENT, "2026-06", keep=0.5)
+    found = {one.rule: (one.passed, one.detail.partition(":")[0]) for one in compared(loaded, lake, [EVENT])}
+    assert found == dict.fromkeys(("arrived", "content"), (False, "the check crashed"))
+    nobody = SecretStr("postgresql://nobody@localhost:1/nothing")
+    with pytest.raises(TransientError):
+        compared(nobody, lake, [EVENT])
 
 
 def change_month(settings: Settings, table: str, month: str) -> Lake:

@@ -35,10 +35,18 @@ def finding(rule: str, offending: pl.DataFrame, held: str, broken: str) -> Findi
     return Finding(rule, wrong == 0, wrong, broken if wrong else held, offending.head(SAMPLE_ROWS))
 
 
-def attempted(rule: str, work: Callable[[], Finding]) -> Finding:
-    """The finding of a rule; one that crashes is a failure that says so, never a pass."""
+def attempted(rule: str, work: Callable[[], Finding], *, raises: tuple[type[Exception], ...] = ()) -> Finding:
+    """The finding of a rule; one that crashes is a failure that says so, never a pass.
+
+    Args:
+        rule: Its name.
+        work: The rule.
+        raises: Errors that are for the caller, who may try again.
+    """
     try:
         return work()
+    except raises:
+        raise
     except Exception as error:
         first = str(error).partition("\n")[0]
         return Finding(rule, passed=False, wrong=1, detail=f"the check crashed: {type(error).__name__}: {first}")
