@@ -13,6 +13,7 @@ from aquamind_pipeline.farm.records import records as build_records
 from aquamind_pipeline.farm.schedule import Plan
 from aquamind_pipeline.farm.schedule import schedule as build_schedule
 from aquamind_pipeline.farm.stores import stores as build_stores
+from aquamind_pipeline.lake import LABELS
 from aquamind_pipeline.orchestration.catalogue import (
     LIFE_TABLES,
     PLAN_TABLES,
@@ -26,7 +27,7 @@ from aquamind_pipeline.orchestration.partitions import MONTH
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from assets.showing import shown_of
-from assets.writing import LABELS, batch_slices, results, write_by_month
+from assets.writing import batch_slices, results, write_by_month
 
 GROUP = "life"
 PURCHASE_TABLES = ("inventory_feedpurchase", "inventory_feedcontainerstock")

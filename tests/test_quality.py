@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.lake import LABELS, Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Bands, Profile
 from aquamind_pipeline.quality import faults, matrix, table_rules
@@ -27,7 +27,7 @@ from aquamind_pipeline.quality.grouping import all_different, grouped
 from aquamind_pipeline.settings import Settings, load_settings
 from assets import life
 from assets.growth import write_states
-from assets.writing import LABELS, write
+from assets.writing import write
 from tests.farms import build_lake
 from tests.mutations import caught, labels, spoiled
 
