@@ -155,6 +155,13 @@ def test_what_goes_wrong_in_the_database_is_seen(loaded: SecretStr, lake: Lake, 
     assert wrong >= {"no doubling", "volumes", "utilisation"}
 
 
+def test_a_changed_id_is_seen(loaded: SecretStr, lake: Lake) -> None:
+    with psycopg.connect(loaded.get_secret_value()) as connection:
+        connection.execute("UPDATE inventory_feedingevent SET id = -1 WHERE id = 1")
+    _, content = compared(loaded, lake, [EVENT])
+    assert content.sample["column"].to_list() == ["id"]
+
+
 def test_a_lake_that_is_newer_than_the_database_has_not_arrived(loaded: SecretStr, a_copy: Settings) -> None:
     lake = Lake(a_copy.lake_path)
     lake.write(EVENT, lake.read(EVENT, "2026-06"), "2026-07")
