@@ -26,7 +26,7 @@ from aquamind_pipeline.orchestration.partitions import MONTH
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Profile
 from assets.showing import shown_of
-from assets.writing import batch_slices, results, write_by_month
+from assets.writing import LABELS, batch_slices, results, write_by_month
 
 GROUP = "life"
 PURCHASE_TABLES = ("inventory_feedpurchase", "inventory_feedcontainerstock")
@@ -55,10 +55,11 @@ def schedule(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeR
 def _forget_later_months(workspace: Workspace, farm: Profile) -> None:
     """A farm that reaches less far than before has no later months."""
     last = farm.as_of.strftime(MONTH)
-    for table in (*tables.MONTHLY_TABLES, TEMPERATURE):
-        for month in workspace.lake.partitions(table):
+    labels = (f"{LABELS}/{table}" for table in tables.MONTHLY_TABLES)
+    for place in (*tables.MONTHLY_TABLES, TEMPERATURE, *labels):
+        for month in workspace.lake.partitions(place):
             if month > last:
-                workspace.lake.remove(table, month)
+                workspace.lake.remove(place, month)
 
 
 @dg.multi_asset(

@@ -50,6 +50,8 @@ def write(lake: Lake, farm: Profile, name: str, frame: pl.DataFrame, month: str 
         lake.damage(name, month, keep=broken.keep)
     if labels.height:
         lake.write(f"{LABELS}/{name}", labels, month)
+    elif farm.faults:
+        lake.remove(f"{LABELS}/{name}", month)  # of rows that were spoiled before, when the farm reached less far
     return written
 
 
@@ -92,12 +94,16 @@ def write_by_month(
         for path in sorted(Path(folder).iterdir()):
             parts.setdefault(path.name.partition(".")[0], []).append(path)
         done += [lake.write(name, pl.read_parquet(paths), month) for month, paths in parts.items()]
+    spoiled: set[str] = set()
     if labelled:
-        for month, labels in _by_month(pl.concat(labelled), pl.col("partition")):
+        of_months = pl.concat(labelled).filter(pl.col("partition") >= since)  # earlier ones also tell of other batches
+        for month, labels in _by_month(of_months, pl.col("partition")):
             lake.write(f"{LABELS}/{name}", labels, month)
-    for month in set(lake.partitions(name)) - {one.partition for one in done}:
-        if month >= since:
-            lake.remove(name, month)
+            spoiled.add(month)
+    for place, kept in ((name, {one.partition for one in done}), (f"{LABELS}/{name}", spoiled)):
+        for month in set(lake.partitions(place)) - kept:
+            if month >= since:
+                lake.remove(place, month)
     digest = hashlib.sha256("".join(sorted(one.digest for one in done)).encode()).hexdigest()
     rows_written, size = sum(one.rows for one in done), sum(one.bytes for one in done)
     return Written(name, None, rows_written, size, time.perf_counter() - started, digest)

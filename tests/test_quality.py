@@ -19,12 +19,15 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.profile import Bands, Profile
 from aquamind_pipeline.quality import faults, matrix, table_rules
-from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, READINGS, RULES, UNFORETOLD, rules_of
+from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, READINGS, RULES, STATES, UNFORETOLD, rules_of
 from aquamind_pipeline.quality.farm_rules import bands
 from aquamind_pipeline.quality.faults import FAULTS, parsed
 from aquamind_pipeline.quality.finding import Finding, attempted, merged
 from aquamind_pipeline.quality.grouping import all_different, grouped
 from aquamind_pipeline.settings import Settings, load_settings
+from assets import life
+from assets.growth import write_states
+from assets.writing import LABELS, write
 from tests.farms import build_lake
 from tests.mutations import caught, labels, spoiled
 
@@ -89,6 +92,24 @@ def test_labels_lead_back_to_the_truth(built: Settings, tmp_path: Path, fault: s
         truth = clean.read(name)
         assert_frame_equal(rows.sort("id"), truth.filter(~pl.col("id").is_in(removed.implode())).sort("id"))
         assert set(removed) == set(truth["id"]) - set(rows["id"])
+
+
+@pytest.mark.parametrize("fault", ["silent-farm", "misweighed"])
+def test_no_label_outlives_what_it_says(built: Settings, tmp_path: Path, fault: str) -> None:
+    """Of months that are built again without spoiled rows, and of months that a shorter farm no longer has."""
+    workspace, name = spoiled(built, fault, tmp_path), FAULTS[fault].tables[0]
+    lake, farm, place = workspace.lake, workspace.wanted, f"{LABELS}/{name}"
+    was = lake.partitions(place)
+    stale = "2026-01" if name == STATES else "2026-04"
+    lake.write(place, lake.read(place, was[-1]), stale)
+    if name == STATES:
+        write_states(workspace, farm)
+    else:
+        write(lake, farm, name, lake.read(name, stale), stale)
+    assert lake.partitions(place) == was
+    shorter = load_settings(**workspace.settings.model_dump(exclude={"as_of"}), as_of=date(2026, 4, 20))
+    list(life.schedule(workspace=Workspace(shorter)))
+    assert lake.partitions(place) == [month for month in was if month <= "2026-04"]
 
 
 def _is_last(rows: pl.DataFrame) -> pl.Expr:
