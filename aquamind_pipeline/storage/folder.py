@@ -94,6 +94,8 @@ class Folder:
         path = self.path(name)
         with _as_lake_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            for left in path.parent.glob(f".{path.name}.*"):  # by a killed writer
+                left.unlink(missing_ok=True)
             temporary = path.with_name(f".{path.name}.{os.getpid()}")
             try:
                 fill(temporary)
