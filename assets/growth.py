@@ -68,14 +68,24 @@ def write_states(workspace: Workspace, farm: Profile) -> Written:
 
 
 def read_records(lake: Lake, some: Sequence[int]) -> Records:
-    """What growth reads of some batches, from the months that they lived in and the ones beside these."""
-    stays = lake.scan("batch_batchcontainerassignment").filter(pl.col("batch_id").is_in(list(some)))
-    ends = pl.col("departure_date").fill_null(pl.date(9999, 1, 1)).max().dt.offset_by("1mo")
-    first, last = stays.select(pl.col("assignment_date").min().dt.offset_by("-1mo"), ends).collect().row(0)
+    """What growth reads of some batches: of their stays and containers, in the months that they lived in and the ones
+    beside these. Memory holds no rows of other batches, but for the water and feed of the containers."""
+    stays = lake.scan("batch_batchcontainerassignment").filter(pl.col("batch_id").is_in(list(some))).collect()
+    begins = stays.select(pl.col("assignment_date").min().dt.offset_by("-1mo")).item()
+    ends = stays.select(pl.col("departure_date").fill_null(pl.date(9999, 1, 1)).max().dt.offset_by("1mo")).item()
+    in_containers = pl.col("container_id").is_in(stays["container_id"].unique().implode())
+    of_stays = pl.col("assignment_id").is_in(stays["id"].implode())
+    own = {
+        TEMPERATURE: in_containers,
+        "inventory_feedingevent": in_containers,
+        "batch_mortalityevent": of_stays,
+        "batch_growthsample": of_stays,
+    }
 
     def near(name: str) -> pl.LazyFrame:
-        months = [month for month in lake.partitions(name) if f"{first:%Y-%m}" <= month <= f"{last:%Y-%m}"]
-        return lake.scan(name, months or None)
+        months = [month for month in lake.partitions(name) if f"{begins:%Y-%m}" <= month <= f"{ends:%Y-%m}"]
+        rows = lake.scan(name, months or None)
+        return rows.filter(own[name]) if name in own else rows
 
     whole = {name: tables.complete(near(name), tables.TABLES[name]) for name in READS}
     return from_tables(whole, near(TEMPERATURE)).of_batches(some)
