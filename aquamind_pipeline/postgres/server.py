@@ -242,10 +242,20 @@ class EmbeddedServer:
             )
 
     def _start(self) -> None:
-        port = _free_port()
-        self._control(
-            "start", f"--log={self._cluster / 'server.log'}", f"--timeout={_START_SECONDS}", f"--options=-p {port}"
-        )
+        """On the usual port, or on any that is free when another server has just taken it."""
+        for port in (_free_port(_PREFERRED_PORT), 0):
+            try:
+                self._control(
+                    "start",
+                    f"--log={self._cluster / 'server.log'}",
+                    f"--timeout={_START_SECONDS}",
+                    f"--options=-p {port or _free_port()}",
+                )
+            except DatabaseError:
+                if port == 0:
+                    raise
+            else:
+                return
 
     def _create(self, database: str) -> None:
         with connect(self._url("postgres")) as connection:
@@ -268,7 +278,10 @@ class EmbeddedServer:
         if not copy.exists():
             partial = copy.with_name(f"{copy.name}.{os.getpid()}")
             shutil.copytree(install, partial, symlinks=True)
-            partial.rename(copy)
+            try:
+                partial.rename(copy)
+            except OSError:  # another process was faster
+                shutil.rmtree(partial)
         return copy / "bin"
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -302,8 +315,8 @@ def _reachable(path: Path) -> bool:
     return all(p.stat().st_mode & 0o001 for p in existing)
 
 
-def _free_port() -> int:
-    for port in (_PREFERRED_PORT, 0):
+def _free_port(*preferred: int) -> int:
+    for port in (*preferred, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
