@@ -120,7 +120,8 @@ def _mix(
     left_off = np.minimum(day - 1 - grid.start[source], grid.length[source] - 1)
     ends = (source >= 0) & (left_off >= 0)
     end_row = np.where(ends, grid.first[source] + left_off, 0)
-    starts = (source >= 0) & ~ends & (day == grid.start[source]) & (grid.length[source] > 0) & (source != here)
+    begins = (day == grid.start[source]) & (grid.length[source] > 0) & ~known.goes_on[source]
+    starts = (source >= 0) & ~ends & begins & (source != here)
     start_row = np.where(starts, grid.first[source], 0)
     own = known.begin_root[np.where(source >= 0, source, here)]
     fixed = np.where(np.isnan(given), own, root_of(np.nan_to_num(given)))

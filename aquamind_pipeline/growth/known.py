@@ -66,7 +66,8 @@ class Known:
     """By row of `grid`: died (recorded), arrived, left, unrecorded (deaths must be modelled if none are recorded),
     temp_c (NaN: unknown), temp_code, anchor_g (NaN: none), anchor (code). By stay: batch (position), stage (position),
     opening (fish), own_g (weight of fish that came by no transfer), begin_root (its root, or the one carried on from an
-    earlier run), assigned_g (avg_weight_g or NaN), start (assignment day).
+    earlier run), goes_on (whether an earlier run solved the days before), assigned_g (avg_weight_g or NaN), start
+    (assignment day).
     """
 
     grid: Grid
@@ -86,6 +87,7 @@ class Known:
     opening: Ints
     own_g: Floats
     begin_root: Ints
+    goes_on: Bools
     assigned_g: Floats
     start: Ints
 
@@ -126,11 +128,13 @@ def known(records: Records, until: date, rules: RuleSet, carried: Carried | None
     )
     opening = _opening(records, grid, joined, moves, start, rules)
     begin_root = root_of(own_g)
+    goes_on = np.zeros(grid.ids.size, bool)
     if carried is not None:
         at = grid.position(carried.stays["assignment_id"].to_numpy())
         mine = at >= 0
         opening[at[mine]] = carried.stays["population"].to_numpy()[mine]
         begin_root[at[mine]] = carried.stays["root"].to_numpy()[mine]
+        goes_on[at[mine]] = True
     return Known(
         grid=grid,
         stages=_stages(ordered, rules),
@@ -151,6 +155,7 @@ def known(records: Records, until: date, rules: RuleSet, carried: Carried | None
         opening=opening,
         own_g=own_g,
         begin_root=begin_root,
+        goes_on=goes_on,
         assigned_g=assigned_g,
         start=start,
     )

@@ -134,7 +134,8 @@ class _Run:
         given, source = moves.given_g[edges], moves.source[edges]
         waiting = np.zeros(grid.ids.size, bool)
         waiting[grid.owner[rows]] = True
-        fresh = (source >= 0) & (grid.start[source] == day) & np.isnan(given) & (source != grid.owner[rows])
+        begins = (grid.start[source] == day) & ~self.known.goes_on[source]
+        fresh = (source >= 0) & begins & np.isnan(given) & (source != grid.owner[rows])
         while edges.size:
             stuck = np.zeros(grid.ids.size, bool)
             stuck[grid.owner[rows[fresh & waiting[source]]]] = True
