@@ -27,8 +27,8 @@ run: install ## Build the farm (test-40) into the embedded PostgreSQL; PROFILE=t
 	$(BIN)/aquamind build $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
 
 .PHONY: test
-test: install ## Run the tests
-	$(BIN)/pytest $(ARGS)
+test: install ## Run the tests, two files at a time
+	$(BIN)/pytest -n 2 $(ARGS)
 
 .PHONY: test-slow
 test-slow: install ## Run the slow tests: whole farms
