@@ -20,7 +20,7 @@ import polars as pl
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import ROW_GROUP_ROWS
 from aquamind_pipeline.orchestration.workspace import Workspace
-from assets.events import MAKERS, MONTHS_AT_ONCE
+from assets.events import MAKERS, MONTHS_AT_ONCE, keep_freed_memory
 from assets.life import read_plan
 from benchmarks.measuring import FEEDINGS, READINGS, Row, by_turns, farm, make
 
@@ -71,6 +71,7 @@ _SQL = {
 
 def measure(profile: str = PROFILE, count: int = MONTHS, runs: int = 3) -> list[Row]:
     """Every event table over the last full months of a profile."""
+    keep_freed_memory()
     with farm(profile) as workspace:
         make(workspace, ["infrastructure", "plan", "life", "stores"])
         lived = months_lived(workspace, count)
