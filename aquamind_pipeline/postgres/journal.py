@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import LiteralString
 
+import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
@@ -102,7 +103,12 @@ def locked(url: SecretStr) -> Iterator[None]:
     with connect(url) as connection:
         _lock(connection, url, "SELECT pg_try_advisory_lock(%s)")
         connection.commit()
-        yield
+        try:
+            yield
+        finally:
+            # Not left to the end of the connection, which the server notices when the next table may ask already.
+            with contextlib.suppress(psycopg.Error):
+                connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK_KEY,))
 
 
 def _lock(connection: Connection, url: SecretStr, attempt: LiteralString) -> None:
