@@ -27,6 +27,7 @@ from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.settings import Settings
+from tests import farms
 from tests.farms import wait_for
 
 EVENT = "inventory_feedingevent"
@@ -311,16 +312,10 @@ def test_a_stale_files_number_is_not_the_server(home: Path) -> None:
 @pytest.fixture
 def small_disk(home: Path, server: SecretStr) -> Iterator[Path]:
     """A disk of a few megabytes that the server may write to."""
-    folder = home / f"disk-{secrets.token_hex(4)}"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], check=False).returncode == 0
-    if not mounted:
-        folder.rmdir()
-        pytest.skip("only root may mount a small disk")
-    os.chown(folder, 65534, 65534)
-    folder.chmod(0o700)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with farms.small_disk(home / f"disk-{secrets.token_hex(4)}", "12m") as folder:
+        os.chown(folder, 65534, 65534)
+        folder.chmod(0o700)
+        yield folder
 
 
 def test_a_full_disk_of_the_server_is_said_and_healed(

@@ -23,18 +23,15 @@ from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.room import Room
 from aquamind_pipeline.running import run_job
 from aquamind_pipeline.settings import Settings, load_settings
+from tests import farms
 from tests.test_cli import aquamind, one_line
 
 
 @pytest.fixture
 def small_disk(home: Path) -> Iterator[Path]:
     """A file system of 300 KB that a server could use, too."""
-    folder = home / "disk"
-    folder.mkdir(exist_ok=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], check=False).returncode != 0:
-        pytest.skip("only root may mount a small disk")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with farms.small_disk(home / "disk", "300k") as folder:
+        yield folder
 
 
 def test_too_little_is_refused_enough_is_not() -> None:
