@@ -328,6 +328,19 @@ def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path, m
     assert found().tags["dagster/will_retry"] == "false"  # by Dagster's daemon: whoever started a command does so again
 
 
+def test_a_run_is_followed_while_it_writes(instance: dg.DagsterInstance) -> None:
+    """What a page shows of a run comes event by event, although the run keeps its records open."""
+    run, seen = dg.DagsterRun("build_lake", "a-run"), []
+    instance.report_engine_event("event 0", run)
+    with dg.DagsterInstance.get() as page:
+        page.watch_event_logs(run.run_id, None, lambda entry, _: seen.append(entry.message))
+        for number in (1, 2, 3):
+            wait_for(lambda: len(seen) == number, 10)  # noqa: B023 - called at once
+            instance.report_engine_event(f"event {number}", run)
+        wait_for(lambda: len(seen) == 4, 10)
+    assert seen == [f"event {number}" for number in range(4)]
+
+
 def test_old_runs_are_forgotten_unless_they_tell_how_assets_stand(
     instance: dg.DagsterInstance, a_copy: Settings
 ) -> None:

@@ -11,15 +11,23 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
+from dagster._core.event_api import EventHandlerFn
 from dagster._core.storage.base_storage import DagsterStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    SqliteEventLogStorage,
+    SqliteEventLogStorageWatchdog,
+)
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from pydantic import SecretStr
+from watchdog.events import FileSystemEvent
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres.connection import connect
@@ -27,6 +35,7 @@ from aquamind_pipeline.postgres.connection import connect
 DATABASE_VARIABLE = "AQUAMIND_DAGSTER_DATABASE_URL"
 _FILES_OPEN = 4
 """The index and a few runs: a web server that shows many runs does not run out of file handles."""
+_STOPPING_SECONDS = 15
 
 
 class EventLog(SqliteEventLogStorage):
@@ -34,6 +43,7 @@ class EventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str) -> None:
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
+        self._observer: BaseObserver | None = None
         super().__init__(base_dir)
 
     @contextmanager
@@ -58,11 +68,41 @@ class EventLog(SqliteEventLogStorage):
             self._engines.popitem(last=False)[1].dispose()
         return self._engines[shard]
 
+    def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
+        """Call back with each event of a run after a cursor: how pages follow a run."""
+        if self._observer is None:
+            self._observer = Observer()
+            self._observer.start()
+        watchdog = _Watchdog(self, run_id, callback, cursor)
+        watched = self._observer.schedule(watchdog, self._base_dir, recursive=True)
+        self._watchers[run_id][callback] = (watchdog, watched)
+        watchdog.look()  # an event may have come after the caller read those up to its cursor
+
     def dispose(self) -> None:
         """Close every file."""
         super().dispose()
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join(timeout=_STOPPING_SECONDS)
         while self._engines:
             self._engines.popitem()[1].dispose()
+
+
+class _Watchdog(SqliteEventLogStorageWatchdog):
+    """Sees the write-ahead log grow, too: Dagster's looks at the file alone, which changes only where it is closed."""
+
+    def __init__(self, *of: Any) -> None:
+        super().__init__(*of)
+        self._looking = Lock()
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        if event.event_type == "modified" and event.src_path in (self._log_path, f"{self._log_path}-wal"):
+            self.look()
+
+    def look(self) -> None:
+        """Call back with what is new; one thread at a time, so that nothing comes twice."""
+        with self._looking:
+            self._process_log()
 
 
 def _relax(connection: Any, _record: object) -> None:
