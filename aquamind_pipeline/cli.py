@@ -234,7 +234,7 @@ def verify(settings: Settings) -> None:
     workspace = Workspace(settings, Bars())
     findings.forget(settings)
     with workspace.database() as url:
-        verified, series = report.verify(url, settings.farm)
+        verified, series = report.verify(url, settings.farm, kept=report.sums_path(settings))
         if workspace.lake.manifest() is not None:
             found = list(workspace.proof().everything())
             found += [(name, one) for name in tables.TABLES for one in comparison.compared(url, workspace.lake, [name])]

@@ -141,23 +141,18 @@ def night(workspace: Workspace, instance: dg.DagsterInstance, today: date) -> dg
     """The run that brings the farm up to `today`. Nights that were missed or that failed are made up.
 
     Where everything before was proved by the rules that hold now, and stands as it was written, only what a day
-    changes is made, proved and loaded.
+    changes is made, proved and loaded; else every month.
     """
     farm = workspace.settings.farm
     held = workspace.lake.manifest()
     report = last_facts(instance, REPORT)
-    verified = report.get("passed") is True and report.get("identity") == farm.identity
-    reached = date.fromisoformat(str(report["as_of"])) if verified else farm.epoch
-    first = min(held.as_of, reached) if held is not None else farm.epoch
+    goes_on = held is not None and proved(report, farm.identity) and lasting_stand(workspace.lake, instance)
+    first = min(held.as_of, date.fromisoformat(str(report["as_of"]))) if held and goes_on else farm.epoch
     last = max(today, held.as_of if held is not None else farm.epoch)
     over = months(first, last)
     options = {"as_of": last.isoformat()}
     chosen: dict[str, Any] = {}
-    if (
-        over[0] > farm.epoch.strftime(MONTH)
-        and proved(report, farm.identity)
-        and lasting_stand(workspace.lake, instance)
-    ):
+    if over[0] > farm.epoch.strftime(MONTH):
         options["since"] = over[0]
         chosen = _of_a_night(month_ends=len(over) > 1)
     return dg.RunRequest(

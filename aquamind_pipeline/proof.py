@@ -221,17 +221,17 @@ class Proof:
 
     def of_farm(self) -> Iterator[Finding]:
         """Conservation, no doubling, capacity, survival, growth and bands, from AquaMind's own tables."""
-        scan, states = self._of_living, tables.STATE_TABLE
+        scan = self._of_living
         rules: Rules = {
-            "no_doubling": lambda: farm_rules.no_doubling(scan(states)),
+            "no_doubling": lambda: farm_rules.no_doubling(self._states),
             "ledger": lambda: farm_rules.ledger(
-                scan(states), scan("batch_creationaction"), scan(DEATHS), scan("batch_transferaction"), scan(STAYS)
+                self._states, scan("batch_creationaction"), scan(DEATHS), scan("batch_transferaction"), scan(STAYS)
             ),
             "harvested": lambda: farm_rules.harvested(
-                scan("harvest_harvestlot"), scan("harvest_harvestevent"), scan(states)
+                scan("harvest_harvestlot"), scan("harvest_harvestevent"), self._states
             ),
-            "double_booking": lambda: farm_rules.double_booking(scan(states)),
-            "capacity": lambda: farm_rules.capacity(scan(states), scan("infrastructure_container")),
+            "double_booking": lambda: farm_rules.double_booking(self._states),
+            "capacity": lambda: farm_rules.capacity(self._states, scan("infrastructure_container")),
             "one_site": lambda: farm_rules.one_site(
                 scan(STAYS),
                 scan("infrastructure_container"),
@@ -239,7 +239,7 @@ class Proof:
                 scan("infrastructure_area"),
                 scan("infrastructure_freshwaterstation"),
             ),
-            "weight_continuity": lambda: farm_rules.weight_continuity(scan(states), self.farm.speed),
+            "weight_continuity": lambda: farm_rules.weight_continuity(self._states, self.farm.speed),
             "survival": lambda: farm_rules.survival(self._lived, self._daily_rates, hazard_bounds),
             "feed_conversion": lambda: farm_rules.feed_conversion(self._lived, self.farm.speed),
             "growth_rate": lambda: farm_rules.growth_rate(self._lived, self.farm.speed),
@@ -277,6 +277,12 @@ class Proof:
         if name == "harvest_harvestlot":
             return rows.join(self._of_living("harvest_harvestevent").select(event_id="id"), on="event_id", how="semi")
         return rows
+
+    @cached_property
+    def _states(self) -> pl.LazyFrame:
+        """The states that the rules on the farm look at: at night few enough to read them once for all."""
+        states = self._of_living(tables.STATE_TABLE)
+        return states if self.since is None else states.collect().lazy()
 
     @cached_property
     def _living(self) -> pl.DataFrame:

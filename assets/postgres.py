@@ -143,9 +143,9 @@ def verification_report(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Compute the verification report from the database and write it as JSON."""
-    with healing(), workspace.database() as url:
-        verified, series = report.verify(url, workspace.planned, workspace.settings.since)
     settings = workspace.settings
+    with healing(), workspace.database() as url:
+        verified, series = report.verify(url, workspace.planned, settings.since, report.sums_path(settings))
     report.save(verified, report.report_path(settings))
     page = report.page_path(settings)
     report.save_page(verified, series, findings.load(settings), page)

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import resource
+import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from benchmarks.measuring import Row, alone, farm, seconds
 
 SHOWN = 10
 """Steps of the night that are shown, the longest first."""
+_QUIET_SECONDS, _QUIET_SHARE = 5, 0.02
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -35,8 +37,9 @@ def measure(profile: str = "saturation-170") -> list[Row]:
         settings, today = workspace.settings, workspace.settings.farm.as_of
         where = ("--home", str(settings.home), "--profile", settings.profile)
         build, _ = _measured(url, *where, "--build", str(today - timedelta(days=1)))
-        night, steps = _measured(url, *where, "--night", str(today))
+        build["CPU seconds"] += _settled(url)
         start, _ = _measured(url, *where)
+        night, steps = _measured(url, *where, "--night", str(today))
     rows: list[Row] = [
         {"work": work, **taken, "CPU of the build": taken["CPU seconds"] / build["CPU seconds"]}
         for work, taken in {"the whole build": build, "a night": night, "starting a run's process": start}.items()
@@ -55,6 +58,19 @@ def _measured(url: SecretStr, *arguments: str) -> tuple[dict[str, float], dict[s
     taken = seconds(lambda: steps.update(alone(__name__, *arguments)))
     own, theirs = _children_cpu() - own, _cpu(server) - theirs
     return {"seconds": taken, "CPU seconds": own + theirs, "the server's": theirs}, steps
+
+
+def _settled(url: SecretStr) -> float:
+    """Wait until the server has nothing left to do of a build (vacuum, checkpoint); its seconds until then."""
+    with connect(url) as connection:
+        server = _parent(connection.info.backend_pid)
+    begun = before = _cpu(server)
+    while True:
+        time.sleep(_QUIET_SECONDS)
+        now = _cpu(server)
+        if now - before < _QUIET_SHARE * _QUIET_SECONDS:
+            return now - begun
+        before = now
 
 
 def _children_cpu() -> float:

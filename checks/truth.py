@@ -30,11 +30,16 @@ def truth_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetChe
         found = list(proof.of_truth())
         findings.save(workspace.settings, "truth", ((tables.STATE_TABLE, finding) for finding in found))
         for finding in found:
-            yield result(workspace, tables.STATE_TABLE, finding, partial(_shown, proof))
+            yield result(
+                workspace,
+                tables.STATE_TABLE,
+                finding,
+                partial(_shown, proof, night=workspace.settings.since is not None),
+            )
         advance()
 
 
-def _shown(proof: Proof) -> dict[str, dg.MetadataValue]:
+def _shown(proof: Proof, *, night: bool) -> dict[str, dg.MetadataValue]:
     errors, names = proof.errors, proof.lake.scan("batch_lifecyclestage").select("name", stage="id").collect()
     stages = truth.distribution(errors, "stage").join(names, on="stage", maintain_order="left")
     days = truth.distribution(errors.filter(pl.col("days_since") <= SHOWN_DAYS), "days_since")
@@ -45,9 +50,11 @@ def _shown(proof: Proof) -> dict[str, dg.MetadataValue]:
         "by days since a weight was measured": days.select(*columns, x="days_since"),
         "by stated confidence": confidence.select(*columns, x="confidence"),
     }
-    return {
+    shown: dict[str, dg.MetadataValue] = {
         "by_stage": frame_table(by_name),
         "by_days_since_weighing": frame_table(days),
         "by_confidence": frame_table(confidence),
-        "picture": lines(panels, "x", columns, x_label="", y_label="error of weight, %"),
     }
+    if night:  # no pictures are drawn
+        return shown
+    return shown | {"picture": lines(panels, "x", columns, x_label="", y_label="error of weight, %")}

@@ -12,13 +12,15 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
+from aquamind_pipeline import report, tables
 from aquamind_pipeline.definitions import BUILD_FARM, LOAD_DATABASE, NIGHTLY, build_defs
 from aquamind_pipeline.orchestration.catalogue import REPORT
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.proved import LASTING, last_facts, proof_digest
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
+from aquamind_pipeline.postgres.connection import connect
+from aquamind_pipeline.report import sums
 from aquamind_pipeline.running import dagster_home, run_job
 from aquamind_pipeline.settings import Settings, load_settings
 from benchmarks.measuring import LAKE_STAGES, make
@@ -148,28 +150,62 @@ def test_a_file_that_changed_since_it_was_loaded_stops_a_night(
 
 def test_what_a_night_must_not_rely_on_is_made_anew(settings: Settings, instance: dg.DagsterInstance) -> None:
     """Other rules, checks that were skipped, a changed table of the farm's places: everything is proved again."""
-    tomorrow = LAST + timedelta(days=1)
-    report, lake = last_facts(instance, REPORT), Workspace(settings).lake
+    tomorrow, told = LAST + timedelta(days=1), ("passed", "as_of", "identity", "proof")
+    facts, lake = last_facts(instance, REPORT), Workspace(settings).lake
 
     def whole() -> bool:
         request = asked(settings, instance, tomorrow)
-        return "since" not in config(request) and request.asset_selection is None
+        everything = "since" not in config(request) and request.asset_selection is None
+        assert everything == (
+            request.tags["dagster/asset_partition_range_start"] == settings.farm.epoch.strftime("%Y-%m")
+        )
+        return everything
 
     assert not whole()
     for changed in ({"proof": "of other rules"}, {"proof": ""}, {"identity": "another farm"}, {"passed": False}):
-        facts = {
-            name: value
-            for name, value in (report | changed).items()
-            if name in ("passed", "as_of", "identity", "proof")
-        }
-        instance.report_runless_asset_event(dg.AssetMaterialization(REPORT, metadata=facts))
+        said = {name: value for name, value in (facts | changed).items() if name in told}
+        instance.report_runless_asset_event(dg.AssetMaterialization(REPORT, metadata=said))
         assert whole(), changed
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(REPORT, metadata={k: report[k] for k in ("passed", "as_of", "identity", "proof")})
-    )
+    instance.report_runless_asset_event(dg.AssetMaterialization(REPORT, metadata={name: facts[name] for name in told}))
     assert not whole()
     lake.write("infrastructure_sensor", lake.read("infrastructure_sensor").slice(1))
     assert whole()
+    assert executed(settings, instance, asked(settings, instance, tomorrow)).success
+    assert not whole(), "proved again"
+
+
+def test_a_nights_report_sums_up_the_last_months_only(settings: Settings, instance: dg.DagsterInstance) -> None:
+    """It says what a whole report says. Sums of a month that was loaded again are asked for again."""
+    url, kept = settings.database_url, report.sums_path(settings)
+    assert url is not None
+    today = LAST + timedelta(days=1)
+    assert executed(settings, instance, asked(settings, instance, today)).success
+    at_night = report.load_saved(report.report_path(settings))
+    farm = settings.farm.model_copy(update={"as_of": today})
+    whole, _ = report.verify(url, farm)
+    assert [section.rows for section in at_night.sections] == [section.rows for section in whole.sections]
+
+    def summed(since: str | None) -> sums.Sums:
+        with connect(url) as connection:
+            return sums.read(connection, since, kept)
+
+    def frames(found: sums.Sums) -> list[pl.DataFrame]:
+        return [found.days, found.use.sort("container_id", "date"), found.dead.sort("batch_id", "date")]
+
+    true = frames(summed(None))
+    assert all(map(pl.DataFrame.equals, frames(summed("2026-05")), true))
+    facts = pl.read_parquet_metadata(kept)
+    spoiled = pl.read_parquet(kept).with_columns(pl.col("fish") + 1)
+    spoiled.write_parquet(kept, metadata={"loads": facts["loads"]})
+    early = pl.col("date") < date(2026, 5, 1)
+    found = summed("2026-05").days
+    assert (found.filter(early)["fish"] == true[0].filter(early)["fish"] + 1).all()
+    assert found.filter(~early).equals(true[0].filter(~early))
+    with connect(url) as connection:
+        connection.execute("UPDATE aquamind_pipeline.load_journal SET loaded_at = now() WHERE partition = '2026-03'")
+    assert all(map(pl.DataFrame.equals, frames(summed("2026-05")), true))
+    kept.write_bytes(b"PAR1 cut off")
+    assert all(map(pl.DataFrame.equals, frames(summed("2026-05")), true))
 
 
 def test_a_run_that_leaves_something_out_proves_nothing(settings: Settings, instance: dg.DagsterInstance) -> None:
@@ -177,5 +213,5 @@ def test_a_run_that_leaves_something_out_proves_nothing(settings: Settings, inst
     assert last_facts(instance, REPORT)["proof"] == proof_digest()
     farm = settings.farm.model_copy(update={"as_of": LAST})
     assert run_job(Workspace(settings), LOAD_DATABASE, months(farm.epoch, LAST)).success
-    report = last_facts(instance, REPORT)
-    assert (report["passed"], report["proof"]) == (True, "")
+    facts = last_facts(instance, REPORT)
+    assert (facts["passed"], facts["proof"]) == (True, "")

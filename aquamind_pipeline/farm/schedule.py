@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -86,6 +87,7 @@ class _Occupancy:
         self.uses[ids] += 1
 
 
+@lru_cache(maxsize=2)
 def schedule(profile: Profile) -> Plan:
     """Plan every batch that starts up to `profile.as_of`.
 

@@ -11,6 +11,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -67,6 +68,11 @@ class EventLog(SqliteEventLogStorage):
         while len(self._engines) > _FILES_OPEN:
             self._engines.popitem(last=False)[1].dispose()
         return self._engines[shard]
+
+    @cached_property
+    def supports_asset_checks(self) -> bool:
+        """Whether the schema has them, which it is asked for with every check's result."""
+        return bool(super().supports_asset_checks)
 
     def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
         """Call back with each event of a run after a cursor: how pages follow a run."""

@@ -109,4 +109,12 @@ def frame(
     return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
 
 
-__all__ = ["frame", "look_at_ours", "month_counts", "row_counts"]
+def large_frame(connection: Connection, query: sql.Composed, schema: pl.Schema) -> pl.DataFrame:
+    """The answer to a query of many rows, columns named and typed by the schema; floats to the last bit."""
+    copy = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
+    with connection.cursor().copy(copy) as rows:
+        text = b"".join(rows)
+    return pl.read_csv(text, has_header=False, schema=schema) if text else schema.to_frame()
+
+
+__all__ = ["frame", "large_frame", "look_at_ours", "month_counts", "row_counts"]

@@ -136,6 +136,14 @@ def entries(connection: Connection, table_name: str) -> dict[str, Entry]:
     return {row[0]: Entry(*row[1:]) for row in connection.execute(query, (table_name,))}
 
 
+def loads(connection: Connection, table_name: str) -> dict[str, str]:
+    """Which file each partition of a table was loaded from, and when: another text after every load of it."""
+    query = sql.SQL("SELECT partition, concat_ws(' ', digest, run, loaded_at) FROM {} WHERE table_name = %s").format(
+        sql.Identifier(OURS, "load_journal")
+    )
+    return {row[0]: row[1] for row in connection.execute(query, (table_name,))}
+
+
 def remember(connection: Connection, table_name: str, partition: str, entry: Entry, run: str) -> None:
     """Say what is loaded of a partition now, by which run, of which farm (profile, seed, days)."""
     query = sql.SQL(
@@ -175,6 +183,7 @@ __all__ = [
     "exists",
     "forget",
     "kind",
+    "loads",
     "lock",
     "locked",
     "make",

@@ -205,31 +205,38 @@ def feed_stock(
     feed_containers: pl.LazyFrame,
 ) -> Finding:
     """Feed bought so far is never less than feed eaten, in any store on any day. `fed` is inventory_feedingevent."""
-    store = feed_containers.select("hall_id", "area_id", feed_container_id="id")
+    site = ["hall_id", "area_id"]
+    # By one number for a hall or area, as millions of feedings are grouped by it.
+    every = pl.concat([containers.select(site), feed_containers.select(site)]).unique().with_row_index("place")
+    container, store = (
+        places.join(every, on=site, nulls_equal=True).select("id", "place") for places in (containers, feed_containers)
+    )
     bought = (
         stock.join(
             purchases.select("purchase_date", "quantity_kg", feed_purchase_id="id"),
             on="feed_purchase_id",
             suffix="_bought",
         )
-        .join(store, on="feed_container_id")
-        .group_by("hall_id", "area_id", date="purchase_date")
+        .join(store, left_on="feed_container_id", right_on="id")
+        .group_by("place", date="purchase_date")
         .agg(kg=pl.col("quantity_kg_bought").cast(pl.Float64).sum())
     )
     eaten = (
-        fed.join(containers.select("hall_id", "area_id", container_id="id"), on="container_id")
-        .group_by("hall_id", "area_id", date="feeding_date")
-        .agg(kg=-pl.col("amount_kg").cast(pl.Float64).sum())
+        fed.join(container, left_on="container_id", right_on="id")
+        .group_by("place", date="feeding_date")
+        .agg(kg=-pl.col("amount_kg").sum().cast(pl.Float64))
     )
     # Deliveries of a day come after that day's meals, so they count from the next day on.
     moves = (
         pl.concat([bought.with_columns(date=pl.col("date").dt.offset_by("1d")), eaten])
-        .group_by("hall_id", "area_id", "date")
+        .group_by("place", "date")
         .agg(kg=pl.col("kg").sum())
     )
     level = (
-        moves.sort("hall_id", "area_id", "date")
-        .with_columns(left_kg=pl.col("kg").cum_sum().over("hall_id", "area_id"))
+        moves.sort("place", "date")
+        .with_columns(left_kg=pl.col("kg").cum_sum().over("place"))
+        .join(every, on="place")
+        .select(*site, "date", "kg", "left_kg")
         .collect(engine="streaming")
     )
     empty = level.filter(pl.col("left_kg") < -0.01)

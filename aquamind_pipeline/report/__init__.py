@@ -9,7 +9,19 @@ from aquamind_pipeline.report.verification import (
     report_path,
     save,
     show,
+    sums_path,
     verify,
 )
 
-__all__ = ["Report", "as_markdown", "load_saved", "page_path", "report_path", "save", "save_page", "show", "verify"]
+__all__ = [
+    "Report",
+    "as_markdown",
+    "load_saved",
+    "page_path",
+    "report_path",
+    "save",
+    "save_page",
+    "show",
+    "sums_path",
+    "verify",
+]

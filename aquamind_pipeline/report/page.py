@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _INK = "#010203"
 """Stands for the reader's own text colour, which an SVG inside a page calls currentColor."""
+_WIDTH = 8.0
 _COLOURS = ("#3b82c4", "#d9822b", "#4f9d69", "#b5558f")
 
 
@@ -96,7 +97,7 @@ def _months(figure: Figure, series: Series) -> None:
     axes = figure.subplots(len(tables) or 1, 1, sharex=True, squeeze=False)[:, 0]
     for axis, (table, rows) in zip(axes, tables, strict=True):
         dates = rows["month"].str.to_date("%Y-%m").to_numpy()
-        axis.bar(dates, rows["rows"].fill_null(0).to_numpy(), width=22, color=_COLOURS[0], alpha=0.6)
+        axis.vlines(dates, 0, rows["rows"].fill_null(0).to_numpy(), color=_COLOURS[0], alpha=0.6, linewidth=4)
         axis.plot(dates, rows["planned"].to_numpy(), "_", color=_COLOURS[1], markeredgewidth=1.6)
         axis.set_title(table, fontsize=8, loc="left", color=_INK)
         _finish(axis)
@@ -120,6 +121,7 @@ def _use(figure: Figure, series: Series) -> None:
 
 
 def _stages(figure: Figure, series: Series) -> None:
+    _place(figure, figure.get_figheight(), below=0.8)
     left, right = figure.subplots(1, 2)
     names = [stage.name for stage in STAGES]
     for stage, rows in _groups(series.stages, "stage"):
@@ -142,9 +144,15 @@ def _groups(frame: pl.DataFrame, column: str) -> list[tuple[str, pl.DataFrame]]:
 
 def _finish(axis: Axes) -> None:
     axis.tick_params(labelsize=8, colors=_INK)
+    axis.yaxis.get_offset_text().set(fontsize=8, color=_INK)
     axis.grid(alpha=0.25)
     for side in axis.spines.values():
         side.set_visible(False)
+
+
+def _place(figure: Figure, height: float, *, below: float = 0.3) -> None:
+    """Room for labels, in inches: to find it out, matplotlib would draw everything twice."""
+    figure.subplots_adjust(0.65 / _WIDTH, below / height, 1 - 0.05 / _WIDTH, 1 - 0.25 / height, 0.18, 0.3)
 
 
 def _svg(draw: Callable[[Figure], None], height: float) -> str:
@@ -153,7 +161,8 @@ def _svg(draw: Callable[[Figure], None], height: float) -> str:
     from matplotlib.figure import Figure
 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "aquamind", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(8.0, height), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, height))
+        _place(figure, height)
         draw(figure)
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

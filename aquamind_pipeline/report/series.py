@@ -14,6 +14,7 @@ from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import frame
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.quality import farm_rules
+from aquamind_pipeline.report.sums import Sums, weight_g
 
 SAMPLE_BATCHES = 4
 
@@ -35,27 +36,23 @@ class Series:
     stages: pl.DataFrame
 
 
-def read(connection: Connection, farm: Profile, plan: Plan, months: pl.DataFrame) -> Series:
-    """Ask the database, where the report has made `batch_day`.
+def read(connection: Connection, farm: Profile, plan: Plan, months: pl.DataFrame, sums: Sums) -> Series:
+    """Ask the database.
 
     Args:
         connection: Where.
         farm: The farm that it holds.
         plan: Its plan.
         months: table, month, rows as counted there.
+        sums: The days as summed up there.
     """
-    daily = frame(
-        connection,
-        """SELECT batch_id, date, stage, containers, fish, died, feed_kg::float8, temp_c::float8,
-          (mass_g / nullif(fish, 0))::float8 AS weight_g
-        FROM batch_day ORDER BY 1, 2""",
-    ).cast({"feed_kg": pl.Float64, "temp_c": pl.Float64, "weight_g": pl.Float64})
+    daily = sums.days.with_columns(weight_g=weight_g())
     batches = frame(connection, "SELECT id AS batch_id, batch_number AS batch FROM batch_batch ORDER BY start_date, id")
     lived = batches.join(daily.select("batch_id").unique(), on="batch_id", how="semi", maintain_order="left")
     step = max(1, (lived.height - 1) // (SAMPLE_BATCHES - 1))
     some = lived.gather_every(step).head(SAMPLE_BATCHES)
     lives = some.join(daily, on="batch_id", maintain_order="left").select("batch", "date", "stage", "fish", "weight_g")
-    return Series(lives, _with_plan(farm, plan, months), _use(connection), _stages(connection, daily, farm.speed))
+    return Series(lives, _with_plan(farm, plan, months), _use(connection, sums), _stages(connection, daily, farm.speed))
 
 
 def _with_plan(farm: Profile, plan: Plan, months: pl.DataFrame) -> pl.DataFrame:
@@ -65,18 +62,21 @@ def _with_plan(farm: Profile, plan: Plan, months: pl.DataFrame) -> pl.DataFrame:
     return both.filter(pl.col("table").is_in(list(tables.EVENT_TABLES))).sort("table", "month")
 
 
-def _use(connection: Connection) -> pl.DataFrame:
-    by_day = frame(
-        connection,
-        # A container holds one stay at a time, so that days need no DISTINCT, which costs as much as all the rest.
-        """WITH first AS (SELECT min(date) AS date FROM batch_actualdailyassignmentstate GROUP BY container_id)
-        SELECT u.date, u.occupied, coalesce(f.new, 0)::bigint AS new,
-          (SELECT count(*) FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active) AS of
-        FROM (SELECT date, count(*) AS occupied FROM batch_actualdailyassignmentstate GROUP BY 1) u
-        LEFT JOIN (SELECT date, count(*) AS new FROM first GROUP BY 1) f ON f.date = u.date ORDER BY 1""",
-    )
-    return by_day.select(
-        "date", "occupied", ever=pl.col("new").cum_sum(), days=pl.col("occupied").cum_sum(), of=pl.col("of")
+def _use(connection: Connection, sums: Sums) -> pl.DataFrame:
+    holding = "SELECT count(*) AS of FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active"
+    # A container holds one stay at a time, so that containers of batches add up.
+    occupied = sums.days.group_by("date").agg(occupied=pl.col("containers").sum())
+    first = sums.use.group_by("container_id").agg(pl.col("date").min()).group_by("date").agg(new=pl.len())
+    return (
+        occupied.join(first, on="date", how="left")
+        .sort("date")
+        .select(
+            "date",
+            "occupied",
+            ever=pl.col("new").fill_null(0).cast(pl.Int64).cum_sum(),
+            days=pl.col("occupied").cum_sum(),
+            of=pl.lit(frame(connection, holding).item(), pl.Int64),
+        )
     )
 
 

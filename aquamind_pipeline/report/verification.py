@@ -28,8 +28,9 @@ from aquamind_pipeline.postgres.connection import Connection, connect, described
 from aquamind_pipeline.postgres.inspection import frame, look_at_ours, month_counts, row_counts
 from aquamind_pipeline.postgres.journal import OURS
 from aquamind_pipeline.profile import Profile
-from aquamind_pipeline.report import series
+from aquamind_pipeline.report import series, sums
 from aquamind_pipeline.report.series import Series
+from aquamind_pipeline.report.sums import Sums, weight_g
 from aquamind_pipeline.settings import Settings
 
 SURVIVAL_TOLERANCE = 0.02
@@ -75,16 +76,18 @@ class Report:
         return all(check.passed for check in self.checks)
 
 
-def verify(url: SecretStr, farm: Profile, since: str | None = None) -> tuple[Report, Series]:
+def verify(url: SecretStr, farm: Profile, since: str | None = None, kept: Path | None = None) -> tuple[Report, Series]:
     """Compute the report, and what its pictures show.
 
     Args:
         url: The database.
         farm: The farm that it should hold; how far it reaches is read from the database.
-        since: Rows of earlier months are not counted again.
+        since: Rows of earlier months are not counted again, nor summed up where `kept` has their sums.
+        kept: Where sums of months are left for the next report.
 
     Raises:
         DatabaseError: when the database cannot be read, or holds no farm or another one.
+        LakeError: when sums cannot be left in `kept`.
     """
     with connect(url) as connection:
         look_at_ours(connection, url)
@@ -99,27 +102,20 @@ def verify(url: SecretStr, farm: Profile, since: str | None = None) -> tuple[Rep
         counts = row_counts(url, [name for name in tables.TABLES if name not in tables.MONTHLY_TABLES])
         counts |= {name: int(months.filter(pl.col("table") == name)["rows"].sum()) for name in tables.MONTHLY_TABLES}
         connection.execute(_PLAIN_PLANS)
-        connection.execute(_DAYS)
+        summed = sums.read(connection, since, kept)
         sections = [
             _batches(connection, farm, plan),
             _volumes(farm, plan, counts, since),
-            _growth(connection, farm),
+            _growth(connection, farm, summed),
             _one_batch(connection),
-            _utilisation(connection, farm),
+            _utilisation(connection, farm, summed),
         ]
-        shown = series.read(connection, farm, plan, months)
+        shown = series.read(connection, farm, plan, months, summed)
     return Report(held["description"][0], described(url), farm.as_of.isoformat(), sections), shown
 
 
 _PLAIN_PLANS = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL work_mem = '64MB'"
 """A million groups from parallel workers with too little memory took a quarter of an hour instead of a second."""
-_DAYS = """CREATE TEMPORARY TABLE batch_day AS
-SELECT batch_id, date, min(day_number) AS day_number, lifecycle_stage_id AS stage, count(*) AS containers,
-  sum(population)::bigint AS fish, sum(mortality_count)::bigint AS died, sum(feed_kg) AS feed_kg, avg(temp_c) AS temp_c,
-  sum(avg_weight_g * population) AS mass_g
-FROM batch_actualdailyassignmentstate GROUP BY batch_id, date, lifecycle_stage_id;
-ANALYZE batch_day"""
-"""Daily states by batch and stage, which sections and pictures sum up further."""
 
 
 def _batches(connection: Connection, farm: Profile, plan: Plan) -> Section:
@@ -184,37 +180,29 @@ def _band(farm: Profile, name: str, count: int) -> list[Check]:
     return [Check(f"band of {name}", band[0] <= count <= band[1], f"{count:,} in {band[0]:,} … {band[1]:,}")]
 
 
-def _growth(connection: Connection, farm: Profile) -> Section:
+def _growth(connection: Connection, farm: Profile, summed: Sums) -> Section:
     """Fish on the first day after the egg stage (day 91), and over every transition."""
     eggs_end = farm.stage_days(STAGES[0].days)
-    found = frame(
+    batches = frame(
         connection,
-        """WITH daily AS (
-            SELECT batch_id, day_number, date, sum(fish)::bigint AS fish, max(stage) AS stage,
-              (sum(mass_g) / nullif(sum(fish), 0))::float8 AS weight_g
-            FROM batch_day GROUP BY 1, 2, 3
-        ), steps AS (
-            SELECT *, lag(fish) OVER w AS before, lag(stage) OVER w AS stage_before FROM daily
-            WINDOW w AS (PARTITION BY batch_id ORDER BY date)
-        ), died AS (
-            SELECT m.batch_id, sum(m.count) AS fish FROM batch_mortalityevent m JOIN batch_batch b ON b.id = m.batch_id
-            WHERE m.event_date < b.start_date + %(day)s::int GROUP BY 1
-        ), moved AS (
-            SELECT t.batch_id, sum(a.mortality_during_transfer) AS died FROM batch_transferaction a
-            JOIN batch_batchtransferworkflow t ON t.id = a.workflow_id JOIN batch_batch b ON b.id = t.batch_id
-            WHERE a.actual_execution_date < b.start_date + %(day)s::int GROUP BY 1
-        )
-        SELECT b.batch_number, b.id AS batch_id, c.total_eggs_received AS eggs,
-          max(s.fish) FILTER (WHERE day_number = %(day)s) AS fish_after_eggs,
-          max(d.fish) AS dead, max(m.died) AS dead_in_transfer,
-          count(*) FILTER (WHERE stage <> stage_before) AS transitions,
-          max(s.fish::float8 / nullif(before, 0)) FILTER (WHERE stage <> stage_before) AS largest_ratio,
-          count(*) FILTER (WHERE s.fish > before) AS risen,
-          (array_agg(weight_g ORDER BY date DESC))[1] AS weight_g
-        FROM batch_batch b JOIN batch_creationworkflow c ON c.batch_id = b.id LEFT JOIN steps s ON s.batch_id = b.id
-          LEFT JOIN died d ON d.batch_id = b.id LEFT JOIN moved m ON m.batch_id = b.id
+        """SELECT b.batch_number, b.id AS batch_id, b.start_date, c.total_eggs_received AS eggs,
+          sum(a.mortality_during_transfer)::bigint AS dead_in_transfer
+        FROM batch_batch b JOIN batch_creationworkflow c ON c.batch_id = b.id
+          LEFT JOIN batch_batchtransferworkflow t ON t.batch_id = b.id
+          LEFT JOIN batch_transferaction a
+            ON a.workflow_id = t.id AND a.actual_execution_date <= b.start_date + %(eggs_end)s::int
         GROUP BY b.id, b.batch_number, b.start_date, c.total_eggs_received ORDER BY b.batch_number""",
-        {"day": eggs_end + 1},
+        {"eggs_end": eggs_end},
+    ).cast({"dead_in_transfer": pl.Int64})
+    dead = (
+        summed.dead.join(batches.select("batch_id", "start_date"), on="batch_id")
+        .filter(pl.col("date") <= pl.col("start_date").dt.offset_by(f"{eggs_end}d"))
+        .group_by("batch_id")
+        .agg(pl.col("dead").sum())
+    )
+    lives = _transitions(summed.days, eggs_end + 1)
+    found = batches.join(dead, on="batch_id", how="left", maintain_order="left").join(
+        lives, on="batch_id", how="left", maintain_order="left"
     )
     rate = (1 - STAGES[0].daily_mortality * farm.speed) ** eggs_end * (1 - TRANSFER_MORTALITY)
     tested = found.filter(pl.col("fish_after_eggs").is_not_null()).with_columns(
@@ -258,6 +246,26 @@ def _growth(connection: Connection, farm: Profile) -> Section:
     ).rows()
     columns = ["batch", "eggs", f"fish on {day}", "survival", "transitions", "largest change", "weight now (g)"]
     return Section("Growth", columns, [list(row) for row in rows], checks)
+
+
+def _transitions(days: pl.DataFrame, day_number: int) -> pl.DataFrame:
+    """batch_id, fish_after_eggs (on that day), transitions, largest_ratio (of fish over a transition), risen (days on
+    which a batch has more fish than on the day before), weight_g (now).
+    """
+    daily = (
+        days.group_by("batch_id", "date", maintain_order=True)
+        .agg(pl.col("day_number").min(), pl.col("stage").max(), pl.col("fish", "mass_g").sum())
+        .with_columns(weight_g=weight_g())
+        .with_columns(pl.col("fish", "stage").shift(1).over("batch_id").name.suffix("_before"))
+    )
+    fish, before, moved = pl.col("fish"), pl.col("fish_before"), pl.col("stage") != pl.col("stage_before")
+    return daily.group_by("batch_id").agg(
+        fish_after_eggs=fish.filter(pl.col("day_number") == day_number).max(),
+        transitions=moved.sum(),
+        largest_ratio=(fish / before).filter(moved & (before > 0)).max(),
+        risen=(fish > before).sum(),
+        weight_g=pl.col("weight_g").last(),
+    )
 
 
 def _names(batches: pl.DataFrame) -> str:
@@ -323,23 +331,28 @@ def _one_batch(connection: Connection) -> Section:
     return Section(f"One batch: {batch['batch_number']}", columns, [list(row) for row in rounded.rows()], checks)
 
 
-def _utilisation(connection: Connection, farm: Profile) -> Section:
+def _utilisation(connection: Connection, farm: Profile, summed: Sums) -> Section:
     """All three notions that AquaMind's documents mix (reference c.3), against what was planned."""
     found = frame(
         connection,
-        """WITH holding AS (
-          SELECT id, hall_id FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active
-        ),
-        used AS (SELECT container_id, count(*) AS days FROM batch_actualdailyassignmentstate GROUP BY 1),
-        span AS (SELECT max(date) - min(date) + 1 AS days FROM batch_day)
-        SELECT (SELECT count(*) FROM holding) AS containers,
+        """SELECT
+          (SELECT count(*) FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active) AS containers,
           (SELECT count(DISTINCT container_id) FROM batch_batchcontainerassignment WHERE is_active) AS now,
-          (SELECT count(*) FROM used) AS ever,
-          (SELECT count(DISTINCT hall_id) FROM used JOIN holding ON holding.id = used.container_id) AS halls_used,
-          (SELECT count(*) FROM infrastructure_hall) AS halls,
-          (SELECT coalesce(sum(days), 0)::bigint FROM used) AS used_days, (SELECT days FROM span) AS span_days""",
+          (SELECT count(*) FROM infrastructure_hall) AS halls""",
     ).row(0, named=True)
-    containers, span = found["containers"], found["span_days"] or 0
+    holding = frame(
+        connection,
+        "SELECT id, hall_id FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active ORDER BY id",
+    )
+    used = summed.use["container_id"].unique()
+    first, last = summed.days.select(pl.col("date").min().alias("first"), pl.col("date").max().alias("last")).row(0)
+    found |= {
+        "ever": used.len(),
+        "halls_used": holding.filter(pl.col("id").is_in(used.to_list()))["hall_id"].drop_nulls().n_unique(),
+        "used_days": int(summed.use["days"].sum()),
+        "span_days": (last - first).days + 1 if first else 0,
+    }
+    containers, span = found["containers"], found["span_days"]
     rows = [
         [
             "containers with fish now, of all that can hold fish",
@@ -431,6 +444,11 @@ def page_path(settings: Settings) -> Path:
     return report_path(settings).with_suffix(".html")
 
 
+def sums_path(settings: Settings) -> Path:
+    """Where the farm's last report keeps its sums for the next."""
+    return settings.reports_path / settings.farm_name / "sums.parquet"
+
+
 def save(report: Report, path: Path) -> None:
     """Write the report as JSON, atomically.
 
@@ -473,5 +491,6 @@ __all__ = [
     "report_path",
     "save",
     "show",
+    "sums_path",
     "verify",
 ]
