@@ -120,9 +120,10 @@ def _load(path: Path, loads: Loads, since: str) -> Sums | None:
         if _before(summed, since) != _before(loads, since):
             return None
         rows = pl.read_parquet(path).filter(pl.col("date") < date.fromisoformat(f"{since}-01"))
-    except (OSError, ValueError, KeyError, pl.exceptions.PolarsError):
+        shapes = enumerate((_DAYS, _USE, _DEAD))
+        return Sums(*(rows.filter(pl.col("of") == of).select(list(shape)) for of, shape in shapes))
+    except (OSError, ValueError, KeyError, pl.exceptions.PolarsError):  # none yet, damaged, or of another version
         return None
-    return Sums(*(rows.filter(pl.col("of") == of).select(list(shape)) for of, shape in enumerate((_DAYS, _USE, _DEAD))))
 
 
 def _before(loads: Loads, since: str) -> Loads:
