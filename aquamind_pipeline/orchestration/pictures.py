@@ -62,8 +62,8 @@ def _figure(width: float) -> Figure:
 def _few_dates(axis: Axes) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    # Unless three months may be three ticks, there is no distance of ticks for half a year.
-    places = AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
+    # With three at least no half year, and with seven at most no three years lack a distance that fits.
+    places = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
     axis.xaxis.set_major_locator(places)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(places))  # type: ignore[no-untyped-call]
 
