@@ -128,7 +128,7 @@ def _nightly(*, running: bool) -> dg.ScheduleDefinition:
         job_name=BUILD_FARM,
         cron_schedule="30 23 * * *",
         execution_timezone="UTC",
-        description="Brings the farm up to today: builds every month since the last build that was verified.",
+        description="Brings the farm up to today: builds the months since the last build that was proved, or all.",
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
     )
     def nightly(context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.RunRequest:
@@ -147,7 +147,7 @@ def night(workspace: Workspace, instance: dg.DagsterInstance, today: date) -> dg
     held = workspace.lake.manifest()
     report = last_facts(instance, REPORT)
     goes_on = held is not None and proved(report, farm.identity) and lasting_stand(workspace.lake, instance)
-    first = min(held.as_of, date.fromisoformat(str(report["as_of"]))) if held and goes_on else farm.epoch
+    first = min(held.as_of, date.fromisoformat(str(report["as_of"]))) if goes_on and held else farm.epoch
     last = max(today, held.as_of if held is not None else farm.epoch)
     over = months(first, last)
     options = {"as_of": last.isoformat()}

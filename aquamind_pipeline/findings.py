@@ -16,7 +16,7 @@ from aquamind_pipeline.settings import Settings
 
 VERIFY = "verify"
 """Group of `aquamind verify`, which looks at everything."""
-_SHAPE = pl.Schema(
+SHAPE = pl.Schema(
     {
         "asset": pl.String,
         "rule": pl.String,
@@ -62,7 +62,7 @@ def save(settings: Settings, group: str, found: Iterable[tuple[str, Finding]]) -
 def load(settings: Settings) -> pl.DataFrame:
     """asset, rule, passed, blocks, wrong, detail of every check kept."""
     rows = [row for path in sorted(_folder(settings).glob("*.json")) for row in json.loads(path.read_text("utf-8"))]
-    return pl.DataFrame(rows, schema=_SHAPE, orient="row")
+    return pl.DataFrame(rows, schema=SHAPE, orient="row")
 
 
 def forget(settings: Settings) -> None:
@@ -74,4 +74,4 @@ def _folder(settings: Settings) -> Path:
     return settings.reports_path / settings.farm_name / "findings"
 
 
-__all__ = ["VERIFY", "forget", "load", "save"]
+__all__ = ["SHAPE", "VERIFY", "forget", "load", "save"]

@@ -282,7 +282,9 @@ class Proof:
     def _states(self) -> pl.LazyFrame:
         """The states that the rules on the farm look at: at night few enough to read them once for all."""
         states = self._of_living(tables.STATE_TABLE)
-        return states if self.since is None else states.collect().lazy()
+        if self.since is None:
+            return states
+        return states.drop(pl.selectors.string(), pl.selectors.nested()).collect().lazy()
 
     @cached_property
     def _living(self) -> pl.DataFrame:
@@ -375,7 +377,7 @@ class Proof:
 
     @cached_property
     def _lived(self) -> pl.DataFrame:
-        return farm_rules.stages_lived(self._of_living(tables.STATE_TABLE))
+        return farm_rules.stages_lived(self._states)
 
     @cached_property
     def _daily_rates(self) -> pl.DataFrame:

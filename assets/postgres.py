@@ -135,7 +135,7 @@ def postgres_states(
             GROUP,
             deps=POSTGRES_ASSETS,
             kinds=frozenset({"html"}),
-            description="What the database holds, in five sections; each figure is computed there.",
+            description="What the database holds, in five sections; each figure is computed from it.",
         )
     ],
 )

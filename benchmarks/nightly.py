@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import resource
-import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from benchmarks.measuring import Row, alone, farm, seconds
 
 SHOWN = 10
 """Steps of the night that are shown, the longest first."""
-_QUIET_SECONDS, _QUIET_SHARE = 5, 0.02
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -37,7 +35,7 @@ def measure(profile: str = "saturation-170") -> list[Row]:
         settings, today = workspace.settings, workspace.settings.farm.as_of
         where = ("--home", str(settings.home), "--profile", settings.profile)
         build, _ = _measured(url, *where, "--build", str(today - timedelta(days=1)))
-        build["CPU seconds"] += _settled(url)
+        _tidied(url)
         start, _ = _measured(url, *where)
         night, steps = _measured(url, *where, "--night", str(today))
     rows: list[Row] = [
@@ -60,17 +58,12 @@ def _measured(url: SecretStr, *arguments: str) -> tuple[dict[str, float], dict[s
     return {"seconds": taken, "CPU seconds": own + theirs, "the server's": theirs}, steps
 
 
-def _settled(url: SecretStr) -> float:
-    """Wait until the server has nothing left to do of a build (vacuum, checkpoint); its seconds until then."""
+def _tidied(url: SecretStr) -> None:
+    """Let the server do now what it would do some minutes after a build, when a night might be measured."""
     with connect(url) as connection:
-        server = _parent(connection.info.backend_pid)
-    begun = before = _cpu(server)
-    while True:
-        time.sleep(_QUIET_SECONDS)
-        now = _cpu(server)
-        if now - before < _QUIET_SHARE * _QUIET_SECONDS:
-            return now - begun
-        before = now
+        connection.autocommit = True
+        connection.execute("VACUUM (ANALYZE)")
+        connection.execute("CHECKPOINT")
 
 
 def _children_cpu() -> float:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "settings": {"errors", "profile", "quality", "storage"},
     "postgres": {"errors", "lake", "quality", "tables"},
     "planning": {"farm", "profile", "tables"},
-    "report": {"errors", "farm", "planning", "postgres", "profile", "quality", "settings", "tables"},
+    "report": {"errors", "farm", "planning", "postgres", "profile", "quality", "settings", "storage", "tables"},
     "findings": {"errors", "quality", "settings"},
     "datadocs": {"errors", "quality", "settings"},
     "room": {"errors", "lake", "planning", "postgres", "profile", "settings"},

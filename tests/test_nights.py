@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -194,9 +196,12 @@ def test_a_nights_report_sums_up_the_last_months_only(settings: Settings, instan
 
     true = frames(summed(None))
     assert all(map(pl.DataFrame.equals, frames(summed("2026-05")), true))
-    facts = pl.read_parquet_metadata(kept)
-    spoiled = pl.read_parquet(kept).with_columns(pl.col("fish") + 1)
-    spoiled.write_parquet(kept, metadata={"loads": facts["loads"]})
+    frames_of, facts_of = kept / "sums.parquet", kept / "sums.json"
+    pl.read_parquet(frames_of).with_columns(pl.col("fish") + 1).write_parquet(frames_of)
+    assert all(map(pl.DataFrame.equals, frames(summed("2026-05")), true)), "damaged"
+    pl.read_parquet(frames_of).with_columns(pl.col("fish") + 1).write_parquet(frames_of)
+    digest = hashlib.sha256(frames_of.read_bytes()).hexdigest()
+    facts_of.write_text(json.dumps(json.loads(facts_of.read_text()) | {"sha256": digest}))
     early = pl.col("date") < date(2026, 5, 1)
     found = summed("2026-05").days
     assert (found.filter(early)["fish"] == true[0].filter(early)["fish"] + 1).all()
@@ -204,8 +209,9 @@ def test_a_nights_report_sums_up_the_last_months_only(settings: Settings, instan
     with connect(url) as connection:
         connection.execute("UPDATE aquamind_pipeline.load_journal SET loaded_at = now() WHERE partition = '2026-03'")
     assert all(map(pl.DataFrame.equals, frames(summed("2026-05")), true))
-    kept.write_bytes(b"PAR1 cut off")
-    assert all(map(pl.DataFrame.equals, frames(summed("2026-05")), true))
+    for damaged in (frames_of, facts_of):
+        damaged.write_bytes(damaged.read_bytes()[:-9])
+        assert all(map(pl.DataFrame.equals, frames(summed("2026-05")), true))
 
 
 def test_a_run_that_leaves_something_out_proves_nothing(settings: Settings, instance: dg.DagsterInstance) -> None:

@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline import report, tables
+from aquamind_pipeline import findings, report, tables
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, TransientError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres import journal, load, schema
@@ -154,6 +154,15 @@ def test_what_goes_wrong_in_the_database_is_seen(loaded: SecretStr, lake: Lake, 
     verified, _ = report.verify(loaded, built.farm)
     wrong = {check.name for check in verified.checks if not check.passed}
     assert wrong >= {"no doubling", "volumes", "utilisation"}
+
+
+def test_a_database_without_rows_fails_its_report(database: SecretStr, built: Settings, tmp_path: Path) -> None:
+    """As a load that was killed early leaves it."""
+    schema.prepare(database, Manifest.of(built.farm))
+    verified, shown = report.verify(database, built.farm)
+    report.save_page(verified, shown, pl.DataFrame(schema=findings.SHAPE), tmp_path / "page.html")
+    wrong = {check.name for check in verified.checks if not check.passed}
+    assert wrong >= {"batches", "volumes", "one batch", "utilisation"}
 
 
 def test_a_changed_id_is_seen(loaded: SecretStr, lake: Lake) -> None:

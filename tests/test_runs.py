@@ -332,13 +332,45 @@ def test_a_run_is_followed_while_it_writes(instance: dg.DagsterInstance) -> None
     """What a page shows of a run comes event by event, although the run keeps its records open."""
     run, seen = dg.DagsterRun("build_lake", "a-run"), []
     instance.report_engine_event("event 0", run)
+
+    def follow(entry: dg.EventLogEntry, _cursor: str) -> None:
+        seen.append(entry.message)
+
     with dg.DagsterInstance.get() as page:
-        page.watch_event_logs(run.run_id, None, lambda entry, _: seen.append(entry.message))
+        page.watch_event_logs(run.run_id, None, follow)
         for number in (1, 2, 3):
             wait_for(lambda: len(seen) == number, 10)  # noqa: B023 - called at once
             instance.report_engine_event(f"event {number}", run)
         wait_for(lambda: len(seen) == 4, 10)
-    assert seen == [f"event {number}" for number in range(4)]
+        page.end_watch_event_logs(run.run_id, follow)
+        others: list[str] = []
+        page.watch_event_logs(run.run_id, None, lambda entry, _: others.append(entry.message))
+        instance.report_engine_event("event 4", run)
+        wait_for(lambda: len(others) == 5, 10)
+    assert seen == [f"event {number}" for number in range(4)], "a page that was closed is told nothing more"
+
+
+def test_a_watch_ends_itself_while_events_come(instance: dg.DagsterInstance) -> None:
+    """As Dagster's own does, when its callback says that the run has ended."""
+    run, seen = dg.DagsterRun("build_lake", "a-run"), []
+    instance.report_engine_event("event 0", run)
+
+    def follow(entry: dg.EventLogEntry, _cursor: str) -> dg.DagsterRunStatus:
+        if not seen:
+            instance.report_engine_event("while it looks", run)  # which the observer tells of, too
+        seen.append(entry.message)
+        return dg.DagsterRunStatus.SUCCESS
+
+    with dg.DagsterInstance.get() as page:
+        ended = threading.Thread(target=page.watch_event_logs, args=(run.run_id, None, follow))
+        ended.start()
+        ended.join(10)
+        assert not ended.is_alive()
+        others: list[str] = []
+        instance.report_engine_event("after", run)
+        page.watch_event_logs(run.run_id, None, lambda entry, _: others.append(entry.message))
+        wait_for(lambda: len(others) == 3, 10)
+    assert "after" not in seen
 
 
 def test_old_runs_are_forgotten_unless_they_tell_how_assets_stand(

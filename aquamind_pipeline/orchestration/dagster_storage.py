@@ -6,6 +6,7 @@ anew for each, as the class it extends does, takes longer than generating the fa
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections import OrderedDict
@@ -28,23 +29,23 @@ from dagster._serdes import ConfigurableClassData
 from pydantic import SecretStr
 from watchdog.events import FileSystemEvent
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
 
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres.connection import connect
 
 DATABASE_VARIABLE = "AQUAMIND_DAGSTER_DATABASE_URL"
+_LOG = logging.getLogger(__name__)
 _FILES_OPEN = 4
 """The index and a few runs: a web server that shows many runs does not run out of file handles."""
-_STOPPING_SECONDS = 15
 
 
 class EventLog(SqliteEventLogStorage):
     """Dagster's event log, one engine for each of its files. Files, tables and rows are Dagster's."""
 
+    _obs: Any  # the observer, which the base class makes, too, and stops
+
     def __init__(self, base_dir: str) -> None:
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
-        self._observer: BaseObserver | None = None
         super().__init__(base_dir)
 
     @contextmanager
@@ -76,20 +77,16 @@ class EventLog(SqliteEventLogStorage):
 
     def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
         """Call back with each event of a run after a cursor: how pages follow a run."""
-        if self._observer is None:
-            self._observer = Observer()
-            self._observer.start()
+        if self._obs is None:
+            self._obs = Observer()
+            self._obs.start()
         watchdog = _Watchdog(self, run_id, callback, cursor)
-        watched = self._observer.schedule(watchdog, self._base_dir, recursive=True)
-        self._watchers[run_id][callback] = (watchdog, watched)
+        self._watchers[run_id][callback] = (watchdog, self._obs.schedule(watchdog, self._base_dir, recursive=True))
         watchdog.look()  # an event may have come after the caller read those up to its cursor
 
     def dispose(self) -> None:
         """Close every file."""
         super().dispose()
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join(timeout=_STOPPING_SECONDS)
         while self._engines:
             self._engines.popitem()[1].dispose()
 
@@ -99,16 +96,26 @@ class _Watchdog(SqliteEventLogStorageWatchdog):
 
     def __init__(self, *of: Any) -> None:
         super().__init__(*of)
-        self._looking = Lock()
+        self._looking, self._grown = Lock(), False
 
     def dispatch(self, event: FileSystemEvent) -> None:
         if event.event_type == "modified" and event.src_path in (self._log_path, f"{self._log_path}-wal"):
             self.look()
 
     def look(self) -> None:
-        """Call back with what is new; one thread at a time, so that nothing comes twice."""
-        with self._looking:
-            self._process_log()
+        """Call back with what is new. One thread does, so that nothing comes twice, and no other waits for it: it may
+        itself wait for the observer, to end the watch.
+        """
+        self._grown = True
+        while self._grown and self._looking.acquire(blocking=False):
+            try:
+                while self._grown:
+                    self._grown = False
+                    self._process_log()
+            except Exception:  # of a database that is locked, say: the next event brings all since the cursor
+                _LOG.exception("events of run %s could not be read", self._run_id)
+            finally:
+                self._looking.release()
 
 
 def _relax(connection: Any, _record: object) -> None:

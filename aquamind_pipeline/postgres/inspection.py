@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
+import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
@@ -15,6 +16,19 @@ from aquamind_pipeline.postgres.connection import Connection, connect
 
 _IDENTITY = sql.Identifier(journal.OURS, "identity")
 _JOURNAL = sql.Identifier(journal.OURS, "load_journal")
+
+_TYPES = {
+    psycopg.adapters.types[name].oid: dtype
+    for name, dtype in {
+        "bool": pl.Boolean,
+        "int4": pl.Int64,
+        "int8": pl.Int64,
+        "float8": pl.Float64,
+        "date": pl.Date,
+        "text": pl.String,
+        "varchar": pl.String,
+    }.items()
+}
 
 
 def row_counts(url: SecretStr, table_names: Iterable[str]) -> dict[str, int]:
@@ -103,13 +117,13 @@ def look_at_ours(connection: Connection, url: SecretStr) -> None:
 def frame(
     connection: Connection, query: str | sql.Composed, parameters: Mapping[str, Any] | None = None
 ) -> pl.DataFrame:
-    """The answer to a query of a few hundred rows at most."""
+    """The answer to a query of a few hundred rows at most; its types are the query's, whether there are rows or not."""
     cursor = connection.execute(query.encode() if isinstance(query, str) else query, parameters)
-    names = [column.name for column in cursor.description or ()]
-    return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
+    schema = {column.name: _TYPES.get(column.type_code) for column in cursor.description or ()}
+    return pl.DataFrame(cursor.fetchall(), schema=schema, orient="row", infer_schema_length=None)
 
 
-def large_frame(connection: Connection, query: sql.Composed, schema: pl.Schema) -> pl.DataFrame:
+def large_frame(connection: Connection, query: sql.Composable, schema: pl.Schema) -> pl.DataFrame:
     """The answer to a query of many rows, columns named and typed by the schema; floats to the last bit."""
     copy = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
     with connection.cursor().copy(copy) as rows:

@@ -207,7 +207,8 @@ def feed_stock(
     """Feed bought so far is never less than feed eaten, in any store on any day. `fed` is inventory_feedingevent."""
     site = ["hall_id", "area_id"]
     # By one number for a hall or area, as millions of feedings are grouped by it.
-    every = pl.concat([containers.select(site), feed_containers.select(site)]).unique().with_row_index("place")
+    sites = pl.concat([containers.select(site), feed_containers.select(site)]).unique().sort(site)
+    every = sites.with_row_index("place").collect().lazy()
     container, store = (
         places.join(every, on=site, nulls_equal=True).select("id", "place") for places in (containers, feed_containers)
     )

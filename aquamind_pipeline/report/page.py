@@ -89,7 +89,8 @@ def _lives(figure: Figure, series: Series, column: str) -> None:
             axis.axvline(day, color=colour, linewidth=0.7, linestyle=":")
     axis.set_ylim(bottom=0)
     _finish(axis)
-    axis.legend(fontsize=8, frameon=False, labelcolor=_INK)
+    if series.lives.height:
+        axis.legend(fontsize=8, frameon=False, labelcolor=_INK)
 
 
 def _months(figure: Figure, series: Series) -> None:

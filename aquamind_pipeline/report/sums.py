@@ -1,11 +1,13 @@
 """What the report sums up over all days of a farm, asked of the database.
 
 Nearly all of it is of days long past. So a report keeps its sums, and a night's report asks for the last months only:
-where the database says that those before are still what they were when they were summed.
+where the database says that those before have not been loaded again since.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date
@@ -18,8 +20,10 @@ from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import large_frame
+from aquamind_pipeline.storage.folder import Folder
 from aquamind_pipeline.tables import STATE_TABLE
 
+_FRAMES, _FACTS = "sums.parquet", "sums.json"
 _DEATHS = "batch_mortalityevent"
 _DAYS = pl.Schema(
     {
@@ -37,7 +41,6 @@ _DAYS = pl.Schema(
 )
 _USE = pl.Schema({"container_id": pl.Int64, "date": pl.Date, "days": pl.Int64})
 _DEAD = pl.Schema({"batch_id": pl.Int64, "date": pl.Date, "dead": pl.Int64})
-_ALL = sql.SQL("true")
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,13 @@ class Sums:
             containers), mass_g (of all fish); by batch and date.
         use: container_id, date (the first of a month on which it held fish), days (of that month with fish).
         dead: batch_id, date, dead by the mortality events.
+        since: Month before which they are what an earlier report found; None when all was asked.
     """
 
     days: pl.DataFrame
     use: pl.DataFrame
     dead: pl.DataFrame
+    since: str | None = None
 
 
 def weight_g() -> pl.Expr:
@@ -67,33 +72,27 @@ def read(connection: Connection, since: str | None = None, kept: Path | None = N
     Args:
         connection: The database, showing our rows only.
         since: Earlier months are as the last report found them, where they have not been loaded again since.
-        kept: Where that report left its sums, and this one leaves its own.
-
-    Raises:
-        LakeError: when they cannot be left there.
+        kept: The folder where that report left its sums, and this one leaves its own, if it can.
     """
     loads = {name: journal.loads(connection, name) for name in (STATE_TABLE, _DEATHS)}
     earlier = _load(kept, loads, since) if kept is not None and since is not None else None
-    found = _asked(connection, since if earlier else None)
+    frames = _asked(connection, since if earlier else None)
     if earlier is not None:
-        found = Sums(*(pl.concat(both) for both in zip(_frames(earlier), _frames(found), strict=True)))
-    sums = Sums(found.days.sort("batch_id", "date", "stage"), found.use, found.dead)
+        frames = [pl.concat(both) for both in zip(earlier, frames, strict=True)]
+    days, use, dead = frames
+    sums = Sums(days.sort("batch_id", "date", "stage"), use, dead, since if earlier else None)
     if kept is not None:
-        _save(sums, loads, kept)
+        with contextlib.suppress(LakeError):  # without them the next night asks for everything
+            _save([sums.days, use, dead], loads, kept)
     return sums
 
 
-def _asked(connection: Connection, since: str | None) -> Sums:
+def _asked(connection: Connection, since: str | None) -> list[pl.DataFrame]:
     def later(column: str) -> sql.Composable:
         first = sql.Literal(f"{since}-01")
-        return sql.SQL("{} >= {}").format(sql.Identifier(column), first) if since else _ALL
+        return sql.SQL("{} >= {}").format(sql.Identifier(column), first) if since else sql.SQL("true")
 
-    of_states, of_deaths = {"later": later("date")}, {"later": later("event_date")}
-    return Sums(
-        large_frame(connection, _SUM_DAYS.format(**of_states), _DAYS),
-        large_frame(connection, _SUM_USE.format(**of_states), _USE),
-        large_frame(connection, _SUM_DEAD.format(**of_deaths), _DEAD),
-    )
+    return [large_frame(connection, query.format(later=later(column)), shape) for query, column, shape in _QUERIES]
 
 
 _SUM_DAYS = sql.SQL(
@@ -109,40 +108,42 @@ _SUM_DEAD = sql.SQL(
     "SELECT batch_id, event_date, sum(count) FROM batch_mortalityevent WHERE {later} GROUP BY batch_id, event_date"
 )
 
+_QUERIES = ((_SUM_DAYS, "date", _DAYS), (_SUM_USE, "date", _USE), (_SUM_DEAD, "event_date", _DEAD))
+
 Loads = dict[str, dict[str, str]]
 """Which load each month of a table is from."""
 
 
-def _load(path: Path, loads: Loads, since: str) -> Sums | None:
+def _load(kept: Path, loads: Loads, since: str) -> list[pl.DataFrame] | None:
     """Sums of the months before `since`; None where they are not to be had, or some month was loaded since."""
-    try:
-        summed: Loads = json.loads(pl.read_parquet_metadata(path)["loads"])
-        if _before(summed, since) != _before(loads, since):
-            return None
-        rows = pl.read_parquet(path).filter(pl.col("date") < date.fromisoformat(f"{since}-01"))
-        shapes = enumerate((_DAYS, _USE, _DEAD))
-        return Sums(*(rows.filter(pl.col("of") == of).select(list(shape)) for of, shape in shapes))
-    except (OSError, ValueError, KeyError, pl.exceptions.PolarsError):  # none yet, damaged, or of another version
+    content, facts = (Folder(kept).read(name) for name in (_FRAMES, _FACTS))
+    if content is None or facts is None:
         return None
+    try:
+        known = json.loads(facts)
+        whole = known["sha256"] == hashlib.sha256(content).hexdigest() and known["queries"] == _asked_for()
+        if not whole or _before(known["loads"], since) != _before(loads, since):
+            return None
+    except (ValueError, KeyError, TypeError):
+        return None
+    rows = pl.read_parquet(content).filter(pl.col("date") < date.fromisoformat(f"{since}-01"))
+    return [rows.filter(pl.col("of") == of).select(list(shape)) for of, (_, _, shape) in enumerate(_QUERIES)]
+
+
+def _save(frames: list[pl.DataFrame], loads: Loads, kept: Path) -> None:
+    rows = pl.concat([frame.with_columns(of=pl.lit(of)) for of, frame in enumerate(frames)], how="diagonal")
+    _, digest = Folder(kept).write(_FRAMES, rows.write_parquet)
+    facts = {"sha256": digest, "queries": _asked_for(), "loads": loads}
+    Folder(kept).put(_FACTS, json.dumps(facts).encode())
+
+
+def _asked_for() -> str:
+    """Names what is summed up, and how: sums of another version are none."""
+    return hashlib.sha256(repr(_QUERIES).encode()).hexdigest()[:16]
 
 
 def _before(loads: Loads, since: str) -> Loads:
     return {name: {month: load for month, load in by.items() if month < since} for name, by in loads.items()}
-
-
-def _save(sums: Sums, loads: Loads, path: Path) -> None:
-    rows = [frame.with_columns(of=pl.lit(of)) for of, frame in enumerate(_frames(sums))]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".new")
-        pl.concat(rows, how="diagonal").write_parquet(temporary, metadata={"loads": json.dumps(loads)})
-        temporary.replace(path)
-    except OSError as error:
-        raise LakeError(f"{path} cannot be written ({error.strerror})") from None
-
-
-def _frames(sums: Sums) -> tuple[pl.DataFrame, ...]:
-    return sums.days, sums.use, sums.dead
 
 
 __all__ = ["Sums", "read", "weight_g"]

@@ -1,4 +1,4 @@
-"""The report: five sections, every figure computed from the database.
+"""The report: five sections, every figure computed from the database (at night the last months', see `report.sums`).
 
 Sections and thresholds are those of AquaMind's own verification script (reference e.1), with its gaps closed:
 volumes are compared with the plan's formula exactly, doubling is looked for at every transition, every batch is tested.
@@ -24,9 +24,9 @@ from aquamind_pipeline.farm.biology import STAGES, TRANSFER_MORTALITY
 from aquamind_pipeline.farm.schedule import Plan, schedule
 from aquamind_pipeline.farm.volume import total_volume
 from aquamind_pipeline.planning import preview
+from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection, connect, described
-from aquamind_pipeline.postgres.inspection import frame, look_at_ours, month_counts, row_counts
-from aquamind_pipeline.postgres.journal import OURS
+from aquamind_pipeline.postgres.inspection import frame, large_frame, look_at_ours, month_counts, row_counts
 from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.report import series, sums
 from aquamind_pipeline.report.series import Series
@@ -83,15 +83,14 @@ def verify(url: SecretStr, farm: Profile, since: str | None = None, kept: Path |
         url: The database.
         farm: The farm that it should hold; how far it reaches is read from the database.
         since: Rows of earlier months are not counted again, nor summed up where `kept` has their sums.
-        kept: Where sums of months are left for the next report.
+        kept: The folder where sums of months are left for the next report.
 
     Raises:
         DatabaseError: when the database cannot be read, or holds no farm or another one.
-        LakeError: when sums cannot be left in `kept`.
     """
     with connect(url) as connection:
         look_at_ours(connection, url)
-        query = sql.SQL("SELECT description, as_of, identity FROM {}").format(sql.Identifier(OURS, "farm"))
+        query = sql.SQL("SELECT description, as_of, identity FROM {}").format(sql.Identifier(journal.OURS, "farm"))
         held = frame(connection, query)
         if held.is_empty() or held["identity"][0] != farm.identity:
             name = held["description"][0] if held.height else "no whole farm"
@@ -102,7 +101,9 @@ def verify(url: SecretStr, farm: Profile, since: str | None = None, kept: Path |
         counts = row_counts(url, [name for name in tables.TABLES if name not in tables.MONTHLY_TABLES])
         counts |= {name: int(months.filter(pl.col("table") == name)["rows"].sum()) for name in tables.MONTHLY_TABLES}
         connection.execute(_PLAIN_PLANS)
-        summed = sums.read(connection, since, kept)
+        # In AquaMind's own database others write to our batches, too, and the journal does not tell.
+        ours = journal.kind(connection, url) == journal.OWN
+        summed = sums.read(connection, since if ours else None, kept)
         sections = [
             _batches(connection, farm, plan),
             _volumes(farm, plan, counts, since),
@@ -193,7 +194,7 @@ def _growth(connection: Connection, farm: Profile, summed: Sums) -> Section:
             ON a.workflow_id = t.id AND a.actual_execution_date <= b.start_date + %(eggs_end)s::int
         GROUP BY b.id, b.batch_number, b.start_date, c.total_eggs_received ORDER BY b.batch_number""",
         {"eggs_end": eggs_end},
-    ).cast({"dead_in_transfer": pl.Int64})
+    )
     dead = (
         summed.dead.join(batches.select("batch_id", "start_date"), on="batch_id")
         .filter(pl.col("date") <= pl.col("start_date").dt.offset_by(f"{eggs_end}d"))
@@ -201,8 +202,10 @@ def _growth(connection: Connection, farm: Profile, summed: Sums) -> Section:
         .agg(pl.col("dead").sum())
     )
     lives = _transitions(summed.days, eggs_end + 1)
-    found = batches.join(dead, on="batch_id", how="left", maintain_order="left").join(
-        lives, on="batch_id", how="left", maintain_order="left"
+    found = (
+        batches.join(dead, on="batch_id", how="left", maintain_order="left")
+        .join(lives, on="batch_id", how="left", maintain_order="left")
+        .with_columns(pl.col("transitions", "risen").fill_null(0))
     )
     rate = (1 - STAGES[0].daily_mortality * farm.speed) ** eggs_end * (1 - TRANSFER_MORTALITY)
     tested = found.filter(pl.col("fish_after_eggs").is_not_null()).with_columns(
@@ -214,7 +217,11 @@ def _growth(connection: Connection, farm: Profile, summed: Sums) -> Section:
     risen = found.filter(pl.col("risen") > 0)
     day = f"day {eggs_end + 1}"
     checks = [
-        Check("states", found["weight_g"].null_count() == 0, f"{found.height} batches have daily states"),
+        Check(
+            "states",
+            found["weight_g"].null_count() == 0,
+            f"{found.height} batches have daily states{_as_found(summed)}",
+        ),
         Check(
             f"{day} by the books",
             lost.is_empty(),
@@ -335,24 +342,20 @@ def _utilisation(connection: Connection, farm: Profile, summed: Sums) -> Section
     """All three notions that AquaMind's documents mix (reference c.3), against what was planned."""
     found = frame(
         connection,
-        """SELECT
-          (SELECT count(*) FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active) AS containers,
-          (SELECT count(DISTINCT container_id) FROM batch_batchcontainerassignment WHERE is_active) AS now,
-          (SELECT count(*) FROM infrastructure_hall) AS halls""",
+        """SELECT (SELECT count(*) FROM infrastructure_hall) AS halls,
+          (SELECT count(DISTINCT container_id) FROM batch_batchcontainerassignment WHERE is_active) AS now""",
     ).row(0, named=True)
-    holding = frame(
-        connection,
-        "SELECT id, hall_id FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active ORDER BY id",
-    )
+    holding = sql.SQL("SELECT id, hall_id FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active")
+    halls = large_frame(connection, holding, pl.Schema({"id": pl.Int64, "hall_id": pl.Int64}))
     used = summed.use["container_id"].unique()
     first, last = summed.days.select(pl.col("date").min().alias("first"), pl.col("date").max().alias("last")).row(0)
     found |= {
         "ever": used.len(),
-        "halls_used": holding.filter(pl.col("id").is_in(used.to_list()))["hall_id"].drop_nulls().n_unique(),
+        "halls_used": halls.filter(pl.col("id").is_in(used.to_list()))["hall_id"].drop_nulls().n_unique(),
         "used_days": int(summed.use["days"].sum()),
         "span_days": (last - first).days + 1 if first else 0,
     }
-    containers, span = found["containers"], found["span_days"]
+    containers, span = halls.height, found["span_days"]
     rows = [
         [
             "containers with fish now, of all that can hold fish",
@@ -368,12 +371,16 @@ def _utilisation(connection: Connection, farm: Profile, summed: Sums) -> Section
     planned = (plan.containers_now, plan.containers_ever, plan.rows[tables.STATE_TABLE], plan.containers)
     held = (found["now"], found["ever"], found["used_days"], containers)
     detail = (
-        f"{_share(found['now'], containers):.1%} of containers hold fish now, as planned"
+        f"{_share(found['now'], containers):.1%} of containers hold fish now, as planned{_as_found(summed)}"
         if held == planned
         else f"containers now, ever, container-days, containers in all: {held}, planned {planned}"
     )
     check = Check("utilisation", held == planned, detail)
     return Section("Container utilisation", ["what", "used", "of", "share"], rows, [check])
+
+
+def _as_found(summed: Sums) -> str:
+    return f"; days before {summed.since} as an earlier report found them" if summed.since else ""
 
 
 def _share(part: int, whole: int) -> float:
@@ -446,7 +453,7 @@ def page_path(settings: Settings) -> Path:
 
 def sums_path(settings: Settings) -> Path:
     """Where the farm's last report keeps its sums for the next."""
-    return settings.reports_path / settings.farm_name / "sums.parquet"
+    return settings.reports_path / settings.farm_name / "sums"
 
 
 def save(report: Report, path: Path) -> None:

@@ -139,7 +139,7 @@ def test_the_nights_are_switched_on_by_a_click(page: Page, ui: UI) -> None:
     def running() -> str:
         return str(ui.asked(page, status)["schedulesOrError"]["results"][0]["scheduleState"]["status"])
 
-    shown(page, f"{LOCATION}/schedules/nightly", "At 11:30 PM UTC", "since the last build that was verified")
+    shown(page, f"{LOCATION}/schedules/nightly", "At 11:30 PM UTC", "since the last build that was proved")
     assert running() == "STOPPED"
     switch = page.locator("label:has(input[type=checkbox])")
     for wanted in ("RUNNING", "STOPPED"):
