@@ -1,4 +1,4 @@
-"""What a night costs: a farm built up to the day before, then the run that the schedule asks for, against that build.
+"""What a night costs: a farm built up to a day before, then the run that the schedule asks for, against that build.
 
 Each is a process of its own, as Dagster launches runs, beside a server that runs already. Seconds of the processor
 include the server's, since half of a load is its work. Target: a night takes at most 3 % of the whole build.
@@ -26,21 +26,35 @@ from benchmarks.measuring import Row, alone, farm, seconds
 
 SHOWN = 10
 """Steps of the night that are shown, the longest first."""
+_MIDDLE = 15
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def measure(profile: str = "saturation-170") -> list[Row]:
-    """The build up to the day before the profile's last, the night of that day, and the steps of the night."""
+    """The build up to a day before the middle of the profile's last month, the night of the middle, with its steps, and
+    that of the month's end: the first is the mean of a month's nights, since each replaces the month so far.
+    """
     with farm(profile) as workspace, workspace.database() as url:
-        settings, today = workspace.settings, workspace.settings.farm.as_of
+        settings, one = workspace.settings, timedelta(days=1)
+        end = settings.farm.as_of
+        middle = end.replace(day=_MIDDLE)
         where = ("--home", str(settings.home), "--profile", settings.profile)
-        build, _ = _measured(url, *where, "--build", str(today - timedelta(days=1)))
+        build, _ = _measured(url, *where, "--build", str(middle - one))
         _tidied(url)
         start, _ = _measured(url, *where)
-        night, steps = _measured(url, *where, "--night", str(today))
+        night, steps = _measured(url, *where, "--night", str(middle))
+        _measured(url, *where, "--night", str(end - one))
+        _tidied(url)
+        dearest, _ = _measured(url, *where, "--night", str(end))
+    works = {
+        "the whole build": build,
+        "a night in the middle of a month": night,
+        f"the night of its {end.day}th": dearest,
+        "starting a run's process": start,
+    }
     rows: list[Row] = [
         {"work": work, **taken, "CPU of the build": taken["CPU seconds"] / build["CPU seconds"]}
-        for work, taken in {"the whole build": build, "a night": night, "starting a run's process": start}.items()
+        for work, taken in works.items()
     ]
     slowest = sorted(steps.items(), key=lambda one: -one[1])[:SHOWN]
     rows += [{"work": f"a night: {step}", "seconds": taken} for step, taken in slowest]

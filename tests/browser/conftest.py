@@ -48,7 +48,7 @@ def clicked(page: Page, ui: UI, farm: Settings) -> Settings:
     run, _ = ui.runs(page)[0]
     shown(page, f"/runs/{run}", "build_farm")
     wait_for(lambda: ui.status(page, run) in ("SUCCESS", "FAILURE"), 240)
-    expect(page.get_by_text("Finished execution of run").first).to_be_visible()  # the page follows the run
-    kept(page, "run", guide=True)
+    expect(page.get_by_text(f"Succeeded ({ui.steps(page, run)})")).to_be_visible()  # the page follows the run
+    shown(page, f"/runs/{run}", "Finished execution of run", image="run")
     assert ui.runs(page) == [(run, "SUCCESS"), *before]
     return farm

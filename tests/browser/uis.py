@@ -91,6 +91,11 @@ class UI:
         """The status of one run."""
         return dict(self.runs(page))[run]
 
+    def steps(self, page: Page, run: str) -> int:
+        """How many steps of a run there were."""
+        query = "query Steps($run: ID!) { runOrError(runId: $run) { ... on Run { stepStats { stepKey } } } }"
+        return len(self.asked(page, query, run=run)["runOrError"]["stepStats"])
+
 
 def _answers(address: str) -> bool:
     try:
