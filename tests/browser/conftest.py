@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from aquamind_pipeline.settings import Settings, load_settings
-from tests.browser.uis import LOCATION, UI, browsing, kept, shown
+from tests.browser.uis import LOADING_MS, LOCATION, UI, browsing, kept, shown
 from tests.farms import wait_for
 
 
@@ -48,7 +48,8 @@ def clicked(page: Page, ui: UI, farm: Settings) -> Settings:
     run, _ = ui.runs(page)[0]
     shown(page, f"/runs/{run}", "build_farm")
     wait_for(lambda: ui.status(page, run) in ("SUCCESS", "FAILURE"), 240)
-    expect(page.get_by_text(f"Succeeded ({ui.steps(page, run)})")).to_be_visible()  # the page follows the run
+    done = page.get_by_text(f"Succeeded ({ui.steps(page, run)})")
+    expect(done).to_be_visible(timeout=LOADING_MS)  # the page follows the run
     shown(page, f"/runs/{run}", "Finished execution of run", image="run")
     assert ui.runs(page) == [(run, "SUCCESS"), *before]
     return farm
