@@ -146,8 +146,9 @@ def night(workspace: Workspace, instance: dg.DagsterInstance, today: date) -> dg
     farm = workspace.settings.farm
     held = workspace.lake.manifest()
     report = last_facts(instance, REPORT)
-    goes_on = held is not None and proved(report, farm.identity) and lasting_stand(workspace.lake, instance)
-    first = min(held.as_of, date.fromisoformat(str(report["as_of"]))) if goes_on and held else farm.epoch
+    first = farm.epoch
+    if held is not None and proved(report, farm.identity) and lasting_stand(workspace.lake, instance):
+        first = min(held.as_of, date.fromisoformat(str(report["as_of"])))
     last = max(today, held.as_of if held is not None else farm.epoch)
     over = months(first, last)
     options = {"as_of": last.isoformat()}
