@@ -104,10 +104,10 @@ def test_data_docs_are_a_click_away(page: Page, clicked: Settings) -> None:
         page.get_by_role("link", name="batch_batch.html").first.click()
     docs = opened.value
     expect(docs.get_by_text("Successful Expectations", exact=True)).to_be_visible()
-    docs.screenshot(path=ARTEFACTS / "data-docs-table.png")
+    kept(docs, "data-docs", guide=True)
     docs.get_by_role("link", name="All tables").click()
     expect(docs.get_by_role("link", name=READINGS)).to_be_visible()
-    docs.screenshot(path=ARTEFACTS / "data-docs.png")
+    kept(docs, "data-docs-index")
     docs.close()
 
 
@@ -128,7 +128,9 @@ def test_the_report_on_a_screen_and_on_a_phone(
         assert reader.evaluate("document.documentElement.scrollWidth") <= width
         ink = reader.evaluate("getComputedStyle(document.querySelector('svg text')).fill")
         assert ink == reader.evaluate("getComputedStyle(document.body).color")
-        reader.screenshot(path=ARTEFACTS / f"report-{scheme}.png", full_page=True)
+        reader.screenshot(path=ARTEFACTS / f"report-{scheme}-whole.png", full_page=True)
+        reader.get_by_text("Fish of sample batches").scroll_into_view_if_needed()
+        kept(reader, f"report-{scheme}", guide=True)
         context.close()
 
 
