@@ -1,11 +1,11 @@
 """The load into PostgreSQL, and the report on what arrived."""
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
-from pydantic import SecretStr
 
 from aquamind_pipeline import findings, report, tables
 from aquamind_pipeline.datadocs import DataDocs
@@ -16,6 +16,7 @@ from aquamind_pipeline.orchestration.proved import LASTING, proof_of
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.connection import described
+from aquamind_pipeline.postgres.streams import Streams
 from assets.room import require_room
 
 GROUP = "postgres"
@@ -78,14 +79,12 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         loaded: list[load.Loaded] = []
         lake = workspace.lake
-        with healing(), lake.exclusive(), workspace.database() as url:
-            if workspace.settings.reload:
-                load.distrust(url, tables.EVENT_TABLES)
+        with _loading(workspace, tables.EVENT_TABLES) as opened:
             for table in tables.EVENT_TABLES:
                 here = [month for month in context.partition_keys if lake.has(table, month)]
                 with workspace.progress.track(f"load {table}", len(here)) as advance:
-                    loaded += load.load_months(url, lake, table, here, advance, run=context.run.run_id)
-            _drop_vanished(context, url, lake, tables.EVENT_TABLES)
+                    loaded += load.load_months(opened, lake, table, here, advance, run=context.run.run_id)
+            _drop_vanished(context, opened, lake, tables.EVENT_TABLES)
         for month in context.partition_keys:
             mine = [one for one in loaded if one.partition == month]
             facts = {
@@ -118,13 +117,12 @@ def postgres_states(
     started = time.perf_counter()
     lake, table = workspace.lake, tables.STATE_TABLE
     months = [month for month in lake.partitions(table) if month >= (workspace.settings.since or "")]
-    with healing(), lake.exclusive(), workspace.database() as url:
-        if workspace.settings.reload:
-            load.distrust(url, [table])
+    with _loading(workspace, [table]) as opened:
         with workspace.progress.track(f"load {table}", len(months)) as advance:
-            loaded = load.load_months(url, lake, table, months, advance, run=context.run.run_id)
-        _drop_vanished(context, url, lake, (table,))
-        yield dg.MaterializeResult(asset_key="postgres_states", metadata=_metadata(loaded, started, described(url)))
+            loaded = load.load_months(opened, lake, table, months, advance, run=context.run.run_id)
+        _drop_vanished(context, opened, lake, [table])
+        facts = _metadata(loaded, started, described(opened.url))
+    yield dg.MaterializeResult(asset_key="postgres_states", metadata=facts)
 
 
 @dg.multi_asset(
@@ -163,8 +161,18 @@ def verification_report(
     )
 
 
-def _drop_vanished(context: dg.AssetExecutionContext, url: SecretStr, lake: Lake, names: Sequence[str]) -> None:
-    dropped = load.drop_vanished_months(url, lake, names)
+@contextlib.contextmanager
+def _loading(workspace: Workspace, names: Sequence[str]) -> Iterator[Streams]:
+    """Connections for a load of these tables from a lake that nobody changes meanwhile."""
+    with healing(), workspace.lake.exclusive(), workspace.database() as url:
+        if workspace.settings.reload:
+            load.distrust(url, names)
+        with load.loading(url) as opened:
+            yield opened
+
+
+def _drop_vanished(context: dg.AssetExecutionContext, opened: Streams, lake: Lake, names: Sequence[str]) -> None:
+    dropped = load.drop_vanished_months(opened, lake, names)
     if dropped:
         context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
 

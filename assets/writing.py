@@ -110,7 +110,8 @@ def write_by_month(
     kept = [month for month in lake.partitions(name) if month < since]
     digests = sorted([one.digest for one in done] + [lake.digest(name, month) for month in kept])
     digest = hashlib.sha256("".join(digests).encode()).hexdigest()
-    in_all = sum(one.rows for one in done) + sum(lake.rows(name, month) for month in kept)
+    before = lake.scan(name, kept).select(pl.len()).collect().item() if kept else 0
+    in_all = sum(one.rows for one in done) + before
     return Written(name, None, in_all, sum(one.bytes for one in done), time.perf_counter() - started, digest)
 
 

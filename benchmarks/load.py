@@ -58,9 +58,14 @@ def server_files(home: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def _load(url: SecretStr, lake: Lake, name: str, months: list[str]) -> None:
+    with load.loading(url) as opened:
+        load.load_months(opened, lake, name, months)
+
+
 def of_months(url: SecretStr, lake: Lake, files: Path, name: str, months: list[str]) -> tuple[Work, Work]:
     """Loading months of a table, and the floor of that."""
-    load.load_months(url, lake, name, months)
+    _load(url, lake, name, months)
     fixed = constants(name)
     columns = [c.name for c in tables.TABLES[name].columns if c.name not in fixed]
     for month in months:
@@ -68,7 +73,7 @@ def of_months(url: SecretStr, lake: Lake, files: Path, name: str, months: list[s
 
     def again() -> None:
         _forget(url, name)
-        load.load_months(url, lake, name, months)
+        _load(url, lake, name, months)
 
     def floor() -> None:
         # The load's own scan names the month; a patched copy only knows the target's name.
@@ -78,7 +83,7 @@ def of_months(url: SecretStr, lake: Lake, files: Path, name: str, months: list[s
 
         _forget(url, name)
         with mock.patch.object(load, "copy_rows", copy):
-            load.load_months(url, lake, name, months)
+            _load(url, lake, name, months)
 
     return again, floor
 
@@ -136,7 +141,7 @@ def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, month
     schema.prepare(theirs, manifest)
     load.load_masters(theirs, lake)
     target = sql.Identifier("public", READINGS)
-    load.load_months(theirs, lake, READINGS, months)
+    _load(theirs, lake, READINGS, months)
     with connect(theirs) as connection:
         for entry in journal.entries(connection, READINGS).values():
             connection.execute(
@@ -148,7 +153,7 @@ def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, month
 
     def again() -> None:
         _empty(theirs, target)
-        load.load_months(theirs, lake, READINGS, months)
+        _load(theirs, lake, READINGS, months)
 
     def copy(connection: Connection, some: list[Path]) -> None:
         for path in some:

@@ -87,5 +87,5 @@ def _load(workspace: Workspace) -> dict[str, float]:
         schema.prepare(url, Manifest.of(workspace.planned))
         load.load_masters(url, lake)
         work, floor = loads.of_months(url, lake, files, READINGS, some)
-        compared = by_turns(lambda: comparison.differences(url, lake, READINGS, some), work, runs=3)
+        compared = by_turns(lambda: comparison.differences(url, lake, {READINGS: some}), work, runs=3)
         return {"load readings / floor": by_turns(work, floor, runs=3)[1][1], "comparison / load": compared[1][1]}

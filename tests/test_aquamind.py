@@ -25,7 +25,7 @@ from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.settings import Settings
 from tests.farms import wait_for
-from tests.test_postgres import EVENT, ask, load_everything, nobody_loads
+from tests.test_postgres import EVENT, ask, load_everything, load_months, nobody_loads
 
 SCHEMA = (Path(__file__).parent / "data" / "aquamind_schema.sql").read_text("utf-8")
 THEIRS = """
@@ -93,7 +93,7 @@ def test_our_rows_arrive_beside_theirs(aquamind: SecretStr, lake: Lake) -> None:
     assert row_counts(aquamind, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
     for name in tables.TABLES:
         parts = lake.partitions(name) if name in tables.MONTHLY_TABLES else [None]
-        assert differences(aquamind, lake, name, parts).is_empty()
+        assert differences(aquamind, lake, {name: parts}).is_empty()
     fish = ask(aquamind, "SELECT count(*) FROM batch_batch WHERE species_id = 7 AND id > 1")
     assert fish == [(lake.rows("batch_batch"),)]
     assert ask(aquamind, "SELECT count(*) FROM batch_species") == [(1,)]
@@ -109,14 +109,14 @@ def test_differences_are_found(loaded: SecretStr, lake: Lake) -> None:
             "UPDATE inventory_feedingevent SET amount_kg = amount_kg + 0.0001 WHERE id = "
             "(SELECT max(id) FROM inventory_feedingevent WHERE feeding_date < '2026-05-01')"
         )
-    found = differences(loaded, lake, EVENT, lake.partitions(EVENT))
+    found = differences(loaded, lake, {EVENT: lake.partitions(EVENT)})
     assert found.select("partition", "column").rows() == [("2026-04", "amount_kg")]
 
 
 def test_a_month_that_never_came_is_a_difference(loaded: SecretStr, a_copy: Settings) -> None:
     lake = Lake(a_copy.lake_path)
     lake.write(EVENT, lake.read(EVENT, "2026-06"), "2026-07")
-    assert differences(loaded, lake, EVENT, ["2026-06", "2026-07"])["database"].to_list() == ["not loaded"]
+    assert differences(loaded, lake, {EVENT: ["2026-06", "2026-07"]})["database"].to_list() == ["not loaded"]
 
 
 def test_loading_again_changes_nothing(loaded: SecretStr, lake: Lake) -> None:
@@ -175,7 +175,7 @@ def test_a_load_that_fails_puts_indexes_back(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        load.load_months(aquamind, lake, EVENT, lake.partitions(EVENT), on_done=stop)
+        load_months(aquamind, lake, EVENT, lake.partitions(EVENT), on_done=stop)
     assert definitions(aquamind) == before
     assert ask(aquamind, "SELECT count(*) FROM aquamind_pipeline.suspended") == [(0,)]
     load_everything(aquamind, lake)
@@ -203,11 +203,11 @@ def test_a_load_that_is_killed_without_indexes_is_mended(aquamind: SecretStr, la
 
 def test_months_of_two_loads_exclude_each_other(loaded: SecretStr, lake: Lake) -> None:
     def refused() -> None:
-        for another in (lambda: load.load_months(loaded, lake, tables.STATE_TABLE, []), lambda: load.wipe(loaded)):
+        for another in (lambda: load_months(loaded, lake, tables.STATE_TABLE, []), lambda: load.wipe(loaded)):
             with pytest.raises(DatabaseAwayError, match="is being loaded by another process .server process"):
                 another()
 
-    assert load.load_months(loaded, lake, EVENT, lake.partitions(EVENT), on_done=refused)
+    assert load_months(loaded, lake, EVENT, lake.partitions(EVENT), on_done=refused)
 
 
 def test_wipe_takes_out_ours_and_only_ours(aquamind: SecretStr, lake: Lake) -> None:

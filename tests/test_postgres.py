@@ -8,7 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -39,9 +39,17 @@ def load_everything(url: SecretStr, lake: Lake) -> list[load.Loaded]:
     schema.prepare(url, manifest)
     done = load.load_masters(url, lake)
     for name in tables.MONTHLY_TABLES:
-        done += load.load_months(url, lake, name, lake.partitions(name))
-    load.drop_vanished_months(url, lake, tables.MONTHLY_TABLES)
+        done += load_months(url, lake, name, lake.partitions(name))
+    with load.loading(url) as opened:
+        load.drop_vanished_months(opened, lake, tables.MONTHLY_TABLES)
     return done
+
+
+def load_months(
+    url: SecretStr, lake: Lake, name: str, months: Sequence[str], on_done: Callable[[], None] = lambda: None
+) -> list[load.Loaded]:
+    with load.loading(url) as opened:
+        return load.load_months(opened, lake, name, months, on_done)
 
 
 @pytest.fixture
@@ -238,7 +246,7 @@ def test_an_orphan_stops_its_month_and_only_that(loaded: SecretStr, a_copy: Sett
     rows = lake.read(EVENT, "2026-04")
     lake.write(EVENT, rows.with_columns(feed_id=pl.lit(999, pl.Int64)), "2026-04")
     with pytest.raises(DatabaseError, match="violates foreign key constraint"):
-        load.load_months(loaded, lake, EVENT, lake.partitions(EVENT))
+        load_months(loaded, lake, EVENT, lake.partitions(EVENT))
     assert row_counts(loaded, [EVENT])[EVENT] == lake.rows(EVENT)
     assert ask(loaded, "SELECT count(*) FROM inventory_feedingevent WHERE feed_id = 999") == [(0,)]
     assert ask(loaded, "SELECT count(*) FROM pg_tables WHERE tablename LIKE '%%-new'") == [(0,)]
@@ -296,7 +304,7 @@ def test_a_servers_crash_leaves_whole_months(home: Path, lake: Lake, tmp_path: P
                 server._control("stop", "--mode=immediate")
 
         with pytest.raises(DatabaseError):
-            load.load_months(url, lake, EVENT, lake.partitions(EVENT), on_done=crash_after_two)
+            load_months(url, lake, EVENT, lake.partitions(EVENT), on_done=crash_after_two)
     with server.running("farm") as url:
         load_everything(url, lake)
         assert row_counts(url, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
@@ -397,13 +405,13 @@ def test_months_of_two_loads_exclude_each_other(loaded: SecretStr, a_copy: Setti
     theirs = change_month(a_copy, tables.STATE_TABLE, "2026-04")
 
     def others_load() -> list[load.Loaded]:
-        return load.load_months(loaded, theirs, tables.STATE_TABLE, ["2026-04"])
+        return load_months(loaded, theirs, tables.STATE_TABLE, ["2026-04"])
 
     def refused() -> None:
         with pytest.raises(DatabaseAwayError, match="is being loaded by another process .server process"):
             others_load()
 
-    assert load.load_months(loaded, lake, EVENT, lake.partitions(EVENT), on_done=refused)
+    assert load_months(loaded, lake, EVENT, lake.partitions(EVENT), on_done=refused)
     assert not others_load()[0].skipped
 
 

@@ -6,8 +6,7 @@ another column or month. They cannot see values that changed places within a col
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,9 +20,9 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.errors import TransientError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import identities, journal
-from aquamind_pipeline.postgres.connection import Connection, connect
-from aquamind_pipeline.postgres.copying import STREAMS
+from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import look_at_ours, month_counts, row_counts
+from aquamind_pipeline.postgres.streams import streams
 from aquamind_pipeline.quality.finding import Finding, attempted, finding
 
 _DIFFERENCES = dict.fromkeys(("table", "partition", "column", "lake", "database"), pl.String)
@@ -54,12 +53,14 @@ def compared(
 
 
 def _arrived(url: SecretStr, lake: Lake, names: Sequence[str], since: str | None) -> Finding:
-    there = row_counts(url, [name for name in names if since is None or name not in tables.MONTHLY_TABLES])
+    later = [name for name in names if since is not None and name in tables.MONTHLY_TABLES]
+    there = row_counts(url, [name for name in names if name not in later])
     held = {name: lake.rows(name) for name in there}
-    for name in [name for name in names if name not in there]:
-        counted = month_counts(url, [name], since).filter(pl.col("month") >= since)
-        there[name] = int(counted["rows"].sum())
-        held[name] = sum(lake.rows(name, month) for month in lake.partitions(name) if month >= (since or ""))
+    if later:
+        counted = month_counts(url, later, since).filter(pl.col("month") >= since)
+        there |= {name: int(counted.filter(pl.col("table") == name)["rows"].sum()) for name in later}
+        months = {name: [month for month in lake.partitions(name) if month >= str(since)] for name in later}
+        held |= {name: sum(lake.rows(name, month) for month in months[name]) for name in later}
     counts = pl.DataFrame({"table": list(there), "database": list(there.values()), "lake": list(held.values())})
     wrong = counts.filter(pl.col("database") != pl.col("lake"))
     beside = f", of months since {since}" if since else ""
@@ -69,37 +70,33 @@ def _arrived(url: SecretStr, lake: Lake, names: Sequence[str], since: str | None
 
 
 def _content(url: SecretStr, lake: Lake, names: Sequence[str], months: Sequence[str] | None) -> Finding:
-    differing = [
-        differences(
-            url,
-            lake,
-            name,
-            [month for month in lake.partitions(name) if months is None or month in months]
-            if name in tables.MONTHLY_TABLES
-            else [None],
-        )
+    parts: dict[str, Sequence[str | None]] = {
+        name: [month for month in lake.partitions(name) if months is None or month in months]
+        if name in tables.MONTHLY_TABLES
+        else [None]
         for name in names
-    ]
-    return finding("content", pl.concat(differing), "every column adds up", "columns that differ")
+    }
+    return finding("content", differences(url, lake, parts), "every column adds up", "columns that differ")
 
 
-def differences(url: SecretStr, lake: Lake, table_name: str, partitions: Sequence[str | None]) -> pl.DataFrame:
+def differences(url: SecretStr, lake: Lake, parts: Mapping[str, Sequence[str | None]]) -> pl.DataFrame:
     """Columns that differ: table, partition, column, what the lake's adds up to, what the database's does.
 
     Args:
         url: The database.
         lake: The lake it was loaded from.
-        table_name: A table of the catalogue.
-        partitions: Months of an event table; None for the whole of another.
+        parts: Tables of the catalogue, and months of them; None for the whole of a table without months.
     """
 
-    def compare(partition: str | None) -> list[tuple[str, str, str, str, str]]:
-        with connect(url) as connection:
-            return list(_compare(connection, url, lake, tables.TABLES[table_name], partition))
+    def compare(connection: Connection, part: tuple[str, str | None]) -> list[tuple[str, str, str, str, str]]:
+        table, partition = part
+        found = list(_compare(connection, url, lake, tables.TABLES[table], partition))
+        connection.rollback()  # it may have made views, which the next comparison makes anew
+        return found
 
-    with ThreadPoolExecutor(STREAMS, thread_name_prefix="compare") as pool:
-        found = [row for rows in pool.map(compare, partitions) for row in rows]
-    return pl.DataFrame(found, schema=_DIFFERENCES, orient="row")
+    with streams(url) as opened:
+        each = opened.spread(compare, [(name, partition) for name, some in parts.items() for partition in some])
+    return pl.DataFrame([row for rows in each for row in rows], schema=_DIFFERENCES, orient="row")
 
 
 def _compare(

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 import polars as pl
 import sqlalchemy as sa
@@ -24,8 +22,9 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import aquamind, identities, journal
-from aquamind_pipeline.postgres.connection import Connection, as_database_errors, connect
-from aquamind_pipeline.postgres.copying import STREAMS, Loaded, copy_frame
+from aquamind_pipeline.postgres.connection import Connection
+from aquamind_pipeline.postgres.copying import Loaded, copy_frame
+from aquamind_pipeline.postgres.streams import Streams, streams
 
 REBUILD_ROWS = 1_000_000
 """From so many rows on it is faster to build a table's indexes anew than to keep them up to date."""
@@ -131,64 +130,42 @@ def month_parts(lake: Lake, table_name: str, months: Sequence[str]) -> list[Part
 
 
 def load_parts(
-    url: SecretStr,
+    opened: Streams,
     table: sa.Table,
     parts: Sequence[Part],
     run: str,
     on_done: Callable[[], None] = lambda: None,
 ) -> list[Loaded]:
-    """Load the parts of a table that changed, `STREAMS` at once, each in one transaction."""
-    idle: SimpleQueue[Connection] = SimpleQueue()
+    """Load the parts of a table that changed, side by side, each in one transaction."""
+    first = opened.first
+    restore(opened, table.name)
+    there = journal.entries(first, table.name)
+    known = identities.all_known(first)
+    types = aquamind.integer_types(first, table.name)
+    new_rows = sum(p.height for p in parts if p.name not in there or there[p.name].digest != p.digest)
+    if new_rows >= REBUILD_ROWS:
+        suspend(first, table.name)
+    first.commit()
 
-    def one(part: Part) -> Loaded:
+    def one(connection: Connection, part: Part) -> Loaded:
         before = there.get(part.name)
         if before and before.digest == part.digest:
             done = Loaded(table.name, part.name, before.rows, 0.0, skipped=True)
         else:
-            connection = idle.get()
-            try:
-                with as_database_errors(url):
-                    done = _load_part(connection, table, part, before, known, types, run)
-            finally:
-                idle.put(connection)
+            done = _load_part(connection, table, part, before, known, types, run)
         on_done()
         return done
 
-    with ExitStack() as opened:
-        opened.enter_context(journal.locked(url))
-        connections = [opened.enter_context(connect(url)) for _ in range(STREAMS)]
-        first = connections[0]
-        with as_database_errors(url):
-            restore(first, table.name)
-            there = journal.entries(first, table.name)
-            known = identities.all_known(first)
-            types = aquamind.integer_types(first, table.name)
-            new_rows = sum(p.height for p in parts if p.name not in there or there[p.name].digest != p.digest)
-            if new_rows >= REBUILD_ROWS:
-                suspend(first, table.name)
-            first.commit()
-        for connection in connections:
-            idle.put(connection)
-        try:
-            with ThreadPoolExecutor(STREAMS, thread_name_prefix="load") as pool:
-                loaded = list(pool.map(one, parts))
-        except BaseException:  # Ctrl-C as well: an application works with these tables meanwhile
-            _restore_after_failure(url, table.name)
-            raise
-        with as_database_errors(url):
-            restore(first, table.name, connections[1:])
-            first.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", table.name)))
+    try:
+        loaded = opened.spread(one, parts)
+    except BaseException:  # Ctrl-C as well: an application works with these tables meanwhile
+        with suppress(DatabaseError), streams(opened.url) as others:  # the old connections may be broken
+            restore(others, table.name)  # where that fails, too, what is still off is still listed
+        raise
+    restore(opened, table.name)
+    first.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", table.name)))
+    first.commit()
     return loaded
-
-
-def _restore_after_failure(url: SecretStr, table_name: str) -> None:
-    """Build what was taken off, on new connections, since the old ones may be broken.
-
-    Where that fails, too, the first error is the one to be told, and what is still off is still listed.
-    """
-    with suppress(DatabaseError), ExitStack() as opened:
-        first, *helpers = [opened.enter_context(connect(url)) for _ in range(STREAMS)]
-        restore(first, table_name, helpers)
 
 
 def _load_part(
@@ -293,40 +270,33 @@ def suspend(connection: Connection, table_name: str) -> None:
             connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier("public", name.strip('"'))))
 
 
-def restore(connection: Connection, table_name: str, helpers: Sequence[Connection] = ()) -> None:
-    """Build what was taken off, indexes side by side on all connections; each statement is done or still listed."""
-    connection.commit()
+def restore(opened: Streams, table_name: str) -> None:
+    """Build what was taken off, indexes side by side; each statement is done or still listed."""
+    first = opened.first
+    first.commit()
     query = sql.SQL("SELECT step, statement FROM {} WHERE table_name = %s ORDER BY step").format(_SUSPENDED)
-    off = connection.execute(query, (table_name,)).fetchall()
-    connection.commit()
-    indexes = [row for row in off if not row[1].startswith("ALTER")]
-    keys = [row for row in off if row[1].startswith("ALTER")]
-    idle: SimpleQueue[Connection] = SimpleQueue()
-    for one in (connection, *helpers):
-        idle.put(one)
+    off = first.execute(query, (table_name,)).fetchall()
+    first.commit()
 
-    def build(row: tuple[int, str]) -> None:
-        mine = idle.get()
-        try:
-            with mine.transaction():
-                mine.execute(row[1].encode())
-                done = sql.SQL("DELETE FROM {} WHERE table_name = %s AND step = %s").format(_SUSPENDED)
-                mine.execute(done, (table_name, row[0]))
-        finally:
-            idle.put(mine)
+    def build(connection: Connection, row: tuple[int, str]) -> None:
+        with connection.transaction():
+            connection.execute(row[1].encode())
+            done = sql.SQL("DELETE FROM {} WHERE table_name = %s AND step = %s").format(_SUSPENDED)
+            connection.execute(done, (table_name, row[0]))
 
-    with ThreadPoolExecutor(1 + len(helpers), thread_name_prefix="index") as pool:
-        list(pool.map(build, indexes))
-    for row in keys:
-        build(row)
+    opened.spread(build, [row for row in off if not row[1].startswith("ALTER")])
+    for row in off:
+        if row[1].startswith("ALTER"):
+            build(first, row)
 
 
 def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]:
     """Take out exactly what we loaded: table -> (rows of ours taken out, rows kept because others use them)."""
-    with journal.locked(url), connect(url) as connection:
+    with journal.locked(url), streams(url) as opened:
+        connection = opened.first
         for name in tables.MONTHLY_TABLES:
             if not dry_run:
-                restore(connection, name)
+                restore(opened, name)
         result = {}
         for name in tables.MONTHLY_TABLES:
             result[name] = (_wipe_blocks(connection, name), 0)

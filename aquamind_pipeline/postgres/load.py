@@ -6,12 +6,10 @@ stopped anywhere and run again: what is whole is skipped, the rest is done, noth
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import date
-from queue import SimpleQueue
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,10 +21,11 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import guest, journal, schema
-from aquamind_pipeline.postgres.connection import Connection, as_database_errors, connect
-from aquamind_pipeline.postgres.copying import STREAMS, Loaded, constants, copy_rows
+from aquamind_pipeline.postgres.connection import Connection, connect
+from aquamind_pipeline.postgres.copying import Loaded, constants, copy_rows
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.schema import compiled, final_name, foreign_keys
+from aquamind_pipeline.postgres.streams import Streams, streams
 
 _SWAP_LOCK_KEY = 0x41714D53  # "AqMS"
 
@@ -50,8 +49,15 @@ def load_masters(url: SecretStr, lake: Lake, *, run: str = "", history: bool = F
         return list(loaded)
 
 
+@contextlib.contextmanager
+def loading(url: SecretStr) -> Iterator[Streams]:
+    """Connections for a load of months, which keeps other loads out as long as the block lasts."""
+    with journal.locked(url), streams(url) as opened:
+        yield opened
+
+
 def load_months(
-    url: SecretStr,
+    opened: Streams,
     lake: Lake,
     table_name: str,
     months: Sequence[str],
@@ -59,36 +65,27 @@ def load_months(
     *,
     run: str = "",
 ) -> list[Loaded]:
-    """Load months of a table as partitions, `STREAMS` at once, and set the id's sequence."""
+    """Load months of a table as partitions, side by side on the connections of `loading`, and set the id's sequence."""
     table = tables.TABLES[table_name]
-    if _kind(url) == journal.AQUAMIND:
-        return guest.load_parts(url, table, guest.month_parts(lake, table_name, months), run, on_done)
-    idle: SimpleQueue[Connection] = SimpleQueue()
+    first = opened.first
+    if journal.kind(first, opened.url) == journal.AQUAMIND:
+        return guest.load_parts(opened, table, guest.month_parts(lake, table_name, months), run, on_done)
+    there = journal.entries(first, table_name)
+    first.commit()
 
-    def one(month: str) -> Loaded:
+    def one(connection: Connection, month: str) -> Loaded:
         digest = lake.digest(table_name, month)
         if month in there and there[month].digest == digest:
             done = Loaded(table_name, month, there[month].rows, 0.0, skipped=True)
         else:
-            connection = idle.get()
-            try:
-                with as_database_errors(url), connection.transaction():
-                    done = _load_month(connection, lake, table, month, digest, run)
-            finally:
-                idle.put(connection)
+            with connection.transaction():
+                done = _load_month(connection, lake, table, month, digest, run)
         on_done()
         return done
 
-    with ExitStack() as opened:
-        opened.enter_context(journal.locked(url))
-        connections = [opened.enter_context(connect(url)) for _ in range(STREAMS)]
-        there = journal.entries(connections[0], table_name)
-        connections[0].commit()
-        for connection in connections:
-            idle.put(connection)
-        with ThreadPoolExecutor(STREAMS, thread_name_prefix="load") as pool:
-            loaded = list(pool.map(one, months))
-        _set_sequence(connections[0], table)
+    loaded = opened.spread(one, months)
+    _set_sequence(first, table)
+    first.commit()
     return loaded
 
 
@@ -123,26 +120,21 @@ def distrust(url: SecretStr, names: Iterable[str]) -> None:
             journal.distrust(connection, name)
 
 
-def drop_vanished_months(url: SecretStr, lake: Lake, names: Iterable[str]) -> list[str]:
+def drop_vanished_months(opened: Streams, lake: Lake, names: Iterable[str]) -> list[str]:
     """Drop these tables' partitions of months that the lake no longer has; returns "table month" of each."""
     dropped = []
-    with connect(url) as connection:
-        journal.lock(connection, url)
-        foreign = journal.kind(connection, url) == journal.AQUAMIND
-        for name in names:
-            months = lake.partitions(name)
-            if foreign:
-                dropped += [f"{name} {month}" for month in guest.drop_vanished(connection, name, months)]
-                continue
-            for month in sorted(set(journal.entries(connection, name)) - set(months)):
-                _drop_month(connection, name, month)
-                dropped.append(f"{name} {month}")
+    connection = opened.first
+    foreign = journal.kind(connection, opened.url) == journal.AQUAMIND
+    for name in names:
+        months = lake.partitions(name)
+        if foreign:
+            dropped += [f"{name} {month}" for month in guest.drop_vanished(connection, name, months)]
+            continue
+        for month in sorted(set(journal.entries(connection, name)) - set(months)):
+            _drop_month(connection, name, month)
+            dropped.append(f"{name} {month}")
+    connection.commit()
     return dropped
-
-
-def _kind(url: SecretStr) -> str:
-    with connect(url) as connection:
-        return journal.kind(connection, url)
 
 
 def _drop_outdated(connection: Connection, lake: Lake) -> None:
@@ -224,7 +216,7 @@ def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str,
     assert transaction is not None
     for statement in _indexes(table, fresh, f"{journal.partition_name(table.name, month)}_{transaction[0]}"):
         connection.execute(statement)
-    _analyze(connection, fresh)
+    _analyze(connection, fresh, rows)
     # From here on tables that all partitions share are locked until the commit: one month at a time.
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SWAP_LOCK_KEY,))
     for statement in _references(table, fresh):
@@ -259,10 +251,18 @@ def _create(table: sa.Table, name: str) -> bytes:
     return compiled(CreateTable(sa.Table(name, sa.MetaData(), *columns, *checks, schema=journal.OURS)))
 
 
-def _analyze(connection: Connection, target: sql.Identifier) -> None:
-    """Statistics of a tenth of the usual sample: columns are even, and the usual one takes longer than the indexes."""
+def _analyze(connection: Connection, target: sql.Identifier, rows: int) -> None:
+    """Statistics of a tenth of the usual sample: columns are even, and the usual one takes longer than the indexes.
+
+    Autovacuum would do it again for the rows of this load, and look at rows that are frozen: only more are its work.
+    """
     connection.execute("SET LOCAL default_statistics_target = 10")
     connection.execute(sql.SQL("ANALYZE {}").format(target))
+    connection.execute(
+        sql.SQL(
+            "ALTER TABLE {} SET (autovacuum_analyze_threshold = {rows}, autovacuum_vacuum_insert_threshold = {rows})"
+        ).format(target, rows=sql.Literal(max(rows, 50)))
+    )
 
 
 def _indexes(table: sa.Table, partition: sql.Identifier, prefix: str) -> Iterator[sql.Composed]:
@@ -328,7 +328,8 @@ def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]
     with connect(url) as connection:
         if not journal.exists(connection):
             return None
-    if _kind(url) == journal.AQUAMIND:
+        kind = journal.kind(connection, url)
+    if kind == journal.AQUAMIND:
         return guest.wipe(url, dry_run=dry_run)
     counts = {name: (rows, 0) for name, rows in row_counts(url, tables.TABLES).items()}
     if not dry_run:
@@ -336,4 +337,13 @@ def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]
     return counts
 
 
-__all__ = ["Loaded", "distrust", "drop_vanished_months", "load_masters", "load_months", "require_loaded", "wipe"]
+__all__ = [
+    "Loaded",
+    "distrust",
+    "drop_vanished_months",
+    "load_masters",
+    "load_months",
+    "loading",
+    "require_loaded",
+    "wipe",
+]
