@@ -7,6 +7,8 @@ one. The layout does not depend on the machine: rows are sorted by the generator
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
 import os
 import secrets
@@ -16,6 +18,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from typing import IO
 
 import polars as pl
 
@@ -154,12 +157,7 @@ class Lake:
             LakeError: when it cannot be written or the disk is full; the old file is still there.
         """
         started = time.perf_counter()
-        size, digest = self._store.write(
-            _file(table, partition),
-            lambda target: frame.write_parquet(
-                target, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP_ROWS
-            ),
-        )
+        size, digest = self._store.write(_file(table, partition), lambda target: _fill(target, frame))
         return Written(table, partition, frame.height, size, time.perf_counter() - started, digest)
 
     def digest(self, table: str, partition: str | None = None) -> str:
@@ -167,6 +165,12 @@ class Lake:
         name = _file(table, partition)
         self._require_whole([name])
         return self._store.digest(name)
+
+    def digest_of(self, frame: pl.DataFrame) -> str:
+        """SHA-256 of the file that these rows would have."""
+        file = io.BytesIO()
+        _fill(file, frame)
+        return hashlib.sha256(file.getbuffer()).hexdigest()
 
     def rows(self, table: str, partition: str | None = None) -> int:
         """Rows of a file, from its footer."""
@@ -274,6 +278,11 @@ class Lake:
                 f"{where} is damaged (not a whole Parquet file): delete it and materialise {part} again "
                 "(aquamind build)"
             )
+
+
+def _fill(target: Path | IO[bytes], frame: pl.DataFrame) -> None:
+    """Write rows as every file of the lake is: the same rows give the same bytes."""
+    frame.write_parquet(target, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP_ROWS)
 
 
 def _file(table: str, partition: str | None) -> str:

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +26,7 @@ from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.settings import Settings
 from tests.farms import wait_for
-from tests.test_postgres import EVENT, ask, load_everything, load_months, nobody_loads
+from tests.test_postgres import EVENT, ask, load_everything, load_months, nobody_loads, without_last_days
 
 SCHEMA = (Path(__file__).parent / "data" / "aquamind_schema.sql").read_text("utf-8")
 THEIRS = """
@@ -143,6 +144,27 @@ def test_aquamind_goes_on_with_ids_of_its_own(loaded: SecretStr, a_copy: Setting
     assert ask(loaded, "SELECT count(*), count(DISTINCT id) FROM inventory_feedingevent") == [
         (lake.rows(EVENT) + 1, lake.rows(EVENT) + 1)
     ]
+
+
+@pytest.mark.parametrize("ends", ["2026-05-29", "2026-05-31"])
+def test_new_days_of_a_month_are_added_to_it(aquamind: SecretStr, a_copy: Settings, ends: str) -> None:
+    """While a month goes on, its rows keep their ids, and those of new days follow on: so many were set aside."""
+    lake, month = Lake(a_copy.lake_path), "2026-05"
+    whole = without_last_days(lake, month, 2)
+    lake.claim(a_copy.farm.model_copy(update={"as_of": date.fromisoformat(ends)}))
+    before = {one.table: one.rows for one in load_everything(aquamind, lake) if one.partition == month}
+    ids = {name: ask(aquamind, f"SELECT id FROM {name} ORDER BY id") for name in whole}  # noqa: S608
+    for name, rows in whole.items():
+        lake.write(name, rows, month)
+    lake.claim(a_copy.farm)
+    again = {one.table: one for one in load_everything(aquamind, lake) if one.partition == month}
+    goes_on = ends == "2026-05-29"
+    for name, one in again.items():
+        assert one.sent == (one.rows - before[name] if goes_on or one.rows == before[name] else one.rows), name
+        stayed = set(ids[name]) <= set(ask(aquamind, f"SELECT id FROM {name}"))  # noqa: S608
+        assert stayed == (goes_on or one.rows == before[name]), name
+    assert differences(aquamind, lake, {name: lake.partitions(name) for name in whole}).is_empty()
+    assert row_counts(aquamind, whole) == {name: lake.rows(name) for name in whole}
 
 
 def test_indexes_are_taken_off_and_built_again(

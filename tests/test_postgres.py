@@ -22,7 +22,7 @@ from aquamind_pipeline import findings, report, tables
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, TransientError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres import journal, load, schema
-from aquamind_pipeline.postgres.comparison import compared
+from aquamind_pipeline.postgres.comparison import compared, differences
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.server import EmbeddedServer
@@ -214,6 +214,41 @@ def test_changed_months_are_swapped_side_by_side(loaded: SecretStr, a_copy: Sett
     again = load_everything(loaded, lake)
     assert {one.table for one in again if not one.skipped} == set(tables.MONTHLY_TABLES)
     assert row_counts(loaded, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
+
+
+def without_last_days(lake: Lake, month: str, days: int) -> dict[str, pl.DataFrame]:
+    """Take a month's last days out of all tables; returns the months as they were."""
+    whole = {name: lake.read(name, month) for name in tables.MONTHLY_TABLES}
+    for name, rows in whole.items():
+        day = pl.col(tables.TABLES[name].info["partition_by"]).cast(pl.Date)
+        lake.write(name, rows.filter(day <= day.max().dt.offset_by(f"-{days}d")), month)
+    return whole
+
+
+@pytest.mark.parametrize("earlier", ["the same", "another value"])
+def test_new_days_of_a_month_are_added_to_it(loaded: SecretStr, a_copy: Settings, earlier: str) -> None:
+    """A night sends new rows only, and the month's table stays; unless one of the rows before them is another now."""
+    lake, month = Lake(a_copy.lake_path), "2026-05"
+    whole = without_last_days(lake, month, 2)
+    before = {one.table: one.rows for one in load_everything(loaded, lake) if one.partition == month}
+    stood = {name: ask(loaded, "SELECT %s::regclass::oid", table_of(name, month)) for name in whole}
+    for name, rows in whole.items():
+        lake.write(name, rows, month)
+    if earlier == "another value":
+        change_month(a_copy, EVENT, month)
+    again = {one.table: one for one in load_everything(loaded, lake) if one.partition == month}
+    assert {name: one.rows for name, one in again.items()} == {name: lake.rows(name, month) for name in whole}
+    for name, one in again.items():
+        replaced = name == EVENT and earlier == "another value"
+        assert one.sent == (one.rows if replaced else one.rows - before[name]), name
+        assert (ask(loaded, "SELECT %s::regclass::oid", table_of(name, month)) != stood[name]) == replaced
+    assert differences(loaded, lake, {name: [month] for name in whole}).is_empty()
+    with pytest.raises(DatabaseError, match="violates foreign key"), connect(loaded) as connection:
+        connection.execute("UPDATE batch_mortalityevent SET batch_id = 999")
+
+
+def table_of(name: str, month: str) -> str:
+    return f"aquamind_pipeline.{name}_{month.replace('-', '_')}"
 
 
 def test_a_month_that_left_the_lake_leaves_the_database(loaded: SecretStr, a_copy: Settings) -> None:

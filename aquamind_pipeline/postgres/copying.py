@@ -24,13 +24,18 @@ _BATCH_ROWS = 32_768
 
 @dataclass(frozen=True)
 class Loaded:
-    """One partition in the database; `seconds` is 0 for one that was there already."""
+    """One partition in the database, and how many of its rows this load sent."""
 
     table: str
     partition: str | None
     rows: int
+    sent: int
     seconds: float
-    skipped: bool = False
+
+    @property
+    def skipped(self) -> bool:
+        """Whether it was there already."""
+        return not self.seconds
 
 
 @cache

@@ -1,17 +1,18 @@
 """The load into AquaMind's own tables, beside rows that are not ours.
 
-Master rows are found or made (`identities`). Events and states get ids in blocks of their own: a partition is one
-block, so it can be replaced or taken out again by its ids, and nobody else's rows are ever touched. For a large load,
+Master rows are found or made (`identities`). Events and states get ids in blocks of their own: a month is one block, so
+it can be replaced or taken out again by its ids, and nobody else's rows are ever touched. For a large load,
 indexes and foreign keys of a table that we own are taken off and built again afterwards, also when the load fails; what
 is off stands in the journal, so that the next load, or a wipe, puts it back after a kill or crash.
 """
 
 from __future__ import annotations
 
+import calendar
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 
 import polars as pl
 import sqlalchemy as sa
@@ -21,25 +22,17 @@ from pydantic import SecretStr
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.postgres import aquamind, identities, journal
+from aquamind_pipeline.postgres import additions, aquamind, identities, journal
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.copying import Loaded, copy_frame
 from aquamind_pipeline.postgres.streams import Streams, streams
 
 REBUILD_ROWS = 1_000_000
 """From so many rows on it is faster to build a table's indexes anew than to keep them up to date."""
+SPARE = 2
+"""How many times as many ids as it may have rows are set aside for a month that is not over: some days have more."""
 _SUSPENDED = sql.Identifier(journal.OURS, "suspended")
 _IDENTITY = sql.Identifier(journal.OURS, "identity")
-
-
-@dataclass(frozen=True)
-class Part:
-    """A partition to be: its rows in the lake's columns, and what tells whether they are there already."""
-
-    name: str
-    digest: str
-    rows: Callable[[], pl.DataFrame]
-    height: int
 
 
 def load_masters(connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
@@ -70,7 +63,7 @@ def _load_master(
     key = tables.primary_key(table)[0]
     before = journal.entries(connection, name).get(journal.ALL)
     if before and before.digest == digest:
-        return Loaded(name, None, before.rows, 0.0, skipped=True)
+        return Loaded(name, None, before.rows, 0, 0.0)
     started = time.perf_counter()
     created = known[name].filter("created")
     gone = created.join(frame.select(lake_id=pl.col(key).cast(pl.Int64)), on="lake_id", how="anti")
@@ -113,51 +106,51 @@ def _load_master(
         ).format(**parts)
     )
     journal.remember(connection, name, journal.ALL, journal.Entry(digest, frame.height), run)
-    return Loaded(name, None, frame.height, time.perf_counter() - started)
+    return Loaded(name, None, frame.height, frame.height, time.perf_counter() - started)
 
 
-def month_parts(lake: Lake, table_name: str, months: Sequence[str]) -> list[Part]:
-    """The months of a table."""
-    return [
-        Part(
-            month,
-            lake.digest(table_name, month),
-            lambda month=month: lake.read(table_name, month),  # type: ignore[misc]
-            lake.rows(table_name, month),
-        )
-        for month in months
-    ]
-
-
-def load_parts(
+def load_months(
     opened: Streams,
+    lake: Lake,
     table: sa.Table,
-    parts: Sequence[Part],
+    months: Sequence[str],
     run: str,
     on_done: Callable[[], None] = lambda: None,
 ) -> list[Loaded]:
-    """Load the parts of a table that changed, side by side, each in one transaction."""
+    """Load the months of a table that changed, side by side, each in one transaction."""
     first = opened.first
     restore(opened, table.name)
     there = journal.entries(first, table.name)
     known = identities.all_known(first)
     types = aquamind.integer_types(first, table.name)
-    new_rows = sum(p.height for p in parts if p.name not in there or there[p.name].digest != p.digest)
-    if new_rows >= REBUILD_ROWS:
+    digests = {month: lake.digest(table.name, month) for month in months}
+    to_send = 0
+    for month in months:
+        before = there.get(month, journal.Entry("", 0))
+        if before.digest != digests[month]:
+            to_send += lake.rows(table.name, month) - (before.rows if before.digest else 0)
+    if to_send >= REBUILD_ROWS:
         suspend(first, table.name)
     first.commit()
 
-    def one(connection: Connection, part: Part) -> Loaded:
-        before = there.get(part.name)
-        if before and before.digest == part.digest:
-            done = Loaded(table.name, part.name, before.rows, 0.0, skipped=True)
+    def send(connection: Connection, rows: pl.DataFrame, first_id: int) -> int:
+        frame = identities.translated(tables.complete(rows.lazy(), table).collect(), table, known)
+        ids = pl.int_range(pl.len(), dtype=pl.Int64).alias(tables.primary_key(table)[0])
+        frame = _cast(frame.with_columns(ids + first_id), types)
+        return copy_frame(connection, table, sql.Identifier("public", table.name), frame)
+
+    def one(connection: Connection, month: str) -> Loaded:
+        before, digest, started = there.get(month), digests[month], time.perf_counter()
+        if before and before.digest == digest:
+            done = Loaded(table.name, month, before.rows, 0, 0.0)
         else:
-            done = _load_part(connection, table, part, before, known, types, run)
+            sent, entry = _load_month(connection, lake, table, month, before, digest, send, run)
+            done = Loaded(table.name, month, entry.rows, sent, time.perf_counter() - started)
         on_done()
         return done
 
     try:
-        loaded = opened.spread(one, parts)
+        loaded = opened.spread(one, months)
     except BaseException:  # Ctrl-C as well: an application works with these tables meanwhile
         with suppress(DatabaseError), streams(opened.url) as others:  # the old connections may be broken
             restore(others, table.name)  # where that fails, too, what is still off is still listed
@@ -168,29 +161,55 @@ def load_parts(
     return loaded
 
 
-def _load_part(
+Send = Callable[[Connection, pl.DataFrame, int], int]
+"""Copies rows of the lake, in ids from some number on; gives how many the server counted."""
+
+
+def _load_month(
     connection: Connection,
+    lake: Lake,
     table: sa.Table,
-    part: Part,
+    month: str,
     before: journal.Entry | None,
-    known: identities.Identities,
-    types: dict[str, pl.DataType],
+    digest: str,
+    send: Send,
     run: str,
-) -> Loaded:
-    started = time.perf_counter()
+) -> tuple[int, journal.Entry]:
+    """Add new days to a month, or put it in the place of what was loaded of it; rows sent, and what is loaded now."""
+    if before and before.first_id is not None and before.last_id is not None:
+        block = sql.SQL("{} WHERE {} BETWEEN {} AND {}").format(
+            sql.Identifier("public", table.name),
+            sql.Identifier(tables.primary_key(table)[0]),
+            before.first_id,
+            before.last_id,
+        )
+        with connection.transaction():
+            added = additions.added_rows(connection, lake, table, month, before, block)
+            if added is not None and before.first_id + before.rows + added.height - 1 <= before.last_id:
+                sent = send(connection, added, before.first_id + before.rows)
+                entry = replace(before, digest=digest, rows=before.rows + sent)
+                journal.remember(connection, table.name, month, entry, run)
+                return sent, entry
+    rows = lake.read(table.name, month)
+    room = _room(lake, month, rows.height)
     with connection.transaction():  # of its own: it keeps writers out while it lasts
-        first_id = identities.allocate(connection, table, part.height)
-    frame = tables.complete(part.rows().lazy(), table).collect()
-    frame = identities.translated(frame, table, known)
-    key = tables.primary_key(table)[0]
-    frame = frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(key) + first_id)
+        first_id = identities.allocate(connection, table, room)
     with connection.transaction():
         if before:
             _delete_block(connection, table, before)
-        rows = copy_frame(connection, table, sql.Identifier("public", table.name), _cast(frame, types))
-        last_id = first_id + part.height - 1
-        journal.remember(connection, table.name, part.name, journal.Entry(part.digest, rows, first_id, last_id), run)
-    return Loaded(table.name, part.name, rows, time.perf_counter() - started)
+        sent = send(connection, rows, first_id)
+        entry = journal.Entry(digest, sent, first_id, first_id + room - 1)
+        journal.remember(connection, table.name, month, entry, run)
+    return sent, entry
+
+
+def _room(lake: Lake, month: str, rows: int) -> int:
+    """How many ids to set aside for a month that has so many rows: more, while days are to come."""
+    manifest = lake.manifest()
+    if manifest is None or manifest.as_of.strftime("%Y-%m") != month:
+        return rows
+    day, days = manifest.as_of.day, calendar.monthrange(manifest.as_of.year, manifest.as_of.month)[1]
+    return rows if day == days else rows * days * SPARE // day
 
 
 def drop_vanished(connection: Connection, table_name: str, parts: Sequence[str]) -> list[str]:
@@ -389,11 +408,9 @@ def _wipe_master(connection: Connection, name: str, history: str | None) -> tupl
 
 __all__ = [
     "REBUILD_ROWS",
-    "Part",
     "drop_vanished",
     "load_masters",
-    "load_parts",
-    "month_parts",
+    "load_months",
     "restore",
     "suspend",
     "wipe",

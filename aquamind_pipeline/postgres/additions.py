@@ -1,0 +1,40 @@
+"""What new days add to a month that is loaded already, so that a night's load is new rows only."""
+
+from __future__ import annotations
+
+import polars as pl
+import sqlalchemy as sa
+from psycopg import sql
+
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.postgres.connection import Connection
+from aquamind_pipeline.postgres.journal import Entry
+
+
+def added_rows(
+    connection: Connection, lake: Lake, table: sa.Table, month: str, loaded: Entry, rows: sql.Composable
+) -> pl.DataFrame | None:
+    """A month's rows of the days after the last one that is loaded; None where earlier ones are not those loaded.
+
+    They are when a file of them alone would be, to the byte, the file that was loaded.
+
+    Args:
+        connection: The database.
+        lake: The lake.
+        table: A monthly table.
+        month: The month.
+        loaded: What the journal says of it.
+        rows: The month's rows in the database, as what follows FROM.
+    """
+    column = str(table.info["partition_by"])
+    found = connection.execute(sql.SQL("SELECT max({})::date FROM {}").format(sql.Identifier(column), rows)).fetchone()
+    if found is None or found[0] is None:
+        return None
+    every = lake.read(table.name, month)
+    if every.height <= loaded.rows:
+        return None
+    new = pl.col(column).cast(pl.Date) > found[0]
+    return every.filter(new) if lake.digest_of(every.filter(~new)) == loaded.digest else None
+
+
+__all__ = ["added_rows"]
