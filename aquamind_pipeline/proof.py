@@ -262,7 +262,8 @@ class Proof:
 
     def of_truth(self) -> Iterator[Finding]:
         """States against the lives that were lived."""
-        yield self._said_of(self._attempted("recovers_life", lambda: truth.recovers_life(self.errors)))
+        found = self._attempted("recovers_life", lambda: truth.recovers_life(self.errors))
+        yield found if self.since is None else replace(found, detail=f"months since {self.since}: {found.detail}")
 
     def _of_living(self, name: str) -> pl.LazyFrame:
         """A table, or its rows of the batches that have fish since `since`, however long these have lived."""
@@ -309,8 +310,16 @@ class Proof:
 
     @cached_property
     def errors(self) -> pl.DataFrame:
-        """How far each state is from life (`truth.errors`)."""
-        return truth.errors(self._of_living(tables.STATE_TABLE), self._of_living("life_day"))
+        """How far each state is from life (`truth.errors`); with `since`, each state of that month and later ones."""
+        if self.since is None:
+            return truth.errors(self.lake.scan(tables.STATE_TABLE), self.lake.scan("life_day"))
+        first = date.fromisoformat(f"{self.since}-01")
+        near = f"{_before(first, 1):%Y-%m}"  # where the last weighing is found
+
+        def later(name: str) -> pl.LazyFrame:
+            return self.lake.scan(name, [month for month in self.lake.partitions(name) if month >= near])
+
+        return truth.errors(later(tables.STATE_TABLE), later("life_day")).filter(pl.col("date") >= first)
 
     @cached_property
     def expected(self) -> dict[str, pl.DataFrame]:

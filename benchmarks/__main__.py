@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "determinism": determinism.measure,
     "where": where.measure,
     "nightly": nightly.measure,
+    "nightly_aquamind": nightly.measure_aquamind,
     "orchestration": orchestration.measure,
 }
 OF_MANY_FARMS = ("memory", "scaling")

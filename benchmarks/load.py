@@ -137,7 +137,7 @@ def _peers(url: SecretStr, lake: Lake, months: list[str]) -> list[Row]:
 
 def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, months: list[str]) -> Row:
     """Into AquaMind's unpartitioned table with all its indexes; floor: server-side COPY and the same rebuilding."""
-    theirs = _aquamind_database(url)
+    theirs = aquamind_database(url)
     schema.prepare(theirs, manifest)
     load.load_masters(theirs, lake)
     target = sql.Identifier("public", READINGS)
@@ -174,7 +174,7 @@ def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, month
         return against("AquaMind's readings, 10 indexes", rows, again, floor, runs=3)
 
 
-def _aquamind_database(url: SecretStr) -> SecretStr:
+def aquamind_database(url: SecretStr) -> SecretStr:
     """A database of the same server with AquaMind's tables."""
     server, name = url.get_secret_value().rsplit("/", 1)
     with connect(url) as connection:

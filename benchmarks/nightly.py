@@ -22,6 +22,7 @@ from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.running import dagster_home, run_job
 from aquamind_pipeline.settings import load_settings
+from benchmarks.load import aquamind_database
 from benchmarks.measuring import Row, alone, farm, seconds
 
 SHOWN = 10
@@ -32,24 +33,37 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def measure(profile: str = "saturation-170") -> list[Row]:
     """The build up to a day before the middle of the profile's last month, the night of the middle, with its steps, and
-    that of the month's end: the first is the mean of a month's nights, since each replaces the month so far.
+    that of the month's end.
     """
     with farm(profile) as workspace, workspace.database() as url:
-        settings, one = workspace.settings, timedelta(days=1)
-        end = settings.farm.as_of
-        middle = end.replace(day=_MIDDLE)
-        where = ("--home", str(settings.home), "--profile", settings.profile)
-        build, _ = _measured(url, *where, "--build", str(middle - one))
-        _tidied(url)
-        start, _ = _measured(url, *where)
-        night, steps = _measured(url, *where, "--night", str(middle))
-        _measured(url, *where, "--night", str(end - one))
-        _tidied(url)
-        dearest, _ = _measured(url, *where, "--night", str(end))
+        return _nights(workspace, url)
+
+
+def measure_aquamind(profile: str = "saturation-170") -> list[Row]:
+    """The same into tables that AquaMind's migrations made."""
+    with farm(profile) as workspace, workspace.database() as url:
+        return _nights(workspace, aquamind_database(url))
+
+
+def _nights(workspace: Workspace, url: SecretStr) -> list[Row]:
+    settings, one = workspace.settings, timedelta(days=1)
+    end = settings.farm.as_of
+    middle = end.replace(day=_MIDDLE)
+
+    def measured(*asked: str) -> tuple[dict[str, float], dict[str, float]]:
+        return _measured(url, "--home", str(settings.home), "--profile", settings.profile, *asked)
+
+    build, _ = measured("--build", str(middle - one))
+    _tidied(url)
+    start, _ = measured()
+    night, steps = measured("--night", str(middle))
+    measured("--night", str(end - one))
+    _tidied(url)
+    last, _ = measured("--night", str(end))
     works = {
         "the whole build": build,
         "a night in the middle of a month": night,
-        f"the night of its {end.day}th": dearest,
+        f"the night of its {end.day}th": last,
         "starting a run's process": start,
     }
     rows: list[Row] = [
@@ -67,7 +81,7 @@ def _measured(url: SecretStr, *arguments: str) -> tuple[dict[str, float], dict[s
     with connect(url) as connection:
         server = _parent(connection.info.backend_pid)
     own, theirs = _children_cpu(), _cpu(server)
-    taken = seconds(lambda: steps.update(alone(__name__, *arguments)))
+    taken = seconds(lambda: steps.update(alone(__name__, *arguments, AQUAMIND_DATABASE_URL=url.get_secret_value())))
     own, theirs = _children_cpu() - own, _cpu(server) - theirs
     return {"seconds": taken, "CPU seconds": own + theirs, "the server's": theirs}, steps
 

@@ -22,7 +22,7 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import guest, load
 from aquamind_pipeline.postgres.aquamind import grants, misfits
 from aquamind_pipeline.postgres.comparison import differences
-from aquamind_pipeline.postgres.connection import connect
+from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.settings import Settings
 from tests.farms import wait_for
@@ -126,29 +126,40 @@ def test_loading_again_changes_nothing(loaded: SecretStr, lake: Lake) -> None:
     assert contents(loaded) == before
 
 
+def someone(connection: Connection) -> int:
+    """Feed as the application does; the row's id."""
+    row = connection.execute(
+        "INSERT INTO inventory_feedingevent SELECT (e).* FROM (SELECT jsonb_populate_record(f, jsonb_build_object("
+        "'id', nextval(pg_get_serial_sequence('inventory_feedingevent', 'id')), 'notes', 'theirs')) AS e "
+        "FROM inventory_feedingevent f LIMIT 1) AS one RETURNING id"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def test_aquamind_goes_on_with_ids_of_its_own(loaded: SecretStr, a_copy: Settings) -> None:
     """A row that the application inserts takes the next id, and keeps it when we load on."""
-    with psycopg.connect(loaded.get_secret_value()) as connection:
-        row = connection.execute(
-            "INSERT INTO inventory_feedingevent SELECT (e).* FROM (SELECT jsonb_populate_record(f, jsonb_build_object("
-            "'id', nextval(pg_get_serial_sequence('inventory_feedingevent', 'id')), 'notes', 'theirs')) AS e "
-            "FROM inventory_feedingevent f LIMIT 1) AS one RETURNING id"
-        ).fetchone()
-    assert row is not None
+    with connect(loaded) as connection:
+        row = someone(connection)
     lake = Lake(a_copy.lake_path)
     lake.write(EVENT, lake.read(EVENT, "2026-04").slice(1), "2026-04")
     lake.remove(EVENT, "2026-05")
     load_everything(loaded, lake)
     assert row_counts(loaded, [EVENT])[EVENT] == lake.rows(EVENT)
-    assert ask(loaded, "SELECT notes FROM inventory_feedingevent WHERE id = %s", row[0]) == [("theirs",)]
+    assert ask(loaded, "SELECT notes FROM inventory_feedingevent WHERE id = %s", row) == [("theirs",)]
     assert ask(loaded, "SELECT count(*), count(DISTINCT id) FROM inventory_feedingevent") == [
         (lake.rows(EVENT) + 1, lake.rows(EVENT) + 1)
     ]
 
 
-@pytest.mark.parametrize("ends", ["2026-05-29", "2026-05-31"])
-def test_new_days_of_a_month_are_added_to_it(aquamind: SecretStr, a_copy: Settings, ends: str) -> None:
-    """While a month goes on, its rows keep their ids, and those of new days follow on: so many were set aside."""
+@pytest.mark.parametrize(
+    ("ends", "why"),
+    [("2026-05-29", ""), ("2026-05-31", "no ids"), ("2026-05-29", "a row lacks"), ("2026-05-29", "taken")],
+)
+def test_new_days_of_a_month_are_added_to_it(aquamind: SecretStr, a_copy: Settings, ends: str, why: str) -> None:
+    """While a month goes on, its rows keep their ids, and those of new days follow on; unless something tells against
+    it. Rows of others that have come between stay.
+    """
     lake, month = Lake(a_copy.lake_path), "2026-05"
     whole = without_last_days(lake, month, 2)
     lake.claim(a_copy.farm.model_copy(update={"as_of": date.fromisoformat(ends)}))
@@ -156,15 +167,26 @@ def test_new_days_of_a_month_are_added_to_it(aquamind: SecretStr, a_copy: Settin
     ids = {name: ask(aquamind, f"SELECT id FROM {name} ORDER BY id") for name in whole}  # noqa: S608
     for name, rows in whole.items():
         lake.write(name, rows, month)
+    if why == "a row lacks":
+        lake.write(EVENT, lake.read(EVENT, month).slice(1), month)
+    elif why == "taken":  # the sequence was reset, as django-admin sqlsequencereset does, and AquaMind went on
+        of_month = "SELECT last_id FROM aquamind_pipeline.load_journal WHERE table_name = %s AND partition = %s"
+        ((last,),) = ask(aquamind, of_month, EVENT, month)
+        with connect(aquamind) as connection:
+            connection.execute("SELECT setval(pg_get_serial_sequence('inventory_feedingevent', 'id'), %s)", (last,))
+            assert someone(connection) == int(str(last)) + 1
     lake.claim(a_copy.farm)
     again = {one.table: one for one in load_everything(aquamind, lake) if one.partition == month}
-    goes_on = ends == "2026-05-29"
     for name, one in again.items():
-        assert one.sent == (one.rows - before[name] if goes_on or one.rows == before[name] else one.rows), name
+        replaced = one.rows != before[name] and (why == "no ids" or (name == EVENT and why != ""))
+        assert one.sent == (one.rows if replaced else one.rows - before[name]), name
         stayed = set(ids[name]) <= set(ask(aquamind, f"SELECT id FROM {name}"))  # noqa: S608
-        assert stayed == (goes_on or one.rows == before[name]), name
+        assert stayed != replaced, name
     assert differences(aquamind, lake, {name: lake.partitions(name) for name in whole}).is_empty()
     assert row_counts(aquamind, whole) == {name: lake.rows(name) for name in whole}
+    load.wipe(aquamind)
+    theirs = int(why == "taken")
+    assert ask(aquamind, "SELECT count(*) FROM inventory_feedingevent") == [(theirs,)]
 
 
 def test_indexes_are_taken_off_and_built_again(
@@ -206,7 +228,7 @@ def test_a_load_that_fails_puts_indexes_back(
 
 def _die_without_indexes(url: SecretStr, folder: Path) -> None:
     guest.REBUILD_ROWS = 100
-    guest._load_part = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    guest._load_month = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
     load_everything(url, Lake(folder))
 
 
@@ -355,9 +377,6 @@ def test_a_role_with_the_granted_rights_can_load_and_wipe(aquamind: SecretStr, l
     with psycopg.connect(aquamind.get_secret_value(), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP OWNED BY {0}").format(sql.Identifier(role)))
         connection.execute(sql.SQL("DROP ROLE {0}").format(sql.Identifier(role)))
-
-
-Connection = psycopg.Connection[tuple[object, ...]]
 
 
 def _terminate(_: Connection, url: SecretStr) -> None:

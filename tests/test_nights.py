@@ -96,8 +96,13 @@ def test_a_night_leaves_what_a_build_of_the_later_day_leaves(
     today = LAST + timedelta(days=days)
     request = asked(settings, instance, today)
     assert config(request) == {"as_of": today.isoformat(), "since": "2026-05"}
+    lake = Workspace(settings).lake
+    before = {name: lake.rows(name, "2026-05") for name in tables.EVENT_TABLES}
     result = executed(settings, instance, request)
     assert result.success
+    added = sum(lake.rows(name, "2026-05") - rows for name, rows in before.items())
+    loaded = last_facts(instance, "postgres_events")
+    assert days > 1 or (added and loaded["rows_sent"] == added), "a night sends new rows only"
     at_once = load_settings(profile="tiny", home=tmp_path / "at-once", as_of=today)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("DAGSTER_HOME", "")

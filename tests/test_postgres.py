@@ -225,21 +225,24 @@ def without_last_days(lake: Lake, month: str, days: int) -> dict[str, pl.DataFra
     return whole
 
 
-@pytest.mark.parametrize("earlier", ["the same", "another value"])
-def test_new_days_of_a_month_are_added_to_it(loaded: SecretStr, a_copy: Settings, earlier: str) -> None:
-    """A night sends new rows only, and the month's table stays; unless one of the rows before them is another now."""
+@pytest.mark.parametrize(("days", "why"), [(2, ""), (25, "too many"), (2, "a row lacks"), (2, "no partition")])
+def test_new_days_of_a_month_are_added_to_it(loaded: SecretStr, a_copy: Settings, days: int, why: str) -> None:
+    """A night sends new rows only, and the month's table stays; unless something tells against it."""
     lake, month = Lake(a_copy.lake_path), "2026-05"
-    whole = without_last_days(lake, month, 2)
+    whole = without_last_days(lake, month, days)
     before = {one.table: one.rows for one in load_everything(loaded, lake) if one.partition == month}
     stood = {name: ask(loaded, "SELECT %s::regclass::oid", table_of(name, month)) for name in whole}
     for name, rows in whole.items():
         lake.write(name, rows, month)
-    if earlier == "another value":
+    if why == "a row lacks":
         change_month(a_copy, EVENT, month)
+    elif why == "no partition":
+        with connect(loaded) as connection:
+            connection.execute(f"DROP TABLE {table_of(EVENT, month)}".encode())
     again = {one.table: one for one in load_everything(loaded, lake) if one.partition == month}
     assert {name: one.rows for name, one in again.items()} == {name: lake.rows(name, month) for name in whole}
     for name, one in again.items():
-        replaced = name == EVENT and earlier == "another value"
+        replaced = why == "too many" or (name == EVENT and why != "")
         assert one.sent == (one.rows if replaced else one.rows - before[name]), name
         assert (ask(loaded, "SELECT %s::regclass::oid", table_of(name, month)) != stood[name]) == replaced
     assert differences(loaded, lake, {name: [month] for name in whole}).is_empty()

@@ -12,7 +12,7 @@ from aquamind_pipeline.postgres.journal import Entry
 
 
 def added_rows(
-    connection: Connection, lake: Lake, table: sa.Table, month: str, loaded: Entry, rows: sql.Composable
+    connection: Connection, lake: Lake, table: sa.Table, month: str, loaded: Entry, rows: sql.Composable, most: int
 ) -> pl.DataFrame | None:
     """A month's rows of the days after the last one that is loaded; None where earlier ones are not those loaded.
 
@@ -25,15 +25,15 @@ def added_rows(
         month: The month.
         loaded: What the journal says of it.
         rows: The month's rows in the database, as what follows FROM.
+        most: How many rows may be added; None where there are more.
     """
+    if not loaded.digest or not 0 < lake.rows(table.name, month) - loaded.rows <= most:
+        return None
     column = str(table.info["partition_by"])
     found = connection.execute(sql.SQL("SELECT max({})::date FROM {}").format(sql.Identifier(column), rows)).fetchone()
     if found is None or found[0] is None:
         return None
-    every = lake.read(table.name, month)
-    if every.height <= loaded.rows:
-        return None
-    new = pl.col(column).cast(pl.Date) > found[0]
+    every, new = lake.read(table.name, month), pl.col(column).cast(pl.Date) > found[0]
     return every.filter(new) if lake.digest_of(every.filter(~new)) == loaded.digest else None
 
 

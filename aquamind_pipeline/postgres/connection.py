@@ -68,7 +68,7 @@ def connect(url: SecretStr) -> Iterator[Connection]:
     options: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": "aquamind-pipeline"}
     conninfo = make_conninfo(**(options | parts))
     # psycopg leaves a connection open when its commit fails, so it is closed for sure.
-    with as_database_errors(url), contextlib.closing(_opened(conninfo)) as connection, connection:
+    with _as_database_errors(url), contextlib.closing(_opened(conninfo)) as connection, connection:
         connection.execute("SET TIME ZONE 'UTC'")
         connection.commit()
         yield connection
@@ -94,7 +94,7 @@ def _heals(error: psycopg.Error) -> bool:
 
 
 @contextlib.contextmanager
-def as_database_errors(url: SecretStr) -> Iterator[None]:
+def _as_database_errors(url: SecretStr) -> Iterator[None]:
     """Turn psycopg's errors into DatabaseError, one line each."""
     try:
         yield
@@ -115,4 +115,4 @@ def _redacted(text: str, url: SecretStr) -> str:
     return text.replace(str(password), "***") if password else text
 
 
-__all__ = ["Connection", "as_database_errors", "connect", "described", "environment", "is_local"]
+__all__ = ["Connection", "connect", "described", "environment", "is_local"]

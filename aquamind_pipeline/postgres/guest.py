@@ -30,7 +30,7 @@ from aquamind_pipeline.postgres.streams import Streams, streams
 REBUILD_ROWS = 1_000_000
 """From so many rows on it is faster to build a table's indexes anew than to keep them up to date."""
 SPARE = 2
-"""How many times as many ids as it may have rows are set aside for a month that is not over: some days have more."""
+"""How many times as many ids as it may have rows a month takes that is not over: some days have more rows."""
 _SUSPENDED = sql.Identifier(journal.OURS, "suspended")
 _IDENTITY = sql.Identifier(journal.OURS, "identity")
 
@@ -124,11 +124,14 @@ def load_months(
     known = identities.all_known(first)
     types = aquamind.integer_types(first, table.name)
     digests = {month: lake.digest(table.name, month) for month in months}
-    to_send = 0
+    to_send, free = 0, dict[str, int]()
     for month in months:
         before = there.get(month, journal.Entry("", 0))
         if before.digest != digests[month]:
-            to_send += lake.rows(table.name, month) - (before.rows if before.digest else 0)
+            every = lake.rows(table.name, month)
+            more, last_id = every - before.rows, before.last_id or 0
+            free[month] = identities.free_after(first, table, last_id)  # before this load takes any
+            to_send += more if before.digest and 0 < more <= free[month] else every
     if to_send >= REBUILD_ROWS:
         suspend(first, table.name)
     first.commit()
@@ -144,7 +147,7 @@ def load_months(
         if before and before.digest == digest:
             done = Loaded(table.name, month, before.rows, 0, 0.0)
         else:
-            sent, entry = _load_month(connection, lake, table, month, before, digest, send, run)
+            sent, entry = _load_month(connection, lake, table, month, before, digest, free[month], send, run)
             done = Loaded(table.name, month, entry.rows, sent, time.perf_counter() - started)
         on_done()
         return done
@@ -172,39 +175,39 @@ def _load_month(
     month: str,
     before: journal.Entry | None,
     digest: str,
+    free: int,
     send: Send,
     run: str,
 ) -> tuple[int, journal.Entry]:
-    """Add new days to a month, or put it in the place of what was loaded of it; rows sent, and what is loaded now."""
-    if before and before.first_id is not None and before.last_id is not None:
-        block = sql.SQL("{} WHERE {} BETWEEN {} AND {}").format(
-            sql.Identifier("public", table.name),
-            sql.Identifier(tables.primary_key(table)[0]),
-            before.first_id,
-            before.last_id,
-        )
+    """Add new days to a month where so many ids are free, or put it in the place of what was loaded of it.
+
+    Returns:
+        Rows sent, and what is loaded now.
+    """
+    if before and before.last_id is not None:
+        target, key = sql.Identifier("public", table.name), sql.Identifier(tables.primary_key(table)[0])
+        block = sql.SQL("{} WHERE {} BETWEEN {} AND {}").format(target, key, before.first_id, before.last_id)
         with connection.transaction():
-            added = additions.added_rows(connection, lake, table, month, before, block)
-            if added is not None and before.first_id + before.rows + added.height - 1 <= before.last_id:
-                sent = send(connection, added, before.first_id + before.rows)
-                entry = replace(before, digest=digest, rows=before.rows + sent)
+            added = additions.added_rows(connection, lake, table, month, before, block, free)
+            if added is not None:
+                sent = send(connection, added, before.last_id + 1)
+                entry = replace(before, digest=digest, rows=before.rows + sent, last_id=before.last_id + sent)
                 journal.remember(connection, table.name, month, entry, run)
                 return sent, entry
     rows = lake.read(table.name, month)
-    room = _room(lake, month, rows.height)
     with connection.transaction():  # of its own: it keeps writers out while it lasts
-        first_id = identities.allocate(connection, table, room)
+        first_id = identities.allocate(connection, table, _with_room(lake, month, rows.height))
     with connection.transaction():
         if before:
             _delete_block(connection, table, before)
         sent = send(connection, rows, first_id)
-        entry = journal.Entry(digest, sent, first_id, first_id + room - 1)
+        entry = journal.Entry(digest, sent, first_id, first_id + sent - 1)
         journal.remember(connection, table.name, month, entry, run)
     return sent, entry
 
 
-def _room(lake: Lake, month: str, rows: int) -> int:
-    """How many ids to set aside for a month that has so many rows: more, while days are to come."""
+def _with_room(lake: Lake, month: str, rows: int) -> int:
+    """How many ids to take for a month that has so many rows: more, while days are to come, whose rows follow on."""
     manifest = lake.manifest()
     if manifest is None or manifest.as_of.strftime("%Y-%m") != month:
         return rows

@@ -104,6 +104,19 @@ def allocate(connection: Connection, table: sa.Table, count: int) -> int:
     return int(row[0])
 
 
+def free_after(connection: Connection, table: sa.Table, last_id: int) -> int:
+    """How many ids after one are nobody's, and will not be given by the table's sequence any more."""
+    row = connection.execute(
+        sql.SQL(
+            "SELECT greatest(0, least((SELECT min({key}) - 1 FROM {table} WHERE {key} > %(last)s), "
+            "coalesce(pg_sequence_last_value(pg_get_serial_sequence(%(name)s, %(key)s)::regclass), 0)) - %(last)s)"
+        ).format(key=sql.Identifier(tables.primary_key(table)[0]), table=sql.Identifier("public", table.name)),
+        {"last": last_id, "name": f"public.{table.name}", "key": tables.primary_key(table)[0]},
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def _found(
     connection: Connection, table: sa.Table, rows: pl.DataFrame, natural: tuple[str, ...], parents: Identities
 ) -> pl.DataFrame:
@@ -140,4 +153,4 @@ def _require_free(connection: Connection, table: sa.Table, rows: pl.DataFrame) -
             )
 
 
-__all__ = ["Identities", "all_known", "allocate", "identify", "known", "translated"]
+__all__ = ["Identities", "all_known", "allocate", "free_after", "identify", "known", "translated"]

@@ -32,7 +32,7 @@ class Streams:
     def spread(self, work: Callable[[Connection, Item], Result], over: Iterable[Item]) -> list[Result]:
         """Do work on each item, on whichever connection is free; results in the items' order.
 
-        The first failure ends it: what has not begun is left out, what has is waited for.
+        A failure is raised as soon as the items before it are done; what has not begun by then is left out.
         """
         idle: SimpleQueue[Connection] = SimpleQueue()
         for connection in self._connections:
