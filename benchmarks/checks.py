@@ -6,7 +6,8 @@ Targets: the checks take no longer than generating what they check, the comparis
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from unittest import mock
 
 import polars as pl
@@ -72,7 +73,7 @@ def _time_rules(workspace: Workspace, by_rule: defaultdict[tuple[str, str], floa
         return made[0]
 
     held, profile = workspace.proof(), expectations.profile
-    groups = {name: (lambda name=name: held.of_table(name)) for name in tables.TABLES}
+    groups: dict[str, Callable[[], Iterator[Finding]]] = {name: partial(held.of_table, name) for name in tables.TABLES}
     groups |= {"stores": held.of_stores, "farm": held.of_farm, "truth": held.of_truth}
     with mock.patch.object(proof, "attempted", timed), mock.patch.object(expectations, "profile", profiled):
         for about, rules in groups.items():  # noqa: B007 - `timed` reads it

@@ -9,11 +9,12 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import load_settings
 from aquamind_pipeline.tables import EVENT_TABLES
-from benchmarks.measuring import LAKE_STAGES, TEMPERATURE, Row, alone, farm, make, seconds
+from benchmarks.measuring import LAKE_STAGES, Row, alone, farm, make, seconds
 
 MONTHLY = [*EVENT_TABLES, TEMPERATURE]
 
@@ -65,7 +66,7 @@ def _named(workspace: Workspace) -> tuple[str, ...]:
 
 
 def _digests(workspace: Workspace, taken: float, rows: list[Row], how: str) -> dict[str, str]:
-    root = workspace.lake.root
+    root = workspace.lake.folder
     found = {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*.parquet")
     }

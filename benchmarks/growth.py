@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -61,14 +63,18 @@ def measure_batches(workspace: Workspace, batches: int) -> dict[str, float]:
             part = _moved(read_records(lake, some), first // len(ids))
             facts = known(part, until, CORRECTED)  # also warms up what the first call alone pays for
             states += facts.grid.rows
-            laid_out = seconds(lambda part=part: known(part, until, CORRECTED))
-            summed = seconds(lambda facts=facts: closed.solve(facts, CORRECTED))
+            laid_out = seconds(partial(known, part, until, CORRECTED))
+            summed = seconds(partial(closed.solve, facts, CORRECTED))
             run = Run(part, CORRECTED, facts, closed.solve(facts, CORRECTED))
             taken["sums"] += summed
             taken["compute"] += laid_out + summed
-            taken["stored"] += laid_out + summed + seconds(lambda run=run: stored(run))
-            taken["AquaMind"] += seconds(lambda part=part: steps.solve(known(part, until, AQUAMIND), AQUAMIND))
+            taken["stored"] += laid_out + summed + seconds(partial(stored, run))
+            taken["AquaMind"] += seconds(partial(_as_aquamind, part, until))
     return {"states": states, "peak_mib": peak_mib(), **taken}
+
+
+def _as_aquamind(part: Records, until: date) -> None:
+    steps.solve(known(part, until, AQUAMIND), AQUAMIND)
 
 
 def measure_asset(workspace: Workspace) -> dict[str, float]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres import guest, journal, load, schema
 from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.copying import constants, copy_frame
+from aquamind_pipeline.postgres.streams import streams
 from benchmarks.measuring import FEEDINGS, READINGS, Row, against, built
 
 Work = Callable[[], object]
@@ -155,19 +155,17 @@ def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, month
         _empty(theirs, target)
         _load(theirs, lake, READINGS, months)
 
-    def copy(connection: Connection, some: list[Path]) -> None:
-        for path in some:
-            command = sql.SQL("COPY {} FROM {} (FORMAT BINARY)").format(target, sql.Literal(str(path)))
-            connection.execute(command)
-            connection.commit()
+    def copy(connection: Connection, path: Path) -> None:
+        connection.execute(sql.SQL("COPY {} FROM {} (FORMAT BINARY)").format(target, sql.Literal(str(path))))
+        connection.commit()
 
     def floor() -> None:
         _empty(theirs, target)
-        with connect(theirs) as one, connect(theirs) as two, ThreadPoolExecutor(2) as pool:
-            guest.suspend(one, READINGS)
-            one.commit()
-            list(pool.map(copy, (one, two), (paths[::2], paths[1::2])))
-            guest.restore(one, READINGS, [two])
+        with streams(theirs) as opened:
+            guest.suspend(opened.first, READINGS)
+            opened.first.commit()
+            opened.spread(copy, paths)
+            guest.restore(opened, READINGS)
 
     rows = sum(lake.rows(READINGS, month) for month in months)
     with mock.patch.object(guest, "REBUILD_ROWS", 1):

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -34,7 +35,7 @@ def measure(profile: str = "test-40") -> list[Row]:
         for stage in EVERYTHING:
             with sampled() as found:
                 taken = seconds(
-                    lambda stage=stage: make(workspace, [stage]) if stage in STAGES else after(workspace, stage)
+                    partial(make, workspace, [stage]) if stage in STAGES else partial(after, workspace, stage)
                 )
             for place, count in found.most_common(SHOWN):
                 rows.append({"stage": stage, "seconds": taken, "function": place, "share": count / found.total()})
