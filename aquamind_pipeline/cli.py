@@ -397,7 +397,9 @@ def _embedded(settings: Settings) -> Any:
     from aquamind_pipeline.postgres.server import EmbeddedServer
 
     if settings.database_url is not None:
-        raise ConfigError("AQUAMIND_DATABASE_URL names a server of your own; `aquamind db` is for the embedded one")
+        raise ConfigError(
+            "AQUAMIND_DATABASE_URL names a server of your own; `aquamind db` is for the embedded one: unset it first"
+        )
     return EmbeddedServer(settings.home)
 
 

@@ -10,7 +10,7 @@ from aquamind_pipeline.farm.infrastructure import infrastructure as build_infras
 from aquamind_pipeline.farm.reference import reference as build_reference
 from aquamind_pipeline.orchestration.catalogue import spec
 from aquamind_pipeline.orchestration.workspace import Workspace
-from assets.room import require_room
+from assets.room import require_room, require_target
 from assets.writing import results
 
 GROUP = "farm"
@@ -24,6 +24,7 @@ def infrastructure(
     started = time.perf_counter()
     farm = workspace.wanted
     require_room(context, workspace, farm)
+    require_target(context, workspace, farm)
     yield from results(workspace, farm, build_infrastructure(farm.sites), started)
 
 

@@ -122,7 +122,7 @@ def postgres_states(
         with workspace.progress.track(f"load {table}", len(months)) as advance:
             loaded = load.load_months(opened, lake, table, months, advance, run=context.run.run_id)
         _drop_vanished(context, opened, lake, [table])
-        facts = _metadata(loaded, started, described(opened.url))
+        facts = _metadata(loaded, started, described(opened.url), of="months")
     yield dg.MaterializeResult(asset_key="postgres_states", metadata=facts)
 
 
@@ -178,12 +178,12 @@ def _drop_vanished(context: dg.AssetExecutionContext, opened: Streams, lake: Lak
         context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
 
 
-def _metadata(loaded: Iterable[load.Loaded], started: float, where: str) -> dict[str, Any]:
+def _metadata(loaded: Iterable[load.Loaded], started: float, where: str, of: str = "tables") -> dict[str, Any]:
     done = list(loaded)
     return {
         "dagster/row_count": sum(one.rows for one in done),
         "rows_sent": sum(one.sent for one in done),
-        "tables": len(done),
+        of: len(done),
         "skipped": sum(one.skipped for one in done),
         "seconds": round(time.perf_counter() - started, 3),
         "target": where,

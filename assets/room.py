@@ -1,11 +1,14 @@
-"""How a run that makes a whole farm begins: with a look at the disk."""
+"""How a run that makes a whole farm begins: with a look at the disk, and at the database that is to take it."""
 
 from __future__ import annotations
 
 import dagster as dg
 
 from aquamind_pipeline import room, tables
+from aquamind_pipeline.lake import Manifest
+from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.postgres import schema
 from aquamind_pipeline.profile import Profile
 
 
@@ -21,4 +24,16 @@ def require_room(context: dg.AssetExecutionContext, workspace: Workspace, farm: 
         room.require(room.rooms(workspace.settings, farm, lake=lake, database=database))
 
 
-__all__ = ["require_room"]
+def require_target(context: dg.AssetExecutionContext, workspace: Workspace, farm: Profile) -> None:
+    """Refuse a run that loads a database of the user's which cannot take the farm, before anything is made.
+
+    Raises:
+        DatabaseError: when it cannot be reached, or holds something else.
+    """
+    made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
+    if "postgres_master" in made and workspace.settings.database_url is not None:
+        with healing():
+            schema.require_target(workspace.settings.database_url, Manifest.of(farm))
+
+
+__all__ = ["require_room", "require_target"]

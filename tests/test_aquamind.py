@@ -24,7 +24,8 @@ from aquamind_pipeline.postgres.aquamind import grants, misfits
 from aquamind_pipeline.postgres.comparison import differences
 from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.inspection import row_counts
-from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.settings import Settings, load_settings
+from tests import farms
 from tests.farms import wait_for
 from tests.test_postgres import EVENT, ask, load_everything, load_months, nobody_loads, without_last_days
 
@@ -187,6 +188,20 @@ def test_new_days_of_a_month_are_added_to_it(aquamind: SecretStr, a_copy: Settin
     load.wipe(aquamind)
     theirs = int(why == "taken")
     assert ask(aquamind, "SELECT count(*) FROM inventory_feedingevent") == [(theirs,)]
+
+
+def test_a_farm_that_reaches_less_far_takes_the_place_of_one_that_reached_further(
+    loaded: SecretStr, lake: Lake, tmp_path: Path
+) -> None:
+    """Also where a batch is gone that later months refer to, in the transaction that deletes it."""
+    shorter = load_settings(profile="tiny", home=tmp_path, as_of=date(2026, 3, 10))
+    farms.build_lake(shorter)
+    earlier = Lake(shorter.lake_path)
+    assert earlier.rows("batch_batch") < lake.rows("batch_batch")
+    load_everything(loaded, earlier)
+    assert row_counts(loaded, tables.TABLES) == {name: earlier.rows(name) for name in tables.TABLES}
+    load_everything(loaded, lake)
+    assert row_counts(loaded, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
 
 
 def test_indexes_are_taken_off_and_built_again(

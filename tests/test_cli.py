@@ -275,6 +275,20 @@ def test_a_farm_with_faults_does_not_reach_the_database(tmp_path: Path, database
     assert not (tmp_path / "lake" / "tiny").exists()
 
 
+def test_a_database_that_cannot_take_the_farm_is_refused_before_anything_is_made(
+    tmp_path: Path, database: SecretStr
+) -> None:
+    where = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_DATABASE_URL": database.get_secret_value()}
+    with psycopg.connect(database.get_secret_value()) as connection:
+        connection.execute("CREATE TABLE batch_batch (id bigint PRIMARY KEY)")
+    refused = aquamind("build", **where)
+    assert refused.returncode == 1
+    assert "column batch_batch.batch_number is missing" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    one_line(aquamind("build", **where | {"AQUAMIND_DATABASE_URL": "postgres:/x"}), "must look like postgresql://")
+    assert not (tmp_path / "lake").exists()
+
+
 def test_pages_need_nothing_from_elsewhere(tmp_path: Path, database: SecretStr) -> None:
     """Report and Data Docs load no style, script, font or picture from anywhere, and all links between them work."""
     done = aquamind("build", AQUAMIND_HOME=str(tmp_path), AQUAMIND_DATABASE_URL=database.get_secret_value())

@@ -20,7 +20,7 @@ from aquamind_pipeline.orchestration.catalogue import REPORT
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.proved import LASTING, last_facts, proof_digest
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.postgres import comparison
+from aquamind_pipeline.postgres import comparison, load
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.report import sums
 from aquamind_pipeline.running import dagster_home, run_job
@@ -142,16 +142,25 @@ def test_a_fault_that_a_night_meets_stops_its_load(settings: Settings, instance:
     assert not result.asset_materializations_for_node("postgres_master")
 
 
+@pytest.mark.parametrize("changed", ["file", "database"])
 def test_a_file_that_changed_since_it_was_loaded_stops_a_night(
-    settings: Settings, instance: dg.DagsterInstance
+    settings: Settings, instance: dg.DagsterInstance, changed: str
 ) -> None:
-    """Whatever else a night does not look at, it sees that an earlier month is no longer the one that was proved."""
-    lake = Workspace(settings).lake
-    lake.write(READINGS, lake.read(READINGS, "2026-03").slice(1), "2026-03")
+    """Whatever else a night does not look at, it sees that an earlier month is no longer the one that was proved, or
+    not loaded any more.
+    """
+    lake, url = Workspace(settings).lake, settings.database_url
+    assert url is not None
+    if changed == "file":
+        lake.write(READINGS, lake.read(READINGS, "2026-03").slice(1), "2026-03")
+        said = f"{READINGS} 2026-03 is not the file that was proved and loaded"
+    else:
+        load.wipe(url)
+        said = "as it was when the farm was last verified: build the whole farm"
     result = executed(settings, instance, asked(settings, instance, LAST + timedelta(days=1)))
     assert not result.success
     (failure,) = [e.step_failure_data for e in result.all_node_events if e.is_step_failure]
-    assert f"{READINGS} 2026-03 is not the file that was proved and loaded" in str(failure.error)
+    assert said in str(failure.error)
     assert not result.asset_materializations_for_node("postgres_master")
 
 

@@ -225,7 +225,9 @@ def without_last_days(lake: Lake, month: str, days: int) -> dict[str, pl.DataFra
     return whole
 
 
-@pytest.mark.parametrize(("days", "why"), [(2, ""), (25, "too many"), (2, "a row lacks"), (2, "no partition")])
+@pytest.mark.parametrize(
+    ("days", "why"), [(2, ""), (25, "too many"), (2, "a row lacks"), (2, "no partition"), (2, "a row was deleted")]
+)
 def test_new_days_of_a_month_are_added_to_it(loaded: SecretStr, a_copy: Settings, days: int, why: str) -> None:
     """A night sends new rows only, and the month's table stays; unless something tells against it."""
     lake, month = Lake(a_copy.lake_path), "2026-05"
@@ -239,6 +241,10 @@ def test_new_days_of_a_month_are_added_to_it(loaded: SecretStr, a_copy: Settings
     elif why == "no partition":
         with connect(loaded) as connection:
             connection.execute(f"DROP TABLE {table_of(EVENT, month)}".encode())
+    elif why == "a row was deleted":
+        with connect(loaded) as connection:
+            table = table_of(EVENT, month)
+            connection.execute(f"DELETE FROM {table} WHERE id = (SELECT min(id) FROM {table})".encode())  # noqa: S608
     again = {one.table: one for one in load_everything(loaded, lake) if one.partition == month}
     assert {name: one.rows for name, one in again.items()} == {name: lake.rows(name, month) for name in whole}
     for name, one in again.items():

@@ -30,8 +30,9 @@ def added_rows(
     if not loaded.digest or not 0 < lake.rows(table.name, month) - loaded.rows <= most:
         return None
     column = str(table.info["partition_by"])
-    found = connection.execute(sql.SQL("SELECT max({})::date FROM {}").format(sql.Identifier(column), rows)).fetchone()
-    if found is None or found[0] is None:
+    asked = sql.SQL("SELECT max({})::date, count(*) FROM {}").format(sql.Identifier(column), rows)
+    found = connection.execute(asked).fetchone()
+    if found is None or found[0] is None or found[1] != loaded.rows:  # where somebody deleted rows, all come again
         return None
     every, new = lake.read(table.name, month), pl.col(column).cast(pl.Date) > found[0]
     return every.filter(new) if lake.digest_of(every.filter(~new)) == loaded.digest else None

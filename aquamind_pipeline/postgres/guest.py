@@ -43,11 +43,28 @@ def load_masters(connection: Connection, lake: Lake, run: str, *, history: bool)
         table = tables.TABLES[name]
         frames[name] = tables.complete(lake.scan(name), table).collect()
         known[name] = identities.identify(connection, table, frames[name], known)
+    if any(_gone(name, known[name], frame).height for name, frame in frames.items()):
+        _take_out_outdated(connection, lake)
     histories = aquamind.history_tables(connection) if history else {}
     return [
         _load_master(connection, lake, name, frames[name], known, histories.get(name), run)
         for name in tables.MASTER_TABLES
     ]
+
+
+def _gone(name: str, known: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows of ours that the lake no longer has."""
+    key = tables.primary_key(tables.TABLES[name])[0]
+    return known.filter("created").join(frame.select(lake_id=pl.col(key).cast(pl.Int64)), on="lake_id", how="anti")
+
+
+def _take_out_outdated(connection: Connection, lake: Lake) -> None:
+    """Take out what may refer to masters that are gone: the months that change when the farm's as_of moves back."""
+    manifest = lake.manifest()
+    last = manifest.as_of.strftime("%Y-%m") if manifest else ""
+    for name in tables.MONTHLY_TABLES:
+        earlier = [month for month in journal.entries(connection, name) if month < last]
+        drop_vanished(connection, name, earlier)
 
 
 def _load_master(
@@ -65,8 +82,7 @@ def _load_master(
     if before and before.digest == digest:
         return Loaded(name, None, before.rows, 0, 0.0)
     started = time.perf_counter()
-    created = known[name].filter("created")
-    gone = created.join(frame.select(lake_id=pl.col(key).cast(pl.Int64)), on="lake_id", how="anti")
+    created, gone = known[name].filter("created"), _gone(name, known[name], frame)
     incoming = sql.Identifier(f"incoming_{name}")
     parts = {
         "table": sql.Identifier("public", name),

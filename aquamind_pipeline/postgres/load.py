@@ -18,10 +18,10 @@ from pydantic import SecretStr
 from sqlalchemy.schema import CreateTable
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.errors import LakeError
+from aquamind_pipeline.errors import DatabaseError, LakeError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import additions, guest, journal, schema
-from aquamind_pipeline.postgres.connection import Connection, connect
+from aquamind_pipeline.postgres.connection import Connection, connect, described
 from aquamind_pipeline.postgres.copying import Loaded, constants, copy_rows
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.schema import compiled, final_name, foreign_keys
@@ -102,15 +102,22 @@ def require_loaded(url: SecretStr, lake: Lake, parts: Mapping[str, Sequence[str 
 
     Raises:
         LakeError: when a file is not the one that was loaded.
+        DatabaseError: when one is not loaded any more.
     """
     with connect(url) as connection:
         for name, partitions in parts.items():
             there = journal.entries(connection, name)
             for partition in partitions:
+                part = f"{name} {partition or ''}".rstrip()
                 entry = there.get(partition or journal.ALL)
-                if entry is None or entry.digest != lake.digest(name, partition):
+                if entry is None:
+                    raise DatabaseError(
+                        f"{part} is not in {described(url)}, as it was when the farm was last verified: "
+                        "build the whole farm (aquamind build), which loads all of it"
+                    )
+                if entry.digest != lake.digest(name, partition):
                     raise LakeError(
-                        f"{name} {partition or ''}".rstrip() + " is not the file that was proved and loaded: "
+                        f"{part} is not the file that was proved and loaded: "
                         "build the whole farm (aquamind build), which looks at all of it"
                     )
 

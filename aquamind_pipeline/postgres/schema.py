@@ -91,22 +91,37 @@ def prepare(url: SecretStr, farm: Manifest) -> str:
     """
     with connect(url) as connection:
         journal.lock(connection, url)
+        kind = _fitting(connection, url, farm)
         if not journal.exists(connection):
-            kind = aquamind.recognised(connection)
             journal.make(connection)
             if kind == journal.OWN:
                 for statement in statements():
                     connection.execute(statement)
-        else:
-            kind = _known(connection, url, farm) or aquamind.recognised(connection)
-        if kind == journal.AQUAMIND:
-            aquamind.require_fit(connection, url)
         connection.execute(
             sql.SQL(
                 "INSERT INTO {} VALUES (%s, %s, %s, %s, %s) ON CONFLICT (identity) DO UPDATE SET as_of = excluded.as_of"
             ).format(_FARM),
             (farm.identity, farm.farm, farm.as_of, catalogue_version(), kind),
         )
+    return kind
+
+
+def require_target(url: SecretStr, farm: Manifest) -> None:
+    """Refuse a database that cannot take this farm, long before there is anything to load.
+
+    Raises:
+        DatabaseError: what `prepare` would raise.
+    """
+    with connect(url) as connection:
+        _fitting(connection, url, farm)
+
+
+def _fitting(connection: Connection, url: SecretStr, farm: Manifest) -> str:
+    """The kind of a database that can take a farm."""
+    known = _known(connection, url, farm) if journal.exists(connection) else None
+    kind = known or aquamind.recognised(connection)
+    if kind == journal.AQUAMIND:
+        aquamind.require_fit(connection, url)
     return kind
 
 
@@ -160,4 +175,14 @@ def wipe(url: SecretStr) -> bool:
     return True
 
 
-__all__ = ["catalogue_version", "compiled", "final_name", "foreign_keys", "prepare", "require", "statements", "wipe"]
+__all__ = [
+    "catalogue_version",
+    "compiled",
+    "final_name",
+    "foreign_keys",
+    "prepare",
+    "require",
+    "require_target",
+    "statements",
+    "wipe",
+]
