@@ -36,6 +36,7 @@ def reference(
     started = time.perf_counter()
     farm = workspace.wanted
     require_room(context, workspace, farm)
+    require_target(context, workspace, farm)
     yield from results(workspace, farm, build_reference(farm), started)
 
 
