@@ -24,8 +24,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from aquamind_pipeline.errors import AquaMindError, ConfigError, DatabaseError
-from aquamind_pipeline.profile import load_profile, profile_names
 from aquamind_pipeline.settings import Settings, load_settings
+from aquamind_pipeline.simulation.profile import load_profile, profile_names
 
 _LOG_WIDTH = 132
 console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
@@ -126,8 +126,8 @@ class Bars:
 @configured(app)
 def plan(settings: Settings) -> None:
     """Show what a build will make: batches, rows, occupancy, disk. Builds nothing."""
-    from aquamind_pipeline import room
-    from aquamind_pipeline.planning import preview
+    from aquamind_pipeline.pipeline import disk_space
+    from aquamind_pipeline.pipeline.preview import preview
 
     seen = preview(settings.farm)
     farm = settings.farm
@@ -148,7 +148,7 @@ def plan(settings: Settings) -> None:
         f"disk, about: {seen.lake_bytes / 1e6:,.0f} MB of Parquet in {settings.lake_path}, "
         f"{seen.database_bytes / 1e9:,.1f} GB in PostgreSQL"
     )
-    for one in room.rooms(settings, farm):
+    for one in disk_space.rooms(settings, farm):
         console.print(one.said, style="red" if one.needed > one.free else None, soft_wrap=True)
 
 
@@ -161,15 +161,16 @@ def build(
     database: Annotated[bool, typer.Option(help="Load PostgreSQL, or stop at the Parquet lake.")] = True,
 ) -> None:
     """Build the farm: plan, lives, events, states, checks, load, report. Exit status 1 if anything fails."""
-    from aquamind_pipeline import report, room
+    from aquamind_pipeline import report
     from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH, MONTH_ASSETS
     from aquamind_pipeline.orchestration.partitions import months
+    from aquamind_pipeline.orchestration.run_jobs import run_job
     from aquamind_pipeline.orchestration.workspace import Workspace
-    from aquamind_pipeline.running import run_job
+    from aquamind_pipeline.pipeline import disk_space
 
     workspace = Workspace(settings, Bars())
     if not month:
-        room.require(room.rooms(settings, workspace.wanted, database=database))
+        disk_space.require(disk_space.rooms(settings, workspace.wanted, database=database))
     with workspace.lake.exclusive(), contextlib.ExitStack() as held:
         farm = workspace.wanted
         if database:
@@ -208,15 +209,16 @@ def _finish(outcome: Any) -> None:
 @configured(app)
 def load(settings: Settings) -> None:
     """Load what changed in the lake into PostgreSQL and verify it. Repeating it changes nothing."""
-    from aquamind_pipeline import report, room
+    from aquamind_pipeline import report
     from aquamind_pipeline.definitions import LOAD_DATABASE
     from aquamind_pipeline.orchestration.partitions import months
+    from aquamind_pipeline.orchestration.run_jobs import run_job
     from aquamind_pipeline.orchestration.workspace import Workspace
-    from aquamind_pipeline.running import run_job
+    from aquamind_pipeline.pipeline import disk_space
 
     workspace = Workspace(settings, Bars())
     farm = workspace.planned
-    room.require(room.rooms(settings, farm, lake=False))
+    disk_space.require(disk_space.rooms(settings, farm, lake=False))
     with workspace.lake.exclusive(), workspace.database():
         _finish(run_job(workspace, LOAD_DATABASE, months(farm.epoch, farm.as_of)))
         report.show(report.load_saved(report.report_path(settings)), console)
@@ -227,20 +229,21 @@ def verify(settings: Settings) -> None:
     """Hold lake and database against every rule, and write the report. Exit status 1 if any check fails."""
     import polars as pl
 
-    from aquamind_pipeline import findings, report, tables
+    from aquamind_pipeline import report, tables
     from aquamind_pipeline.orchestration.workspace import Workspace
+    from aquamind_pipeline.pipeline import check_results
     from aquamind_pipeline.postgres import comparison
 
     workspace = Workspace(settings, Bars())
-    findings.forget(settings)
+    check_results.forget(settings)
     with workspace.database() as url:
         verified, series = report.verify(url, settings.farm, kept=report.sums_path(settings))
         if workspace.lake.manifest() is not None:
             found = list(workspace.proof().everything())
             found += [(name, one) for name in tables.TABLES for one in comparison.compared(url, workspace.lake, [name])]
-            findings.save(settings, findings.VERIFY, found)
+            check_results.save(settings, check_results.VERIFY, found)
     report.save(verified, report.report_path(settings))
-    broken = findings.load(settings)
+    broken = check_results.load(settings)
     report.save_page(verified, series, broken, report.page_path(settings))
     report.show(verified, console)
     skipped = pl.col("rule").is_in(settings.skip_checks)
@@ -257,7 +260,7 @@ def verify(settings: Settings) -> None:
 
 def _say_where(settings: Settings) -> None:
     from aquamind_pipeline import report
-    from aquamind_pipeline.datadocs import DataDocs
+    from aquamind_pipeline.report.data_docs import DataDocs
 
     console.print(f"report: {report.report_path(settings)}", soft_wrap=True)
     console.print(f"as a page: {report.page_path(settings)}", soft_wrap=True)
@@ -268,13 +271,13 @@ def _say_where(settings: Settings) -> None:
 @configured(app)
 def lake(settings: Settings) -> None:
     """Make a DuckDB file with a view over each table of the lake, and say how to use it."""
-    from aquamind_pipeline import views
-    from aquamind_pipeline.orchestration.catalogue import OWN_TABLES
+    from aquamind_pipeline.lake import duckdb_views
+    from aquamind_pipeline.orchestration.asset_specs import OWN_TABLES
     from aquamind_pipeline.orchestration.workspace import Workspace
 
     workspace = Workspace(settings)
     workspace.lake.require(settings.farm)
-    made = views.create(workspace.lake, OWN_TABLES)
+    made = duckdb_views.create(workspace.lake, OWN_TABLES)
     shown = Table("view", "months", "rows", "MB", "bytes per row")
     for column in shown.columns[1:]:
         column.justify = "right"
@@ -283,7 +286,7 @@ def lake(settings: Settings) -> None:
         each = f"{one.bytes / one.rows:,.1f}" if one.rows >= 1000 else ""
         shown.add_row(one.name, months, f"{one.rows:,}", f"{one.bytes / 1e6:,.2f}", each)
     console.print(shown)
-    path = views.path_of(workspace.lake.folder)
+    path = duckdb_views.path_of(workspace.lake.folder)
     console.print(f"{len(made)} views over {workspace.lake.root}: {path}", soft_wrap=True)
     console.print(f"in Python: duckdb.connect({str(path)!r}, read_only=True)", soft_wrap=True)
     console.print(f"on the command line, where DuckDB is installed: duckdb -readonly {path}", soft_wrap=True)
@@ -298,9 +301,9 @@ def wipe(
     database: Annotated[bool, typer.Option(help="Take the farm out of PostgreSQL.")] = True,
 ) -> None:
     """Delete this farm: its lake and its rows in the database. Other farms, tables and rows stay."""
-    from aquamind_pipeline import tables, views
-    from aquamind_pipeline.lake import Manifest
-    from aquamind_pipeline.orchestration.catalogue import OWN_TABLES
+    from aquamind_pipeline import tables
+    from aquamind_pipeline.lake import Manifest, duckdb_views
+    from aquamind_pipeline.orchestration.asset_specs import OWN_TABLES
     from aquamind_pipeline.orchestration.workspace import Workspace
     from aquamind_pipeline.postgres import load, schema
     from aquamind_pipeline.postgres.connection import described, is_local
@@ -327,7 +330,7 @@ def wipe(
         if there and not dry_run:
             lake.delete([*tables.TABLES, *OWN_TABLES])
             if isinstance(settings.lake_path, Path):
-                views.path_of(settings.lake_path).unlink(missing_ok=True)
+                duckdb_views.path_of(settings.lake_path).unlink(missing_ok=True)
     if files:
         gone = "would be deleted" if dry_run else "deleted"
         console.print(f"{settings.lake_path}: {gone if there else 'was not there'}", soft_wrap=True)
@@ -362,8 +365,8 @@ def ui(
     """Open Dagster's user interface for this farm on http://127.0.0.1:3000, until Ctrl-C."""
     import dagster as dg
 
-    from aquamind_pipeline.orchestration.processes import close_dead_runs
-    from aquamind_pipeline.running import dagster_home, project_file
+    from aquamind_pipeline.orchestration.compat.launcher import close_dead_runs
+    from aquamind_pipeline.orchestration.run_jobs import dagster_home, project_file
 
     dagster_home(settings)
     os.environ.update(settings.environment())
@@ -383,7 +386,13 @@ def ui(
     ]
     os.chdir(workspace.parent)
     sys.stdout.flush()
-    pages = [sys.executable, "-m", "aquamind_pipeline.pages", str(settings.reports_path), settings.pages_url]
+    pages = [
+        sys.executable,
+        "-m",
+        "aquamind_pipeline.orchestration.page_server",
+        str(settings.reports_path),
+        settings.pages_url,
+    ]
     subprocess.Popen(pages)  # noqa: S603 - our own module; it ends when we do
     # In our place rather than as a child: Ctrl-C and every other signal reach it without our help.
     os.execv(command[0], command)  # noqa: S606 - our own command, no shell

@@ -8,8 +8,7 @@ from typing import Any
 import dagster as dg
 
 from aquamind_pipeline import report, tables
-from aquamind_pipeline.datadocs import DataDocs
-from aquamind_pipeline.orchestration.catalogue import (
+from aquamind_pipeline.orchestration.asset_specs import (
     OWN_TABLES,
     POSTGRES_ASSETS,
     REPORT,
@@ -18,11 +17,12 @@ from aquamind_pipeline.orchestration.catalogue import (
     presented,
 )
 from aquamind_pipeline.orchestration.executors import executor
-from aquamind_pipeline.orchestration.history import tidy_history, weekly
-from aquamind_pipeline.orchestration.options import RunOptions
 from aquamind_pipeline.orchestration.partitions import MONTH, monthly, months, range_tags
-from aquamind_pipeline.orchestration.proved import LASTING, last_facts, lasting_stand, proved
+from aquamind_pipeline.orchestration.retention import tidy_history, weekly
+from aquamind_pipeline.orchestration.run_config import RunOptions
+from aquamind_pipeline.orchestration.run_record import LASTING, last_facts, lasting_stand, proved
 from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
+from aquamind_pipeline.report.data_docs import DataDocs
 from aquamind_pipeline.settings import Settings, load_settings
 from assets import events, growth, life, postgres
 from assets import farm as infrastructure

@@ -16,18 +16,18 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.farm.biology import oxygen_saturation_mg_l
-from aquamind_pipeline.farm.life import hazard_bounds
-from aquamind_pipeline.farm.schedule import READING_HOURS, Plan, schedule
 from aquamind_pipeline.farm.volume import constant_volume, monthly_volume, total_volume
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.quality import event_rules, expectations, farm_rules, table_rules, truth
 from aquamind_pipeline.quality.catalogue import DEATHS, FEEDINGS, OF_FARM, READINGS, SAMPLES, rules_of
+from aquamind_pipeline.quality.check_result import Finding, attempted, merged
 from aquamind_pipeline.quality.event_rules import STAYS
 from aquamind_pipeline.quality.expectations import Validated
-from aquamind_pipeline.quality.finding import Finding, attempted, merged
 from aquamind_pipeline.quality.grouping import grouped
+from aquamind_pipeline.simulation.biology import oxygen_saturation_mg_l
+from aquamind_pipeline.simulation.life import hazard_bounds
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import READING_HOURS, Plan, schedule
 
 Rules = dict[str, Callable[[], Finding]]
 MONTHS_AT_ONCE = 2

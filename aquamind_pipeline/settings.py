@@ -13,10 +13,10 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.profile import Profile, load_profile
+from aquamind_pipeline.lake.stores import placed
 from aquamind_pipeline.quality.catalogue import RULES
 from aquamind_pipeline.quality.faults import parsed
-from aquamind_pipeline.storage import placed
+from aquamind_pipeline.simulation.profile import Profile, load_profile
 
 SKIPPABLE = tuple(name for name in RULES if name not in ("schema", "arrived", "content", "verified"))
 """Checks that may be skipped: not those that others build on, and not those of the load itself."""

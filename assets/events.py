@@ -16,10 +16,9 @@ from aquamind_pipeline.farm.deaths import mortality_events
 from aquamind_pipeline.farm.feeding import feedings
 from aquamind_pipeline.farm.readings import readings
 from aquamind_pipeline.farm.samples import growth_samples
-from aquamind_pipeline.farm.schedule import Plan
 from aquamind_pipeline.growth.records import daily_temperature
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.catalogue import (
+from aquamind_pipeline.orchestration.asset_specs import (
     LIFE_TABLES,
     PLAN_TABLES,
     STORE_COST,
@@ -27,10 +26,11 @@ from aquamind_pipeline.orchestration.catalogue import (
     spec,
     written_metadata,
 )
-from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.partitions import MONTH
+from aquamind_pipeline.orchestration.retries import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
 from assets.life import read_plan
 from assets.showing import shown_of
 from assets.writing import write

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.farm.infrastructure import infrastructure as build_infrastructure
 from aquamind_pipeline.farm.reference import reference as build_reference
-from aquamind_pipeline.orchestration.catalogue import spec
+from aquamind_pipeline.orchestration.asset_specs import spec
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.simulation.sites import infrastructure as build_infrastructure
 from assets.room import require_room, require_target
 from assets.writing import results
 

@@ -10,10 +10,10 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.growth.assimilation import assimilate
 from aquamind_pipeline.growth.records import Records, from_tables
 from aquamind_pipeline.lake import Lake, Written
-from aquamind_pipeline.orchestration.catalogue import TEMPERATURE, spec, written_metadata
-from aquamind_pipeline.orchestration.healing import healing
+from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE, spec, written_metadata
+from aquamind_pipeline.orchestration.retries import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation.profile import Profile
 from assets.life import living, read_plan
 from assets.showing import shown_of
 from assets.writing import batch_slices, write_by_month

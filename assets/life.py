@@ -8,13 +8,10 @@ import dagster as dg
 import polars as pl
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.farm.life import live, summary
 from aquamind_pipeline.farm.records import records as build_records
-from aquamind_pipeline.farm.schedule import Plan
-from aquamind_pipeline.farm.schedule import schedule as build_schedule
 from aquamind_pipeline.farm.stores import stores as build_stores
 from aquamind_pipeline.lake import LABELS
-from aquamind_pipeline.orchestration.catalogue import (
+from aquamind_pipeline.orchestration.asset_specs import (
     LIFE_TABLES,
     PLAN_TABLES,
     STORE_COST,
@@ -22,10 +19,13 @@ from aquamind_pipeline.orchestration.catalogue import (
     spec,
     written_metadata,
 )
-from aquamind_pipeline.orchestration.healing import healing
 from aquamind_pipeline.orchestration.partitions import MONTH
+from aquamind_pipeline.orchestration.retries import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation.life import live, summary
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
+from aquamind_pipeline.simulation.schedule import schedule as build_schedule
 from assets.showing import shown_of
 from assets.writing import batch_slices, results, write_by_month
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import dagster as dg
 
-from aquamind_pipeline import findings, report, tables
-from aquamind_pipeline.datadocs import DataDocs
+from aquamind_pipeline import report, tables
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.orchestration.catalogue import POSTGRES_ASSETS, REPORT, page_link, spec
-from aquamind_pipeline.orchestration.healing import healing
-from aquamind_pipeline.orchestration.proved import LASTING, proof_of
+from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, REPORT, page_link, spec
+from aquamind_pipeline.orchestration.retries import healing
+from aquamind_pipeline.orchestration.run_record import LASTING, proof_of
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.connection import described
 from aquamind_pipeline.postgres.streams import Streams
+from aquamind_pipeline.report.data_docs import DataDocs
 from assets.room import require_room
 
 GROUP = "postgres"
@@ -147,7 +148,7 @@ def verification_report(
         verified, series = report.verify(url, workspace.planned, settings.since, report.sums_path(settings))
     report.save(verified, report.report_path(settings))
     page = report.page_path(settings)
-    report.save_page(verified, series, findings.load(settings), page)
+    report.save_page(verified, series, check_results.load(settings), page)
     yield dg.MaterializeResult(
         asset_key=REPORT,
         metadata={

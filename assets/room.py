@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dagster as dg
 
-from aquamind_pipeline import room, tables
+from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Manifest
-from aquamind_pipeline.orchestration.healing import healing
+from aquamind_pipeline.orchestration.retries import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.pipeline import disk_space
 from aquamind_pipeline.postgres import schema
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation.profile import Profile
 
 
 def require_room(context: dg.AssetExecutionContext, workspace: Workspace, farm: Profile) -> None:
@@ -21,7 +22,7 @@ def require_room(context: dg.AssetExecutionContext, workspace: Workspace, farm: 
     made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
     lake, database = made.issuperset(tables.EVENT_TABLES), "postgres_events" in made
     if lake or database:
-        room.require(room.rooms(workspace.settings, farm, lake=lake, database=database))
+        disk_space.require(disk_space.rooms(workspace.settings, farm, lake=lake, database=database))
 
 
 def require_target(context: dg.AssetExecutionContext, workspace: Workspace, farm: Profile) -> None:

@@ -15,8 +15,8 @@ import polars as pl
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.catalogue import TEMPERATURE, frame_schema
-from aquamind_pipeline.orchestration.pictures import bars, lines
+from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE, frame_schema
+from aquamind_pipeline.orchestration.figures import bars, lines
 from aquamind_pipeline.orchestration.workspace import Workspace
 
 SHOWN_BATCHES = 4

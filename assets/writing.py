@@ -12,12 +12,12 @@ import polars as pl
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import LABELS, PARTS, Lake, Written
-from aquamind_pipeline.orchestration.catalogue import written_metadata
-from aquamind_pipeline.orchestration.healing import healing
+from aquamind_pipeline.orchestration.asset_specs import written_metadata
 from aquamind_pipeline.orchestration.partitions import MONTH
+from aquamind_pipeline.orchestration.retries import healing
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.quality.faults import broken_file, inject
+from aquamind_pipeline.simulation.profile import Profile
 from assets.showing import shown_of
 
 SLICE_BATCHES = 100

@@ -17,7 +17,7 @@ from aquamind_pipeline import proof, tables
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.quality import expectations
-from aquamind_pipeline.quality.finding import Finding, attempted
+from aquamind_pipeline.quality.check_result import Finding, attempted
 from benchmarks.measuring import LAKE_STAGES, Row, farm, make, seconds
 
 SLOWEST = 12

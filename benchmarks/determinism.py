@@ -9,7 +9,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
+from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import load_settings

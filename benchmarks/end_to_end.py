@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from aquamind_pipeline.definitions import BUILD_FARM
 from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.running import run_job
 from aquamind_pipeline.tables import MONTHLY_TABLES
 from benchmarks import checks, load
 from benchmarks.measuring import LAKE_STAGES, Row, farm, make, seconds

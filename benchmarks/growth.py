@@ -17,9 +17,9 @@ from pathlib import Path
 
 import polars as pl
 
-from aquamind_pipeline.growth import closed, steps
+from aquamind_pipeline.growth import closed_form_solver, daily_solver
 from aquamind_pipeline.growth.assimilation import Run, assimilate, stored
-from aquamind_pipeline.growth.known import known
+from aquamind_pipeline.growth.record_grid import known
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import AQUAMIND, CORRECTED
 from aquamind_pipeline.orchestration.workspace import Workspace
@@ -64,8 +64,8 @@ def measure_batches(workspace: Workspace, batches: int) -> dict[str, float]:
             facts = known(part, until, CORRECTED)  # also warms up what the first call alone pays for
             states += facts.grid.rows
             laid_out = seconds(partial(known, part, until, CORRECTED))
-            summed = seconds(partial(closed.solve, facts, CORRECTED))
-            run = Run(part, CORRECTED, facts, closed.solve(facts, CORRECTED))
+            summed = seconds(partial(closed_form_solver.solve, facts, CORRECTED))
+            run = Run(part, CORRECTED, facts, closed_form_solver.solve(facts, CORRECTED))
             taken["sums"] += summed
             taken["compute"] += laid_out + summed
             taken["stored"] += laid_out + summed + seconds(partial(stored, run))
@@ -74,7 +74,7 @@ def measure_batches(workspace: Workspace, batches: int) -> dict[str, float]:
 
 
 def _as_aquamind(part: Records, until: date) -> None:
-    steps.solve(known(part, until, AQUAMIND), AQUAMIND)
+    daily_solver.solve(known(part, until, AQUAMIND), AQUAMIND)
 
 
 def measure_asset(workspace: Workspace) -> dict[str, float]:

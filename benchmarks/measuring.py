@@ -16,10 +16,10 @@ from pathlib import Path
 import dagster as dg
 
 from aquamind_pipeline.definitions import build_defs
-from aquamind_pipeline.orchestration.catalogue import LIFE_TABLES, PLAN_TABLES, STORE_COST, TEMPERATURE
+from aquamind_pipeline.orchestration.asset_specs import LIFE_TABLES, PLAN_TABLES, STORE_COST, TEMPERATURE
 from aquamind_pipeline.orchestration.partitions import months, range_tags
+from aquamind_pipeline.orchestration.run_jobs import dagster_home
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.running import dagster_home
 from aquamind_pipeline.settings import load_settings
 from aquamind_pipeline.tables import EVENT_TABLES, STATE_TABLE, of_layer
 

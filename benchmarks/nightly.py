@@ -18,9 +18,9 @@ from pydantic import SecretStr
 
 from aquamind_pipeline.definitions import BUILD_FARM, NIGHTLY, build_defs
 from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres.connection import connect
-from aquamind_pipeline.running import dagster_home, run_job
 from aquamind_pipeline.settings import load_settings
 from benchmarks.load import aquamind_database
 from benchmarks.measuring import Row, alone, farm, seconds

@@ -5,14 +5,15 @@ from collections.abc import Iterable
 import dagster as dg
 import polars as pl
 
-from aquamind_pipeline import findings, tables
-from aquamind_pipeline.orchestration.catalogue import REPORT
-from aquamind_pipeline.orchestration.healing import healing
+from aquamind_pipeline import tables
+from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.orchestration.partitions import months_of_run
-from aquamind_pipeline.orchestration.proved import LASTING
+from aquamind_pipeline.orchestration.retries import healing
+from aquamind_pipeline.orchestration.run_record import LASTING
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.postgres import comparison
-from aquamind_pipeline.quality.finding import finding
+from aquamind_pipeline.quality.check_result import finding
 from aquamind_pipeline.report import load_saved, report_path
 from checks.evaluating import check_specs, result
 
@@ -39,7 +40,7 @@ def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
             own = [name for name in names if since is None or name not in LASTING]
             months = months_of_run(context.run.tags)
             found = comparison.compared(url, workspace.lake, own, months, since=since)
-        findings.save(workspace.settings, asset, ((asset, finding) for finding in found))
+        check_results.save(workspace.settings, asset, ((asset, finding) for finding in found))
         yield from (result(workspace, asset, finding) for finding in found)
 
     return arrived

@@ -7,10 +7,10 @@ from typing import Any
 
 import dagster as dg
 
-from aquamind_pipeline.orchestration.catalogue import frame_table
+from aquamind_pipeline.orchestration.asset_specs import frame_table
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.quality.catalogue import RULES
-from aquamind_pipeline.quality.finding import Finding
+from aquamind_pipeline.quality.check_result import Finding
 
 
 def check_specs(asset: str, rules: Iterable[str]) -> list[dg.AssetCheckSpec]:

@@ -5,14 +5,15 @@ from functools import partial
 
 import dagster as dg
 
-from aquamind_pipeline import findings, tables
-from aquamind_pipeline.datadocs import DataDocs
-from aquamind_pipeline.orchestration.catalogue import frame_table, page_link
+from aquamind_pipeline import tables
+from aquamind_pipeline.orchestration.asset_specs import frame_table, page_link
 from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.proof import Proof
 from aquamind_pipeline.quality.catalogue import FEEDINGS, OF_FARM, OF_STORES, RULES, rules_of
-from aquamind_pipeline.quality.finding import Finding
+from aquamind_pipeline.quality.check_result import Finding
+from aquamind_pipeline.report.data_docs import DataDocs
 from checks.evaluating import check_specs, result
 
 LAYERS = {
@@ -52,7 +53,7 @@ def _layer_checks(layer: str, names: Sequence[str]) -> dg.AssetChecksDefinition:
                         yield result(workspace, name, finding, shown)
                 advance()
         docs.write_index()
-        findings.save(workspace.settings, f"{layer}_tables", found)
+        check_results.save(workspace.settings, f"{layer}_tables", found)
 
     return table_checks
 
@@ -78,12 +79,12 @@ def farm_checks(
             found.append((tables.STATE_TABLE, finding))
             yield result(workspace, tables.STATE_TABLE, finding)
             advance()
-    findings.save(workspace.settings, "farm", found)
+    check_results.save(workspace.settings, "farm", found)
 
 
 @dg.multi_asset_check(name="stock_checks", specs=check_specs(FEEDINGS, OF_STORES))
 def stock_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
     """Feed bought against feed eaten, for every store and day: deliveries are materialised before the meals."""
     found = list(workspace.proof().of_stores())
-    findings.save(workspace.settings, "stores", ((FEEDINGS, finding) for finding in found))
+    check_results.save(workspace.settings, "stores", ((FEEDINGS, finding) for finding in found))
     yield from (result(workspace, FEEDINGS, finding) for finding in found)

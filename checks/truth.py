@@ -6,10 +6,11 @@ from functools import partial
 import dagster as dg
 import polars as pl
 
-from aquamind_pipeline import findings, tables
-from aquamind_pipeline.orchestration.catalogue import frame_table
-from aquamind_pipeline.orchestration.pictures import lines
+from aquamind_pipeline import tables
+from aquamind_pipeline.orchestration.asset_specs import frame_table
+from aquamind_pipeline.orchestration.figures import lines
 from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.proof import Proof
 from aquamind_pipeline.quality import truth
 from checks.evaluating import check_specs, result
@@ -28,7 +29,7 @@ def truth_checks(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetChe
     with workspace.progress.track("compare states with life", 1) as advance:
         proof = workspace.proof()
         found = list(proof.of_truth())
-        findings.save(workspace.settings, "truth", ((tables.STATE_TABLE, finding) for finding in found))
+        check_results.save(workspace.settings, "truth", ((tables.STATE_TABLE, finding) for finding in found))
         for finding in found:
             yield result(
                 workspace,

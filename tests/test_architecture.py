@@ -9,28 +9,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PURE = ("farm", "growth", "quality", "tables", "arithmetic", "profile", "errors")
+PURE = ("simulation", "growth", "quality", "tables", "arithmetic", "errors")
 """What is a pure function of frames and settings."""
 MAY_IMPORT = {
     "errors": set(),
     "arithmetic": set(),
     "tables": {"errors"},
-    "profile": {"errors", "farm", "profiles"},
-    "farm": {"arithmetic", "errors", "profile", "tables"},
+    "simulation": {"arithmetic", "errors"},
+    "farm": {"arithmetic", "errors", "simulation", "tables"},
     "growth": {"arithmetic", "errors"},
-    "quality": {"arithmetic", "farm", "profile", "tables", "errors"},
-    "proof": {"farm", "lake", "profile", "quality", "tables"},
-    "storage": {"errors"},
-    "lake": {"errors", "profile", "storage"},
-    "settings": {"errors", "profile", "quality", "storage"},
+    "quality": {"arithmetic", "farm", "simulation", "tables", "errors"},
+    "proof": {"farm", "lake", "quality", "simulation", "tables"},
+    "lake": {"errors", "simulation", "tables"},
+    "settings": {"errors", "lake", "quality", "simulation"},
     "postgres": {"errors", "lake", "quality", "tables"},
-    "planning": {"farm", "profile", "tables"},
-    "report": {"errors", "farm", "planning", "postgres", "profile", "quality", "settings", "storage", "tables"},
-    "findings": {"errors", "quality", "settings"},
-    "datadocs": {"errors", "quality", "settings"},
-    "room": {"errors", "lake", "planning", "postgres", "profile", "settings"},
-    "views": {"errors", "lake", "tables"},
-    "orchestration": {"errors", "lake", "postgres", "profile", "proof", "settings", "tables"},
+    "pipeline": {"errors", "farm", "lake", "postgres", "quality", "settings", "simulation", "tables"},
+    "report": {"errors", "farm", "lake", "pipeline", "postgres", "quality", "settings", "simulation", "tables"},
+    "orchestration": {"definitions", "errors", "lake", "postgres", "proof", "settings", "simulation", "tables"},
 }
 NOT_PURE = {
     "dagster",
@@ -77,7 +72,7 @@ def test_a_room_knows_only_the_rooms_below(room: str) -> None:
 
 @pytest.mark.parametrize("room", PURE)
 def test_the_core_is_pure(room: str) -> None:
-    allowed = {"pathlib"} if room == "profile" else set()  # a profile may be given by its path
+    allowed = {"pathlib"} if room == "simulation" else set()  # a profile may be given by its path
     for file in files(room):
         used = {module.split(".")[0] for module in imports(file)}
         assert not used & (NOT_PURE - allowed), file
@@ -101,4 +96,4 @@ def test_assets_do_not_know_checks() -> None:
 def test_growth_reads_records_never_life() -> None:
     """States are found again from what was recorded: growth may not even import the simulation."""
     for file in files("growth"):
-        assert "farm" not in rooms(imports(file)), file
+        assert "simulation" not in rooms(imports(file)), file

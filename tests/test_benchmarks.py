@@ -14,7 +14,7 @@ import pytest
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.definitions import build_defs
-from aquamind_pipeline.orchestration.catalogue import REPORT
+from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import Settings
 from benchmarks import generate, orchestration, quick, results

@@ -16,15 +16,15 @@ from pydantic import SecretStr
 from aquamind_pipeline import tables
 from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, NIGHTLY, build_defs, night
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
+from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE
+from aquamind_pipeline.orchestration.figures import lines
 from aquamind_pipeline.orchestration.partitions import months
-from aquamind_pipeline.orchestration.pictures import lines
-from aquamind_pipeline.orchestration.proved import LASTING
+from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
+from aquamind_pipeline.orchestration.run_record import LASTING
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import schema
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.quality.catalogue import RULES
-from aquamind_pipeline.running import dagster_home, run_job
 from aquamind_pipeline.settings import Settings, load_settings
 from assets import writing
 from checks import truth

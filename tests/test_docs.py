@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from aquamind_pipeline.farm.schedule import schedule
 from aquamind_pipeline.farm.volume import total_volume
-from aquamind_pipeline.profile import Profile, load_profile
+from aquamind_pipeline.simulation.profile import Profile, load_profile
+from aquamind_pipeline.simulation.schedule import schedule
 from tests.farms import make
 from tests.test_cli import aquamind
 

@@ -22,10 +22,10 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.definitions import BUILD_LAKE, BUILD_MONTH, MONTH_ASSETS
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration import dask
+from aquamind_pipeline.orchestration.compat import dask_steps
 from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.orchestration.run_jobs import Outcome, dagster_home, run_job
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.running import Outcome, dagster_home, run_job
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
 from tests.farms import wait_for
@@ -145,7 +145,7 @@ def test_an_executor_without_its_cluster(
     instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nobody = a_copy.model_copy(update={"executor": "dask", "dask_address": "tcp://127.0.0.1:1"})
-    monkeypatch.setattr(dask, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(dask_steps, "_CONNECT_SECONDS", 1)
     with pytest.raises(ConfigError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1: start it") as caught:
         build_month(nobody, *MONTH_ASSETS)
     assert "\n" not in str(caught.value)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aquamind_pipeline import findings
-from aquamind_pipeline.quality.finding import Finding
+from aquamind_pipeline.pipeline import check_results
+from aquamind_pipeline.quality.check_result import Finding
 from aquamind_pipeline.settings import load_settings
 
 STATES = "batch_actualdailyassignmentstate"
@@ -18,12 +18,12 @@ def test_a_build_after_a_failed_verify_is_what_counts(tmp_path: Path) -> None:
         return [(STATES, Finding("ledger", passed)), (STATES, Finding("no_doubling", passed=True))]
 
     def kept() -> list[tuple[object, ...]]:
-        return findings.load(settings).select("rule", "passed").sort("rule").rows()
+        return check_results.load(settings).select("rule", "passed").sort("rule").rows()
 
-    findings.save(settings, "farm", found(passed=True))
-    findings.forget(settings)
-    findings.save(settings, findings.VERIFY, found(passed=False))
+    check_results.save(settings, "farm", found(passed=True))
+    check_results.forget(settings)
+    check_results.save(settings, check_results.VERIFY, found(passed=False))
     assert kept() == [("ledger", False), ("no_doubling", True)]
-    findings.save(settings, "farm", found(passed=True))
-    findings.save(settings, "farm", found(passed=True))
+    check_results.save(settings, "farm", found(passed=True))
+    check_results.save(settings, "farm", found(passed=True))
     assert kept() == [("ledger", True), ("no_doubling", True)]

@@ -17,12 +17,12 @@ from polars.testing import assert_frame_equal
 
 from aquamind_pipeline.arithmetic import cubed, rounded_units, third_power
 from aquamind_pipeline.errors import InputError
-from aquamind_pipeline.growth import closed, steps
+from aquamind_pipeline.growth import closed_form_solver, daily_solver
 from aquamind_pipeline.growth.assimilation import assimilate, run
-from aquamind_pipeline.growth.known import known
+from aquamind_pipeline.growth.record_grid import known
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import AQUAMIND, CORRECTED
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation.profile import Profile
 from tests.farms import Made, books, farms, make_or_skip
 from tests.herds import DAYS, START, herds, seeded
 
@@ -155,7 +155,7 @@ def test_a_split_run_is_the_whole_run(records: Records, days: int) -> None:
 def test_steps_and_sums_agree(records: Records) -> None:
     """The closed form against stepping day by day, under the rules that allow both."""
     facts = known(records, UNTIL, CORRECTED)
-    summed, stepped = closed.solve(facts, CORRECTED), steps.solve(facts, CORRECTED)
+    summed, stepped = closed_form_solver.solve(facts, CORRECTED), daily_solver.solve(facts, CORRECTED)
     assert (summed.population == stepped.population).all()
     assert (summed.deaths == stepped.deaths).all()
     np.testing.assert_allclose(summed.weight_g, stepped.weight_g, rtol=1e-9)
@@ -291,7 +291,7 @@ def test_transfers_in_a_circle_are_refused() -> None:
     with pytest.raises(InputError, match="circle"):
         assimilate(nobody, UNTIL)
     with pytest.raises(InputError, match="circle"):
-        steps.solve(known(nobody, UNTIL, CORRECTED), CORRECTED)
+        daily_solver.solve(known(nobody, UNTIL, CORRECTED), CORRECTED)
 
 
 @settings(max_examples=500)

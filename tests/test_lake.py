@@ -15,7 +15,7 @@ import pytest
 
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation.profile import Profile
 
 FRAME = pl.DataFrame({"id": range(1000), "value": [0.5] * 1000})
 

@@ -16,14 +16,14 @@ from pydantic import SecretStr
 
 from aquamind_pipeline import report, tables
 from aquamind_pipeline.definitions import BUILD_FARM, LOAD_DATABASE, NIGHTLY, build_defs
-from aquamind_pipeline.orchestration.catalogue import REPORT
+from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.orchestration.partitions import months
-from aquamind_pipeline.orchestration.proved import LASTING, last_facts, proof_digest
+from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
+from aquamind_pipeline.orchestration.run_record import LASTING, last_facts, proof_digest
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import comparison, load
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.report import sums
-from aquamind_pipeline.running import dagster_home, run_job
 from aquamind_pipeline.settings import Settings, load_settings
 from benchmarks.measuring import LAKE_STAGES, make
 from tests.conftest import new_database

@@ -18,9 +18,10 @@ from polars.testing import assert_frame_equal
 from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline import findings, report, tables
+from aquamind_pipeline import report, tables
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, TransientError
 from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.postgres import journal, load, schema
 from aquamind_pipeline.postgres.comparison import compared, differences
 from aquamind_pipeline.postgres.connection import connect
@@ -168,7 +169,7 @@ def test_a_database_without_rows_fails_its_report(database: SecretStr, built: Se
     """As a load that was killed early leaves it."""
     schema.prepare(database, Manifest.of(built.farm))
     verified, shown = report.verify(database, built.farm)
-    report.save_page(verified, shown, pl.DataFrame(schema=findings.SHAPE), tmp_path / "page.html")
+    report.save_page(verified, shown, pl.DataFrame(schema=check_results.SHAPE), tmp_path / "page.html")
     wrong = {check.name for check in verified.checks if not check.passed}
     assert wrong >= {"batches", "volumes", "one batch", "utilisation"}
 

@@ -17,14 +17,14 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import LABELS, Lake
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.profile import Bands, Profile
 from aquamind_pipeline.quality import faults, matrix, table_rules
 from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, READINGS, RULES, STATES, UNFORETOLD, rules_of
+from aquamind_pipeline.quality.check_result import Finding, attempted, merged
 from aquamind_pipeline.quality.farm_rules import bands
 from aquamind_pipeline.quality.faults import FAULTS, parsed
-from aquamind_pipeline.quality.finding import Finding, attempted, merged
 from aquamind_pipeline.quality.grouping import all_different, grouped
 from aquamind_pipeline.settings import Settings, load_settings
+from aquamind_pipeline.simulation.profile import Bands, Profile
 from assets import life
 from assets.growth import write_states
 from assets.writing import write

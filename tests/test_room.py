@@ -12,16 +12,17 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from aquamind_pipeline import room, tables
+from aquamind_pipeline import tables
 from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, LOAD_DATABASE
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.planning import preview
+from aquamind_pipeline.pipeline import disk_space
+from aquamind_pipeline.pipeline.disk_space import Room
+from aquamind_pipeline.pipeline.preview import preview
 from aquamind_pipeline.postgres.server import EmbeddedServer
-from aquamind_pipeline.room import Room
-from aquamind_pipeline.running import run_job
 from aquamind_pipeline.settings import Settings, load_settings
 from tests import farms
 from tests.test_cli import aquamind, one_line
@@ -35,9 +36,11 @@ def small_disk(home: Path) -> Iterator[Path]:
 
 
 def test_too_little_is_refused_enough_is_not() -> None:
-    room.require([Room("the lake", Path("/a"), needed=5_000_000, free=5_000_000), Room("x", Path("/b"), 0, 0)])
+    disk_space.require([Room("the lake", Path("/a"), needed=5_000_000, free=5_000_000), Room("x", Path("/b"), 0, 0)])
     with pytest.raises(LakeError) as refused:
-        room.require([Room("the lake", Path("/a"), 1, 2), Room("the server", Path("/b"), 2_600_000_000, 1_400_000_000)])
+        disk_space.require(
+            [Room("the lake", Path("/a"), 1, 2), Room("the server", Path("/b"), 2_600_000_000, 1_400_000_000)]
+        )
     assert str(refused.value) == (
         "too little room: the disk of /b has 1.4 GB free; the server: about 2.6 GB more. "
         "Free some, set AQUAMIND_HOME to a larger disk, or take a smaller profile"
@@ -48,15 +51,15 @@ def test_what_a_farm_needs(tmp_path: Path, server: SecretStr, home: Path) -> Non
     """One disk for lake and server counts both; a server by URL is not counted; a cluster that exists is."""
     settings = load_settings(profile="tiny", home=tmp_path / "not" / "made" / "yet")
     seen = preview(settings.farm)
-    (both,) = room.rooms(settings, settings.farm)
+    (both,) = disk_space.rooms(settings, settings.farm)
     assert both.what == "the lake and the embedded PostgreSQL"
     assert both.needed == seen.lake_bytes + seen.server_bytes
     assert abs(both.free - shutil.disk_usage(tmp_path).free) < 1e9
-    (lake,) = room.rooms(settings.model_copy(update={"database_url": server}), settings.farm)
+    (lake,) = disk_space.rooms(settings.model_copy(update={"database_url": server}), settings.farm)
     assert (lake.what, lake.needed) == ("the lake", seen.lake_bytes)
     assert not list(tmp_path.iterdir())
 
-    (there,) = room.rooms(load_settings(profile="tiny", home=home), settings.farm, lake=False)
+    (there,) = disk_space.rooms(load_settings(profile="tiny", home=home), settings.farm, lake=False)
     held = EmbeddedServer(home).held("no such database")
     assert held > 20_000_000
     assert there.needed == max(0, seen.server_bytes - held)
@@ -74,7 +77,7 @@ def test_folders_that_we_may_not_enter_are_named(home: Path) -> None:
         try:
             os.seteuid(user or 65534)  # root may enter every folder
             with pytest.raises(LakeError, match=f"{folder}/home.* cannot be read .*: check AQUAMIND_HOME"):
-                room.rooms(settings, settings.farm)
+                disk_space.rooms(settings, settings.farm)
         finally:
             os.seteuid(user)
 
@@ -120,11 +123,11 @@ def test_a_farm_that_is_there_is_not_refused(small_disk: Path, built: Settings) 
     shutil.copytree(built.lake_path, settings.lake_path)
     (small_disk / "other").write_bytes(b"x" * (shutil.disk_usage(small_disk).free - 200_000))
     farm = settings.farm
-    room.require(room.rooms(settings, farm, database=False))
+    disk_space.require(disk_space.rooms(settings, farm, database=False))
     shutil.rmtree(settings.lake_path / "environmental_environmentalreading")
     (small_disk / "more").write_bytes(b"x" * (shutil.disk_usage(small_disk).free - 200_000))
     with pytest.raises(LakeError, match="too little room"):
-        room.require(room.rooms(settings, farm, database=False))
+        disk_space.require(disk_space.rooms(settings, farm, database=False))
 
 
 def test_a_server_without_room_is_not_begun(

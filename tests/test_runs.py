@@ -23,17 +23,18 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.definitions import BUILD_MONTH, LOAD_DATABASE, build_defs
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, LakeBusyError, LakeError, TransientError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration import healing, processes
-from aquamind_pipeline.orchestration.catalogue import TEMPERATURE
-from aquamind_pipeline.orchestration.dagster_storage import DATABASE_VARIABLE
-from aquamind_pipeline.orchestration.history import forget_runs
+from aquamind_pipeline.orchestration import retries
+from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE
+from aquamind_pipeline.orchestration.compat import launcher
+from aquamind_pipeline.orchestration.compat.launcher import close_dead_runs
+from aquamind_pipeline.orchestration.compat.storage import DATABASE_VARIABLE
 from aquamind_pipeline.orchestration.partitions import months
-from aquamind_pipeline.orchestration.processes import close_dead_runs
+from aquamind_pipeline.orchestration.retention import forget_runs
+from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
-from aquamind_pipeline.running import dagster_home, run_job
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.farms import wait_for
 from tests.test_cli import AQUAMIND
@@ -246,7 +247,7 @@ class Beside:
 
 def test_a_lock_heals(instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that meets another build waits for its end and goes on; in vain, it fails with the reason."""
-    monkeypatch.setattr(healing, "WAIT_SECONDS", 1)
+    monkeypatch.setattr(retries, "WAIT_SECONDS", 1)
     held = threading.Event()
 
     def another_build() -> None:
@@ -259,7 +260,7 @@ def test_a_lock_heals(instance: dg.DagsterInstance, a_copy: Settings, monkeypatc
         done = run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
     assert done.success
 
-    monkeypatch.setattr(healing, "TRIES", 1)
+    monkeypatch.setattr(retries, "TRIES", 1)
     with Lake(a_copy.lake_path).exclusive(), pytest.raises(LakeBusyError, match="is building the lake"):
         run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
 
@@ -317,7 +318,7 @@ def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path, m
     instance.add_run_tags(found().run_id, {"aquamind/process": f"another-machine:{process.pid}"})
     close_dead_runs(instance)
     assert found().status == dg.DagsterRunStatus.STARTED
-    monkeypatch.setattr(processes, "_CLOCKS_SECONDS", 0)
+    monkeypatch.setattr(launcher, "_CLOCKS_SECONDS", 0)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as later:
         instance.add_run_tags(found().run_id, {"aquamind/process": f"{socket.gethostname()}:{later.pid}"})
         assert health() == WorkerStatus.FAILED

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from aquamind_pipeline.errors import ConfigError, LakeError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.lake.stores import lease
 from aquamind_pipeline.settings import Settings, load_settings
-from aquamind_pipeline.storage import lease
+from aquamind_pipeline.simulation.profile import Profile
 from tests.farms import wait_for
 from tests.objects import BUCKET, objects, put_lake
 from tests.test_cli import aquamind, one_line

@@ -15,16 +15,16 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from aquamind_pipeline import tables, views
+from aquamind_pipeline import tables
 from aquamind_pipeline.errors import LakeError
-from aquamind_pipeline.farm.infrastructure import infrastructure
-from aquamind_pipeline.farm.life import live
 from aquamind_pipeline.farm.readings import readings
-from aquamind_pipeline.farm.schedule import schedule
-from aquamind_pipeline.lake import ROW_GROUP_ROWS, Lake
-from aquamind_pipeline.orchestration.catalogue import OWN_TABLES
-from aquamind_pipeline.profile import load_profile
+from aquamind_pipeline.lake import ROW_GROUP_ROWS, Lake, duckdb_views
+from aquamind_pipeline.orchestration.asset_specs import OWN_TABLES
 from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.simulation.life import live
+from aquamind_pipeline.simulation.profile import load_profile
+from aquamind_pipeline.simulation.schedule import schedule
+from aquamind_pipeline.simulation.sites import infrastructure
 from tests.test_cli import aquamind, one_line
 
 PAGE = Path(__file__).parents[1] / "docs" / "lake.md"
@@ -37,12 +37,12 @@ def lake(built: Settings, tmp_path: Path) -> Lake:
     """The built lake where its page's examples look for it, with its views."""
     lake = Lake(tmp_path / "data" / "lake" / "tiny")
     shutil.copytree(built.lake_path, lake.folder)
-    views.create(lake, OWN_TABLES)
+    duckdb_views.create(lake, OWN_TABLES)
     return lake
 
 
 def ask(lake: Lake, query: str, *values: object) -> list[tuple[Any, ...]]:
-    with duckdb.connect(views.path_of(lake.folder), read_only=True) as connection:
+    with duckdb.connect(duckdb_views.path_of(lake.folder), read_only=True) as connection:
         return connection.execute(query, values).fetchall()
 
 
@@ -77,20 +77,20 @@ def test_views_show_the_lake_as_it_is_now(lake: Lake, tmp_path: Path, monkeypatc
 def test_folders_with_strange_names(lake: Lake, tmp_path: Path) -> None:
     copy = Lake(tmp_path / "o'hara [1] *" / "lake")
     shutil.copytree(lake.folder, copy.folder)
-    views.create(copy, OWN_TABLES)
+    duckdb_views.create(copy, OWN_TABLES)
     assert ask(copy, "SELECT count(*) FROM environmental_environmentalreading") == [(lake.rows(READINGS),)]
     assert ask(copy, "SELECT count(*) FROM batch_batch") == [(6,)]
 
 
 def test_an_empty_lake_has_no_views(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="run `aquamind build` first"):
-        views.create(Lake(tmp_path / "lake"), {})
+        duckdb_views.create(Lake(tmp_path / "lake"), {})
     one_line(aquamind("lake", AQUAMIND_HOME=str(tmp_path)), "there is no lake")
     assert not list(tmp_path.rglob("*.duckdb"))
 
 
 def test_the_command_says_where_and_how_large(lake: Lake, tmp_path: Path) -> None:
-    views.path_of(lake.folder).unlink()
+    duckdb_views.path_of(lake.folder).unlink()
     home = tmp_path / "data"
     done = aquamind("lake", AQUAMIND_HOME=str(home))
     assert done.returncode == 0, done.stderr
@@ -100,7 +100,7 @@ def test_the_command_says_where_and_how_large(lake: Lake, tmp_path: Path) -> Non
     assert re.search(rf"{READINGS} *│ *5 │ *{lake.rows(READINGS):,} │ .*│ *{each:.1f} │", done.stdout)
     assert ask(lake, "SELECT count(*) FROM batch_batch") == [(6,)]
     assert aquamind("wipe", "--yes", "--no-database", AQUAMIND_HOME=str(home)).returncode == 0
-    assert not views.path_of(lake.folder).exists()
+    assert not duckdb_views.path_of(lake.folder).exists()
 
 
 @pytest.mark.usefixtures("lake")
@@ -151,7 +151,7 @@ def test_readings_are_laid_out_for_questions(large_month: Lake) -> None:
 
 def test_a_question_about_one_container_reads_few_row_groups(large_month: Lake) -> None:
     """DuckDB itself says how many it scanned, and gets every row."""
-    views.create(large_month, OWN_TABLES)
+    duckdb_views.create(large_month, OWN_TABLES)
     rows = large_month.read(READINGS)
     groups = pq.read_metadata(large_month.path(READINGS, "2020-06")).num_row_groups
     containers = rows["container_id"].unique().sort().to_list()

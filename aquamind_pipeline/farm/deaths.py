@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from aquamind_pipeline.arithmetic import rounded
-from aquamind_pipeline.farm.life import CAUSES
+from aquamind_pipeline.simulation.life import CAUSES
 
 
 def mortality_events(days: pl.DataFrame) -> pl.DataFrame:

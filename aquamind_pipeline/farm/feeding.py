@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import decimal, rounded
-from aquamind_pipeline.farm import draws
-from aquamind_pipeline.farm.biology import STAGES
-from aquamind_pipeline.farm.schedule import Plan
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.biology import STAGES
+from aquamind_pipeline.simulation.schedule import Plan
 
 _FIRST_MEAL_MINUTE, _FEEDING_MINUTES = 6 * 60, 14 * 60  # feeders run from 06:00 to 20:00
 

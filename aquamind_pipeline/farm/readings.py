@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, decimal
-from aquamind_pipeline.farm import draws
-from aquamind_pipeline.farm.biology import oxygen_saturation_mg_l
-from aquamind_pipeline.farm.climate import half_wave
-from aquamind_pipeline.farm.infrastructure import FRESHWATER_SENSORS, SEA_SENSORS
-from aquamind_pipeline.farm.schedule import READING_HOURS, Plan
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.biology import oxygen_saturation_mg_l
+from aquamind_pipeline.simulation.climate import half_wave
+from aquamind_pipeline.simulation.schedule import READING_HOURS, Plan
+from aquamind_pipeline.simulation.sites import FRESHWATER_SENSORS, SEA_SENSORS
 
 SEA_SALINITY_PPT = 35.0
 """Salinity of Faroese and west Scottish coastal water, about 34.5 to 35.3."""

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import decimal, rounded, units
-from aquamind_pipeline.farm import draws
-from aquamind_pipeline.farm.biology import (
+from aquamind_pipeline.farm.reference import FCR_MODEL_ID, MORTALITY_MODEL_ID, SPECIES_ID, model_id
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.biology import (
     ADULT,
     FILLET_YIELD,
     FRESHWATER,
@@ -19,9 +20,8 @@ from aquamind_pipeline.farm.biology import (
     length_cm,
     oxygen_saturation_mg_l,
 )
-from aquamind_pipeline.farm.reference import FCR_MODEL_ID, MORTALITY_MODEL_ID, SPECIES_ID, model_id
-from aquamind_pipeline.farm.schedule import Plan
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
 
 MEASURED_TRANSFERS, WEIGHED_FISH = 0.5, 50
 """Share of transfer workflows in which fish are weighed, and how many."""

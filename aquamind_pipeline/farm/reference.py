@@ -9,10 +9,10 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from aquamind_pipeline.farm import climate
-from aquamind_pipeline.farm.biology import ADULT, FRESHWATER, HARVEST_GRADES, STAGES
-from aquamind_pipeline.farm.infrastructure import GEOGRAPHY
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation import climate
+from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER, HARVEST_GRADES, STAGES
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.sites import GEOGRAPHY
 
 OWNER_USER_ID = 1
 SPECIES_ID = 1

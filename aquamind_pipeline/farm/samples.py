@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, rounded
-from aquamind_pipeline.farm import draws
-from aquamind_pipeline.farm.biology import FULTON_K, length_cm
-from aquamind_pipeline.farm.schedule import Plan, is_sampling_day, samples_before
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.biology import FULTON_K, length_cm
+from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day, samples_before
 
 SAMPLE_SIZE = 30
 WEIGHT_VARIATION, CONDITION_VARIATION = 0.15, 0.06

@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import decimal
-from aquamind_pipeline.farm import draws
-from aquamind_pipeline.farm.biology import ADULT, STAGES
-from aquamind_pipeline.farm.infrastructure import BARGES_PER_AREA
-from aquamind_pipeline.farm.schedule import Plan
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.biology import ADULT, STAGES
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
+from aquamind_pipeline.simulation.sites import BARGES_PER_AREA
 
 SUPPLIERS = ("BioMar", "Skretting", "Cargill", "Aller Aqua")
 PRICE_CENTS_KG = {1: 250, 2: 240, 3: 220, 4: 210, 5: 200}

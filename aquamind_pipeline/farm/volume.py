@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from aquamind_pipeline.farm.biology import ADULT, HARVEST_GRADES, STAGES
-from aquamind_pipeline.farm.infrastructure import (
+from aquamind_pipeline.simulation.biology import ADULT, HARVEST_GRADES, STAGES
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan, samples_before
+from aquamind_pipeline.simulation.sites import (
     AREA_GROUPS,
     BARGES_PER_AREA,
     CONTAINER_TYPES,
@@ -17,8 +19,6 @@ from aquamind_pipeline.farm.infrastructure import (
     TANKS_PER_HALL,
     geography,
 )
-from aquamind_pipeline.farm.schedule import Plan, samples_before
-from aquamind_pipeline.profile import Profile
 
 RANDOM_TABLES = (
     "batch_mortalityevent",

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, decimal, rounded_units
-from aquamind_pipeline.growth import closed, steps
+from aquamind_pipeline.growth import closed_form_solver, daily_solver
 from aquamind_pipeline.growth.grid import day_numbers
-from aquamind_pipeline.growth.known import ANCHORS, Carried, Known, known
+from aquamind_pipeline.growth.record_grid import ANCHORS, Carried, Known, known
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import CORRECTED, LARGEST_FCR, LEAST_GAIN_KG, RuleSet
 from aquamind_pipeline.growth.solution import Solution
@@ -65,7 +65,7 @@ def run(records: Records, until: date, rules: RuleSet = CORRECTED, carried: Carr
     """
     validate(records, rules)
     facts = known(records, until, rules, carried)
-    solve = closed.solve if rules.closed_form and not facts.unrecorded.any() else steps.solve
+    solve = closed_form_solver.solve if rules.closed_form and not facts.unrecorded.any() else daily_solver.solve
     return Run(records, rules, facts, solve(facts, rules))
 
 

@@ -25,7 +25,7 @@ def executor(settings: Settings) -> dg.ExecutorDefinition:
     if settings.executor == "multiprocess":
         return dg.multiprocess_executor.configured(_START)
     try:
-        from aquamind_pipeline.orchestration.dask import dask_executor
+        from aquamind_pipeline.orchestration.compat.dask_steps import dask_executor
     except ModuleNotFoundError as error:
         raise ConfigError(f"executor dask needs {error.name}: pip install 'aquamind-pipeline[dask]'") from None
     return dask_executor(settings)

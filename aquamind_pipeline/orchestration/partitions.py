@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation.profile import Profile
 
 MONTH = "%Y-%m"
 

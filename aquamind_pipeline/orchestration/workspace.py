@@ -10,11 +10,11 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.orchestration.options import RunOptions
+from aquamind_pipeline.orchestration.run_config import RunOptions
 from aquamind_pipeline.postgres.server import EmbeddedServer
-from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.proof import Proof
 from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.simulation.profile import Profile
 
 OWNER_TAG = "aquamind/owner"
 """Tag of a run in whose place somebody else holds the lake already: `aquamind build`."""

@@ -23,7 +23,7 @@ from aquamind_pipeline.postgres import identities, journal
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import look_at_ours, month_counts, row_counts
 from aquamind_pipeline.postgres.streams import streams
-from aquamind_pipeline.quality.finding import Finding, attempted, finding
+from aquamind_pipeline.quality.check_result import Finding, attempted, finding
 
 _DIFFERENCES = dict.fromkeys(("table", "partition", "column", "lake", "database"), pl.String)
 _MICRO = 1_000_000

@@ -12,7 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.quality.finding import Finding, finding
+from aquamind_pipeline.quality.check_result import Finding, finding
 from aquamind_pipeline.quality.grouping import grouped
 
 STUCK_READINGS = 12

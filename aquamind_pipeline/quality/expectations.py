@@ -17,7 +17,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.quality.finding import Finding
+from aquamind_pipeline.quality.check_result import Finding
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints
-from aquamind_pipeline.profile import Bands
-from aquamind_pipeline.quality.finding import Finding, finding
+from aquamind_pipeline.quality.check_result import Finding, finding
 from aquamind_pipeline.quality.truth import WEIGHING_ERROR
+from aquamind_pipeline.simulation.profile import Bands
 
 
 def no_doubling(states: pl.LazyFrame) -> Finding:

@@ -17,7 +17,7 @@ import polars as pl
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.farm import draws
+from aquamind_pipeline.simulation import draws
 
 READINGS, FEEDINGS = "environmental_environmentalreading", "inventory_feedingevent"
 SAMPLES, DEATHS, STATES = "batch_growthsample", "batch_mortalityevent", tables.STATE_TABLE

@@ -9,7 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.quality.finding import SAMPLE_ROWS, Finding
+from aquamind_pipeline.quality.check_result import SAMPLE_ROWS, Finding
 from aquamind_pipeline.quality.grouping import all_different
 
 

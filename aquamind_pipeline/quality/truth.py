@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from aquamind_pipeline.quality.finding import Finding, finding
+from aquamind_pipeline.quality.check_result import Finding, finding
 
 WEIGHING_ERROR = 0.12
 """How far an assimilated weight may be off: four standard errors of 30 fish that vary by 15 %, and some growth."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from aquamind_pipeline.errors import LakeError
-from aquamind_pipeline.farm.biology import STAGES
 from aquamind_pipeline.quality.farm_rules import FCR
 from aquamind_pipeline.quality.matrix import MATRIX
 from aquamind_pipeline.report.series import Series
 from aquamind_pipeline.report.verification import Report, cell
+from aquamind_pipeline.simulation.biology import STAGES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

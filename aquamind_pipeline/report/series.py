@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.farm.life import hazard_bounds
-from aquamind_pipeline.farm.schedule import Plan
 from aquamind_pipeline.farm.volume import monthly_volume
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import frame
-from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.quality import farm_rules
 from aquamind_pipeline.report.sums import Sums, weight_g
+from aquamind_pipeline.simulation.life import hazard_bounds
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
 
 SAMPLE_BATCHES = 4
 

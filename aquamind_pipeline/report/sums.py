@@ -17,10 +17,10 @@ import polars as pl
 from psycopg import sql
 
 from aquamind_pipeline.errors import LakeError
+from aquamind_pipeline.lake.stores.folder import Folder
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import large_frame
-from aquamind_pipeline.storage.folder import Folder
 from aquamind_pipeline.tables import STATE_TABLE
 
 _FRAMES, _FACTS = "sums.parquet", "sums.json"

@@ -20,18 +20,18 @@ from rich.text import Text
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import DatabaseError, LakeError
-from aquamind_pipeline.farm.biology import STAGES, TRANSFER_MORTALITY
-from aquamind_pipeline.farm.schedule import Plan, schedule
 from aquamind_pipeline.farm.volume import total_volume
-from aquamind_pipeline.planning import preview
+from aquamind_pipeline.pipeline.preview import preview
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection, connect, described
 from aquamind_pipeline.postgres.inspection import frame, large_frame, look_at_ours, month_counts, row_counts
-from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.report import series, sums
 from aquamind_pipeline.report.series import Series
 from aquamind_pipeline.report.sums import Sums, weight_g
 from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.simulation.biology import STAGES, TRANSFER_MORTALITY
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan, schedule
 
 SURVIVAL_TOLERANCE = 0.02
 """How far a batch's first-stage survival may lie from its rate: broods differ by 1.5 % of the rate (one sigma)."""

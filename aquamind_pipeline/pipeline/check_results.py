@@ -11,7 +11,7 @@ import polars as pl
 
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.quality.catalogue import RULES
-from aquamind_pipeline.quality.finding import Finding
+from aquamind_pipeline.quality.check_result import Finding
 from aquamind_pipeline.settings import Settings
 
 VERIFY = "verify"

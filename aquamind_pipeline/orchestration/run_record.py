@@ -12,7 +12,7 @@ import dagster as dg
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.catalogue import REPORT
+from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.orchestration.partitions import MONTH, months_of_run
 from aquamind_pipeline.orchestration.workspace import Workspace
 

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Written
 from aquamind_pipeline.orchestration.lineage import lineage
-from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.tables.glossary import MEANING
 
 OWNER = "team:aquamind-data"

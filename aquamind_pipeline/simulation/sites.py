@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from aquamind_pipeline.farm import draws
-from aquamind_pipeline.farm.biology import RING_DENSITY_KG_M3, TANK_DENSITY_KG_M3
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.biology import RING_DENSITY_KG_M3, TANK_DENSITY_KG_M3
 
 GEOGRAPHY = pl.DataFrame(
     {

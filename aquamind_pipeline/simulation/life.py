@@ -18,10 +18,10 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
-from aquamind_pipeline.farm import climate, draws
-from aquamind_pipeline.farm.biology import ADULT, EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
-from aquamind_pipeline.farm.schedule import Plan, is_sampling_day
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation import climate, draws
+from aquamind_pipeline.simulation.biology import ADULT, EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day
 
 CAUSES = ("UNKNOWN", "DISEASE", "HANDLING", "ENVIRONMENTAL", "PREDATION")
 """AquaMind's causes of death that we use; `cause` is an index into them."""

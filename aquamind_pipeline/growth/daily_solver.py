@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from aquamind_pipeline.arithmetic import Floats, Ints, cubed, rounded_units, third_power
-from aquamind_pipeline.growth.known import Known
+from aquamind_pipeline.growth.record_grid import Known
 from aquamind_pipeline.growth.roots import grams, in_units, root_of
 from aquamind_pipeline.growth.rules import RuleSet
 from aquamind_pipeline.growth.solution import Solution, circle

@@ -23,7 +23,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from aquamind_pipeline.errors import LakeBusyError, LakeError
-from aquamind_pipeline.storage.lease import Lease
+from aquamind_pipeline.lake.stores.lease import Lease
 
 _STREAMS = 16
 """Requests at once when many files are looked at: each mostly waits."""

@@ -17,7 +17,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.farm.biology import FRESHWATER, RING_FISH_LIMIT
+from aquamind_pipeline.simulation.biology import FRESHWATER, RING_FISH_LIMIT
 
 GENERATOR_VERSION = 3
 """Raised whenever the same profile and seed would give other rows: lakes of different versions do not mix."""

@@ -14,7 +14,7 @@ import psutil
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 
-from aquamind_pipeline.orchestration.dagster_storage import DATABASE_VARIABLE
+from aquamind_pipeline.orchestration.compat.storage import DATABASE_VARIABLE
 
 PROCESS_TAG = "aquamind/process"
 """Tag of a run that a command executes itself: machine and process."""

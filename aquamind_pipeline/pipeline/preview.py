@@ -8,10 +8,10 @@ from functools import cache
 import polars as pl
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.farm.infrastructure import infrastructure
-from aquamind_pipeline.farm.schedule import Plan, schedule
 from aquamind_pipeline.farm.volume import RANDOM_TABLES, monthly_volume, total_volume
-from aquamind_pipeline.profile import Profile
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan, schedule
+from aquamind_pipeline.simulation.sites import infrastructure
 
 BYTES_PER_ROW = {
     "environmental_environmentalreading": (3, 164),

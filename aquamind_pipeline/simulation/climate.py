@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aquamind_pipeline.arithmetic import Floats, Ints
-from aquamind_pipeline.farm import draws
-from aquamind_pipeline.farm.infrastructure import geography
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.sites import geography
 
 _KNOT_DAYS = 15
 _YEAR_DAYS = 365.25

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.planning import preview
+from aquamind_pipeline.pipeline.preview import preview
 from aquamind_pipeline.postgres.server import EmbeddedServer
-from aquamind_pipeline.profile import Profile
 from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.simulation.profile import Profile
 
 
 @dataclass(frozen=True)

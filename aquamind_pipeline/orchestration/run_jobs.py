@@ -16,8 +16,8 @@ from dagster._core import errors as dg_errors
 from aquamind_pipeline import definitions, errors
 from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.errors import AquaMindError, ConfigError
+from aquamind_pipeline.orchestration.compat.launcher import PROCESS_TAG, close_dead_runs, this_process
 from aquamind_pipeline.orchestration.partitions import range_tags
-from aquamind_pipeline.orchestration.processes import PROCESS_TAG, close_dead_runs, this_process
 from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
 from aquamind_pipeline.settings import Settings
 
@@ -80,7 +80,7 @@ def project_file(name: str) -> Path:
     Raises:
         ConfigError: when this is not an installation of the project's folder (`make install`).
     """
-    path = Path(__file__).parents[1] / name
+    path = Path(__file__).parents[2] / name
     if not path.is_file():
         raise ConfigError(f"{name} is missing beside the package: install the project's folder with `make install`")
     return path

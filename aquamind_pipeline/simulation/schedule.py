@@ -17,15 +17,16 @@ import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.farm import climate, draws
-from aquamind_pipeline.farm.biology import (
+from aquamind_pipeline.simulation import climate, draws
+from aquamind_pipeline.simulation.biology import (
     ADULT,
     EGG_WEIGHT_G,
     FRESHWATER,
     RING_DENSITY_KG_M3,
     STAGES,
 )
-from aquamind_pipeline.farm.infrastructure import (
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.sites import (
     FRESHWATER_SENSORS,
     GEOGRAPHY,
     RING_VOLUME_M3,
@@ -33,7 +34,6 @@ from aquamind_pipeline.farm.infrastructure import (
     TANKS_PER_HALL,
     infrastructure,
 )
-from aquamind_pipeline.profile import Profile
 
 READING_HOURS = (6, 8, 10, 14, 16, 18)
 """Hours (UTC) at which every sensor is read (reference b.2)."""

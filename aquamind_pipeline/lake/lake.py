@@ -23,8 +23,8 @@ from typing import IO
 import polars as pl
 
 from aquamind_pipeline.errors import LakeError
-from aquamind_pipeline.profile import GENERATOR_VERSION, Profile
-from aquamind_pipeline.storage import open_store
+from aquamind_pipeline.lake.stores import open_store
+from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 ROW_GROUP_ROWS = 131_072
 LABELS = "fault"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.storage.folder import Folder
+from aquamind_pipeline.lake.stores.folder import Folder
 
 _S3 = "s3"
 
@@ -97,7 +97,7 @@ def open_store(place: str | Path) -> Store:
     place = placed(place)
     if isinstance(place, Path):
         return Folder(place)
-    from aquamind_pipeline.storage.bucket import Bucket  # obstore takes a moment to import, which no folder needs
+    from aquamind_pipeline.lake.stores.bucket import Bucket  # obstore takes a moment to import, which no folder needs
 
     return Bucket(place)
 

@@ -1,0 +1,1 @@
+"""Everything that imports Dagster's private modules: nothing outside this package does."""
