@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -93,14 +95,65 @@ def cube_root(x: npt.ArrayLike) -> Floats:
     return np.where(values > 0.0, np.ldexp(root, thirds), 0.0)
 
 
+def sine(x: npt.ArrayLike) -> Floats:
+    """Sine of angles in radians, to about 1e-15 within a few turns, by sums and products alone."""
+    angle = np.asarray(x, np.float64)
+    quarter = np.rint(angle * (2.0 / np.pi))
+    rest = (angle - quarter * _HALF_PI_HIGH) - quarter * _HALF_PI_LOW  # within an eighth of a turn
+    square = rest * rest
+    odd, even = np.zeros_like(square), np.zeros_like(square)
+    for n in range(8, -1, -1):  # Taylor series: the last terms are below 1e-16
+        odd = odd * square + (-1.0) ** n / math.factorial(2 * n + 1)
+        even = even * square + (-1.0) ** n / math.factorial(2 * n)
+    turn = np.mod(quarter, 4.0)
+    value = np.where(np.mod(quarter, 2.0) == 0.0, odd * rest, even)
+    return np.where(turn >= 2.0, -value, value)
+
+
+def cosine(x: npt.ArrayLike) -> Floats:
+    """Cosine of angles in radians, as precise as `sine`."""
+    return sine(np.asarray(x, np.float64) + np.pi / 2.0)
+
+
+def arctangent(x: npt.ArrayLike) -> Floats:
+    """Angle in radians whose tangent is x, to about 1e-15, by sums, products, quotients and square roots."""
+    value = np.asarray(x, np.float64)
+    size = np.abs(value)
+    steep = size > 1.0
+    slope = np.where(steep, 1.0 / np.where(steep, size, 1.0), size)
+    for _ in range(2):  # half the angle, twice
+        slope = slope / (1.0 + np.sqrt(1.0 + slope * slope))
+    square = slope * slope
+    total = np.zeros_like(square)
+    for n in range(11, -1, -1):
+        total = total * square + (-1.0) ** n / (2 * n + 1)
+    angle = 4.0 * slope * total
+    angle = np.where(steep, np.pi / 2.0 - angle, angle)
+    return np.where(value < 0.0, -angle, angle)
+
+
+def arccosine(x: npt.ArrayLike) -> Floats:
+    """Angle in radians, 0 to pi, whose cosine is x; x from -1 to 1."""
+    value = np.asarray(x, np.float64)
+    low = value <= -1.0
+    return np.where(low, np.pi, 2.0 * arctangent(np.sqrt((1.0 - value) / np.where(low, 1.0, 1.0 + value))))
+
+
+_HALF_PI_HIGH, _HALF_PI_LOW = 1.5707963267948966, 6.123233995736766e-17
+"""A quarter turn as a float and what is lost by that."""
+
 __all__ = [
     "Floats",
     "Ints",
+    "arccosine",
+    "arctangent",
+    "cosine",
     "cube_root",
     "cubed",
     "decimal",
     "rounded",
     "rounded_units",
+    "sine",
     "third_power",
     "units",
 ]

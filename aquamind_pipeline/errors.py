@@ -37,11 +37,16 @@ class InputError(AquaMindError):
     """Recorded farm data that contradict themselves, such as a transfer before its source exists."""
 
 
+class DefinitionError(AquaMindError):
+    """A table definition or a rule is incomplete or contradicts itself. The message names the file and what to write."""
+
+
 __all__ = [
     "AquaMindError",
     "ConfigError",
     "DatabaseAwayError",
     "DatabaseError",
+    "DefinitionError",
     "InputError",
     "LakeBusyError",
     "LakeError",

@@ -1,1 +1,73 @@
-"""Profiles as TOML files, one farm each."""
+"""The profiles that come with the library, one TOML file each, and how any profile is read."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from datetime import date
+from importlib import resources
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.simulation.profile import Profile
+
+COUNTED_BATCHES = ("batches", "completed")
+"""What a profile's bands may count, beside the rows of AquaMind's tables."""
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that come with the library."""
+    files = resources.files("aquamind_pipeline.profiles").iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+def load_profile(
+    name: str,
+    *,
+    seed: int | None = None,
+    epoch: date | None = None,
+    as_of: date | None = None,
+    faults: Sequence[str] | None = None,
+) -> Profile:
+    """Read a profile by its name, or by the path of a TOML file, with what the user overrides.
+
+    Raises:
+        ConfigError: for an unknown name, a file that is no TOML, or a key or value that does not fit.
+    """
+    path = Path(name) if name.endswith(".toml") else resources.files("aquamind_pipeline.profiles") / f"{name}.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(profile_names())
+        raise ConfigError(
+            f"there is no profile {name!r}; there are {known}, or give the path of a .toml file"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"profile {name!r} cannot be read: {error}") from None
+    values |= {"name": Path(name).stem, "default_as_of": values.get("as_of")}
+    overrides = {"seed": seed, "epoch": epoch, "as_of": as_of, "faults": faults or None}
+    values |= {key: value for key, value in overrides.items() if value is not None}
+    _require_known_bands(name, values.get("bands", {}))
+    try:
+        return Profile.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "values"
+        raise ConfigError(f"profile {name!r}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _require_known_bands(profile: str, bands: object) -> None:
+    from aquamind_pipeline.apps import REGISTRY  # tables import the profile's class
+
+    names = bands if isinstance(bands, dict) else {}
+    for name in names:
+        if name not in (*COUNTED_BATCHES, *REGISTRY.aquamind):
+            raise ConfigError(
+                f"profile {profile!r}: bands.{name}: there is no such count; name a table, or one of "
+                f"{', '.join(COUNTED_BATCHES)}"
+            )
+
+
+__all__ = ["COUNTED_BATCHES", "load_profile", "profile_names"]

@@ -57,6 +57,8 @@ TANK_DENSITY_KG_M3 = {"A": 50.0, "B": 50.0, "C": 50.0, "D": 75.0, "E": 75.0}
 welfare up to 75 kg/m3 (Calabrese et al. 2017, Aquaculture 468, 363-370)."""
 FULTON_K = 1.15
 """Condition factor 100 W/L³ (g, cm) of farmed Atlantic salmon in good condition; usually 1.0-1.3."""
+WEIGHT_VARIATION = 0.15
+"""Coefficient of variation of weight within a container: 10-20 % after grading."""
 HARVEST_GRADES: tuple[tuple[str, float, float], ...] = (
     ("SUPERIOR", 0.10, 1.15),
     ("GRADE_A", 0.40, 1.05),
@@ -93,6 +95,7 @@ __all__ = [
     "STAGES",
     "TANK_DENSITY_KG_M3",
     "TRANSFER_MORTALITY",
+    "WEIGHT_VARIATION",
     "Stage",
     "length_cm",
     "oxygen_saturation_mg_l",

@@ -1,43 +1,25 @@
-"""The profile: everything that decides what a farm looks like, read from a TOML file and validated.
+"""The profile: everything that decides what a farm looks like. `profiles` reads it from a TOML file.
 
-A profile with the seed is all that generation depends on. Where data live and which database they go to is no part
-of it (see `settings`).
+Generation depends on a profile and its seed alone. Where data lie and which database they go to is in `settings`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import tomllib
-from collections.abc import Sequence
 from datetime import date, timedelta
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.simulation.biology import FRESHWATER, RING_FISH_LIMIT
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised whenever the same profile and seed would give other rows: lakes of different versions do not mix."""
 
 GEOGRAPHIES = ("Faroe Islands", "Scotland")
 
 Range = tuple[int, int]
 Positive = Annotated[int, Field(ge=1)]
-
-
-class Bands(BaseModel):
-    """Ranges (inclusive) that the finished farm must meet at the profile's own `as_of`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    batches: Range | None = None
-    completed: Range | None = None
-    environmental_environmentalreading: Range | None = None
-    inventory_feedingevent: Range | None = None
-    batch_growthsample: Range | None = None
 
 
 class Profile(BaseModel):
@@ -70,12 +52,21 @@ class Profile(BaseModel):
     meals_per_day: tuple[int, int, int, int, int, int] = (0, 10, 8, 7, 6, 6)
     """Meals of the automatic feeders by stage, eggs to adults."""
     samples_per_week: Annotated[int, Field(ge=0, le=7)] = 2
+    fish_per_sample: Annotated[int, Field(ge=2, le=999)] = 10
+    """Fish that are weighed and measured in a growth sample; AquaMind keeps each of them."""
     speed: Positive = 1
     """Fish that live this many times as fast: stages shorter, growth and mortality per day higher. For small farms
     that show a whole life in weeks."""
-    bands: Bands = Bands()
+    bands: tuple[tuple[str, Range], ...] = ()
+    """Ranges (inclusive) of counts that the finished farm must meet on the profile's own `as_of`: of `batches`, of
+    `completed` ones, and of rows by table name."""
     faults: tuple[str, ...] = ()
     """Faults to put into the tables once they are made, each NAME or NAME:RATE (docs/checks.md)."""
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def _bands_by_name(cls, value: object) -> object:
+        return tuple(value.items()) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -130,44 +121,4 @@ class Profile(BaseModel):
         return hashlib.sha256(f"{GENERATOR_VERSION}\n{content}".encode()).hexdigest()[:16]
 
 
-def profile_names() -> list[str]:
-    """Names of the profiles that come with the library."""
-    files = resources.files("aquamind_pipeline.profiles").iterdir()
-    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
-
-
-def load_profile(
-    name: str,
-    *,
-    seed: int | None = None,
-    epoch: date | None = None,
-    as_of: date | None = None,
-    faults: Sequence[str] | None = None,
-) -> Profile:
-    """Read a profile by its name, or by the path of a TOML file, with what the user overrides.
-
-    Raises:
-        ConfigError: for an unknown name, a file that is no TOML, or a key or value that does not fit.
-    """
-    path = Path(name) if name.endswith(".toml") else resources.files("aquamind_pipeline.profiles") / f"{name}.toml"
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = ", ".join(profile_names())
-        raise ConfigError(
-            f"there is no profile {name!r}; there are {known}, or give the path of a .toml file"
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"profile {name!r} cannot be read: {error}") from None
-    values |= {"name": Path(name).stem, "default_as_of": values.get("as_of")}
-    overrides = {"seed": seed, "epoch": epoch, "as_of": as_of, "faults": faults or None}
-    values |= {key: value for key, value in overrides.items() if value is not None}
-    try:
-        return Profile.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "values"
-        raise ConfigError(f"profile {name!r}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-__all__ = ["GENERATOR_VERSION", "GEOGRAPHIES", "Bands", "Profile", "load_profile", "profile_names"]
+__all__ = ["GENERATOR_VERSION", "GEOGRAPHIES", "Profile"]

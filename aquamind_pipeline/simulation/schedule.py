@@ -17,6 +17,7 @@ import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.months import month_of
 from aquamind_pipeline.simulation import climate, draws
 from aquamind_pipeline.simulation.biology import (
     ADULT,
@@ -32,7 +33,7 @@ from aquamind_pipeline.simulation.sites import (
     RING_VOLUME_M3,
     SEA_SENSORS,
     TANKS_PER_HALL,
-    infrastructure,
+    build_sites,
 )
 
 READING_HOURS = (6, 8, 10, 14, 16, 18)
@@ -42,7 +43,7 @@ TANK_FALLOW_DAYS, SEA_FALLOW_DAYS = 3, 60
 BATCH_PREFIX = {1: "FI", 2: "SCO"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """The schedule of a farm.
 
@@ -156,11 +157,11 @@ _STAYS = pl.Schema(
 
 def _places(profile: Profile) -> dict[int, _Places]:
     """Tanks of each stage's halls, and sea rings, by geography."""
-    tables = infrastructure(profile.sites)
-    stations = tables["infrastructure_freshwaterstation"].select("geography_id", freshwater_station_id="id")
-    areas = tables["infrastructure_area"].select("geography_id", area_id="id")
-    halls = tables["infrastructure_hall"].join(stations, on="freshwater_station_id", maintain_order="left")
-    holding = tables["infrastructure_container"].filter(pl.col("hierarchy_role") == "HOLDING").sort("id")
+    sites = build_sites(profile.sites)
+    stations = sites.stations.select("geography_id", freshwater_station_id="id")
+    areas = sites.areas.select("geography_id", area_id="id")
+    halls = sites.halls.join(stations, on="freshwater_station_id", maintain_order="left")
+    holding = sites.holding.sort("id")
     tanks = holding.join(halls.select("geography_id", hall="name", hall_id="id"), on="hall_id", maintain_order="left")
     rings = holding.join(areas, on="area_id", maintain_order="left")
     found = {}
@@ -279,6 +280,36 @@ def samples_before(days: pl.Expr, per_week: int) -> pl.Expr:
     return days // 7 * per_week + (days % 7).replace_strict(range(7), within, return_dtype=pl.Int64)
 
 
+@lru_cache(maxsize=2)
+def lived_months(profile: Profile, plan: Plan) -> pl.DataFrame:
+    """Every assignment and month in which it has fish, up to as_of: the plan's columns and
+
+    month: its key. since, until: days since the assignment began, at the month's first day with fish and at the end of
+        its last one.
+    """
+    end = pl.min_horizontal("departure_date", pl.lit(profile.as_of).dt.offset_by("1d"))
+    return (
+        plan.assignments.filter(pl.col("assignment_date") <= profile.as_of)
+        .with_columns(end=end, first_month=pl.col("assignment_date").dt.truncate("1mo"))
+        .with_columns(month=pl.date_ranges("first_month", pl.col("end").dt.offset_by("-1d"), interval="1mo"))
+        .explode("month")
+        .with_columns(
+            since=(pl.max_horizontal("assignment_date", "month") - pl.col("assignment_date")).dt.total_days(),
+            until=(
+                pl.min_horizontal("end", pl.col("month").dt.offset_by("1mo")) - pl.col("assignment_date")
+            ).dt.total_days(),
+            month=month_of("month"),
+        )
+        .drop("end", "first_month")
+    )
+
+
+def rows_by_month(profile: Profile, plan: Plan, rows: pl.Expr) -> pl.DataFrame:
+    """month, rows: a count of each assignment and month (`lived_months`), added up by month."""
+    months = lived_months(profile, plan).group_by("month").agg(rows=rows.sum().cast(pl.Int64))
+    return months.sort("month")
+
+
 def _with_ids(assignments: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     meals = {stage.order: profile.meals_per_day[stage.order - 1] for stage in STAGES}
     sensors = {s.order: len(SEA_SENSORS if s.at_sea else FRESHWATER_SENSORS) for s in STAGES}
@@ -303,4 +334,4 @@ def _exclusive(count: pl.Expr) -> pl.Expr:
     return 1 + count.cum_sum() - count
 
 
-__all__ = ["READING_HOURS", "Plan", "is_sampling_day", "samples_before", "schedule"]
+__all__ = ["READING_HOURS", "Plan", "is_sampling_day", "lived_months", "rows_by_month", "samples_before", "schedule"]

@@ -1,4 +1,4 @@
-"""Geographies, stations, halls, sea areas, containers, sensors and feed stores (reference a: every count and name).
+"""Geographies, stations, halls, sea areas, containers, carriers, sensors and feed stores (farm-figures a).
 
 Small tables are made with cross joins; ids are row numbers in the order of the names, so they never move.
 """
@@ -6,6 +6,8 @@ Small tables are made with cross joins; ids are row numbers in the order of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import polars as pl
 
@@ -28,7 +30,7 @@ GEOGRAPHY = pl.DataFrame(
 
 CONTAINER_TYPES = pl.DataFrame(
     {
-        "id": [1, 2, 3, 4, 5, 6, 7, 8, 9],
+        "id": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
         "name": [
             "Incubation Trays",
             "Small Tanks - Fry",
@@ -39,12 +41,28 @@ CONTAINER_TYPES = pl.DataFrame(
             "Incubation Rack",
             "Feed Silo",
             "Feed Barge",
+            "Truck Tanks",
+            "Well-Boat Tanks",
         ],
-        "category": ["TRAY", "TANK", "TANK", "TANK", "TANK", "PEN", "OTHER", "SILO", "BARGE"],
-        "max_volume_m3": [10, 100, 500, 1_000, 2_000, 50_000, 20, 5_000, 25_000],
+        "category": ["TRAY", "TANK", "TANK", "TANK", "TANK", "PEN", "OTHER", "SILO", "BARGE", "TANK", "TANK"],
+        "max_volume_m3": [10, 100, 500, 1_000, 2_000, 50_000, 20, 5_000, 25_000, 40, 250],
     }
 )
 RING_TYPE_ID, RACK_TYPE_ID = 6, 7
+
+CARRIERS = pl.DataFrame(
+    {
+        "carrier_type": ["TRUCK", "VESSEL"],
+        "label": ["Truck", "Well-Boat"],
+        "carriers": [4, 2],
+        "capacity_m3": [120.0, 2_500.0],
+        "tanks": [3, 10],
+        "container_type_id": [10, 11],
+    }
+)
+"""Carriers of each geography and the tanks of each carrier: AquaMind's truck and vessel of 120 and 2,500 m³."""
+CARRIER_DENSITY_KG_M3 = 70.0
+"""Fish that a carrier's tank may hold, as in AquaMind's demo fleet."""
 
 
 def geography(sites: int) -> pl.DataFrame:
@@ -62,6 +80,7 @@ HALLS = pl.DataFrame(
 ).with_columns(density_kg_m3=pl.col("letter").replace_strict(TANK_DENSITY_KG_M3))
 
 TANKS_PER_HALL, RINGS_PER_AREA, BARGES_PER_AREA = 10, 20, 3
+RACKS = 10
 RING_VOLUME_M3 = 50_000.0
 BARGE_CAPACITY_KG = 200_000.0
 """AquaMind's barges hold 50 t, less than three of them feed in a day at the end of a batch (reference b.1); feed barges
@@ -112,10 +131,32 @@ def _nn(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.String).str.zfill(2)
 
 
-def infrastructure(sites: int = 1) -> dict[str, pl.DataFrame]:
-    """All infrastructure tables in AquaMind's names and columns; the same for every seed.
+@dataclass(frozen=True)
+class Sites:
+    """Everything that is built before any fish, in AquaMind's columns; the same for every seed.
 
-    `sites`: how many times as many stations and sea areas as AquaMind's farm has (`Profile.sites`).
+    holding: the containers that fish live in (tanks and rings). containers: these, racks, and tanks of carriers.
+    """
+
+    geographies: pl.DataFrame
+    stations: pl.DataFrame
+    halls: pl.DataFrame
+    area_groups: pl.DataFrame
+    areas: pl.DataFrame
+    container_types: pl.DataFrame
+    containers: pl.DataFrame
+    holding: pl.DataFrame
+    carriers: pl.DataFrame
+    sensors: pl.DataFrame
+    feed_containers: pl.DataFrame
+
+
+@lru_cache(maxsize=2)
+def build_sites(sites: int = 1) -> Sites:
+    """All sites of a farm.
+
+    Args:
+        sites: How many times as many stations and sea areas as AquaMind's farm has (`Profile.sites`).
     """
     places = geography(sites)
     stations = _stations(places)
@@ -124,35 +165,47 @@ def infrastructure(sites: int = 1) -> dict[str, pl.DataFrame]:
     tanks = _tanks(halls)
     holding = pl.concat([tanks, _rings(areas, first_id=tanks.height + 1)], how="diagonal")
     racks = _racks(halls, first_id=holding.height + 1)
-    containers = _under_racks(pl.concat([holding, racks], how="diagonal"), racks)
-    return {
-        "infrastructure_geography": GEOGRAPHY.select(id="geography_id", name="geography"),
-        "infrastructure_freshwaterstation": stations.select("id", "name", "geography_id", "latitude", "longitude"),
-        "infrastructure_hall": halls.select("id", "name", "freshwater_station_id"),
-        "infrastructure_areagroup": AREA_GROUPS.select(
+    carriers = _carriers(places, sites)
+    carried = _carrier_tanks(carriers, first_id=holding.height + racks.height + 1)
+    containers = _under_racks(pl.concat([holding, racks, carried], how="diagonal"), racks).select(
+        "id",
+        "name",
+        "container_type_id",
+        "hall_id",
+        "area_id",
+        "carrier_id",
+        "parent_container_id",
+        "hierarchy_role",
+        "volume_m3",
+        "max_biomass_kg",
+    )
+    return Sites(
+        geographies=GEOGRAPHY.select(id="geography_id", name="geography"),
+        stations=stations.select("id", "name", "geography_id", "latitude", "longitude"),
+        halls=halls.select("id", "name", "freshwater_station_id"),
+        area_groups=AREA_GROUPS.select(
             "id",
             "name",
             "geography_id",
             parent_id=pl.col("parent").replace_strict(AREA_GROUPS["name"], AREA_GROUPS["id"]),
         ),
-        "infrastructure_area": areas.select(
-            "id", "name", "geography_id", "area_group_id", "latitude", "longitude", "max_biomass"
-        ),
-        "infrastructure_containertype": CONTAINER_TYPES,
-        "infrastructure_container": containers.select(
+        areas=areas.select("id", "name", "geography_id", "area_group_id", "latitude", "longitude", "max_biomass"),
+        container_types=CONTAINER_TYPES,
+        containers=containers,
+        holding=containers.filter(pl.col("id") <= holding.height),
+        carriers=carriers.select(
             "id",
             "name",
-            "container_type_id",
-            "hall_id",
-            "area_id",
-            "parent_container_id",
-            "hierarchy_role",
-            "volume_m3",
-            "max_biomass_kg",
+            "carrier_type",
+            "geography_id",
+            "capacity_m3",
+            "license_plate",
+            "imo_number",
+            "captain_contact",
         ),
-        "infrastructure_sensor": _sensors(holding),
-        "infrastructure_feedcontainer": _feed_containers(halls, areas),
-    }
+        sensors=_sensors(holding),
+        feed_containers=_feed_containers(halls, areas),
+    )
 
 
 def _position(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
@@ -268,6 +321,47 @@ def _racks(halls: pl.DataFrame, first_id: int) -> pl.DataFrame:
     )
 
 
+def _carriers(places: pl.DataFrame, sites: int) -> pl.DataFrame:
+    """Trucks and well-boats of each geography. Plates, IMO numbers and contacts are made up."""
+    truck = pl.col("carrier_type") == "TRUCK"
+    return (
+        places.select("geography_id", "prefix")
+        .join(CARRIERS, how="cross", maintain_order="left_right")
+        .with_columns(_numbered(pl.col("carriers") * sites, "n"))
+        .explode("n")
+        .with_columns(name=pl.format("{}-{}-{}", "prefix", "label", _nn("n")))
+        .with_row_index("id", offset=1)
+        .cast({"id": pl.Int64})
+        .with_columns(
+            license_plate=pl.when(truck).then(pl.format("{}-T{}", "prefix", _nn("n"))).otherwise(pl.lit("")),
+            imo_number=pl.when(truck)
+            .then(pl.lit(""))
+            .otherwise(pl.format("97{}", pl.col("id").cast(pl.String).str.zfill(5))),
+            captain_contact=pl.format("Driver or captain of {}", "name"),
+        )
+    )
+
+
+def _carrier_tanks(carriers: pl.DataFrame, first_id: int) -> pl.DataFrame:
+    """Tanks of each carrier, which share its volume evenly."""
+    volume_m3 = pl.col("capacity_m3") / pl.col("tanks")
+    return (
+        carriers.with_columns(_numbered(pl.col("tanks"), "number"))
+        .explode("number")
+        .select(
+            "geography_id",
+            "container_type_id",
+            carrier_id="id",
+            name=pl.format("{}-Tank-{}", "name", _nn("number")),
+            volume_m3=volume_m3,
+            max_biomass_kg=volume_m3 * CARRIER_DENSITY_KG_M3,
+            hierarchy_role=pl.lit("HOLDING"),
+        )
+        .with_row_index("id", offset=first_id)
+        .cast({"id": pl.Int64})
+    )
+
+
 def _under_racks(containers: pl.DataFrame, racks: pl.DataFrame) -> pl.DataFrame:
     parents = racks.select("hall_id", "rack", parent_container_id="id")
     return (
@@ -314,11 +408,14 @@ def _feed_containers(halls: pl.DataFrame, areas: pl.DataFrame) -> pl.DataFrame:
 __all__ = [
     "AREA_GROUPS",
     "BARGES_PER_AREA",
+    "CARRIERS",
     "CONTAINER_TYPES",
     "FRESHWATER_SENSORS",
     "GEOGRAPHY",
     "HALLS",
+    "RACKS",
     "SEA_SENSORS",
+    "Sites",
+    "build_sites",
     "geography",
-    "infrastructure",
 ]

@@ -1,0 +1,198 @@
+"""Batches and their assignments to containers, as they stand on as_of.
+
+Every fish moves once, by one record (placement, transfer, death, harvest); counts are read off that ledger.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+import sqlalchemy as sa
+
+from aquamind_pipeline.apps.batch.stages import SPECIES_ID
+from aquamind_pipeline.arithmetic import decimal, rounded, units
+from aquamind_pipeline.schema.columns import (
+    EMPTY,
+    boolean,
+    count,
+    date,
+    day,
+    identity,
+    index,
+    numeric,
+    refers,
+    text,
+    timestamp,
+    unique,
+    varchar,
+)
+from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
+from aquamind_pipeline.schema.inputs import PLAN, Inputs
+from aquamind_pipeline.schema.kinds import Kind
+from aquamind_pipeline.simulation.life import summary
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
+
+LIVED = (*PLAN, "life_day")
+"""What `lived_assignments` reads."""
+
+
+def lived_assignments(inputs: Inputs) -> pl.DataFrame:
+    """Assignments that have begun: the plan's columns, those of `life.summary`, batch_number, and ended (whether the
+    fish have left).
+    """
+
+    def make() -> pl.DataFrame:
+        plan = inputs.plan
+        lived = summary(inputs.scan("life_day"), inputs.farm.samples_per_week)
+        return (
+            plan.assignments.join(lived, on="assignment_id", maintain_order="left")
+            .join(plan.batches.select("batch_id", "batch_number"), on="batch_id", maintain_order="left")
+            .with_columns(ended=pl.col("departure_date") <= inputs.farm.as_of)
+        )
+
+    return inputs.shared("lived assignments", make)
+
+
+def placed_eggs(plan: Plan) -> pl.DataFrame:
+    """Eggs laid into each tray: even shares, the remainder one by one to the first."""
+    trays = pl.len().over("batch_id")
+    return (
+        plan.assignments.filter(stage=1)
+        .join(plan.batches.select("batch_id", "eggs"), on="batch_id")
+        .select(
+            "assignment_id",
+            "batch_id",
+            "position",
+            eggs=pl.col("eggs") // trays + (pl.col("position") < pl.col("eggs") % trays).cast(pl.Int64),
+        )
+        .sort("assignment_id")
+    )
+
+
+def begun(farm: Profile, plan: Plan) -> pl.DataFrame:
+    """Planned assignments that have begun by as_of."""
+    return plan.assignments.filter(pl.col("assignment_date") <= farm.as_of)
+
+
+def batches(inputs: Inputs) -> pl.DataFrame:
+    """Rows of batch_batch."""
+    stage = lived_assignments(inputs).group_by("batch_id").agg(lifecycle_stage_id=pl.col("stage").max())
+    done = pl.col("harvest_date") <= inputs.farm.as_of
+    return inputs.plan.batches.join(stage, on="batch_id", maintain_order="left").select(
+        "batch_number",
+        "lifecycle_stage_id",
+        "start_date",
+        id="batch_id",
+        species_id=pl.lit(SPECIES_ID, pl.Int64),
+        status=pl.when(done).then(pl.lit("COMPLETED")).otherwise(pl.lit("ACTIVE")),
+        expected_end_date="harvest_date",
+        actual_end_date=pl.when(done).then("harvest_date"),
+        pinned_projection_run_id="batch_id",
+    )
+
+
+BATCHES = TableDefinition(
+    name="batch_batch",
+    kind=Kind.LEDGER,
+    meaning="Group of fish that hatched and moves together, from eggs to harvest.",
+    how="The planned batches that have begun, with the stage that they have reached.",
+    columns=(
+        identity("id"),
+        varchar("batch_number", 50),
+        refers("species_id", "batch_species.id"),
+        refers("lifecycle_stage_id", "batch_lifecyclestage.id"),
+        varchar("status", 20),
+        varchar("batch_type", 20, fill=pl.lit("STANDARD")),
+        date("start_date"),
+        date("expected_end_date", nullable=True),
+        date("actual_end_date", nullable=True),
+        text("notes", fill=EMPTY),
+        timestamp("created_at", fill=day("start_date")),
+        timestamp("updated_at", fill=day("start_date")),
+        refers("pinned_projection_run_id", "scenario_projection_run.run_id", use_alter=True, nullable=True),
+        unique("batch_number"),
+    ),
+    reads=LIVED,
+    generate=batches,
+    expected=ByFormula(lambda farm, plan: plan.batches.height),
+    lineage={
+        "id": "plan_batch.batch_id",
+        "batch_number": "plan_batch.batch_number",
+        "start_date": "plan_batch.start_date",
+        "expected_end_date": "plan_batch.harvest_date",
+    },
+    rules=(),
+)
+
+
+def assignments(inputs: Inputs) -> pl.DataFrame:
+    """Rows of batch_batchcontainerassignment.
+
+    population_count is the number of fish there now. Of a tray that has been left it is the number of eggs laid:
+    AquaMind's engine starts from them and subtracts the recorded deaths (rule R28, oddity 14).
+    """
+    placed = placed_eggs(inputs.plan).select("assignment_id", "eggs")
+    joined = lived_assignments(inputs).join(placed, on="assignment_id", how="left", maintain_order="left")
+    population = joined.select(
+        pl.when(~pl.col("ended")).then("population").otherwise(pl.col("eggs").fill_null(0))
+    ).to_series()
+    weight = units(joined["weight_g"], 2)
+    return joined.select(
+        "batch_id",
+        "container_id",
+        "assignment_date",
+        "last_weighing_date",
+        id="assignment_id",
+        lifecycle_stage_id="stage",
+        population_count=population.cast(pl.Int32),
+        avg_weight_g=decimal(weight, 10, 2),
+        biomass_kg=rounded(population.to_numpy() * weight / 100_000, 10, 2),
+        departure_date=pl.when("ended").then("departure_date"),
+        is_active=~pl.col("ended"),
+    )
+
+
+ASSIGNMENTS = TableDefinition(
+    name="batch_batchcontainerassignment",
+    kind=Kind.LEDGER,
+    meaning="Assignment of a batch to one container.",
+    how="The planned assignments that have begun, with the fish that live there now.",
+    columns=(
+        identity("id"),
+        refers("batch_id", "batch_batch.id"),
+        refers("container_id", "infrastructure_container.id"),
+        refers("lifecycle_stage_id", "batch_lifecyclestage.id"),
+        count("population_count"),
+        numeric("avg_weight_g", 10, 2, nullable=True, range_=(0, 20000)),
+        numeric("biomass_kg", 10, 2, range_=(0, None)),
+        date("assignment_date"),
+        date("departure_date", nullable=True),
+        boolean("is_active"),
+        date("last_weighing_date", nullable=True),
+        text("notes", fill=EMPTY),
+        timestamp("created_at", fill=day("assignment_date")),
+        timestamp("updated_at", fill=day("assignment_date")),
+        index("container_id"),
+        sa.Index(
+            "batch_container_active_uniq",
+            "batch_id",
+            "container_id",
+            unique=True,
+            postgresql_where=sa.text("is_active"),
+        ),
+    ),
+    reads=LIVED,
+    generate=assignments,
+    expected=ByFormula(lambda farm, plan: begun(farm, plan).height),
+    lineage={
+        "id": "plan_assignment.assignment_id",
+        "assignment_date": "plan_assignment.assignment_date",
+        "departure_date": "plan_assignment.departure_date",
+        "population_count": "life_day.population plan_batch.eggs",
+        "avg_weight_g": "life_day.weight_g",
+        "biomass_kg": "life_day.population life_day.weight_g",
+    },
+    rules=(),
+)
+
+__all__ = ["ASSIGNMENTS", "BATCHES", "LIVED", "begun", "lived_assignments", "placed_eggs"]

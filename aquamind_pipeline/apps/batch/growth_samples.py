@@ -1,0 +1,250 @@
+"""Growth samples, and the fish that were weighed and measured for each.
+
+The fish come first: a sample's aggregates are exactly those that AquaMind computes from its fish.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from aquamind_pipeline.apps.batch.weight_rules import PLAUSIBLE_SAMPLES
+from aquamind_pipeline.arithmetic import Ints, decimal, units
+from aquamind_pipeline.schema.check_result import CheckResult, check_result
+from aquamind_pipeline.schema.columns import (
+    NULL,
+    PARTITIONED,
+    count,
+    date,
+    day,
+    identity,
+    index,
+    numeric,
+    refers,
+    text,
+    timestamp,
+    unique,
+    varchar,
+)
+from aquamind_pipeline.schema.definition import ByFormula, Freshness, Parent, TableDefinition
+from aquamind_pipeline.schema.inputs import PLAN, Inputs
+from aquamind_pipeline.schema.kinds import Kind, Scope
+from aquamind_pipeline.schema.rules import Rule, RuleInputs
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.biology import FULTON_K, WEIGHT_VARIATION, length_cm
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day, rows_by_month, samples_before
+
+CONDITION_VARIATION = 0.06
+"""Coefficient of variation of the condition factor within a container, about 6 %."""
+_LEAST_G = 0.01
+_READS = (*PLAN, "life_day")
+
+
+@dataclass(frozen=True)
+class SampledFish:
+    """The fish of some samples.
+
+    samples: id, assignment_id, container_id and date of each sample, sorted by container and date.
+    weights, lengths: of each sample's fish, in 0.01 g and 0.01 cm, [samples, fish].
+    """
+
+    samples: pl.DataFrame
+    weights: Ints
+    lengths: Ints
+
+
+def sampled_fish(inputs: Inputs) -> SampledFish:
+    """Weigh and measure some fish of each assignment that feeds, on the sampling days of its batch."""
+    farm = inputs.farm
+    first_ids = inputs.plan.assignments.select("assignment_id", "first_sample_id", first_day="batch_day")
+    sampled = is_sampling_day(pl.col("batch_day"), farm.samples_per_week)
+    samples = (
+        inputs.frame("life_day")
+        .filter((pl.col("stage") > 1) & sampled)
+        .join(first_ids, on="assignment_id")
+        .with_columns(
+            id=pl.col("first_sample_id")
+            + samples_before(pl.col("batch_day"), farm.samples_per_week)
+            - samples_before(pl.col("first_day"), farm.samples_per_week)
+        )
+        .sort("container_id", "date")
+    )
+    ids, fish = samples["id"].to_numpy()[:, None], np.arange(farm.fish_per_sample)[None, :]
+    size = draws.normal(draws.stream(farm.seed, "samples", "weight"), ids, fish)
+    weights = units(np.maximum(samples["weight_g"].to_numpy()[:, None] * (1.0 + WEIGHT_VARIATION * size), _LEAST_G), 2)
+    shape = draws.normal(draws.stream(farm.seed, "samples", "condition"), ids, fish)
+    lengths = units(length_cm(weights / 100.0, FULTON_K * (1.0 + CONDITION_VARIATION * shape)), 2)
+    return SampledFish(samples.select("id", "assignment_id", "date"), weights, lengths)
+
+
+def aggregates(weights: Ints, lengths: Ints) -> dict[str, pl.Series]:
+    """The columns of batch_growthsample that AquaMind computes from a sample's fish, as it stores them.
+
+    Means and population standard deviations are exact before they are rounded, half to even. The condition factor is
+    that of the mean fish, 100 × mean weight / mean length³, rounded half up.
+    """
+    n = weights.shape[1]
+    weight, length = weights.sum(axis=1), lengths.sum(axis=1)
+    condition = np.floor(1e8 * n * n * weight / (length.astype(np.float64) ** 3) + 0.5).astype(np.int64)
+    return {
+        "sample_size": pl.Series(np.full(weight.size, n, np.int32)),
+        "avg_weight_g": _mean(weight, n),
+        "avg_length_cm": _mean(length, n),
+        "std_deviation_weight": _deviation(weights),
+        "std_deviation_length": _deviation(lengths),
+        "min_weight_g": decimal(weights.min(axis=1), 10, 2),
+        "max_weight_g": decimal(weights.max(axis=1), 10, 2),
+        "condition_factor": decimal(condition, 10, 2),
+    }
+
+
+def _mean(total: Ints, n: int) -> pl.Series:
+    return decimal(np.rint(total / n).astype(np.int64), 10, 2)
+
+
+def _deviation(values: Ints) -> pl.Series:
+    n, total = values.shape[1], values.sum(axis=1)
+    spread = n * (values * values).sum(axis=1) - total * total  # n² times the variance, in whole numbers
+    return decimal(np.rint(np.sqrt(spread.astype(np.float64)) / n).astype(np.int64), 10, 2)
+
+
+def growth_samples(inputs: Inputs) -> pl.DataFrame:
+    """Rows of batch_growthsample."""
+    fish = sampled_fish(inputs)
+    return fish.samples.select("id", "assignment_id", sample_date="date").with_columns(
+        **aggregates(fish.weights, fish.lengths)
+    )
+
+
+def samples_by_month(farm: Profile, plan: Plan) -> pl.DataFrame:
+    """Number of growth samples of each month."""
+    upto, before = (
+        samples_before(pl.col("batch_day") + pl.col(end), farm.samples_per_week) for end in ("until", "since")
+    )
+    return rows_by_month(farm, plan, pl.when(pl.col("stage") > 1).then(upto - before).otherwise(0))
+
+
+GROWTH_SAMPLES = TableDefinition(
+    name="batch_growthsample",
+    kind=Kind.EVENT,
+    scope=Scope.ASSIGNMENT,
+    meaning="Fish of one assignment weighed and measured on one day, by their aggregates.",
+    how="On fixed days of each week some fish of each assignment are weighed and measured; these are their aggregates.",
+    columns=(
+        identity("id"),
+        refers("assignment_id", "batch_batchcontainerassignment.id"),
+        date("sample_date", primary_key=True),
+        count("sample_size"),
+        numeric("avg_weight_g", 10, 2, range_=(0, 20000)),
+        numeric("avg_length_cm", 10, 2, nullable=True),
+        numeric("std_deviation_weight", 10, 2, nullable=True),
+        numeric("std_deviation_length", 10, 2, nullable=True),
+        numeric("min_weight_g", 10, 2, nullable=True, range_=(0, 20000)),
+        numeric("max_weight_g", 10, 2, nullable=True, range_=(0, 30000)),
+        numeric("condition_factor", 10, 2, nullable=True, range_=(0.5, 2.0)),
+        text("notes", nullable=True, fill=NULL),
+        timestamp("created_at", fill=day("sample_date")),
+        timestamp("updated_at", fill=day("sample_date")),
+        index("assignment_id", "sample_date"),
+    ),
+    time="sample_date",
+    reads=_READS,
+    generate=growth_samples,
+    expected=ByFormula(samples_by_month),
+    lineage={
+        "id": "plan_assignment.first_sample_id",
+        "sample_date": "life_day.date",
+        "avg_weight_g": "life_day.weight_g",
+    },
+    rules=(PLAUSIBLE_SAMPLES,),
+    freshness=Freshness(silent_days=7, fed=True),
+    bytes_per_row=(22, 298),
+)
+
+
+def fish_observations(inputs: Inputs) -> pl.DataFrame:
+    """Rows of batch_individualgrowthobservation, in the order of their samples."""
+    fish = sampled_fish(inputs)
+    n = inputs.farm.fish_per_sample
+    sample_id = np.repeat(fish.samples["id"].to_numpy(), n)
+    number = np.tile(np.arange(1, n + 1), fish.samples.height)
+    names = pl.Series([f"F{k:03d}" for k in range(n + 1)])
+    return pl.DataFrame(
+        {
+            "id": (sample_id - 1) * n + number,
+            "growth_sample_id": sample_id,
+            "fish_identifier": names.gather(number),
+            "weight_g": decimal(fish.weights.ravel(), 10, 2),
+            "length_cm": decimal(fish.lengths.ravel(), 10, 2),
+            "created_at": fish.samples["date"]
+            .cast(pl.Datetime("us", "UTC"))
+            .gather(np.repeat(np.arange(fish.samples.height), n)),
+        }
+    )
+
+
+def _add_up(inputs: RuleInputs) -> CheckResult:
+    """Compare each sample with what its fish come to."""
+    samples = inputs.scan("batch_growthsample", [inputs.month]).collect().sort("id")
+    rows = inputs.rows.sort("growth_sample_id", "fish_identifier")
+    counted = rows.group_by("growth_sample_id", maintain_order=True).agg(fish=pl.len())
+    n = int(counted["fish"][0]) if counted.height else 1
+    if counted["fish"].n_unique() > 1 or rows.height % n or counted.height != samples.height:
+        odd = samples.select("id", "sample_size").join(counted, left_on="id", right_on="growth_sample_id", how="full")
+        wrong = odd.filter(pl.col("sample_size").ne_missing(pl.col("fish").cast(pl.Int32)))
+        return check_result(SAMPLES_ADD_UP.name, wrong, "", "samples with more or fewer fish than their sample_size")
+    weights, lengths = (rows[c].cast(pl.Decimal(18, 2)).to_physical().to_numpy().reshape(-1, n) for c in _MEASURED)
+    computed = pl.DataFrame({"id": counted["growth_sample_id"], **aggregates(weights, lengths)})
+    both = samples.join(computed, on="id", how="full", suffix="_of_fish", maintain_order="left")
+    columns = [name for name in computed.columns if name != "id"]
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_of_fish")) for name in columns)
+    wrong = both.filter(differs | (pl.col("sample_date") != pl.col("sample_date")))
+    return check_result(
+        SAMPLES_ADD_UP.name, wrong, f"{counted.height:,} samples are what their fish come to", "samples that are not"
+    )
+
+
+_MEASURED = ("weight_g", "length_cm")
+SAMPLES_ADD_UP = Rule(
+    name="samples_add_up",
+    text="Size, means, deviations, extremes and condition factor of a sample are those of its fish.",
+    why="AquaMind would change the sample when somebody recalculates it.",
+    check=_add_up,
+    reads=("batch_growthsample",),
+)
+
+FISH_OBSERVATIONS = TableDefinition(
+    name="batch_individualgrowthobservation",
+    kind=Kind.CHILD,
+    parent=Parent("batch_growthsample", "growth_sample_id"),
+    meaning="One fish of a growth sample.",
+    how="Weights vary by 15 % around the container's mean, condition factors by 6 %; lengths follow from both.",
+    columns=(
+        identity("id"),
+        refers("growth_sample_id", "batch_growthsample.id", unenforced=PARTITIONED),
+        varchar("fish_identifier", 50, comment="Name of the fish within its sample"),
+        numeric("weight_g", 10, 2, range_=(0.01, 30000), comment="Weight of the fish [g]"),
+        numeric("length_cm", 10, 2, range_=(0.01, 200), comment="Length of the fish [cm]"),
+        timestamp("created_at", primary_key=True, comment="Midnight (UTC) of the sample's day"),
+        timestamp("updated_at", fill=pl.col("created_at")),
+        unique("growth_sample_id", "fish_identifier", "created_at"),
+    ),
+    time="created_at",
+    reads=(*_READS, "batch_growthsample"),
+    generate=fish_observations,
+    expected=ByFormula(
+        lambda farm, plan: samples_by_month(farm, plan).with_columns(pl.col("rows") * farm.fish_per_sample)
+    ),
+    lineage={
+        "id": "batch_growthsample.id",
+        "weight_g": "life_day.weight_g",
+        "length_cm": "life_day.weight_g",
+        "created_at": "batch_growthsample.sample_date",
+    },
+    rules=(SAMPLES_ADD_UP,),
+)
+
+__all__ = ["FISH_OBSERVATIONS", "GROWTH_SAMPLES", "aggregates", "sampled_fish"]

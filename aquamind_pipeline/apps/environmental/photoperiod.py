@@ -1,0 +1,158 @@
+"""Day length and light at each sea area, and the lamps that keep salmon from maturing.
+
+The sun does not depend on the fish: every area has a row for every day of the farm, with or without a batch.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+
+from aquamind_pipeline.apps.infrastructure.places import areas
+from aquamind_pipeline.arithmetic import Floats, Ints, arccosine, arctangent, cosine, rounded, sine
+from aquamind_pipeline.months import day_after, first_day, month_of
+from aquamind_pipeline.schema.check_result import CheckResult, check_result
+from aquamind_pipeline.schema.columns import FALSE, boolean, day, identity, numeric, refers, timestamp, unique
+from aquamind_pipeline.schema.columns import date as date_column
+from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
+from aquamind_pipeline.schema.inputs import Inputs
+from aquamind_pipeline.schema.kinds import Kind, Scope
+from aquamind_pipeline.schema.rules import Rule, RuleInputs
+from aquamind_pipeline.schema.standard_rules import MISLEADING
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
+
+LAMPS_SHARE, LAMPS_LAST_MONTH = 0.5, 6
+"""Share of areas that are lit day and night in a year, and the last month: from January to June continuous light keeps
+salmon from maturing (Oppedal et al. 1997, Aquaculture 159, 29-40; Porter et al. 1999, Aquaculture 174, 273-287)."""
+SUN_LUX = 110_000.0
+"""Light of a clear sky under a vertical sun."""
+CLOUD_SHARE, CLOUD_DEVIATION = 0.8, 0.25
+"""Mean and spread of the sky's cloud cover: about four fifths in the Faroes (Danish Meteorological Institute)."""
+
+_CLEARNESS = (1.0, 0.999362, 0.993269, 0.973284, 0.928951, 0.848276, 0.717987, 0.523691, 0.25)
+"""Light that eighths of cloud let through: 1 - 0.75 n^3.4 (Kasten & Czeplak 1980, Solar Energy 24, 177-189)."""
+_SUNRISE_DEGREES = 0.8333  # the sun's upper edge, as air bends its light
+
+
+def declination(day_of_year: Ints) -> Floats:
+    """The sun's declination in radians (Forsythe et al. 1995, Ecological Modelling 80, 87-95)."""
+    half_turn = 0.00860 * (day_of_year - 186)
+    tangent = sine(half_turn) / cosine(half_turn)
+    revolution = 0.2163108 + 2.0 * arctangent(0.9671396 * tangent)
+    sine_of_declination = 0.39795 * cosine(revolution)
+    return arctangent(sine_of_declination / np.sqrt(1.0 - sine_of_declination * sine_of_declination))
+
+
+def day_length_hours(latitude: Floats, day_of_year: Ints) -> Floats:
+    """Hours from sunrise to sunset (Forsythe et al. 1995): the CBM model.
+
+    Args:
+        latitude: In degrees; broadcasts with the days.
+        day_of_year: 1 on the first of January.
+    """
+    place, sun = latitude * (np.pi / 180.0), declination(day_of_year)
+    upper_edge = sine(_SUNRISE_DEGREES * np.pi / 180.0)
+    ratio = (upper_edge + sine(place) * sine(sun)) / (cosine(place) * cosine(sun))
+    return 24.0 - 24.0 / np.pi * arccosine(np.clip(ratio, -1.0, 1.0))
+
+
+def daylight_lux(latitude: Floats, day_of_year: Ints, oktas: Ints) -> Floats:
+    """Mean light between sunrise and sunset: half of that at noon, as far as clouds let it through."""
+    noon = cosine(latitude * (np.pi / 180.0) - declination(day_of_year))  # sine of the sun's height
+    return 0.5 * SUN_LUX * np.maximum(noon, 0.0) * np.array(_CLEARNESS)[oktas]
+
+
+def photoperiods(inputs: Inputs) -> pl.DataFrame:
+    """Rows of environmental_photoperioddata of one month, sorted by day and area."""
+    farm, sites = inputs.farm, inputs.whole("infrastructure_area").sort("id")
+    first, last = _days(farm, str(inputs.month))
+    days = np.arange(first.toordinal(), last.toordinal() + 1)
+    of_year = np.array([date.fromordinal(int(day)).timetuple().tm_yday for day in days])
+    months = np.array([date.fromordinal(int(day)).month for day in days])
+    years = np.array([date.fromordinal(int(day)).year for day in days])
+    latitude, area_id = sites["latitude"].cast(pl.Float64).to_numpy(), sites["id"].to_numpy()
+    sky = draws.normal(
+        draws.stream(farm.seed, "photoperiod", "cloud"), sites["geography_id"].to_numpy()[None, :], days[:, None]
+    )
+    oktas = np.rint(8.0 * np.clip(CLOUD_SHARE + CLOUD_DEVIATION * sky, 0.0, 1.0)).astype(np.int64)
+    chosen = draws.uniform(draws.stream(farm.seed, "photoperiod", "lamps"), area_id[None, :], years[:, None])
+    lit = (chosen < LAMPS_SHARE) & (months <= LAMPS_LAST_MONTH)[:, None]
+    hours = np.where(lit, 24.0, day_length_hours(latitude[None, :], of_year[:, None]))
+    lux = daylight_lux(latitude[None, :], of_year[:, None], oktas)
+    passed = days - farm.epoch.toordinal()
+    return pl.DataFrame(
+        {
+            "id": (passed[:, None] * area_id.size + np.arange(1, area_id.size + 1)[None, :]).ravel(),
+            "area_id": np.tile(area_id, days.size),
+            "date": pl.Series(np.repeat(days - date(1970, 1, 1).toordinal(), area_id.size).astype(np.int32)).cast(
+                pl.Date
+            ),
+            "day_length_hours": rounded(hours.ravel(), 5, 2),
+            "light_intensity": rounded(lux.ravel(), 10, 2),
+        }
+    )
+
+
+def _days(farm: Profile, month: str) -> tuple[date, date]:
+    """First and last day of a month that the farm has."""
+    return max(first_day(month), farm.epoch), min(day_after(month) - timedelta(days=1), farm.as_of)
+
+
+def _rows(farm: Profile, plan: Plan) -> pl.DataFrame:
+    """One row for each area and day."""
+    days = pl.DataFrame({"date": pl.date_range(farm.epoch, farm.as_of, "1d", eager=True)})
+    counted = days.group_by(month=month_of("date")).agg(rows=(pl.len() * areas(farm)).cast(pl.Int64))
+    return counted.sort("month")
+
+
+def _every_day(inputs: RuleInputs) -> CheckResult:
+    """Every area has one row on every day of the month."""
+    first, last = _days(inputs.farm, inputs.month)
+    days = pl.DataFrame({"date": pl.date_range(first, last, "1d", eager=True)})
+    due = inputs.whole("infrastructure_area").select(area_id="id").join(days, how="cross")
+    counted = inputs.rows.group_by("area_id", "date").agg(rows=pl.len())
+    both = due.join(counted, on=["area_id", "date"], how="full", coalesce=True)
+    wrong = both.filter(pl.col("rows").ne_missing(1)).sort("date", "area_id")
+    return check_result("every_day", wrong, "one row for each area and day", "areas' days without one row")
+
+
+PHOTOPERIOD = TableDefinition(
+    name="environmental_photoperioddata",
+    kind=Kind.EVENT,
+    scope=Scope.SITE,
+    meaning="Day length and light at one sea area on one day.",
+    how="Hours between sunrise and sunset by latitude and date; 24 where lamps burn through the night from January to "
+    "June. Light is that of the day, as clouds let it through.",
+    columns=(
+        identity("id"),
+        refers("area_id", "infrastructure_area.id"),
+        date_column("date", primary_key=True),
+        numeric("day_length_hours", 5, 2, range_=(0, 24), comment="Hours of light, of sun or lamps [h]"),
+        numeric("light_intensity", 10, 2, nullable=True, range_=(0, None), comment="Mean light of the day [lux]"),
+        boolean("is_interpolated", fill=FALSE),
+        timestamp("created_at", fill=day("date")),
+        timestamp("updated_at", fill=day("date")),
+        unique("area_id", "date"),
+    ),
+    time="date",
+    reads=("infrastructure_area",),
+    generate=photoperiods,
+    expected=ByFormula(_rows),
+    lineage={"day_length_hours": "infrastructure_area.latitude", "light_intensity": "infrastructure_area.latitude"},
+    rules=(
+        Rule(
+            "every_day",
+            "Every sea area has one row for every day.",
+            MISLEADING,
+            _every_day,
+            reads=("infrastructure_area",),
+        ),
+    ),
+    freshness=None,
+)
+
+__all__ = ["PHOTOPERIOD", "day_length_hours", "daylight_lux"]

@@ -1,0 +1,143 @@
+"""Rules on sensor readings: values are possible, sensors move, agree with each other, and fit physics."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from aquamind_pipeline.schema.check_result import CheckResult, check_result
+from aquamind_pipeline.schema.daily_rows import by_day
+from aquamind_pipeline.schema.grouping import grouped
+from aquamind_pipeline.schema.rules import Rule, RuleInputs
+from aquamind_pipeline.schema.standard_rules import MISLEADING, PLAUSIBLE
+from aquamind_pipeline.simulation.biology import oxygen_saturation_mg_l
+from aquamind_pipeline.simulation.schedule import READING_HOURS
+
+STUCK_READINGS, STUCK_DAYS = 12, 3
+"""Twelve equal readings in a row, two days of them, are a sensor that hangs: noise alone repeats one value in ten."""
+AGREEMENT_C = 1.0
+"""How far a container's daily temperature may lie from its site's median: sensors are good to 0.1 °C."""
+SATURATION = (0.7, 1.2)
+"""Dissolved oxygen as a share of saturation that farmed salmon are kept in: below 0.7 appetite falls (Remen et al.
+2016, Aquaculture 464, 268-278), above 1.2 gas bubble disease threatens."""
+_DAY_US = 86_400_000_000
+_PARAMETERS, _CONTAINERS, _HALLS = (
+    "environmental_environmentalparameter",
+    "infrastructure_container",
+    "infrastructure_hall",
+)
+
+
+def sensor_sums() -> tuple[pl.Expr, ...]:
+    """Sums of a sensor's day: off_schedule (readings at another time than a reading hour), low, high, mean."""
+    time_us = pl.col("reading_time").to_physical() % _DAY_US
+    value = pl.col("value").cast(pl.Float64)
+    return (
+        (~time_us.is_in([hour * _DAY_US // 24 for hour in READING_HOURS])).sum().cast(pl.Int64).alias("off_schedule"),
+        value.min().alias("low"),
+        value.max().alias("high"),
+        value.mean().alias("mean"),
+    )
+
+
+def _plausible(inputs: RuleInputs) -> CheckResult:
+    """No reading outside the limits of its parameter."""
+    limits = inputs.whole(_PARAMETERS).select(
+        "name", pl.col("min_value", "max_value").cast(pl.Float64), parameter_id=pl.col("id")
+    )
+    beyond = (pl.col("low") < pl.col("min_value")) | (pl.col("high") > pl.col("max_value"))
+    wrong = by_day(inputs).join(limits, on="parameter_id").filter(beyond).sort("date", "sensor_id")
+    return check_result("plausible", wrong, "every value within its limits", "sensor-days beyond the limits")
+
+
+def _stuck(inputs: RuleInputs) -> CheckResult:
+    """No sensor repeats one value for days."""
+    keys = {"sensor_id": pl.col("sensor_id"), "since": pl.col("date").dt.truncate(f"{STUCK_DAYS}d")}
+    sums = (pl.col("rows").sum(), pl.col("low").min().alias("value"), pl.col("high").max())
+    hung = (
+        grouped(by_day(inputs), keys, *sums)
+        .filter((pl.col("rows") >= STUCK_READINGS) & (pl.col("value") == pl.col("high")))
+        .drop("high")
+        .sort("since", "sensor_id")
+    )
+    return check_result("stuck", hung, "no sensor hangs", f"sensors with one value for {STUCK_DAYS} days")
+
+
+def _sites(inputs: RuleInputs) -> pl.DataFrame:
+    """container_id, site (a station or an area, as text)."""
+
+    def make() -> pl.DataFrame:
+        halls = inputs.whole(_HALLS).select("freshwater_station_id", hall_id="id")
+        site = pl.coalesce(pl.format("area {}", "area_id"), pl.format("station {}", "freshwater_station_id"))
+        return inputs.whole(_CONTAINERS).join(halls, on="hall_id", how="left").select(container_id="id", site=site)
+
+    return inputs.shared("sites", make)
+
+
+def _agreement(inputs: RuleInputs) -> CheckResult:
+    """Temperature sensors of a site agree: containers there hold the same water."""
+    parameters = inputs.whole(_PARAMETERS)
+    temperature = parameters.filter(pl.col("name").str.to_lowercase() == "temperature")["id"]
+    together = (
+        by_day(inputs)
+        .filter(pl.col("parameter_id").is_in(temperature.implode()))
+        .join(_sites(inputs), on="container_id")
+        .with_columns(median=pl.col("mean").median().over("site", "date"), sensors=pl.len().over("site", "date"))
+    )
+    apart = together.filter(
+        (pl.col("sensors") >= 3) & ((pl.col("mean") - pl.col("median")).abs() > AGREEMENT_C)
+    ).select("date", "site", "sensor_id", "mean", "median")
+    return check_result(
+        "agreement",
+        apart.sort("date", "sensor_id"),
+        f"no sensor {AGREEMENT_C:.0f} °C off its site's median",
+        f"sensor-days more than {AGREEMENT_C:.0f} °C off their site's median",
+    )
+
+
+def _oxygen(inputs: RuleInputs) -> CheckResult:
+    """Oxygen fits temperature and salinity: its share of saturation is one that farms keep."""
+    names = inputs.whole(_PARAMETERS).select(name=pl.col("name").str.to_lowercase(), parameter_id="id")
+
+    def mean_of(name: str) -> pl.Expr:
+        return pl.when(pl.col("name") == name).then("mean").mean()
+
+    water = grouped(
+        by_day(inputs).join(names, on="parameter_id"),
+        {name: pl.col(name) for name in ("container_id", "date")},
+        mean_of("temperature").alias("temp_c"),
+        mean_of("dissolved oxygen").alias("oxygen_mg_l"),
+        mean_of("salinity").fill_null(0.0).alias("salinity_ppt"),
+    ).drop_nulls()
+    full = pl.Series(oxygen_saturation_mg_l(water["temp_c"].to_numpy(), water["salinity_ppt"].to_numpy()))
+    low, high = SATURATION
+    wrong = water.with_columns(saturation=water["oxygen_mg_l"] / full).filter(
+        ~pl.col("saturation").is_between(low, high)
+    )
+    return check_result(
+        "oxygen",
+        wrong.sort("date", "container_id"),
+        f"between {low:.0%} and {high:.0%} of saturation",
+        f"container-days with oxygen outside {low:.0%} to {high:.0%} of saturation",
+    )
+
+
+READING_RULES = (
+    PLAUSIBLE.checked_by(_plausible, _PARAMETERS),
+    Rule("stuck", "No sensor repeats one value for days.", MISLEADING, _stuck),
+    Rule(
+        "agreement",
+        "Temperature sensors of a site agree to 1 °C.",
+        MISLEADING,
+        _agreement,
+        reads=(_PARAMETERS, _CONTAINERS, _HALLS),
+    ),
+    Rule(
+        "oxygen",
+        "Oxygen fits temperature and salinity: 70 to 120 % of saturation.",
+        MISLEADING,
+        _oxygen,
+        reads=(_PARAMETERS,),
+    ),
+)
+
+__all__ = ["READING_RULES", "sensor_sums"]

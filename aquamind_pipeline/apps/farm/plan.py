@@ -1,0 +1,72 @@
+"""The plan: which batch lives where from when to when."""
+
+from __future__ import annotations
+
+from aquamind_pipeline.schema.columns import bigint, date, double, text
+from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
+from aquamind_pipeline.schema.kinds import Kind
+from aquamind_pipeline.simulation.schedule import schedule
+
+STEP = "schedule"
+
+PLAN_BATCHES = TableDefinition(
+    name="plan_batch",
+    kind=Kind.LEDGER,
+    lake_only=True,
+    step=STEP,
+    meaning="Every batch: eggs, start, harvest target and day.",
+    how="Batches start in turn in each geography, as often as the profile says.",
+    columns=(
+        bigint("batch_id"),
+        text("batch_number"),
+        bigint("geography_id"),
+        date("start_date"),
+        bigint("eggs"),
+        double("harvest_weight_g"),
+        date("harvest_date"),
+        bigint("area_id"),
+    ),
+    reads=(),
+    generate=lambda inputs: schedule(inputs.farm).batches,
+    expected=ByFormula(lambda farm, plan: plan.batches.height),
+    lineage={},
+    rules=(),
+)
+
+PLAN_ASSIGNMENTS = TableDefinition(
+    name="plan_assignment",
+    kind=Kind.LEDGER,
+    lake_only=True,
+    step=STEP,
+    meaning="Every assignment of a batch to a container, with the ids that its rows will have.",
+    how="Each batch takes the hall or sea area that was used least, stage by stage, for its whole life.",
+    columns=(
+        bigint("assignment_id"),
+        bigint("batch_id"),
+        bigint("stage"),
+        bigint("container_id"),
+        bigint("hall_id", nullable=True),
+        bigint("area_id", nullable=True),
+        bigint("site"),
+        date("assignment_date"),
+        date("departure_date"),
+        bigint("days"),
+        bigint("position"),
+        bigint("batch_day"),
+        bigint("readings_per_day"),
+        bigint("meals_per_day"),
+        bigint("samples"),
+        bigint("first_state_id"),
+        bigint("first_reading_id"),
+        bigint("first_feeding_id"),
+        bigint("first_sample_id"),
+    ),
+    reads=(),
+    generate=lambda inputs: schedule(inputs.farm).assignments,
+    expected=ByFormula(lambda farm, plan: plan.assignments.height),
+    lineage={},
+    rules=(),
+    figure="occupancy",
+)
+
+__all__ = ["PLAN_ASSIGNMENTS", "PLAN_BATCHES"]

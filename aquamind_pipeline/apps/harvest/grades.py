@@ -1,0 +1,38 @@
+"""Quality grades of harvested fish."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from aquamind_pipeline.schema.columns import EMPTY, INSTALLED, identity, text, timestamp, unique, varchar
+from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
+from aquamind_pipeline.schema.kinds import Kind
+from aquamind_pipeline.simulation.biology import HARVEST_GRADES
+
+GRADES = TableDefinition(
+    name="harvest_productgrade",
+    kind=Kind.REFERENCE,
+    meaning="Quality grade of harvested fish.",
+    how="AquaMind's grades.",
+    columns=(
+        identity("id"),
+        varchar("code", 50),
+        varchar("name", 100),
+        text("description", fill=EMPTY),
+        timestamp("created_at", fill=INSTALLED),
+        timestamp("updated_at", fill=INSTALLED),
+        unique("code"),
+    ),
+    natural_key=("code",),
+    reads=(),
+    generate=lambda inputs: pl.DataFrame(
+        {
+            "id": range(1, len(HARVEST_GRADES) + 1),
+            "code": [grade for grade, _, _ in HARVEST_GRADES],
+            "name": [grade.replace("_", " ").title() for grade, _, _ in HARVEST_GRADES],
+        }
+    ),
+    expected=ByFormula(lambda farm, plan: len(HARVEST_GRADES)),
+    lineage={},
+    rules=(),
+)

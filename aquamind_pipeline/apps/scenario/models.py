@@ -1,0 +1,309 @@
+"""Models that AquaMind's growth engine looks up: growth, feed conversion, mortality, and the water to expect."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from aquamind_pipeline.schema.columns import (
+    INSTALLED,
+    NULL,
+    double,
+    identity,
+    integer,
+    numeric,
+    refers,
+    timestamp,
+    unique,
+    varchar,
+)
+from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
+from aquamind_pipeline.schema.inputs import Inputs
+from aquamind_pipeline.schema.kinds import Kind
+from aquamind_pipeline.simulation import climate
+from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER, STAGES
+from aquamind_pipeline.simulation.sites import GEOGRAPHY
+
+FCR_MODEL_ID = MORTALITY_MODEL_ID = 1
+MONTH_NAMES = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+BASE_TGC = {1: 0.00245, 2: 0.00235}
+"""AquaMind's base coefficient by geography_id; the stage rows override it."""
+BASE_DAILY_MORTALITY_PERCENT = 0.03
+SEASONS = 12 * GEOGRAPHY.height
+"""Number of growth models: one for each geography and month of release."""
+
+
+def model_id(geography_id: pl.Expr, start_date: pl.Expr) -> pl.Expr:
+    """Growth model and temperature profile of a batch: one for each geography and month of release."""
+    return (geography_id - 1) * 12 + start_date.dt.month().cast(pl.Int64)
+
+
+def _seasons() -> pl.DataFrame:
+    """id, geography_id, geography, month and month_name of each growth model."""
+    months = pl.DataFrame({"month": range(1, 13), "month_name": MONTH_NAMES})
+    return (
+        GEOGRAPHY.select("geography_id", "geography")
+        .join(months, how="cross", maintain_order="left_right")
+        .with_row_index("id", offset=1)
+        .cast({"id": pl.Int64})
+    )
+
+
+TEMPERATURE_PROFILES = TableDefinition(
+    name="scenario_temperatureprofile",
+    kind=Kind.REFERENCE,
+    meaning="Water temperature that a release is expected to meet.",
+    how="One profile for each geography and month of release.",
+    columns=(
+        identity("profile_id"),
+        varchar("name", 255),
+        timestamp("created_at", fill=INSTALLED),
+        timestamp("updated_at", fill=INSTALLED),
+        unique("name"),
+    ),
+    natural_key=("name",),
+    reads=(),
+    generate=lambda inputs: _seasons().select(
+        profile_id="id", name=pl.format("{} water, released in {}", "geography", "month_name")
+    ),
+    expected=ByFormula(lambda farm, plan: SEASONS),
+    lineage={},
+    rules=(),
+)
+
+
+def temperature_days(inputs: Inputs) -> pl.DataFrame:
+    """The season that a batch released in mid-month meets: hatchery water first, then the sea. Days count from 1."""
+    farm = inputs.farm
+    on_land = sum(farm.stage_days(s.days) for s in FRESHWATER)
+    total = on_land + farm.stage_days(ADULT.days)
+    parts = []
+    for profile_id, geography_id, month in _seasons().select("id", "geography_id", "month").iter_rows():
+        days = np.arange(total, dtype=np.int64) + date(2025, month, 15).toordinal()
+        water = np.concatenate(
+            [
+                climate.seasonal_c(climate.FRESHWATER[geography_id], days[:on_land]),
+                climate.seasonal_c(climate.SEA[geography_id], days[on_land:]),
+            ]
+        )
+        parts.append(
+            pl.DataFrame(
+                {
+                    "profile_id": np.full(total, profile_id),
+                    "day_number": np.arange(1, total + 1),
+                    "temperature": water.round(2),
+                }
+            )
+        )
+    return pl.concat(parts).with_row_index("reading_id", offset=1)
+
+
+TEMPERATURE_READINGS = TableDefinition(
+    name="scenario_temperaturereading",
+    kind=Kind.REFERENCE,
+    meaning="Expected temperature on one day of life, from 1.",
+    how="The mean season of hatchery water, then of the sea, from the month of release on.",
+    columns=(
+        identity("reading_id"),
+        refers("profile_id", "scenario_temperatureprofile.profile_id"),
+        integer("day_number"),
+        double("temperature"),
+        timestamp("created_at", fill=INSTALLED),
+        timestamp("updated_at", fill=INSTALLED),
+        unique("profile_id", "day_number"),
+    ),
+    natural_key=("profile_id", "day_number"),
+    reads=(),
+    generate=temperature_days,
+    expected=ByFormula(lambda farm, plan: SEASONS * sum(farm.stage_days(stage.days) for stage in STAGES)),
+    lineage={},
+    rules=(),
+)
+
+TGC_MODELS = TableDefinition(
+    name="scenario_tgcmodel",
+    kind=Kind.REFERENCE,
+    meaning="Thermal growth model of a geography and month of release.",
+    how="AquaMind's base coefficient of the geography.",
+    columns=(
+        identity("model_id"),
+        varchar("name", 255),
+        varchar("location", 255),
+        varchar("release_period", 255),
+        double("tgc_value", range_=(0, None)),
+        double("exponent_n", fill=pl.lit(0.33)),
+        double("exponent_m", fill=pl.lit(0.66)),
+        refers("profile_id", "scenario_temperatureprofile.profile_id"),
+        timestamp("created_at", fill=INSTALLED),
+        timestamp("updated_at", fill=INSTALLED),
+        unique("name"),
+    ),
+    natural_key=("name",),
+    reads=(),
+    generate=lambda inputs: _seasons().select(
+        model_id="id",
+        name=pl.format("{} Standard TGC, {}", "geography", "month_name"),
+        location="geography",
+        release_period="month_name",
+        tgc_value=pl.col("geography_id").replace_strict(BASE_TGC) * inputs.farm.speed,
+        profile_id="id",
+    ),
+    expected=ByFormula(lambda farm, plan: SEASONS),
+    lineage={},
+    rules=(),
+)
+
+
+def tgc_stages(inputs: Inputs) -> pl.DataFrame:
+    """Rows of scenario_tgc_model_stage."""
+    coefficients = pl.DataFrame(
+        {"lifecycle_stage": [s.name for s in STAGES], "tgc_value": [s.tgc for s in STAGES]}
+    ).with_columns(pl.col("tgc_value") * inputs.farm.speed)
+    models = _seasons().select(tgc_model_id="id")
+    return models.join(coefficients, how="cross", maintain_order="left_right").with_row_index("id", offset=1)
+
+
+TGC_STAGES = TableDefinition(
+    name="scenario_tgc_model_stage",
+    kind=Kind.REFERENCE,
+    meaning="Growth coefficient of one stage, per 1000 degree-days.",
+    how="The coefficients of the stages that the fish are made to grow by.",
+    columns=(
+        identity("id"),
+        refers("tgc_model_id", "scenario_tgcmodel.model_id"),
+        varchar("lifecycle_stage", 20),
+        numeric("tgc_value", 6, 4, range_=(0, None)),
+        numeric("temperature_exponent", 4, 2, fill=pl.lit(1)),
+        numeric("weight_exponent", 4, 2, fill=pl.lit("0.33").cast(pl.Decimal(4, 2))),
+        unique("tgc_model_id", "lifecycle_stage"),
+    ),
+    natural_key=("tgc_model_id", "lifecycle_stage"),
+    reads=(),
+    generate=tgc_stages,
+    expected=ByFormula(lambda farm, plan: SEASONS * len(STAGES)),
+    lineage={},
+    rules=(),
+)
+
+FCR_MODELS = TableDefinition(
+    name="scenario_fcrmodel",
+    kind=Kind.REFERENCE,
+    meaning="Feed conversion model.",
+    how="One standard model.",
+    columns=(
+        identity("model_id"),
+        varchar("name", 255),
+        timestamp("created_at", fill=INSTALLED),
+        timestamp("updated_at", fill=INSTALLED),
+        unique("name"),
+    ),
+    natural_key=("name",),
+    reads=(),
+    generate=lambda inputs: pl.DataFrame({"model_id": [FCR_MODEL_ID], "name": ["Standard FCR"]}),
+    expected=ByFormula(lambda farm, plan: 1),
+    lineage={},
+    rules=(),
+)
+
+FCR_STAGES = TableDefinition(
+    name="scenario_fcrmodelstage",
+    kind=Kind.REFERENCE,
+    meaning="Feed conversion ratio of one stage.",
+    how="The ratios that the fish are fed by.",
+    columns=(
+        identity("id"),
+        refers("model_id", "scenario_fcrmodel.model_id"),
+        refers("stage_id", "batch_lifecyclestage.id"),
+        double("fcr_value", range_=(0, None)),
+        integer("duration_days"),
+        timestamp("created_at", fill=INSTALLED),
+        timestamp("updated_at", fill=INSTALLED),
+        unique("model_id", "stage_id"),
+    ),
+    natural_key=("model_id", "stage_id"),
+    reads=(),
+    generate=lambda inputs: pl.DataFrame(
+        {
+            "id": [s.order for s in STAGES],
+            "model_id": [FCR_MODEL_ID] * len(STAGES),
+            "stage_id": [s.order for s in STAGES],
+            "fcr_value": [s.fcr for s in STAGES],
+            "duration_days": [inputs.farm.stage_days(s.days) for s in STAGES],
+        }
+    ),
+    expected=ByFormula(lambda farm, plan: len(STAGES)),
+    lineage={},
+    rules=(),
+)
+
+MORTALITY_MODELS = TableDefinition(
+    name="scenario_mortalitymodel",
+    kind=Kind.REFERENCE,
+    meaning="Mortality model.",
+    how="One standard model.",
+    columns=(
+        identity("model_id"),
+        varchar("name", 255),
+        varchar("frequency", 10),
+        double("rate"),
+        timestamp("created_at", fill=INSTALLED),
+        timestamp("updated_at", fill=INSTALLED),
+        unique("name"),
+    ),
+    natural_key=("name",),
+    reads=(),
+    generate=lambda inputs: pl.DataFrame(
+        {
+            "model_id": [MORTALITY_MODEL_ID],
+            "name": ["Standard Mortality"],
+            "frequency": ["daily"],
+            "rate": [BASE_DAILY_MORTALITY_PERCENT * inputs.farm.speed],
+        }
+    ),
+    expected=ByFormula(lambda farm, plan: 1),
+    lineage={},
+    rules=(),
+)
+
+MORTALITY_STAGES = TableDefinition(
+    name="scenario_mortality_model_stage",
+    kind=Kind.REFERENCE,
+    meaning="Daily mortality of one stage.",
+    how="The rates that the fish die by.",
+    columns=(
+        identity("id"),
+        refers("mortality_model_id", "scenario_mortalitymodel.model_id"),
+        varchar("lifecycle_stage", 20),
+        numeric("daily_rate_percent", 5, 3, range_=(0, 100)),
+        numeric("weekly_rate_percent", 5, 3, nullable=True, fill=NULL),
+        unique("mortality_model_id", "lifecycle_stage"),
+    ),
+    natural_key=("mortality_model_id", "lifecycle_stage"),
+    reads=(),
+    generate=lambda inputs: pl.DataFrame(
+        {
+            "id": [s.order for s in STAGES],
+            "mortality_model_id": [MORTALITY_MODEL_ID] * len(STAGES),
+            "lifecycle_stage": [s.name for s in STAGES],
+            "daily_rate_percent": [s.daily_mortality * 100 * inputs.farm.speed for s in STAGES],
+        }
+    ),
+    expected=ByFormula(lambda farm, plan: len(STAGES)),
+    lineage={},
+    rules=(),
+)

@@ -1,0 +1,116 @@
+"""A table's rows as frames: in the lake's columns and types, and completed for a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from aquamind_pipeline.errors import InputError
+
+
+def polars_type(type_: sa.types.TypeEngine[Any]) -> pl.DataType:
+    """The Polars type in which a column is kept."""
+    match type_:
+        case sa.BigInteger():
+            return pl.Int64()
+        case sa.SmallInteger():
+            return pl.Int16()
+        case sa.Integer():
+            return pl.Int32()
+        case sa.Double():
+            return pl.Float64()
+        case sa.Numeric():
+            return pl.Decimal(type_.precision, type_.scale or 0)
+        case sa.Boolean():
+            return pl.Boolean()
+        case sa.Date():
+            return pl.Date()
+        case sa.Time():
+            return pl.Time()
+        case sa.DateTime():
+            return pl.Datetime("us", "UTC")
+        case sa.String() | JSONB():
+            return pl.String()
+        case _:
+            raise TypeError(f"no Polars type for {type_!r}")
+
+
+def full_schema(table: sa.Table) -> pl.Schema:
+    """Every column of a table, in the database's order."""
+    return pl.Schema({column.name: polars_type(column.type) for column in table.columns})
+
+
+def lake_schema(table: sa.Table) -> pl.Schema:
+    """The columns that the lake keeps: all but the filled ones."""
+    stored = [column for column in table.columns if "fill" not in column.info]
+    return pl.Schema({column.name: column.info.get("dtype") or polars_type(column.type) for column in stored})
+
+
+def conform(frame: pl.DataFrame, table: sa.Table) -> pl.DataFrame:
+    """A generator's frame in the lake's columns, order and types.
+
+    Raises:
+        InputError: when columns are missing or unknown, or a value does not fit its type.
+    """
+    schema = lake_schema(table)
+    _require_columns(frame.columns, schema, table)
+    try:
+        return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{table.name}: a value does not fit its column ({error})") from None
+
+
+def complete(frame: pl.LazyFrame, table: sa.Table) -> pl.LazyFrame:
+    """A table's rows as the database wants them: filled columns added, in its order and types.
+
+    Raises:
+        InputError: when the frame's columns are not the lake's.
+    """
+    _require_columns(frame.collect_schema().names(), lake_schema(table), table)
+    fills = {c.name: c.info["fill"] for c in table.columns if "fill" in c.info}
+    return frame.with_columns(**fills).select(pl.col(name).cast(dtype) for name, dtype in full_schema(table).items())
+
+
+def _require_columns(given: Sequence[str], schema: pl.Schema, table: sa.Table) -> None:
+    missing, extra = sorted(set(schema) - set(given)), sorted(set(given) - set(schema))
+    if missing or extra:
+        raise InputError(f"{table.name}: missing columns {missing or 'none'}, unknown columns {extra or 'none'}")
+
+
+def primary_key(table: sa.Table) -> tuple[str, ...]:
+    """Names of the primary key's columns; the id comes first."""
+    return tuple(column.name for column in table.primary_key.columns)
+
+
+def unique_keys(table: sa.Table) -> list[tuple[str, ...]]:
+    """Columns that are unique together: of each unique constraint, by its name."""
+    constraints = [c for c in table.constraints if isinstance(c, sa.UniqueConstraint)]
+    return [tuple(c.name for c in one.columns) for one in sorted(constraints, key=lambda c: str(c.name))]
+
+
+def references(table: sa.Table) -> dict[str, tuple[str, str]]:
+    """Column -> (table, column) it refers to, also where no database enforces it."""
+    targets: dict[str, tuple[str, str]] = {}
+    for column in table.columns:
+        for key in column.foreign_keys:
+            targets[column.name] = (key.column.table.name, key.column.name)
+        if "references" in column.info:
+            target, _, name = column.info["references"].rpartition(".")
+            targets[column.name] = (target, name)
+    return targets
+
+
+__all__ = [
+    "complete",
+    "conform",
+    "full_schema",
+    "lake_schema",
+    "polars_type",
+    "primary_key",
+    "references",
+    "unique_keys",
+]

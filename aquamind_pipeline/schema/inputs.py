@@ -1,0 +1,125 @@
+"""What a generator or a rule may read: the farm, its plan, and the tables that its definition names in `reads`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import polars as pl
+
+from aquamind_pipeline.errors import DefinitionError
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
+
+if TYPE_CHECKING:
+    from aquamind_pipeline.schema.definition import TableDefinition
+
+T = TypeVar("T")
+PLAN = ("plan_batch", "plan_assignment")
+"""The tables of the plan: a generator that uses `Inputs.plan` names them in `reads`."""
+
+
+class Tables(Protocol):
+    """Where tables are read from: a lake, or a farm in memory."""
+
+    def scan(self, table: str, partitions: Sequence[str] | None = None) -> pl.LazyFrame:
+        """A table, or some months of it."""
+
+    def partitions(self, table: str) -> list[str]:
+        """The months that a table has, in order; none for a table without months."""
+
+
+class DeclaredReads:
+    """Reads tables, but only those that were declared. The same table or computation is read or made once.
+
+    Attributes:
+        farm: The farm, up to its as_of.
+        tables: Where tables are read from.
+    """
+
+    def __init__(self, where: str, reads: Sequence[str], farm: Profile, tables: Tables, shared: dict[Any, Any]) -> None:
+        self.farm, self.tables = farm, tables
+        self._where, self._reads, self._shared = where, frozenset(reads), shared
+        self._own: dict[Any, Any] = {}
+
+    def scan(self, name: str, months: Sequence[str] | None = None) -> pl.LazyFrame:
+        """All rows of a table, or those of some months, lazily."""
+        self._require(name)
+        return self.tables.scan(name, months)
+
+    def months(self, name: str) -> list[str]:
+        """The months that a table has."""
+        self._require(name)
+        return self.tables.partitions(name)
+
+    def whole(self, name: str) -> pl.DataFrame:
+        """All rows of a small table; read once for all parts of a run."""
+        self._require(name)
+        return self.shared(("whole", name), lambda: self.tables.scan(name).collect())
+
+    @property
+    def plan(self) -> Plan:
+        """The whole farm's plan."""
+        return Plan(*(self.whole(name) for name in PLAN))
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What `make` gives, computed once for this part (a month, or a slice of batches)."""
+        return _remembered(self._own, key, make)
+
+    def shared(self, key: object, make: Callable[[], T]) -> T:
+        """What `make` gives, computed once for all parts of a run."""
+        return _remembered(self._shared, key, make)
+
+    def _require(self, name: str) -> None:
+        if name not in self._reads:
+            raise DefinitionError(f'{self._where} reads {name} without saying so: add "{name}" to `reads`')
+
+
+def _remembered(memory: dict[Any, Any], key: object, make: Callable[[], T]) -> T:
+    if key not in memory:
+        memory[key] = make()
+    made: T = memory[key]
+    return made
+
+
+class Inputs(DeclaredReads):
+    """What a generator is given: the farm and which part of the table to make.
+
+    Attributes:
+        month: The month to make; None for a table without months.
+        batches: The batches to make, where a table is made in slices of batches; None for all.
+    """
+
+    def __init__(
+        self,
+        definition: TableDefinition,
+        farm: Profile,
+        tables: Tables,
+        *,
+        month: str | None = None,
+        batches: Sequence[int] | None = None,
+        shared: dict[Any, Any] | None = None,
+        own: dict[Any, Any] | None = None,
+    ) -> None:
+        super().__init__(definition.place, definition.reads, farm, tables, {} if shared is None else shared)
+        self.month, self.batches = month, None if batches is None else list(batches)
+        if own is not None:  # tables of one step that are made from the same part share what they compute of it
+            self._own = own
+
+    def frame(self, name: str) -> pl.DataFrame:
+        """A table: its rows of this month if it has months, else all; of these batches where rows have a batch."""
+        self._require(name)
+        monthly = self.month is not None and self.tables.partitions(name)
+        rows = self.tables.scan(name, [str(self.month)]).collect() if monthly else self.whole(name)
+        if self.batches is not None and "batch_id" in rows.columns:
+            return rows.filter(pl.col("batch_id").is_in(self.batches))
+        return rows
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of these batches, or of the whole farm."""
+        plan = super().plan
+        return plan if self.batches is None else plan.of_batches(self.batches)
+
+
+__all__ = ["PLAN", "DeclaredReads", "Inputs", "Tables"]

@@ -1,0 +1,92 @@
+"""Rules as declarations: what must hold of a table or of the farm, what a rule reads, and why breaking it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from aquamind_pipeline.months import month_key
+from aquamind_pipeline.schema.check_result import CheckResult
+from aquamind_pipeline.schema.inputs import DeclaredReads, Tables
+from aquamind_pipeline.simulation.profile import Profile
+
+if TYPE_CHECKING:
+    from aquamind_pipeline.schema.definition import TableDefinition
+
+WHOLE = "all"
+"""Stands for the month of a table without months."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One check.
+
+    Attributes:
+        name: Its name, unique among rules with another meaning.
+        text: What must hold, in one sentence.
+        why: What would happen otherwise.
+        check: The rule itself: a pure function of what it reads.
+        reads: Tables that it reads beside the one it is about.
+        blocks: Whether breaking it stops everything after it, the load included; else it only warns.
+        about: The table that a rule on the whole farm is shown with; empty for a rule on one table's own rows.
+    """
+
+    name: str
+    text: str
+    why: str
+    check: Callable[[RuleInputs], CheckResult]
+    reads: tuple[str, ...] = ()
+    blocks: bool = True
+    about: str = ""
+
+    def checked_by(self, check: Callable[[RuleInputs], CheckResult], *reads: str) -> Rule:
+        """The same rule for another table, which checks it in its own way."""
+        return replace(self, check=check, reads=reads)
+
+
+class RuleInputs(DeclaredReads):
+    """What a rule is given.
+
+    Attributes:
+        definition: The table that the rule is about.
+        month: The month to look at; `WHOLE` for a table without months, and for rules on all months.
+        rows: The table's rows of that month; no rows for rules on all months or on the farm.
+        chosen: Months that this run looks at; None for all.
+        since: Month since which the farm is looked at; None for all of it.
+    """
+
+    def __init__(
+        self,
+        definition: TableDefinition,
+        rule: Rule,
+        farm: Profile,
+        tables: Tables,
+        *,
+        month: str = WHOLE,
+        rows: pl.DataFrame | None = None,
+        chosen: Sequence[str] | None = None,
+        since: str | None = None,
+        shared: dict[Any, Any],
+        own: dict[Any, Any],
+    ) -> None:
+        where = f"rule {rule.name} of {definition.name}"
+        super().__init__(where, (definition.name, *rule.reads), farm, tables, shared)
+        self.definition, self.month, self.chosen, self.since = definition, month, chosen, since
+        self.rows = pl.DataFrame() if rows is None else rows
+        self._own = own
+
+    @property
+    def looked_at(self) -> list[str]:
+        """Months of the table that this run looks at."""
+        return [month for month in self.months(self.definition.name) if self.chosen is None or month in self.chosen]
+
+    @property
+    def last_month(self) -> str:
+        """The month of the farm's last day."""
+        return month_key(self.farm.as_of)
+
+
+__all__ = ["WHOLE", "Rule", "RuleInputs"]
