@@ -309,7 +309,7 @@ def script(schema: Schema, seeds: Seeds) -> str:
             for one in foreign_keys
         ),
         *(sql.SQL("{};").format(_verbatim(one.definition)) for one in indexes),
-        *(_insert(name, rows) for name, rows in sorted(seeds.items())),
+        *(insert(name, rows) for name, rows in sorted(seeds.items())),
     ]
     body = sql.SQL("\n").join(parts).as_string() + "\n"
     kinds = Counter(one.kind for one in schema.constraints)
@@ -357,7 +357,7 @@ def _column(column: Column) -> sql.Composed:
     return sql.SQL(" ").join(parts)
 
 
-def _insert(table: str, rows: Sequence[Mapping[str, Value]]) -> sql.Composed:
+def insert(table: str, rows: Sequence[Mapping[str, Value]]) -> sql.Composed:
     """INSERT without ids: the identity column numbers the rows and goes on after them."""
     return sql.SQL("INSERT INTO {} ({}) VALUES\n  {};").format(
         sql.Identifier(table),
