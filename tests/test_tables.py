@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -20,12 +19,10 @@ def kind(type_: sa.types.TypeEngine[Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def theirs(aquamind_template: SecretStr) -> Iterator[sa.Inspector]:
+def theirs(aquamind_template: SecretStr) -> sa.Inspector:
     """AquaMind's tables, as the database tells them."""
     url = aquamind_template.get_secret_value().replace("postgresql://", "postgresql+psycopg://")
-    engine = sa.create_engine(url, poolclass=sa.NullPool)  # a connection that stays open forbids copies of the database
-    with engine.connect() as connection:
-        yield sa.inspect(connection)
+    return sa.inspect(sa.create_engine(url, poolclass=sa.NullPool))  # an open connection would forbid copies
 
 
 @pytest.mark.parametrize("name", tables.TABLES)
