@@ -9,7 +9,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # One environment for everything, from exact versions with hashes. It is made anew when the pins change.
 $(VENV)/.installed: constraints.txt pyproject.toml
@@ -59,6 +59,11 @@ bench: install ## Measure speed and memory, as ratios; ARGS="generate --profile 
 .PHONY: bench-quick
 bench-quick: install ## Compare a few ratios with those kept; ARGS=--write keeps the new ones
 	$(BIN)/python -m benchmarks --quick $(ARGS)
+
+.PHONY: aquamind-schema
+aquamind-schema: install ## Write AquaMind's schema for tests, from the CSV files SCHEMA=, CONSTRAINTS= and INDEXES=
+	$(if $(and $(SCHEMA),$(CONSTRAINTS),$(INDEXES)),,$(error name the CSV files: make aquamind-schema SCHEMA=… CONSTRAINTS=… INDEXES=…))
+	$(BIN)/python -m tests.tools.aquamind_schema "$(SCHEMA)" "$(CONSTRAINTS)" "$(INDEXES)" tests/data
 
 # Root's server has its files elsewhere where nobody else may enter this folder.
 CLUSTER = from pathlib import Path; from aquamind_pipeline.postgres.server import EmbeddedServer as S; print(S(Path("data")).folder)

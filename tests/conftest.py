@@ -32,6 +32,8 @@ from tests.farms import Made, build_lake, make
 from tests.objects import BUCKET, s3_server, set_in
 from tests.oracle import HERE, oracles
 
+AQUAMIND_SCHEMA = Path(__file__).parent / "data" / "aquamind_schema.sql"
+
 settings.register_profile(
     "default",
     deadline=None,
@@ -98,6 +100,22 @@ def server(home: Path) -> Iterator[SecretStr]:
 def database(server: SecretStr) -> Iterator[SecretStr]:
     """The URL of a new, empty database."""
     with new_database(server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def aquamind_template(server: SecretStr) -> Iterator[SecretStr]:
+    """A database as AquaMind's migrations make it. Read only: PostgreSQL copies it for tests that write."""
+    with new_database(server) as url:
+        with psycopg.connect(url.get_secret_value()) as connection:
+            connection.execute(AQUAMIND_SCHEMA.read_bytes())
+        yield url
+
+
+@pytest.fixture
+def migrated(server: SecretStr, aquamind_template: SecretStr) -> Iterator[SecretStr]:
+    """A new database as AquaMind's migrations make it."""
+    with new_database(server, like=aquamind_template) as url:
         yield url
 
 

@@ -29,7 +29,6 @@ from tests import farms
 from tests.farms import wait_for
 from tests.test_postgres import EVENT, ask, load_everything, load_months, nobody_loads, without_last_days
 
-SCHEMA = (Path(__file__).parent / "data" / "aquamind_schema.sql").read_text("utf-8")
 THEIRS = """
 INSERT INTO auth_user VALUES (1, '!', NULL, true, 'someone', '', '', '', true, true, now()),
   (2, '!', NULL, true, 'else', '', '', '', true, true, now());
@@ -47,12 +46,11 @@ SELECT setval(pg_get_serial_sequence('batch_batch', 'id'), 1), setval(pg_get_ser
 
 
 @pytest.fixture
-def aquamind(database: SecretStr) -> SecretStr:
+def aquamind(migrated: SecretStr) -> SecretStr:
     """AquaMind's database with some rows in it."""
-    with psycopg.connect(database.get_secret_value()) as connection:
-        connection.execute(SCHEMA.encode())
+    with psycopg.connect(migrated.get_secret_value()) as connection:
         connection.execute(THEIRS.encode())
-    return database
+    return migrated
 
 
 @pytest.fixture
@@ -326,7 +324,7 @@ def test_the_report_is_about_ours(loaded: SecretStr, built: Settings) -> None:
 
 MISFITS = [
     ("ALTER TABLE batch_batch DROP COLUMN notes CASCADE", "column batch_batch.notes is missing"),
-    ("DROP TABLE harvest_harvestlot", "table harvest_harvestlot is missing"),
+    ("DROP TABLE harvest_harvestlot CASCADE", "table harvest_harvestlot is missing"),
     (
         "ALTER TABLE inventory_feedingevent ALTER amount_kg TYPE numeric(6,2)",
         "amount_kg is numeric(6,2), which does not hold our numeric(10, 4)",
@@ -340,27 +338,25 @@ MISFITS = [
 
 
 @pytest.mark.parametrize(("change", "message"), MISFITS)
-def test_a_schema_that_does_not_fit_is_refused(database: SecretStr, lake: Lake, change: str, message: str) -> None:
+def test_a_schema_that_does_not_fit_is_refused(migrated: SecretStr, lake: Lake, change: str, message: str) -> None:
     """With what does not fit, and before anything is written."""
-    with psycopg.connect(database.get_secret_value()) as connection:
-        connection.execute(SCHEMA.encode())
+    with psycopg.connect(migrated.get_secret_value()) as connection:
         connection.execute(change.encode())
     with pytest.raises(DatabaseError) as refused:
-        load_everything(database, lake)
+        load_everything(migrated, lake)
     assert message in str(refused.value)
-    assert ask(database, "SELECT to_regnamespace('aquamind_pipeline')") == [(None,)]
+    assert ask(migrated, "SELECT to_regnamespace('aquamind_pipeline')") == [(None,)]
 
 
-def test_wider_types_fit(database: SecretStr, lake: Lake) -> None:
-    with psycopg.connect(database.get_secret_value()) as connection:
-        connection.execute(SCHEMA.encode())
+def test_wider_types_fit(migrated: SecretStr, lake: Lake) -> None:
+    with psycopg.connect(migrated.get_secret_value()) as connection:
         connection.execute("ALTER TABLE batch_batch ALTER batch_number TYPE text")
         connection.execute("ALTER TABLE inventory_feedingevent ALTER amount_kg TYPE numeric(14,5)")
         connection.execute("ALTER TABLE batch_mortalityevent ALTER count TYPE bigint")
         connection.execute("ALTER TABLE batch_batch ADD colour text NOT NULL DEFAULT 'silver'")
         assert misfits(connection) == []
-    load_everything(database, lake)
-    assert row_counts(database, [EVENT])[EVENT] == lake.rows(EVENT)
+    load_everything(migrated, lake)
+    assert row_counts(migrated, [EVENT])[EVENT] == lake.rows(EVENT)
 
 
 def test_a_batch_number_of_somebody_else_is_refused(aquamind: SecretStr, lake: Lake) -> None:

@@ -1,67 +1,62 @@
-"""The catalogue against what AquaMind's migrations make (tests/data, read from a migrated database)."""
+"""The catalogue against what AquaMind's migrations make (tests/data/aquamind_schema.sql)."""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 from sqlalchemy.dialects import postgresql
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import InputError
 
-DATA = Path(__file__).parent / "data"
-SPELLINGS = {
-    "timestamp with time zone": "timestamptz",
-    "time without time zone": "time",
-}
+
+def kind(type_: sa.types.TypeEngine[Any]) -> str:
+    return str(type_.compile(postgresql.dialect()))
 
 
-def rows(name: str) -> list[dict[str, str]]:
-    with (DATA / name).open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+@pytest.fixture(scope="module")
+def theirs(aquamind_template: SecretStr) -> sa.Inspector:
+    """AquaMind's tables, as the database tells them."""
+    url = aquamind_template.get_secret_value().replace("postgresql://", "postgresql+psycopg://")
+    return sa.inspect(sa.create_engine(url, poolclass=sa.NullPool))  # an open connection would forbid copies
 
 
-def their_type(type_: sa.types.TypeEngine[object]) -> str:
-    text = str(type_.compile(postgresql.dialect())).lower().replace(", ", ",")
-    return SPELLINGS.get(text, text)
+@pytest.mark.parametrize("name", tables.TABLES)
+def test_columns_are_aquaminds(theirs: sa.Inspector, name: str) -> None:
+    """Names, types and nullability. Their order differs: migrations append columns."""
+    ours = {c.name: (kind(c.type), bool(c.nullable)) for c in tables.TABLES[name].columns}
+    expected = {c["name"]: (kind(c["type"]), c["nullable"]) for c in theirs.get_columns(name)}
+    if name == "batch_actualdailyassignmentstate":
+        # AquaMind's model says bigint, like the activity's id, but its migrations made an integer.
+        assert expected.pop("planned_activity_id") == ("INTEGER", True)
+        assert ours.pop("planned_activity_id") == ("BIGINT", True)
+    assert ours == expected
 
 
-def test_columns_are_aquaminds() -> None:
-    """Names, order, types and nullability of every column of every table."""
-    theirs: dict[str, list[tuple[str, str, bool]]] = {}
-    for row in rows("aquamind_columns.csv"):
-        kind = row["type"].replace(", ", ",")
-        theirs.setdefault(row["table"], []).append((row["column"], kind, row["nullable"] == "YES"))
-    ours = {
-        name: [(c.name, their_type(c.type), bool(c.nullable)) for c in table.columns]
-        for name, table in tables.TABLES.items()
-    }
-    assert ours == theirs
-
-
-def test_keys_are_aquaminds() -> None:
-    """Primary keys, unique constraints and foreign keys; ours may add the partition column to a primary key."""
-    for row in rows("aquamind_keys.csv"):
-        table = tables.TABLES[row["table"]]
-        columns = row["columns"].split(",")
-        if row["kind"] == "PRIMARY KEY":
-            assert set(columns) <= set(tables.primary_key(table)), row
-        elif row["kind"] == "UNIQUE":
-            unique = [
-                {c.name for c in constraint.columns}
-                for constraint in table.constraints
-                if isinstance(constraint, sa.UniqueConstraint)
-            ]
-            # A partitioned table's unique constraint must hold the partition column too.
-            assert any(set(columns) <= one <= {*columns, table.info.get("partition_by")} for one in unique), row
-        else:
-            parent, _, key = row["references"].rstrip(")").partition("(")
-            if parent in tables.TABLES:
-                assert tables.references(table)[columns[0]] == (parent, key), row
+@pytest.mark.parametrize("name", tables.TABLES)
+def test_keys_are_aquaminds(theirs: sa.Inspector, name: str) -> None:
+    """Primary keys, unique constraints and foreign keys. Ours may add the partition column to a key."""
+    table = tables.TABLES[name]
+    partition = {table.info.get("partition_by")} - {None}
+    primary = set(theirs.get_pk_constraint(name)["constrained_columns"])
+    assert set(tables.primary_key(table)) in (primary, primary | partition)
+    unique = [
+        {c.name for c in constraint.columns}
+        for constraint in table.constraints
+        if isinstance(constraint, sa.UniqueConstraint)
+    ]
+    for constraint in theirs.get_unique_constraints(name):
+        columns = set(constraint["column_names"])
+        assert columns in unique or columns | partition in unique, constraint
+    references = tables.references(table)
+    for key in theirs.get_foreign_keys(name):
+        if key["referred_table"] in tables.TABLES:
+            (column,), (parent_key,) = key["constrained_columns"], key["referred_columns"]
+            assert references[column] == (key["referred_table"], parent_key)
 
 
 def test_load_order_has_parents_first() -> None:
