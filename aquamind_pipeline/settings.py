@@ -14,11 +14,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake.stores import placed
-from aquamind_pipeline.quality.catalogue import RULES
+from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.quality.common_rules import SCHEMA
 from aquamind_pipeline.quality.faults import parsed
-from aquamind_pipeline.simulation.profile import Profile, load_profile
+from aquamind_pipeline.quality.rules import DATABASE_STATEMENTS, STATEMENTS
+from aquamind_pipeline.simulation.profile import Profile
 
-SKIPPABLE = tuple(name for name in RULES if name not in ("schema", "arrived", "content", "verified"))
+_ALWAYS = (SCHEMA.name, *(one.name for one in DATABASE_STATEMENTS))
+SKIPPABLE = tuple(name for name in STATEMENTS if name not in _ALWAYS)
 """Checks that may be skipped: not those that others build on, and not those of the load itself."""
 
 _SECRETS = ("database_url", "dagster_database_url")

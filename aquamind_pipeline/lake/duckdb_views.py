@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
 
@@ -34,12 +33,11 @@ def path_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.duckdb")
 
 
-def create(lake: Lake, descriptions: Mapping[str, str]) -> list[View]:
+def create(lake: Lake) -> list[View]:
     """Write the DuckDB file anew, and say what its views hold.
 
     Args:
         lake: A lake that is built, at least in part.
-        descriptions: Comments of tables that are not of the catalogue.
 
     Raises:
         LakeError: when the lake is empty or damaged, or the file cannot be written.
@@ -56,7 +54,7 @@ def create(lake: Lake, descriptions: Mapping[str, str]) -> list[View]:
     try:
         with duckdb.connect(temporary) as connection:
             for name in names:
-                for statement in _statements(lake, name, descriptions):
+                for statement in _statements(lake, name):
                     connection.execute(statement)
         temporary.replace(path)
     except (OSError, duckdb.IOException) as error:
@@ -66,7 +64,7 @@ def create(lake: Lake, descriptions: Mapping[str, str]) -> list[View]:
     return views
 
 
-def _statements(lake: Lake, name: str, descriptions: Mapping[str, str]) -> list[str]:
+def _statements(lake: Lake, name: str) -> list[str]:
     """The view of a table and its comment. DuckDB takes no parameters in either."""
     view = _quoted(name, '"')
     if lake.has(name):
@@ -77,7 +75,7 @@ def _statements(lake: Lake, name: str, descriptions: Mapping[str, str]) -> list[
         month = "parse_filename(filename, true) AS month"
         select = f"* EXCLUDE (filename), {month} FROM read_parquet({files}, filename = true)"
     create = f"CREATE VIEW {view} AS SELECT {select}"
-    comment = descriptions.get(name, tables.TABLES[name].comment if name in tables.TABLES else None)
+    comment = REGISTRY[name].meaning if name in REGISTRY else None
     return [create] if comment is None else [create, f"COMMENT ON VIEW {view} IS {_quoted(comment)}"]
 
 

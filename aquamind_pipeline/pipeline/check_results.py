@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from aquamind_pipeline.errors import LakeError
-from aquamind_pipeline.quality.catalogue import RULES
-from aquamind_pipeline.quality.check_result import Finding
+from aquamind_pipeline.quality.rules import STATEMENTS
+from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.settings import Settings
 
 VERIFY = "verify"
@@ -28,7 +28,7 @@ SHAPE = pl.Schema(
 )
 
 
-def save(settings: Settings, group: str, found: Iterable[tuple[str, Finding]]) -> None:
+def save(settings: Settings, group: str, found: Iterable[tuple[str, CheckResult]]) -> None:
     """Keep what a group of checks found, in the place of what it found before.
 
     What `verify` found was of the farm as it was then: it goes as soon as a build looks at any of it again.
@@ -41,7 +41,7 @@ def save(settings: Settings, group: str, found: Iterable[tuple[str, Finding]]) -
             "asset": asset,
             "rule": one.rule,
             "passed": one.passed,
-            "blocks": RULES[one.rule].blocks,
+            "blocks": STATEMENTS[one.rule].blocks,
             "wrong": one.wrong,
             "detail": one.detail,
         }

@@ -1,4 +1,4 @@
-"""The resource of every asset and check: which farm, where its lake and database are, and who watches progress."""
+"""What every build step is given: which farm, where its lake and database are, and who watches progress."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.orchestration.run_config import RunOptions
 from aquamind_pipeline.postgres.server import EmbeddedServer
-from aquamind_pipeline.proof import Proof
+from aquamind_pipeline.quality.runner import CheckRunner
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.profile import Profile
-
-OWNER_TAG = "aquamind/owner"
-"""Tag of a run in whose place somebody else holds the lake already: `aquamind build`."""
 
 
 class Progress(Protocol):
@@ -28,7 +24,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """No progress shown: Dagster's own pages show it."""
+    """Shows no progress: Dagster's own pages do."""
 
     @contextlib.contextmanager
     def track(self, label: str, total: int) -> Iterator[Callable[[], None]]:
@@ -47,30 +43,26 @@ class Workspace:
         self.lake = Lake(settings.lake_path, owner)
         self.progress = progress or Silent()
 
-    def for_run(self, options: RunOptions, owner: str | None = None) -> Workspace:
-        """The same farm as one run wants it; the lake and its lock are shared, unless the run holds it as `owner`.
-
-        Raises:
-            ConfigError: when an option cannot be used.
-        """
+    def with_settings(self, settings: Settings, owner: str | None = None) -> Workspace:
+        """The same farm with the settings of one run. Its lake and lock are shared, unless `owner` holds the lake."""
         mine = copy.copy(self)
-        mine.settings = options.applied(self.settings)
+        mine.settings = settings
         if owner is not None:
             mine.lake = Lake(self.settings.lake_path, owner)
         return mine
 
     @property
     def wanted(self) -> Profile:
-        """The farm that was asked for; its `as_of` is the user's, else what the lake reached, else the profile's.
+        """The farm that was asked for. Its `as_of` is the user's, else what the lake reached, else the profile's.
 
         Raises:
             LakeError: when the lake holds another farm.
         """
         farm = self.settings.farm
         self.lake.require(farm, must_exist=False)
-        found = self.lake.manifest()
-        if self.settings.as_of is None and found is not None and found.as_of > farm.as_of:
-            return self._until(farm, found)
+        manifest = self.lake.manifest()
+        if self.settings.as_of is None and manifest is not None and manifest.as_of > farm.as_of:
+            return self._until(farm, manifest)
         return farm
 
     @property
@@ -82,15 +74,20 @@ class Workspace:
         """
         farm = self.settings.farm
         self.lake.require(farm)
-        found = self.lake.manifest()
-        assert found is not None
-        return self._until(farm, found)
+        manifest = self.lake.manifest()
+        assert manifest is not None
+        return self._until(farm, manifest)
 
-    def proof(self, months: Sequence[str] | None = None, *, without: Collection[str] = ()) -> Proof:
-        """The lake to be held against its rules, but those `without`, as far as it is built."""
+    def checks(self, months: Sequence[str] | None = None, *, only: Collection[str] | None = None) -> CheckRunner:
+        """Runs the rules on the lake, as far as it is built.
+
+        Args:
+            months: Months to look at; None for all.
+            only: Names of the rules to run; None for all.
+        """
         farm = self.wanted if self.lake.manifest() is None else self.planned
         skip, since = self.settings.skip_checks, self.settings.since
-        return Proof(self.lake, farm, months, skip=skip, since=since, without=without)
+        return CheckRunner(self.lake, farm, months, skip=skip, since=since, only=only)
 
     @contextlib.contextmanager
     def database(self) -> Iterator[SecretStr]:
@@ -102,8 +99,8 @@ class Workspace:
             yield url
 
     @staticmethod
-    def _until(farm: Profile, found: Manifest) -> Profile:
-        return farm.model_copy(update={"as_of": found.as_of})
+    def _until(farm: Profile, manifest: Manifest) -> Profile:
+        return farm.model_copy(update={"as_of": manifest.as_of})
 
 
-__all__ = ["OWNER_TAG", "Progress", "Silent", "Workspace"]
+__all__ = ["Progress", "Silent", "Workspace"]

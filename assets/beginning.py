@@ -1,40 +1,41 @@
-"""How a run that makes a whole farm begins: with a look at the disk, and at the database that is to take it."""
+"""What is asked before a run makes anything: whether the disk has space, and whether the database can take the farm."""
 
 from __future__ import annotations
 
 import dagster as dg
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.lake import Manifest
+from aquamind_pipeline.orchestration.asset_specs import POSTGRES_EVENTS, POSTGRES_MASTER
 from aquamind_pipeline.orchestration.retries import healing
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.pipeline import disk_space
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import schema
 from aquamind_pipeline.simulation.profile import Profile
 
 
-def require_room(context: dg.AssetExecutionContext, workspace: Workspace, farm: Profile) -> None:
-    """Refuse a run that the disk has no room for. Runs over some tables only are let through.
+def require_disk_space(context: dg.AssetExecutionContext, workspace: Workspace, farm: Profile) -> None:
+    """Refuse a run that makes a whole farm on a disk without space for it. Runs over some tables are not refused.
 
     Raises:
         LakeError: when there is too little.
     """
     made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
-    lake, database = made.issuperset(tables.EVENT_TABLES), "postgres_events" in made
+    lake, database = made.issuperset(REGISTRY.events), POSTGRES_EVENTS in made
     if lake or database:
         disk_space.require(disk_space.rooms(workspace.settings, farm, lake=lake, database=database))
 
 
 def require_target(context: dg.AssetExecutionContext, workspace: Workspace, farm: Profile) -> None:
-    """Refuse a run that loads a database of the user's which cannot take the farm, before anything is made.
+    """Refuse a run that loads a database of the user's which cannot take the farm.
 
     Raises:
         DatabaseError: when it cannot be reached, or holds something else.
     """
     made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
-    if "postgres_master" in made and workspace.settings.database_url is not None:
+    if POSTGRES_MASTER in made and workspace.settings.database_url is not None:
         with healing():
             schema.require_target(workspace.settings.database_url, Manifest.of(farm))
 
 
-__all__ = ["require_room", "require_target"]
+__all__ = ["require_disk_space", "require_target"]

@@ -12,39 +12,34 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE, frame_schema
 from aquamind_pipeline.orchestration.figures import bars, lines
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.schema.definition import TableDefinition
 
 SHOWN_BATCHES = 4
 SHOWN_DAYS = 200
 """Days on a line: more cannot be told apart."""
 
 
-def shown_of(name: str, workspace: Workspace) -> Mapping[str, Any]:
-    """What a materialisation shows of a table as a whole: its picture, and the columns that no catalogue declares.
-
-    At night there are no pictures: they would take as long as making the tables.
-    """
-    lake = workspace.lake
-    draw = _rows_by_month if name in tables.EVENT_TABLES else _PICTURES.get(name)
-    shown: dict[str, Any] = {}
+def shown_of(definition: TableDefinition, workspace: Workspace) -> Mapping[str, Any]:
+    """The figure of a table as a whole. Nightly runs draw none: they would take as long as making the tables."""
+    if workspace.settings.since is not None:
+        return {}
+    draw = _FIGURES.get(definition.figure) or (_rows_by_month if definition.name in REGISTRY.events else None)
+    if draw is None:
+        return {}
     try:
-        if name not in tables.TABLES:
-            shown["dagster/column_schema"] = frame_schema(lake.scan(name).collect_schema())
-        if draw is not None and workspace.settings.since is None:
-            shown["picture"] = draw(lake, name)
+        return {"picture": draw(workspace.lake, definition.name)}
     except (LakeError, pl.exceptions.PolarsError) as error:
-        shown["picture"] = dg.MetadataValue.text(f"no picture: {error}")
-    return shown
+        return {"picture": dg.MetadataValue.text(f"no picture: {error}")}
 
 
 def _lives(lake: Lake, name: str) -> dg.MetadataValue[str]:
     """Fish and weights of some batches, from the oldest to the newest."""
-    weight = "weight_g" if name == "life_day" else "avg_weight_g"
+    weight = next(c for c in ("weight_g", "avg_weight_g") if c in REGISTRY[name].table.columns)
     of_day = lake.scan(name).with_columns(pl.col("population", weight).cast(pl.Float64))
     ids = lake.scan(name).select(pl.col("batch_id").unique().sort()).collect()["batch_id"]
     some = ids.gather_every(max(1, (ids.len() - 1) // (SHOWN_BATCHES - 1))).head(SHOWN_BATCHES)
@@ -112,11 +107,11 @@ def _thinned(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.gather_every(max(1, frame.height // SHOWN_DAYS))
 
 
-_PICTURES: dict[str, Callable[[Lake, str], dg.MetadataValue[str]]] = {
-    "plan_assignment": _use,
-    "life_day": _lives,
-    TEMPERATURE: _temperatures,
-    tables.STATE_TABLE: _lives,
+_FIGURES: dict[str, Callable[[Lake, str], dg.MetadataValue[str]]] = {
+    "occupancy": _use,
+    "lives": _lives,
+    "temperatures": _temperatures,
 }
+"""Figures by the name that a definition gives."""
 
 __all__ = ["shown_of"]
