@@ -15,7 +15,7 @@ SUFFIXES = {".py", ".md", ".toml"}
 
 CITED = re.compile(
     r"""
-      \b(?P<rule>[RI][1-9]\d*)\b                              # a rule of the growth engine, an invariant
+      \b(?P<rule>[RI][1-9]\d*)\b                         # a rule of the growth engine, an invariant
     | \breference\s+(?P<chapter>[a-e])(?=[:;,)]|\.\s)     # a chapter of figures; "a" is also an article
     | (?<![\w.])(?P<figure>[a-e]\.\d+)\b                 # a section of figures
     | \boddit(?:y|ies)\s+(?P<oddity>\d+)\b
