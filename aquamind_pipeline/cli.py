@@ -235,6 +235,7 @@ def verify(settings: Settings) -> None:
     from aquamind_pipeline.postgres import comparison
 
     workspace = Workspace(settings, Bars())
+    workspace.lake.require(settings.farm, must_exist=False)
     check_results.forget(settings)
     with workspace.database() as url:
         verified, series = report.verify(url, settings.farm, kept=report.sums_path(settings))
@@ -311,7 +312,7 @@ def wipe(
     workspace = Workspace(settings)
     lake, farm = workspace.lake, settings.farm
     if files:
-        lake.require(farm, must_exist=False)
+        lake.require(farm, must_exist=False, any_version=True)
     url = settings.database_url
     where = described(url) if url else f"the embedded database {settings.database_name}"
     what = [str(settings.lake_path)] * files + [where] * database

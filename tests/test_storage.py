@@ -137,14 +137,16 @@ def test_a_killed_owners_lock_ends_by_itself(bucket: str) -> None:
     process.kill()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    with pytest.raises(LakeError, match=r"run 1 is building the lake .* \(a killed one holds it for 90 seconds more"):
+    with pytest.raises(
+        LakeError, match=r"run 1 is building the lake .* \(the lock of a killed process ends within 90 sec"
+    ):
         with Lake(bucket, "run 2").exclusive():
             pass
     wait_for(lambda: _can_hold(bucket, "run 2"), seconds=10)
 
 
 def _hold_until_killed(root: str, ready: Event) -> None:
-    lease.LASTS = 4.0
+    lease.LEASE_SECONDS = 4.0
     with Lake(root, "run 1").exclusive():
         ready.set()
         signal.pause()
@@ -161,7 +163,7 @@ def _can_hold(root: str, owner: str) -> bool:
 def test_a_lock_is_renewed_and_a_lost_one_stops_the_writer(
     s3: Mapping[str, str], bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LASTS", 1.5)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 1.5)
     theirs = objects(s3, bucket.removeprefix(f"s3://{BUCKET}/"))
     lake = Lake(bucket, "run 1")
     with lake.exclusive():
