@@ -52,7 +52,7 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
-    """A file-size limit stands for the full disk: the writer fails midway, the reader sees the old rows."""
+    """A limit on file sizes acts as a full disk: the writer fails midway, the reader sees the old rows."""
     lake = Lake(tmp_path)
     lake.write("t", FRAME)
     process = multiprocessing.get_context("spawn").Process(target=_write_with_little_room, args=(tmp_path,))
@@ -160,7 +160,7 @@ def test_wiping_another_version_deletes_only_what_looks_like_a_table(tmp_path: P
         ("deep/2026", "all.parquet"),
     ):
         write_atomically(tmp_path / folder / file, b"theirs")
-    lake.write("theirs_to_be", FRAME)
+    lake.write("table_of_another_version", FRAME)
     lake.write("monthly", FRAME, "2026-01")
     (tmp_path / "monthly" / ".2026-02.parquet.77").touch()
     assert lake.delete([])
@@ -181,7 +181,7 @@ def test_farms_of_two_versions_are_compared_by_what_a_user_can_set() -> None:
 
 
 def test_a_lake_whose_manifest_does_not_say_epoch_and_faults_is_built_on(tmp_path: Path, tiny: Profile) -> None:
-    """Manifests of this version were written without them once."""
+    """Earlier releases of this version did not write them."""
     lake = Lake(tmp_path)
     lake.claim(tiny)
     rewrite(tmp_path, lambda values: {name: values[name] for name in values if name not in ("epoch", "faults")})
@@ -236,7 +236,7 @@ def test_only_our_own_folders_are_deleted(tmp_path: Path, tiny: Profile) -> None
     assert [path.name for path in lake.folder.iterdir()] == ["notes.txt"]
 
 
-def test_a_lake_that_was_only_begun_is_built_on(tmp_path: Path, tiny: Profile) -> None:
+def test_a_lake_whose_build_was_killed_early_is_built_on(tmp_path: Path, tiny: Profile) -> None:
     """A writer killed before or while it wrote the manifest leaves nothing but hidden files."""
     for name in (".lock", ".manifest.77"):
         (tmp_path / name).touch()
