@@ -59,7 +59,7 @@ def test_a_view_for_every_table(lake: Lake) -> None:
 
 
 def test_views_show_the_lake_as_it_is_now(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From any folder, after a month was added, and after the lake was deleted and built again. Half files are ignored."""
+    """From any folder, after a month was added, after the lake was deleted and built again; without temporary files."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     shutil.copytree(lake.folder, tmp_path / "kept")
