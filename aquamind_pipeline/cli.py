@@ -148,8 +148,8 @@ def plan(settings: Settings) -> None:
         f"disk, about: {seen.lake_bytes / 1e6:,.0f} MB of Parquet in {settings.lake_path}, "
         f"{seen.database_bytes / 1e9:,.1f} GB in PostgreSQL"
     )
-    for one in disk_space.rooms(settings, farm):
-        console.print(one.said, style="red" if one.needed > one.free else None, soft_wrap=True)
+    for space in disk_space.disk_spaces(settings, farm):
+        console.print(space.description, style=None if space.is_enough else "red", soft_wrap=True)
 
 
 @configured(app)
@@ -170,7 +170,7 @@ def build(
 
     workspace = Workspace(settings, Bars())
     if not month:
-        disk_space.require(disk_space.rooms(settings, workspace.wanted, database=database))
+        disk_space.require(disk_space.disk_spaces(settings, workspace.wanted, database=database))
     with workspace.lake.exclusive(), contextlib.ExitStack() as held:
         farm = workspace.wanted
         if database:
@@ -218,7 +218,7 @@ def load(settings: Settings) -> None:
 
     workspace = Workspace(settings, Bars())
     farm = workspace.planned
-    disk_space.require(disk_space.rooms(settings, farm, lake=False))
+    disk_space.require(disk_space.disk_spaces(settings, farm, lake=False))
     with workspace.lake.exclusive(), workspace.database():
         _finish(run_job(workspace, LOAD_DATABASE, months(farm.epoch, farm.as_of)))
         report.show(report.load_saved(report.report_path(settings)), console)
@@ -235,6 +235,7 @@ def verify(settings: Settings) -> None:
     from aquamind_pipeline.postgres import comparison
 
     workspace = Workspace(settings, Bars())
+    workspace.lake.require(settings.farm, must_exist=False)
     check_results.forget(settings)
     with workspace.database() as url:
         verified, series = report.verify(url, settings.farm, kept=report.sums_path(settings))
@@ -311,7 +312,7 @@ def wipe(
     workspace = Workspace(settings)
     lake, farm = workspace.lake, settings.farm
     if files:
-        lake.require(farm, must_exist=False)
+        lake.require(farm, must_exist=False, any_version=True)
     url = settings.database_url
     where = described(url) if url else f"the embedded database {settings.database_name}"
     what = [str(settings.lake_path)] * files + [where] * database

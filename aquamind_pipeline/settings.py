@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.lake.stores import placed
+from aquamind_pipeline.lake.stores import parse_location
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.common_rules import SCHEMA
 from aquamind_pipeline.quality.faults import parsed
@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     @field_validator("lake", mode="before")
     @classmethod
     def _placed(cls, value: object) -> object:
-        return placed(value) if isinstance(value, str | Path) else value
+        return parse_location(value) if isinstance(value, str | Path) else value
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

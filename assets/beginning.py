@@ -23,7 +23,7 @@ def require_disk_space(context: dg.AssetExecutionContext, workspace: Workspace, 
     made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
     lake, database = made.issuperset(REGISTRY.events), POSTGRES_EVENTS in made
     if lake or database:
-        disk_space.require(disk_space.rooms(workspace.settings, farm, lake=lake, database=database))
+        disk_space.require(disk_space.disk_spaces(workspace.settings, farm, lake=lake, database=database))
 
 
 def require_target(context: dg.AssetExecutionContext, workspace: Workspace, farm: Profile) -> None:

@@ -25,25 +25,37 @@ from aquamind_pipeline.simulation.life import hazard_bounds
 
 def no_doubling(states: pl.LazyFrame) -> CheckResult:
     """No batch ever has more fish than the day before, transfer or not (AquaMind's Issue #112, rule R29)."""
-    daily = (
+    daily = with_day_before(
         states.group_by("batch_id", "date")
-        .agg(population=pl.col("population").sum(), stages=pl.col("lifecycle_stage_id").max())
-        .sort("batch_id", "date")
-        .with_columns(
-            before=pl.col("population").shift(1).over("batch_id"),
-            transition=pl.col("stages") != pl.col("stages").shift(1).over("batch_id"),
-        )
+        .agg(fish=pl.col("population").sum(), stage=pl.col("lifecycle_stage_id").max())
         .collect()
     )
-    grown = daily.filter(pl.col("population") > pl.col("before")).select(
-        "batch_id", "date", "before", "population", "transition"
-    )
+    grown = daily.filter("gains").select("batch_id", "date", "fish_before", "fish", "transition")
     transitions = int(daily["transition"].sum())
     return check_result(
         "no_doubling",
         grown,
         f"{transitions} transitions of {daily['batch_id'].n_unique()} batches, none gains a fish",
         "days on which a batch has more fish than the day before",
+    )
+
+
+def with_day_before(daily: pl.DataFrame) -> pl.DataFrame:
+    """Compare the fish of each batch with the day before.
+
+    Args:
+        daily: batch_id, date, fish, stage (its id; the last one if the batch is in two); one row a batch and day.
+
+    Returns:
+        `daily`, sorted by batch and date, with fish_before, transition (whether the stage is another than on the day
+        before), gains (whether the batch has more fish than on the day before). All are null on a batch's first day.
+    """
+    fish, stage = pl.col("fish"), pl.col("stage")
+    return (
+        daily.sort("batch_id", "date")
+        .with_columns(pl.col("fish", "stage").shift(1).over("batch_id").name.suffix("_before"))
+        .with_columns(transition=stage != pl.col("stage_before"), gains=fish > pl.col("fish_before"))
+        .drop("stage_before")
     )
 
 
@@ -598,4 +610,5 @@ __all__ = [
     "survival",
     "survived",
     "weight_continuity",
+    "with_day_before",
 ]

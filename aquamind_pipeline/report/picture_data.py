@@ -1,4 +1,4 @@
-"""What the report's pictures show, from the database."""
+"""Data of the report's pictures, from the database."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from aquamind_pipeline import tables
-from aquamind_pipeline.farm.volume import monthly_volume
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.quality.volumes import planned_rows
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import frame
 from aquamind_pipeline.quality import farm_rules
@@ -17,17 +17,20 @@ from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
 SAMPLE_BATCHES = 4
+"""Batches whose lives are drawn."""
 
 
 @dataclass(frozen=True)
-class Series:
-    """Frames behind the pictures.
+class PictureData:
+    """Frames that the pictures show.
 
     Attributes:
-        lives: batch, date, stage, fish, weight_g of some batches, from the oldest to the newest.
-        months: table, month, rows, planned (null where chance decides).
-        use: date, occupied (containers with fish), ever (used so far), days (container-days used so far), of (all).
-        stages: batch_id, stage, survival, least and most survival, fcr of each batch's settled stages.
+        lives: batch, date, stage, fish, weight_g of some batches, oldest first.
+        months: table, month, rows, planned (null for rows whose number is unpredictable).
+        use: date, occupied (containers with fish), ever (containers used so far), days (container-days used so far),
+            of (all containers that can hold fish).
+        stages: batch_id, stage, survival, least and most (expected survival), fcr; stages of at least 60 days of real
+            time.
     """
 
     lives: pl.DataFrame
@@ -36,15 +39,15 @@ class Series:
     stages: pl.DataFrame
 
 
-def read(connection: Connection, farm: Profile, plan: Plan, months: pl.DataFrame, sums: Sums) -> Series:
-    """Ask the database.
+def read(connection: Connection, farm: Profile, plan: Plan, months: pl.DataFrame, sums: Sums) -> PictureData:
+    """Read the data.
 
     Args:
-        connection: Where.
+        connection: The database.
         farm: The farm that it holds.
-        plan: Its plan.
-        months: table, month, rows as counted there.
-        sums: The days as summed up there.
+        plan: The farm's plan.
+        months: table, month, rows: counted in the database.
+        sums: Sums over the days of the farm.
     """
     daily = sums.days.with_columns(weight_g=weight_g())
     batches = frame(connection, "SELECT id AS batch_id, batch_number AS batch FROM batch_batch ORDER BY start_date, id")
@@ -52,19 +55,26 @@ def read(connection: Connection, farm: Profile, plan: Plan, months: pl.DataFrame
     step = max(1, (lived.height - 1) // (SAMPLE_BATCHES - 1))
     some = lived.gather_every(step).head(SAMPLE_BATCHES)
     lives = some.join(daily, on="batch_id", maintain_order="left").select("batch", "date", "stage", "fish", "weight_g")
-    return Series(lives, _with_plan(farm, plan, months), _use(connection, sums), _stages(connection, daily, farm.speed))
+    return PictureData(
+        lives, _with_plan(farm, plan, months), _use(connection, sums), _stages(connection, daily, farm.speed)
+    )
 
 
 def _with_plan(farm: Profile, plan: Plan, months: pl.DataFrame) -> pl.DataFrame:
-    planned = monthly_volume(farm, plan).select("table", "month", planned=pl.col("rows").cast(pl.Int64))
+    by_formula = [(name, planned_rows(REGISTRY[name], farm, plan)) for name in REGISTRY.events]
+    planned = pl.concat(
+        rows.select(pl.lit(name).alias("table"), "month", planned="rows")
+        for name, rows in by_formula
+        if rows is not None
+    )
     counted = months.select("table", "month", "rows")
     both = counted.join(planned, on=["table", "month"], how="full", coalesce=True)
-    return both.filter(pl.col("table").is_in(list(tables.EVENT_TABLES))).sort("table", "month")
+    return both.filter(pl.col("table").is_in(list(REGISTRY.events))).sort("table", "month")
 
 
 def _use(connection: Connection, sums: Sums) -> pl.DataFrame:
-    holding = "SELECT count(*) AS of FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND active"
-    # A container holds one stay at a time, so that containers of batches add up.
+    holding = "SELECT count(*) AS of FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND carrier_id IS NULL AND active"
+    # A container holds one assignment at a time, so the containers of batches can be added.
     occupied = sums.days.group_by("date").agg(occupied=pl.col("containers").sum())
     first = sums.use.group_by("container_id").agg(pl.col("date").min()).group_by("date").agg(new=pl.len())
     return (
@@ -93,4 +103,4 @@ def _stages(connection: Connection, daily: pl.DataFrame, speed: int) -> pl.DataF
     )
 
 
-__all__ = ["Series", "read"]
+__all__ = ["PictureData", "read"]
