@@ -1,6 +1,5 @@
 """The one module that puts everything together: assets, checks, jobs, schedule and the workspace resource."""
 
-import gc
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -18,6 +17,7 @@ from aquamind_pipeline.orchestration.asset_specs import (
     presented,
 )
 from aquamind_pipeline.orchestration.executors import executor
+from aquamind_pipeline.orchestration.garbage_collection import collect_rarely, skip_loaded_objects
 from aquamind_pipeline.orchestration.partitions import monthly, range_tags
 from aquamind_pipeline.orchestration.retention import tidy_history, weekly
 from aquamind_pipeline.orchestration.run_config import OWNER_TAG, RunOptions
@@ -82,6 +82,8 @@ def _checks() -> list[dg.AssetChecksDefinition]:
 
 def job(name: str, settings: Mapping[str, str]) -> dg.JobDefinition:
     """A job as processes build it that execute a step of its run; what is secret stands in their environment."""
+    collect_rarely()
+    skip_loaded_objects()
     return build_defs(load_settings(**settings)).resolve_job_def(name)
 
 
@@ -192,7 +194,6 @@ def _due_nightly(spec: dg.AssetSpec) -> dg.AssetSpec:
 @dg.definitions
 def defs() -> dg.Definitions:
     """What Dagster loads: the farm of the environment's settings, which are read then and not by importing this."""
+    collect_rarely()
+    skip_loaded_objects()
     return build_defs()
-
-
-gc.freeze()  # what imports made stays: Python would look through it again at the process's end, for half a second

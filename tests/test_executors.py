@@ -129,7 +129,7 @@ def test_on_dask_ctrl_c_stops_the_steps(a_copy: Settings, cluster: str, tmp_path
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert errors.strip().endswith("goes on from there")
+    assert errors.strip() == "Interrupted. Finished files are kept; run again to continue."
     with lake.exclusive():
         assert not lake.has("container_day_temperature", MONTH), "it came too late to show anything"
 

@@ -18,7 +18,8 @@ from aquamind_pipeline.farm.volume import monthly_volume
 from aquamind_pipeline.simulation import climate, draws
 from aquamind_pipeline.simulation.biology import STAGES, oxygen_saturation_mg_l
 from aquamind_pipeline.simulation.life import live
-from aquamind_pipeline.simulation.profile import Profile, load_profile
+from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, schedule
 from aquamind_pipeline.simulation.sites import infrastructure
 from tests.farms import Made, farms, make, make_or_skip, planned, record

@@ -20,7 +20,8 @@ from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.files import write_atomically
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.settings import Settings
-from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile, load_profile
+from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 from tests.test_cli import aquamind, one_line
 
 FRAME = pl.DataFrame({"id": range(1000), "value": [0.5] * 1000})

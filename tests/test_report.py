@@ -19,7 +19,8 @@ from aquamind_pipeline.quality import farm_rules
 from aquamind_pipeline.report import Check, Report, Section
 from aquamind_pipeline.report.render_text import as_text
 from aquamind_pipeline.report.sections.bands import band_checks, bands
-from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile, load_profile
+from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 FIRST = date(2026, 2, 2)
 

@@ -22,7 +22,7 @@ from aquamind_pipeline.lake import ROW_GROUP_ROWS, Lake, duckdb_views
 from aquamind_pipeline.orchestration.asset_specs import OWN_TABLES
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.life import live
-from aquamind_pipeline.simulation.profile import load_profile
+from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.simulation.schedule import schedule
 from aquamind_pipeline.simulation.sites import infrastructure
 from tests.test_cli import aquamind, one_line
