@@ -107,7 +107,8 @@ def sine(x: npt.ArrayLike) -> Floats:
         even = even * square + (-1.0) ** n / math.factorial(2 * n)
     turn = np.mod(quarter, 4.0)
     value = np.where(np.mod(quarter, 2.0) == 0.0, odd * rest, even)
-    return np.where(turn >= 2.0, -value, value)
+    signed: Floats = np.where(turn >= 2.0, -value, value)
+    return signed
 
 
 def cosine(x: npt.ArrayLike) -> Floats:

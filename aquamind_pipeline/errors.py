@@ -38,7 +38,7 @@ class InputError(AquaMindError):
 
 
 class DefinitionError(AquaMindError):
-    """A table definition or a rule is incomplete or contradicts itself. The message names the file and what to write."""
+    """A table definition or a rule is incomplete or contradicts itself. The message says where and what to write."""
 
 
 __all__ = [

@@ -1,6 +1,7 @@
 """An asset for each table, in one step with the tables that are made together."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -79,7 +80,7 @@ def _of_months(definition: TableDefinition, months: dg.MonthlyPartitionsDefiniti
         farm = workspace.planned
         with healing(), workspace.lake.exclusive():
             made = make_months(workspace, definition, context.partition_keys)
-        facts = {
+        facts: dict[str, dict[str, Any]] = {
             month: dict(written_metadata(written, farm, written.seconds))
             if written is not None
             else {"dagster/row_count": 0, "note": f"the farm reaches to {farm.as_of} only"}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.quality.check_result import Finding
+
+from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.settings import load_settings
 
 STATES = "batch_actualdailyassignmentstate"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from aquamind_pipeline.orchestration.workspace import Workspace
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
@@ -18,7 +19,6 @@ from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import run_job
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.pipeline import disk_space
 from aquamind_pipeline.pipeline.disk_space import DiskSpace
 from aquamind_pipeline.pipeline.preview import preview

@@ -16,6 +16,7 @@ import polars as pl
 import psutil
 import psycopg
 import pytest
+from aquamind_pipeline.orchestration.workspace import Workspace
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
@@ -25,7 +26,6 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.compat import dask_steps
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import Outcome, dagster_home, run_job
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
 from tests.farms import wait_for

@@ -19,8 +19,8 @@ import pytest
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.files import write_atomically
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 from tests.test_cli import aquamind, one_line
 

@@ -15,11 +15,11 @@ from aquamind_pipeline import report
 from aquamind_pipeline.errors import DatabaseError, LakeError
 from aquamind_pipeline.lake import Manifest
 from aquamind_pipeline.postgres import schema
+from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality import farm_rules
 from aquamind_pipeline.report import Check, Report, Section
 from aquamind_pipeline.report.render_text import as_text
 from aquamind_pipeline.report.sections.bands import band_checks, bands
-from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 FIRST = date(2026, 2, 2)

@@ -14,15 +14,15 @@ import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from aquamind_pipeline.farm.readings import readings
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import LakeError
-from aquamind_pipeline.farm.readings import readings
 from aquamind_pipeline.lake import ROW_GROUP_ROWS, Lake, duckdb_views
 from aquamind_pipeline.orchestration.asset_specs import OWN_TABLES
+from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.life import live
-from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.simulation.schedule import schedule
 from aquamind_pipeline.simulation.sites import infrastructure
 from tests.test_cli import aquamind, one_line

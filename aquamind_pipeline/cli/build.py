@@ -27,8 +27,8 @@ def build(
     from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH, MONTH_ASSETS
     from aquamind_pipeline.months import months_between
     from aquamind_pipeline.orchestration.run_jobs import run_job
-    from aquamind_pipeline.pipeline.workspace import Workspace
     from aquamind_pipeline.pipeline import disk_space
+    from aquamind_pipeline.pipeline.workspace import Workspace
 
     skip_loaded_objects()
     workspace = Workspace(settings, ProgressBars())

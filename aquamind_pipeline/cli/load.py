@@ -16,8 +16,8 @@ def load(settings: "Settings") -> None:
     from aquamind_pipeline.definitions import LOAD_DATABASE
     from aquamind_pipeline.months import months_between
     from aquamind_pipeline.orchestration.run_jobs import run_job
-    from aquamind_pipeline.pipeline.workspace import Workspace
     from aquamind_pipeline.pipeline import disk_space
+    from aquamind_pipeline.pipeline.workspace import Workspace
 
     skip_loaded_objects()
     workspace = Workspace(settings, ProgressBars())

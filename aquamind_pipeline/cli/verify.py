@@ -17,8 +17,8 @@ def verify(settings: "Settings") -> None:
 
     from aquamind_pipeline import report
     from aquamind_pipeline.apps import REGISTRY
-    from aquamind_pipeline.pipeline.workspace import Workspace
     from aquamind_pipeline.pipeline import check_results
+    from aquamind_pipeline.pipeline.workspace import Workspace
     from aquamind_pipeline.postgres import comparison
 
     workspace = Workspace(settings, ProgressBars())
@@ -29,7 +29,9 @@ def verify(settings: "Settings") -> None:
         if workspace.lake.manifest() is not None:
             results = list(workspace.checks().everything())
             results += [
-                (name, result) for name in REGISTRY.aquamind for result in comparison.compared(url, workspace.lake, [name])
+                (name, result)
+                for name in REGISTRY.aquamind
+                for result in comparison.compared(url, workspace.lake, [name])
             ]
             check_results.save(settings, check_results.VERIFY, results)
     report.save(verified, report.report_path(settings))

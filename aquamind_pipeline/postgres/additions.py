@@ -6,6 +6,7 @@ import polars as pl
 import sqlalchemy as sa
 from psycopg import sql
 
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.journal import Entry
@@ -29,7 +30,7 @@ def added_rows(
     """
     if not loaded.digest or not 0 < lake.rows(table.name, month) - loaded.rows <= most:
         return None
-    column = str(table.info["partition_by"])
+    column = str(REGISTRY[table.name].time)
     asked = sql.SQL("SELECT max({})::date, count(*) FROM {}").format(sql.Identifier(column), rows)
     found = connection.execute(asked).fetchone()
     if found is None or found[0] is None or found[1] != loaded.rows:  # where somebody deleted rows, all come again

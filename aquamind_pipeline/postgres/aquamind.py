@@ -11,7 +11,7 @@ from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.dialects import postgresql
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection, described
@@ -25,7 +25,7 @@ _SHOWN = 12
 def recognised(connection: Connection) -> str:
     """Which kind of target a database without a farm of ours is: AquaMind's, if any of its tables is there."""
     query = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = ANY(%s)"
-    row = connection.execute(query, ([*tables.TABLES, "django_migrations"],)).fetchone()
+    row = connection.execute(query, ([*REGISTRY.aquamind, "django_migrations"],)).fetchone()
     return journal.AQUAMIND if row and row[0] else journal.OWN
 
 
@@ -49,7 +49,7 @@ def misfits(connection: Connection) -> list[str]:
     """What stands in the way of loading, a line each; empty when everything fits."""
     found = _columns(connection)
     wrong = []
-    for name, table in tables.TABLES.items():
+    for name, table in ((n, REGISTRY[n].table) for n in REGISTRY.aquamind):
         there = found.get(name)
         if there is None:
             wrong.append(f"table {name} is missing")
@@ -81,7 +81,7 @@ def _columns(connection: Connection) -> dict[str, dict[str, tuple[str, bool, boo
           AND a.attnum > 0 AND NOT a.attisdropped
     """
     found: dict[str, dict[str, tuple[str, bool, bool]]] = {}
-    for table, column, *facts in connection.execute(query, (list(tables.TABLES),)):
+    for table, column, *facts in connection.execute(query, (list(REGISTRY.aquamind),)):
         found.setdefault(table, {})[column] = (facts[0], facts[1], facts[2])
     return found
 
@@ -141,7 +141,7 @@ _HISTORY_NAMES = {"batch_creationworkflow": "batchcreationworkflow"}
 
 def history_tables(connection: Connection) -> dict[str, str]:
     """Master tables that have a history table here."""
-    wanted = {history_table(name): name for name in tables.MASTER_TABLES}
+    wanted = {history_table(name): name for name in REGISTRY.whole}
     query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename = ANY(%s)"
     return {wanted[row[0]]: row[0] for row in connection.execute(query, (list(wanted),))}
 
@@ -149,7 +149,7 @@ def history_tables(connection: Connection) -> dict[str, str]:
 def grants(role: str, database: str) -> str:
     """SQL that gives a role the least rights that a load into AquaMind's database needs. Run it as the owner."""
     names = [
-        sql.Identifier("public", name) for name in (*tables.TABLES, *sorted(map(history_table, tables.MASTER_TABLES)))
+        sql.Identifier("public", name) for name in (*REGISTRY.aquamind, *sorted(map(history_table, REGISTRY.whole)))
     ]
     parts = {
         "role": sql.Identifier(role),

@@ -16,14 +16,17 @@ from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.dialects.postgresql import JSONB
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import TransientError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import identities, journal
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import look_at_ours, month_counts, row_counts
 from aquamind_pipeline.postgres.streams import streams
-from aquamind_pipeline.quality.check_result import Finding, attempted, finding
+from aquamind_pipeline.schema import frames as tables
+from aquamind_pipeline.schema.check_result import CheckResult as Finding
+from aquamind_pipeline.schema.check_result import attempted
+from aquamind_pipeline.schema.check_result import check_result as finding
 
 _DIFFERENCES = dict.fromkeys(("table", "partition", "column", "lake", "database"), pl.String)
 _MICRO = 1_000_000
@@ -53,7 +56,7 @@ def compared(
 
 
 def _arrived(url: SecretStr, lake: Lake, names: Sequence[str], since: str | None) -> Finding:
-    later = [name for name in names if since is not None and name in tables.MONTHLY_TABLES]
+    later = [name for name in names if since is not None and name in REGISTRY.monthly]
     there = row_counts(url, [name for name in names if name not in later])
     held = {name: lake.rows(name) for name in there}
     if later:
@@ -72,7 +75,7 @@ def _arrived(url: SecretStr, lake: Lake, names: Sequence[str], since: str | None
 def _content(url: SecretStr, lake: Lake, names: Sequence[str], months: Sequence[str] | None) -> Finding:
     parts: dict[str, Sequence[str | None]] = {
         name: [month for month in lake.partitions(name) if months is None or month in months]
-        if name in tables.MONTHLY_TABLES
+        if name in REGISTRY.monthly
         else [None]
         for name in names
     }
@@ -90,7 +93,7 @@ def differences(url: SecretStr, lake: Lake, parts: Mapping[str, Sequence[str | N
 
     def compare(connection: Connection, part: tuple[str, str | None]) -> list[tuple[str, str, str, str, str]]:
         table, partition = part
-        found = list(_compare(connection, url, lake, tables.TABLES[table], partition))
+        found = list(_compare(connection, url, lake, REGISTRY[table].table, partition))
         connection.rollback()  # it may have made views, which the next comparison makes anew
         return found
 
@@ -114,7 +117,7 @@ def _compare(
     if journal.kind(connection, url) == journal.AQUAMIND:
         skipped = {key}  # of its own sequences
         rows = _theirs(connection, rows.collect(), table).lazy()
-        if table.name in tables.MASTER_TABLES:
+        if table.name in REGISTRY.whole:
             where = sql.SQL("{} IN (SELECT i.id FROM {} i WHERE i.table_name = {} AND i.created)").format(
                 sql.Identifier(key), sql.Identifier(journal.OURS, "identity"), sql.Literal(table.name)
             )

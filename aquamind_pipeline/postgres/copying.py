@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy.dialects.postgresql import JSONB
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres.connection import Connection
+from aquamind_pipeline.schema import frames as tables
 
 _BATCH_ROWS = 32_768
 
@@ -41,7 +42,7 @@ class Loaded:
 @cache
 def constants(table_name: str) -> dict[str, Any]:
     """Columns whose value is the same in every row we load: column defaults write them faster than COPY reads them."""
-    fills = {c.name: c.info["fill"] for c in tables.TABLES[table_name].columns if "fill" in c.info}
+    fills = {c.name: c.info["fill"] for c in REGISTRY[table_name].table.columns if "fill" in c.info}
     return {name: pl.select(fill).item() for name, fill in fills.items() if fill.meta.is_literal()}
 
 

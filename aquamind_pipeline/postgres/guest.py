@@ -19,13 +19,14 @@ import sqlalchemy as sa
 from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import additions, aquamind, identities, journal
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.copying import Loaded, copy_frame
 from aquamind_pipeline.postgres.streams import Streams, streams
+from aquamind_pipeline.schema import frames as tables
 
 REBUILD_ROWS = 1_000_000
 """From so many rows on it is faster to build a table's indexes anew than to keep them up to date."""
@@ -39,22 +40,21 @@ def load_masters(connection: Connection, lake: Lake, run: str, *, history: bool)
     """Find or make every master row, in one transaction; rows of ours that changed or vanished follow the lake."""
     known: identities.Identities = {}
     frames: dict[str, pl.DataFrame] = {}
-    for name in tables.MASTER_TABLES:
-        table = tables.TABLES[name]
+    for name in REGISTRY.whole:
+        table = REGISTRY[name].table
         frames[name] = tables.complete(lake.scan(name), table).collect()
         known[name] = identities.identify(connection, table, frames[name], known)
     if any(_gone(name, known[name], frame).height for name, frame in frames.items()):
         _take_out_outdated(connection, lake)
     histories = aquamind.history_tables(connection) if history else {}
     return [
-        _load_master(connection, lake, name, frames[name], known, histories.get(name), run)
-        for name in tables.MASTER_TABLES
+        _load_master(connection, lake, name, frames[name], known, histories.get(name), run) for name in REGISTRY.whole
     ]
 
 
 def _gone(name: str, known: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
     """Rows of ours that the lake no longer has."""
-    key = tables.primary_key(tables.TABLES[name])[0]
+    key = tables.primary_key(REGISTRY[name].table)[0]
     return known.filter("created").join(frame.select(lake_id=pl.col(key).cast(pl.Int64)), on="lake_id", how="anti")
 
 
@@ -62,7 +62,7 @@ def _take_out_outdated(connection: Connection, lake: Lake) -> None:
     """Take out what may refer to masters that are gone: the months that change when the farm's as_of moves back."""
     manifest = lake.manifest()
     last = manifest.as_of.strftime("%Y-%m") if manifest else ""
-    for name in tables.MONTHLY_TABLES:
+    for name in REGISTRY.monthly:
         earlier = [month for month in journal.entries(connection, name) if month < last]
         drop_vanished(connection, name, earlier)
 
@@ -76,7 +76,7 @@ def _load_master(
     history: str | None,
     run: str,
 ) -> Loaded:
-    table, digest = tables.TABLES[name], lake.digest(name)
+    table, digest = REGISTRY[name].table, lake.digest(name)
     key = tables.primary_key(table)[0]
     before = journal.entries(connection, name).get(journal.ALL)
     if before and before.digest == digest:
@@ -236,7 +236,7 @@ def drop_vanished(connection: Connection, table_name: str, parts: Sequence[str])
     entries = journal.entries(connection, table_name)
     vanished = sorted(set(entries) - set(parts))
     for name in vanished:
-        _delete_block(connection, tables.TABLES[table_name], entries[name])
+        _delete_block(connection, REGISTRY[table_name].table, entries[name])
         journal.forget(connection, table_name, name)
     return vanished
 
@@ -332,11 +332,11 @@ def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]
     """Take out exactly what we loaded: table -> (rows of ours taken out, rows kept because others use them)."""
     with journal.locked(url), streams(url) as opened:
         connection = opened.first
-        for name in tables.MONTHLY_TABLES:
+        for name in REGISTRY.monthly:
             if not dry_run:
                 restore(opened, name)
         result = {}
-        for name in tables.MONTHLY_TABLES:
+        for name in REGISTRY.monthly:
             result[name] = (_wipe_blocks(connection, name), 0)
         # Batch and projection run refer to each other.
         connection.execute(
@@ -346,7 +346,7 @@ def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]
             ).format(_IDENTITY)
         )
         histories = aquamind.history_tables(connection)
-        for name in reversed(tables.MASTER_TABLES):
+        for name in reversed(REGISTRY.whole):
             result[name] = _wipe_master(connection, name, histories.get(name))
         if dry_run:
             connection.rollback()
@@ -357,7 +357,7 @@ def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]
 
 
 def _wipe_blocks(connection: Connection, table_name: str) -> int:
-    table = tables.TABLES[table_name]
+    table = REGISTRY[table_name].table
     entries = [entry for entry in journal.entries(connection, table_name).values() if entry.rows]
     if _only_ours(connection, table, entries):
         connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier("public", table_name)))
@@ -392,7 +392,7 @@ def _count_block(connection: Connection, table: sa.Table, entry: journal.Entry) 
 
 def _wipe_master(connection: Connection, name: str, history: str | None) -> tuple[int, int]:
     """Rows that nobody else's refer to; children were taken out before."""
-    key = tables.primary_key(tables.TABLES[name])[0]
+    key = tables.primary_key(REGISTRY[name].table)[0]
     target = sql.Identifier("public", name)
     users = connection.execute(
         "SELECT c.relname, a.attname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "

@@ -13,10 +13,11 @@ import polars as pl
 import sqlalchemy as sa
 from psycopg import sql
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection
+from aquamind_pipeline.schema import frames as tables
 
 _IDENTITY = sql.Identifier(journal.OURS, "identity")
 _SCHEMA = {"lake_id": pl.Int64(), "id": pl.Int64(), "created": pl.Boolean()}
@@ -33,7 +34,7 @@ def known(connection: Connection, table_name: str) -> pl.DataFrame:
 
 def all_known(connection: Connection) -> Identities:
     """Those of every master table."""
-    return {name: known(connection, name) for name in tables.MASTER_TABLES}
+    return {name: known(connection, name) for name in REGISTRY.whole}
 
 
 def identify(connection: Connection, table: sa.Table, rows: pl.DataFrame, parents: Identities) -> pl.DataFrame:
@@ -47,7 +48,7 @@ def identify(connection: Connection, table: sa.Table, rows: pl.DataFrame, parent
     new = rows.join(before, left_on=key, right_on="lake_id", how="anti").sort(key)
     if new.is_empty():
         return before
-    natural = table.info.get("natural_key", ())
+    natural = REGISTRY[table.name].natural_key
     found = _found(connection, table, new, natural, parents) if natural else pl.DataFrame(schema=_SCHEMA)
     unmet = new.join(found, left_on=key, right_on="lake_id", how="anti")
     _require_free(connection, table, unmet)

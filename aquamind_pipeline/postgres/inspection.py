@@ -10,9 +10,10 @@ import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection, connect
+from aquamind_pipeline.schema import frames as tables
 
 _IDENTITY = sql.Identifier(journal.OURS, "identity")
 _JOURNAL = sql.Identifier(journal.OURS, "load_journal")
@@ -47,7 +48,7 @@ def month_counts(url: SecretStr, table_names: Iterable[str], since: str | None =
     with connect(url) as connection:
         foreign = journal.kind(connection, url) == journal.AQUAMIND
         for name in table_names:
-            key = sql.Identifier(tables.primary_key(tables.TABLES[name])[0])
+            key = sql.Identifier(tables.primary_key(REGISTRY[name].table)[0])
             for month, entry in sorted(journal.entries(connection, name).items()):
                 if since and month < since:
                     found.append((name, month, entry.rows))
@@ -65,11 +66,11 @@ def month_counts(url: SecretStr, table_names: Iterable[str], since: str | None =
 
 
 def _count(connection: Connection, name: str, *, foreign: bool) -> int:
-    key = sql.Identifier(tables.primary_key(tables.TABLES[name])[0])
+    key = sql.Identifier(tables.primary_key(REGISTRY[name].table)[0])
     parts = {"table": sql.Identifier("public", name), "key": key, "name": sql.Literal(name)}
     if not foreign:
         query = sql.SQL("SELECT count(*) FROM {table}").format(**parts)
-    elif name in tables.MASTER_TABLES:
+    elif name in REGISTRY.whole:
         query = sql.SQL(
             "SELECT count(*) FROM {table} t JOIN {identity} i ON i.table_name = {name} AND i.id = t.{key}"
         ).format(identity=_IDENTITY, **parts)
@@ -91,8 +92,8 @@ def look_at_ours(connection: Connection, url: SecretStr) -> None:
     """
     if journal.kind(connection, url) == journal.OWN:
         return
-    for name, table in tables.TABLES.items():
-        if name in tables.MASTER_TABLES:
+    for name, table in ((n, REGISTRY[n].table) for n in REGISTRY.aquamind):
+        if name in REGISTRY.whole:
             column, parent = tables.primary_key(table)[0], name
         else:
             column, parent = next(

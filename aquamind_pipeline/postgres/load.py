@@ -17,7 +17,7 @@ from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.schema import CreateTable
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError, LakeError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import additions, guest, journal, schema
@@ -26,6 +26,7 @@ from aquamind_pipeline.postgres.copying import Loaded, constants, copy_rows
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.schema import compiled, final_name, foreign_keys
 from aquamind_pipeline.postgres.streams import Streams, streams
+from aquamind_pipeline.schema import frames as tables
 
 ROW_BY_ROW = 6
 """How many times as long a row takes in a month that has its keys and indexes as in one that gets them afterwards."""
@@ -43,9 +44,7 @@ def load_masters(url: SecretStr, lake: Lake, *, run: str = "", history: bool = F
         if journal.kind(connection, url) == journal.AQUAMIND:
             return guest.load_masters(connection, lake, run, history=history)
         # Foreign keys are checked at commit, so children that vanish go before or after their parents alike.
-        loaded, deleted = zip(
-            *(_load_master(connection, lake, name, run) for name in tables.MASTER_TABLES), strict=True
-        )
+        loaded, deleted = zip(*(_load_master(connection, lake, name, run) for name in REGISTRY.whole), strict=True)
         if any(deleted):
             _drop_outdated(connection, lake)
         return list(loaded)
@@ -68,7 +67,7 @@ def load_months(
     run: str = "",
 ) -> list[Loaded]:
     """Load months of a table as partitions, side by side on the connections of `loading`, and set the id's sequence."""
-    table = tables.TABLES[table_name]
+    table = REGISTRY[table_name].table
     first = opened.first
     if journal.kind(first, opened.url) == journal.AQUAMIND:
         return guest.load_months(opened, lake, table, months, run, on_done)
@@ -153,7 +152,7 @@ def _drop_outdated(connection: Connection, lake: Lake) -> None:
     """
     manifest = lake.manifest()
     last = manifest.as_of.strftime("%Y-%m") if manifest else ""
-    for name in tables.MONTHLY_TABLES:
+    for name in REGISTRY.monthly:
         for month in [month for month in journal.entries(connection, name) if month >= last]:
             _drop_month(connection, name, month)
 
@@ -165,7 +164,7 @@ def _drop_month(connection: Connection, table_name: str, month: str) -> None:
 
 def _load_master(connection: Connection, lake: Lake, name: str, run: str) -> tuple[Loaded, int]:
     """Returns also how many rows were deleted."""
-    table = tables.TABLES[name]
+    table = REGISTRY[name].table
     digest = lake.digest(name)
     known = journal.entries(connection, name).get(journal.ALL)
     if known and known.digest == digest:
@@ -210,7 +209,7 @@ def _add_days(
     low, high = _bounds(month)
     # Asked of the whole table, which answers also where somebody dropped the partition.
     rows = sql.SQL("{table} WHERE {day} >= {low} AND {day} < {high}").format(
-        table=sql.Identifier(table.name), day=sql.Identifier(table.info["partition_by"]), low=low, high=high
+        table=sql.Identifier(table.name), day=sql.Identifier(REGISTRY[table.name].time), low=low, high=high
     )
     added = additions.added_rows(connection, lake, table, month, before, rows, before.rows // ROW_BY_ROW)
     if added is None:
@@ -233,7 +232,7 @@ def _load_month(connection: Connection, lake: Lake, table: sa.Table, month: str,
             sql.SQL("ALTER TABLE {} ALTER {} SET DEFAULT {}").format(fresh, sql.Identifier(column), sql.Literal(value))
         )
     low, high = _bounds(month)
-    bounds = {"column": sql.Identifier(table.info["partition_by"]), "low": sql.Literal(low), "high": sql.Literal(high)}
+    bounds = {"column": sql.Identifier(REGISTRY[table.name].time), "low": sql.Literal(low), "high": sql.Literal(high)}
     # The check spares ATTACH a scan of the rows.
     connection.execute(
         sql.SQL("ALTER TABLE {fresh} ADD CONSTRAINT in_month CHECK ({column} >= {low} AND {column} < {high})").format(
@@ -360,7 +359,7 @@ def wipe(url: SecretStr, *, dry_run: bool = False) -> dict[str, tuple[int, int]]
         kind = journal.kind(connection, url)
     if kind == journal.AQUAMIND:
         return guest.wipe(url, dry_run=dry_run)
-    counts = {name: (rows, 0) for name, rows in row_counts(url, tables.TABLES).items()}
+    counts = {name: (rows, 0) for name, rows in row_counts(url, REGISTRY.aquamind).items()}
     if not dry_run:
         schema.wipe(url)
     return counts

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, ExecutableDDLElement
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Manifest
 from aquamind_pipeline.postgres import aquamind, journal
@@ -35,17 +35,17 @@ def final_name(constraint: sa.CheckConstraint) -> str:
 @cache
 def statements() -> tuple[bytes | sql.Composed, ...]:
     """The DDL of every table, its indexes and foreign keys, in an order that runs."""
-    metadata = sa.MetaData(naming_convention=tables.metadata.naming_convention)
-    for table in tables.TABLES.values():
+    metadata = sa.MetaData(naming_convention=REGISTRY.metadata.naming_convention)
+    for table in [REGISTRY[n].table for n in REGISTRY.aquamind]:
         table.to_metadata(metadata)
     first: list[bytes] = []
     later: list[bytes | sql.Composed] = []
-    for name in tables.TABLES:
+    for name in REGISTRY.aquamind:
         table = metadata.tables[name]
         key = table.primary_key.columns[0]
-        if name in tables.MONTHLY_TABLES:
+        if name in REGISTRY.monthly:
             table.dialect_options["postgresql"]["partition_by"] = (
-                f"RANGE ({_DIALECT.identifier_preparer.quote(table.info['partition_by'])})"
+                f"RANGE ({_DIALECT.identifier_preparer.quote(REGISTRY[table.name].time)})"
             )
             # Identity columns of partitioned tables came with PostgreSQL 17; an owned sequence does in every version.
             key.identity = key.server_default = None
@@ -76,7 +76,7 @@ def _name(named: sa.Index | sa.Constraint) -> str:
 def catalogue_version() -> str:
     """Hash of columns, keys and indexes: databases of another catalogue are not loaded into."""
     facts: list[str] = []
-    for name, table in tables.TABLES.items():
+    for name, table in ((n, REGISTRY[n].table) for n in REGISTRY.aquamind):
         facts += [f"{name}.{c.name} {c.type!r} {c.nullable}" for c in table.columns]
         facts += sorted(f"{name} index {_name(i)}" for i in table.indexes)
         facts += sorted(f"{name} {c.__visit_name__} {_name(c)}" for c in table.constraints)
@@ -169,7 +169,7 @@ def wipe(url: SecretStr) -> bool:
         journal.lock(connection, url)
         if not journal.exists(connection):
             return False
-        names = sql.SQL(", ").join(sql.Identifier("public", name) for name in tables.TABLES)
+        names = sql.SQL(", ").join(sql.Identifier("public", name) for name in REGISTRY.aquamind)
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(names))
         connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(journal.OURS)))
     return True

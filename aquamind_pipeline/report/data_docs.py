@@ -57,10 +57,10 @@ class DataDocs:
         page = re.sub(r"(<body\b[^>]*>)", rf"\1{home}", page, count=1)
         summary = {
             "table": table,
-            "passed": validated.finding.passed,
+            "passed": validated.check.passed,
             "expectations": validated.expectations.height,
-            "failed": validated.finding.wrong,
-            "detail": validated.finding.detail,
+            "failed": validated.check.wrong,
+            "detail": validated.check.detail,
         }
         path = self.folder / f"{table}.html"
         write_file(path, page)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.quality.volumes import planned_rows
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import frame
 from aquamind_pipeline.quality import farm_rules
+from aquamind_pipeline.quality.volumes import planned_rows
 from aquamind_pipeline.report.sums import Sums, weight_g
 from aquamind_pipeline.simulation.life import hazard_bounds
 from aquamind_pipeline.simulation.profile import Profile
@@ -73,7 +73,10 @@ def _with_plan(farm: Profile, plan: Plan, months: pl.DataFrame) -> pl.DataFrame:
 
 
 def _use(connection: Connection, sums: Sums) -> pl.DataFrame:
-    holding = "SELECT count(*) AS of FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND carrier_id IS NULL AND active"
+    holding = (
+        "SELECT count(*) AS of FROM infrastructure_container "
+        "WHERE hierarchy_role = 'HOLDING' AND carrier_id IS NULL AND active"
+    )
     # A container holds one assignment at a time, so the containers of batches can be added.
     occupied = sums.days.group_by("date").agg(occupied=pl.col("containers").sum())
     first = sums.use.group_by("container_id").agg(pl.col("date").min()).group_by("date").agg(new=pl.len())

@@ -57,7 +57,8 @@ def day_length_hours(latitude: Floats, day_of_year: Ints) -> Floats:
     place, sun = latitude * (np.pi / 180.0), declination(day_of_year)
     upper_edge = sine(_SUNRISE_DEGREES * np.pi / 180.0)
     ratio = (upper_edge + sine(place) * sine(sun)) / (cosine(place) * cosine(sun))
-    return 24.0 - 24.0 / np.pi * arccosine(np.clip(ratio, -1.0, 1.0))
+    hours: Floats = 24.0 - 24.0 / np.pi * arccosine(np.clip(ratio, -1.0, 1.0))
+    return hours
 
 
 def daylight_lux(latitude: Floats, day_of_year: Ints, oktas: Ints) -> Floats:

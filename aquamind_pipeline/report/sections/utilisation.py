@@ -21,7 +21,10 @@ _NOW = """
 SELECT (SELECT count(*) FROM infrastructure_hall) AS halls,
   (SELECT count(DISTINCT container_id) FROM batch_batchcontainerassignment WHERE is_active) AS containers
 """
-_HOLDING = sql.SQL("SELECT id, hall_id FROM infrastructure_container WHERE hierarchy_role = 'HOLDING' AND carrier_id IS NULL AND active")
+_HOLDING = sql.SQL(
+    "SELECT id, hall_id FROM infrastructure_container "
+    "WHERE hierarchy_role = 'HOLDING' AND carrier_id IS NULL AND active"
+)
 
 
 def section(connection: Connection, farm: Profile, sums: Sums) -> Section:
