@@ -130,7 +130,8 @@ def arctangent(x: npt.ArrayLike) -> Floats:
         total = total * square + (-1.0) ** n / (2 * n + 1)
     angle = 4.0 * slope * total
     angle = np.where(steep, np.pi / 2.0 - angle, angle)
-    return np.where(value < 0.0, -angle, angle)
+    signed: Floats = np.where(value < 0.0, -angle, angle)
+    return signed
 
 
 def arccosine(x: npt.ArrayLike) -> Floats:

@@ -23,7 +23,7 @@ import polars as pl
 
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake.manifest import Manifest
-from aquamind_pipeline.lake.stores import open_store
+from aquamind_pipeline.lake.stores import open_store, parse_location
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 ROW_GROUP_ROWS = 131_072
@@ -290,6 +290,19 @@ class Lake:
             )
 
 
+def open_lake(location: str | Path) -> Lake:
+    """Open a lake to read it: a folder, or `s3://bucket/prefix`.
+
+    Raises:
+        LakeError: when there is no lake.
+        ConfigError: for a URL that cannot be used.
+    """
+    lake = Lake(parse_location(location))
+    if lake.manifest() is None:
+        raise LakeError(f"there is no lake in {lake.root}: run `aquamind build`, or give the folder of a lake")
+    return lake
+
+
 def _fill(target: Path | IO[bytes], frame: pl.DataFrame) -> None:
     """Write rows in the format of every file of the lake: the same rows give the same bytes."""
     frame.write_parquet(target, compression="zstd", compression_level=3, statistics=True, row_group_size=ROW_GROUP_ROWS)
@@ -299,4 +312,4 @@ def _file(table: str, partition: str | None) -> str:
     return f"{table}/{partition or _WHOLE}{_SUFFIX}"
 
 
-__all__ = ["LABELS", "PARTS", "ROW_GROUP_ROWS", "Lake", "Written"]
+__all__ = ["LABELS", "PARTS", "ROW_GROUP_ROWS", "Lake", "Written", "open_lake"]

@@ -64,7 +64,8 @@ def day_length_hours(latitude: Floats, day_of_year: Ints) -> Floats:
 def daylight_lux(latitude: Floats, day_of_year: Ints, oktas: Ints) -> Floats:
     """Mean light between sunrise and sunset: half of that at noon, as far as clouds let it through."""
     noon = cosine(latitude * (np.pi / 180.0) - declination(day_of_year))  # sine of the sun's height
-    return 0.5 * SUN_LUX * np.maximum(noon, 0.0) * np.array(_CLEARNESS)[oktas]
+    lux: Floats = 0.5 * SUN_LUX * np.maximum(noon, 0.0) * np.array(_CLEARNESS)[oktas]
+    return lux
 
 
 def photoperiods(inputs: Inputs) -> pl.DataFrame:
