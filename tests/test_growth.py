@@ -19,7 +19,7 @@ from aquamind_pipeline.arithmetic import cubed, rounded_units, third_power
 from aquamind_pipeline.errors import InputError
 from aquamind_pipeline.growth import closed_form_solver, daily_solver
 from aquamind_pipeline.growth.assimilation import assimilate, run
-from aquamind_pipeline.growth.record_grid import known
+from aquamind_pipeline.growth.record_grid import lay_out
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import AQUAMIND, CORRECTED
 from aquamind_pipeline.simulation.profile import Profile
@@ -94,14 +94,14 @@ def test_fish_are_conserved(records: Records) -> None:
 def test_weights_are_continuous(records: Records) -> None:
     """A day's growth is small where nothing was weighed and nobody came; nobody left, nobody grows."""
     states = run(records, UNTIL)
-    grid, found = states.known.grid, states.solution
-    quiet = (states.known.anchor == 0) & (states.known.arrived == 0) & (grid.day > grid.start[grid.owner])
+    grid, found = states.inputs.grid, states.solution
+    quiet = (states.inputs.anchor == 0) & (states.inputs.arrived == 0) & (grid.day > grid.start[grid.owner])
     before = np.concatenate([[np.nan], found.weight_g[:-1]])
     growth = np.cbrt(found.weight_g[quiet]) - np.cbrt(before[quiet])
     assert (growth >= -1e-9).all()
     assert (growth <= 0.00275 * 16 + 1e-9).all()
     assert (np.abs(growth[found.population[quiet] == 0]) < 1e-9).all()
-    alone = (states.known.arrived == 0) & (grid.day > grid.start[grid.owner])
+    alone = (states.inputs.arrived == 0) & (grid.day > grid.start[grid.owner])
     assert (found.population[alone] <= np.concatenate([[0], found.population[:-1]])[alone]).all()
 
 
@@ -110,7 +110,7 @@ def test_weights_are_continuous(records: Records) -> None:
 def test_mixed_fish_weigh_between_their_sources(records: Records) -> None:
     """What comes into a day by transfer lies between the lightest and the heaviest that were mixed."""
     states = run(records, UNTIL)
-    facts, found = states.known, states.solution
+    facts, found = states.inputs, states.solution
     known_g = [facts.own_g, facts.moves.given_g[~np.isnan(facts.moves.given_g)], found.weight_g]
     lightest, heaviest = np.min(np.concatenate(known_g)), np.max(np.concatenate(known_g))
     came = facts.arrived > 0
@@ -154,7 +154,7 @@ def test_a_split_run_is_the_whole_run(records: Records, days: int) -> None:
 @given(herds())
 def test_steps_and_sums_agree(records: Records) -> None:
     """The closed form against stepping day by day, under the rules that allow both."""
-    facts = known(records, UNTIL, CORRECTED)
+    inputs = lay_out(records, UNTIL, CORRECTED)
     summed, stepped = closed_form_solver.solve(facts, CORRECTED), daily_solver.solve(facts, CORRECTED)
     assert (summed.population == stepped.population).all()
     assert (summed.deaths == stepped.deaths).all()
@@ -291,7 +291,7 @@ def test_transfers_in_a_circle_are_refused() -> None:
     with pytest.raises(InputError, match="circle"):
         assimilate(nobody, UNTIL)
     with pytest.raises(InputError, match="circle"):
-        daily_solver.solve(known(nobody, UNTIL, CORRECTED), CORRECTED)
+        daily_solver.solve(lay_out(nobody, UNTIL, CORRECTED), CORRECTED)
 
 
 @settings(max_examples=500)
