@@ -189,7 +189,9 @@ FRAMES: Mapping[str, Frame] = {
                 default="temperature",
             ),
             "total_c": _required(_NUMBER, "sum of the day's readings, °C, with at most 4 decimals"),
-            "readings": Column(_COUNT, "number of readings; with 1, `total_c` is their mean", optional=True, default=1),
+            "readings": Column(
+                _COUNT, "number of readings; where it is 1, `total_c` is the mean", optional=True, default=1
+            ),
             "first_c": _nullable(_NUMBER, "the reading with the lowest id, °C; null: the mean"),
         },
     ),
