@@ -439,7 +439,7 @@ TOO_MANY = [
     (
         _tank(deaths=pl.concat([_died(1, 1, 1001), _died(2, 2, 601)])),
         "assignment 1 on 2026-01-02: 1,001 fish die and 0 leave, but only 1,000 are there; correct the deaths, the "
-        "transfers or the fish placed (1 more assignments like it)",
+        "transfers or the fish placed (1 more like it)",
     ),
 ]
 

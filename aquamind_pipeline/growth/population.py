@@ -1,4 +1,4 @@
-"""Fish of each row, added up from the records; a record of more fish than there were is refused here."""
+"""Fish of each row, added up from the records. More deaths or transfers than there are fish are an error."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _refuse_departures(inputs: RecordGrid, balance: Ints) -> None:
 
 
 def _more(number: int) -> str:
-    return f" ({number:,} more assignments like it)" if number else ""
+    return f" ({number:,} more like it)" if number else ""
 
 
 __all__ = ["recorded_population"]

@@ -291,7 +291,7 @@ def _anchors(records: Records, grid: Grid) -> tuple[Floats, Ints]:
     anchor_g, anchor = np.full(grid.rows, np.nan), np.zeros(grid.rows, np.int64)
 
     def write(frame: pl.DataFrame, assignment: str, weight_g: pl.Series, kind: str) -> None:
-        """Write the weights over those that are there; of several of a day the last one stays."""
+        """Write weights over those already written. Of several of a day, the last one stays."""
         rows = grid.row(frame[assignment].fill_null(-1).to_numpy(), day_numbers(frame["date"]))
         inside = np.flatnonzero(rows >= 0)
         anchor_g[rows[inside]], anchor[rows[inside]] = weight_g.to_numpy()[inside], ANCHORS.index(kind)

@@ -1,7 +1,7 @@
 """The frames of records: every column with its type and meaning.
 
 This is the only declaration. The empty frames of `Records`, the validation of columns and the table in `docs/growth.md`
-are derived from `FRAMES`. How records may contradict each other is in `validation`.
+are derived from `FRAMES`. Rules between records are in `validation`.
 """
 
 from __future__ import annotations
@@ -271,7 +271,8 @@ def _cast(name: str, values: pl.Series, column: Column) -> pl.Series:
         cast = values.cast(column.dtype)
     except pl.exceptions.PolarsError:
         raise InputError(f"{wrong} has values that {column.dtype} cannot hold; correct them") from None
-    if not column.dtype.is_float() and (changed := cast.cast(values.dtype) != values).any():
+    is_exact = values.dtype.is_integer() or column.dtype.is_float()
+    if not is_exact and (changed := cast.cast(values.dtype) != values).any():
         value = values.filter(changed)[0]
         raise InputError(f"{wrong} has the value {value}, which {column.dtype} cannot hold; correct it")
     return cast

@@ -36,7 +36,7 @@ class Solution:
 
 
 def circular_transfers(grid: Grid, row: int) -> InputError:
-    """The error for transfers whose weights depend on each other, of which one arrives on this row."""
+    """The error for transfers of one day whose weights depend on each other; one of them arrives on `row`."""
     return InputError(
         f"transfers of {calendar_day(grid.day[row])} into assignment {grid.ids[grid.owner[row]]} form a circle, so the "
         "weight of their fish is unknown; correct the transfer actions of that day"
