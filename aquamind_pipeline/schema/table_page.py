@@ -14,6 +14,9 @@ generated from the definitions (`make renew`).
 """
 
 
+_TITLES = "| Table | Kind | What a row is | How rows are made | Rows | Refers to |"
+
+
 def as_markdown(registry: Registry) -> str:
     """The page."""
     lines = [_HEAD]
