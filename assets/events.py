@@ -27,7 +27,7 @@ from aquamind_pipeline.orchestration.asset_specs import (
     written_metadata,
 )
 from aquamind_pipeline.orchestration.partitions import MONTH
-from aquamind_pipeline.orchestration.retries import healing
+from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
@@ -141,7 +141,7 @@ def _write_months(
     done: dict[str, dict[str, Any]] = {}
     failed: dict[str, Exception] = {}
     with (
-        healing(),
+        retry_transient_errors(),
         lake.exclusive(),
         workspace.progress.track(name, len(months)) as advance,
         ThreadPoolExecutor(MONTHS_AT_ONCE, thread_name_prefix=name) as pool,

@@ -11,7 +11,7 @@ from aquamind_pipeline.growth.assimilation import assimilate
 from aquamind_pipeline.growth.records import Records, from_tables
 from aquamind_pipeline.lake import Lake, Written
 from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE, spec, written_metadata
-from aquamind_pipeline.orchestration.retries import healing
+from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.simulation.profile import Profile
 from assets.life import living, read_plan
@@ -44,7 +44,7 @@ def growth(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeRes
     """Weight, fish, biomass and feed conversion of every stay and day, from what was recorded, never from life."""
     started = time.perf_counter()
     farm = workspace.planned
-    with healing(), workspace.lake.exclusive():
+    with retry_transient_errors(), workspace.lake.exclusive():
         written = write_states(workspace, farm)
     facts = written_metadata(written, farm, time.perf_counter() - started)
     yield dg.MaterializeResult(

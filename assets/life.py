@@ -20,7 +20,7 @@ from aquamind_pipeline.orchestration.asset_specs import (
     written_metadata,
 )
 from aquamind_pipeline.orchestration.partitions import MONTH
-from aquamind_pipeline.orchestration.retries import healing
+from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.simulation.life import live, summary
 from aquamind_pipeline.simulation.profile import Profile
@@ -46,7 +46,7 @@ def schedule(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeR
     started = time.perf_counter()
     farm = workspace.wanted
     plan = build_schedule(farm)
-    with healing(), workspace.lake.exclusive():
+    with retry_transient_errors(), workspace.lake.exclusive():
         workspace.lake.claim(farm)
         _forget_later_months(workspace, farm)
         frames = {"plan_batch": plan.batches, "plan_assignment": plan.assignments}
@@ -81,7 +81,7 @@ def life(workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.MaterializeResul
         moves.append(life.moves)
         return life.days
 
-    with healing(), workspace.lake.exclusive():
+    with retry_transient_errors(), workspace.lake.exclusive():
         days = write_by_month(workspace, farm, "life_day", lived, batch_slices(batches))
         facts = written_metadata(days, farm, time.perf_counter() - started)
         yield dg.MaterializeResult(asset_key="life_day", metadata={**facts, **shown_of("life_day", workspace)})

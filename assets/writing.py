@@ -14,7 +14,7 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.lake import LABELS, PARTS, Lake, Written
 from aquamind_pipeline.orchestration.asset_specs import written_metadata
 from aquamind_pipeline.orchestration.partitions import MONTH
-from aquamind_pipeline.orchestration.retries import healing
+from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.quality.faults import broken_file, inject
 from aquamind_pipeline.simulation.profile import Profile
@@ -28,7 +28,7 @@ def results(
     workspace: Workspace, farm: Profile, frames: Mapping[str, pl.DataFrame], started: float
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Write whole tables; `started` is when the work on them began (`time.perf_counter`)."""
-    with healing(), workspace.lake.exclusive():
+    with retry_transient_errors(), workspace.lake.exclusive():
         if workspace.lake.manifest() is None:
             workspace.lake.claim(farm)  # before its first file: nothing is built into a folder that holds other things
         for name, frame in frames.items():

@@ -135,7 +135,7 @@ def test_a_users_mistake_ends_in_one_line(tmp_path: Path, arguments: list[str], 
 @pytest.mark.parametrize("home", ["dagster", "/no/such/folder"])
 def test_a_dagster_home_that_dagster_cannot_use(tmp_path: Path, home: str) -> None:
     done = aquamind("build", "--no-database", AQUAMIND_HOME=str(tmp_path), DAGSTER_HOME=home)
-    one_line(done, f"DAGSTER_HOME={home} is not the absolute path of a folder that is there")
+    one_line(done, f"DAGSTER_HOME={home} is not the absolute path of an existing folder")
 
 
 def test_unwritable_home(tmp_path: Path) -> None:

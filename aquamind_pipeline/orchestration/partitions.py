@@ -1,4 +1,4 @@
-"""Monthly partitions of the event tables."""
+"""The monthly partitions of event tables, and the months of a run."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ MONTH = "%Y-%m"
 
 
 def monthly(farm: Profile) -> dg.MonthlyPartitionsDefinition:
-    """Months from the farm's epoch to the running month, as `2026-01`."""
-    # Dagster counts a month once it is over; end_offset=1 lets the running month be built too.
+    """Months from the farm's epoch to the current month, as `2026-01`."""
+    # Dagster counts a month when it is over; end_offset=1 adds the current one.
     return dg.MonthlyPartitionsDefinition(
         start_date=farm.epoch.strftime(MONTH), fmt=MONTH, end_offset=1, timezone="UTC"
     )
 
 
 def months(first: date, last: date) -> list[str]:
-    """Keys of the months from one day's to another's."""
+    """Keys of the months from that of `first` to that of `last`, both included."""
     return pl.date_range(first.replace(day=1), last, "1mo", eager=True).dt.strftime(MONTH).to_list()
 
 
 def range_tags(keys: list[str]) -> dict[str, str]:
-    """Tags of a run over all these (successive) months at once.
+    """Tags of one run over several successive months.
 
     Raises:
-        ConfigError: when there is none.
+        ConfigError: when there is no month.
     """
     if not keys:
         raise ConfigError("there is no month to build: as_of lies before epoch")
@@ -39,7 +39,7 @@ def range_tags(keys: list[str]) -> dict[str, str]:
 
 
 def months_of_run(tags: Mapping[str, str]) -> list[str] | None:
-    """Months that a run with these tags is for; None for a run over no months."""
+    """The months of a run, from its tags; None if the run has no partitions."""
     if "dagster/partition" in tags:
         return [tags["dagster/partition"]]
     ends = [tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
