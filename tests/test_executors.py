@@ -53,14 +53,16 @@ def cluster(s3: Mapping[str, str], target: SecretStr, tmp_path_factory: pytest.T
     commands = [["scheduler", "--host", "127.0.0.1", "--port", "0", *one], *[["worker", "--nthreads", "1", *one]] * 2]
     with contextlib.ExitStack() as started:
         log = started.enter_context((folder / "log").open("w"))
+        processes = []
         for command in commands:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dask", *command], env=environment, stdout=log, stderr=log, cwd=folder
             )
             started.callback(process.wait)
             started.callback(process.terminate)
-        wait_for(found.exists, seconds=120)
-        wait_for(lambda: (folder / "log").read_text().count("Registered to:") == 2, seconds=120)
+            processes.append(process)
+        wait_for(found.exists, *processes)
+        wait_for(lambda: (folder / "log").read_text().count("Registered to:") == 2, *processes)
         yield json.loads(found.read_text())["address"]
 
 
@@ -125,9 +127,9 @@ def test_on_dask_ctrl_c_stops_the_steps(a_copy: Settings, cluster: str, tmp_path
     process = subprocess.Popen(
         [AQUAMIND, "build", "--month", MONTH, "--no-database"], env=environment, stderr=subprocess.PIPE, text=True
     )
-    wait_for(lambda: any(lake.has(name, MONTH) for name in MONTH_ASSETS))
+    wait_for(lambda: any(lake.has(name, MONTH) for name in MONTH_ASSETS), process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate()
     assert process.returncode == 130, errors
     assert errors.strip().endswith("goes on from there")
     with lake.exclusive():
@@ -159,9 +161,8 @@ def test_on_dask_a_killed_step_fails_its_run(a_copy: Settings, cluster: str) -> 
     process = subprocess.Popen(
         [AQUAMIND, "build", "--month", MONTH, "--no-database"], env=environment, stderr=subprocess.PIPE, text=True
     )
-    wait_for(step_processes)
-    step_processes()[0].kill()
-    _, errors = process.communicate(timeout=120)
+    wait_for(step_processes, process)[0].kill()
+    _, errors = process.communicate()
     assert process.returncode == 1
     assert "ended with status -9" in errors
     with Lake(a_copy.lake_path).exclusive():
@@ -170,8 +171,12 @@ def test_on_dask_a_killed_step_fails_its_run(a_copy: Settings, cluster: str) -> 
 
 def step_processes() -> list[psutil.Process]:
     """Steps that our workers execute now."""
-    found = psutil.Process().children(recursive=True)
-    return [one for one in found if "execute_step" in one.cmdline()]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
+            if "execute_step" in child.cmdline():
+                found.append(child)
+    return found
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import signal
 import socket
@@ -10,26 +12,26 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 
 import dagster as dg
 import polars as pl
 import psycopg
 import pytest
-from dagster._core.launcher.base import WorkerStatus
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.definitions import BUILD_MONTH, LOAD_DATABASE, build_defs
+from aquamind_pipeline.definitions import BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, build_defs
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, LakeBusyError, LakeError, TransientError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration import retries
+from aquamind_pipeline.orchestration import retries, run_health
 from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE
-from aquamind_pipeline.orchestration.compat import launcher
-from aquamind_pipeline.orchestration.compat.launcher import close_dead_runs
 from aquamind_pipeline.orchestration.compat.storage import DATABASE_VARIABLE
 from aquamind_pipeline.orchestration.partitions import months
-from aquamind_pipeline.orchestration.retention import forget_runs
+from aquamind_pipeline.orchestration.retention import delete_old_runs
+from aquamind_pipeline.orchestration.run_health import close_dead_runs
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import journal
@@ -225,11 +227,11 @@ def test_a_failed_month_does_not_spoil_its_neighbours(
 
 
 class Beside:
-    """Something that goes on beside the block, and has to end well."""
+    """Work in a thread beside the block. It must succeed, unless the block itself fails."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, args=(work,))
+        self.thread = threading.Thread(target=self._run, args=(work,), daemon=True)
 
     def _run(self, work: Callable[[], None]) -> None:
         try:
@@ -240,9 +242,10 @@ class Beside:
     def __enter__(self) -> None:
         self.thread.start()
 
-    def __exit__(self, *_: object) -> None:
-        self.thread.join()
-        assert self.error is None
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:  # else the work may wait for what the block did not do
+            self.thread.join()
+            assert self.error is None
 
 
 def test_a_lock_heals(instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +263,7 @@ def test_a_lock_heals(instance: dg.DagsterInstance, a_copy: Settings, monkeypatc
         done = run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
     assert done.success
 
-    monkeypatch.setattr(retries, "TRIES", 1)
+    monkeypatch.setattr(retries, "MAX_RETRIES", 1)
     with Lake(a_copy.lake_path).exclusive(), pytest.raises(LakeBusyError, match="is building the lake"):
         run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
 
@@ -291,37 +294,54 @@ def test_what_heals_is_told_from_what_does_not(database: SecretStr, server: Secr
             journal.lock(two, database)
 
 
+def _build_and_wait(home: Path, at_work: Connection) -> None:
+    """Build a farm; at the first progress say so and wait to be killed."""
+
+    class Waiting:
+        @contextlib.contextmanager
+        def track(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+            at_work.send(f"{label} of {total}")
+            signal.pause()
+            yield lambda: None
+
+    settings = load_settings(profile="tiny", home=home)
+    run_job(Workspace(settings, Waiting()), BUILD_LAKE, all_months(settings))
+
+
 def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGKILL leaves a run that looks alive: run monitoring is told, and the next start says that it failed. A run of
-    another machine is left; a process that has the number by now is not the run's.
+    """SIGKILL leaves a run that looks alive. Run monitoring is told, and the next start marks it as failed. A run of
+    another machine is left alone. A later process with the same id is not the run's.
     """
-    environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
-    process = subprocess.Popen(
-        [AQUAMIND, "build", "--no-database"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    spawn = multiprocessing.get_context("spawn")
+    at_work, ends_with_it = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_build_and_wait, args=(tmp_path, ends_with_it))
+    process.start()
+    ends_with_it.close()
 
     def found() -> dg.DagsterRun:
         (run,) = instance.get_runs()
         return run
 
-    def health() -> WorkerStatus:
-        return instance.run_launcher.check_run_worker_health(found()).status
+    def health() -> str:
+        return str(instance.run_launcher.check_run_worker_health(found()).status.name)
 
-    wait_for(lambda: (tmp_path / "lake" / "tiny" / "life_move" / "all.parquet").exists())
-    assert health() == WorkerStatus.RUNNING
-    process.send_signal(signal.SIGKILL)
-    wait_for(lambda: health() == WorkerStatus.FAILED)  # though it is a zombie as long as nobody waits for it
-    process.wait()
-    assert health() == WorkerStatus.FAILED
+    at_work.recv()  # fails when the process ends before
+    assert health() == "RUNNING"
+    assert process.pid is not None
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie until it is joined
+    assert health() == "FAILED"
+    process.join()
+    assert health() == "FAILED"
     assert found().tags["aquamind/process"] == f"{socket.gethostname()}:{process.pid}"
 
     instance.add_run_tags(found().run_id, {"aquamind/process": f"another-machine:{process.pid}"})
     close_dead_runs(instance)
     assert found().status == dg.DagsterRunStatus.STARTED
-    monkeypatch.setattr(launcher, "_CLOCKS_SECONDS", 0)
+    monkeypatch.setattr(run_health, "CLOCK_TOLERANCE_SECONDS", 0)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as later:
         instance.add_run_tags(found().run_id, {"aquamind/process": f"{socket.gethostname()}:{later.pid}"})
-        assert health() == WorkerStatus.FAILED
+        assert health() == "FAILED"
         later.communicate(b"\n")
     instance.add_run_tags(found().run_id, {"aquamind/process": ""})  # as a run of the UI, which has no such tag
     close_dead_runs(instance)
@@ -330,25 +350,24 @@ def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path, m
 
 
 def test_a_run_is_followed_while_it_writes(instance: dg.DagsterInstance) -> None:
-    """What a page shows of a run comes event by event, although the run keeps its records open."""
-    run, seen = dg.DagsterRun("build_lake", "a-run"), []
+    """A page shows a run event by event, although the run keeps its records open."""
+    run, seen, others = dg.DagsterRun("build_lake", "a-run"), SimpleQueue[str](), SimpleQueue[str]()
     instance.report_engine_event("event 0", run)
 
     def follow(entry: dg.EventLogEntry, _cursor: str) -> None:
-        seen.append(entry.message)
+        seen.put(entry.message)
 
     with dg.DagsterInstance.get() as page:
         page.watch_event_logs(run.run_id, None, follow)
         for number in (1, 2, 3):
-            wait_for(lambda: len(seen) == number, 10)  # noqa: B023 - called at once
+            assert seen.get() == f"event {number - 1}"
             instance.report_engine_event(f"event {number}", run)
-        wait_for(lambda: len(seen) == 4, 10)
+        assert seen.get() == "event 3"
         page.end_watch_event_logs(run.run_id, follow)
-        others: list[str] = []
-        page.watch_event_logs(run.run_id, None, lambda entry, _: others.append(entry.message))
+        page.watch_event_logs(run.run_id, None, lambda entry, _: others.put(entry.message))
         instance.report_engine_event("event 4", run)
-        wait_for(lambda: len(others) == 5, 10)
-    assert seen == [f"event {number}" for number in range(4)], "a page that was closed is told nothing more"
+        assert [others.get() for _ in range(5)] == [f"event {number}" for number in range(5)]
+    assert seen.empty(), "a page that was closed is told nothing more"
 
 
 def test_a_watch_ends_itself_while_events_come(instance: dg.DagsterInstance) -> None:
@@ -363,14 +382,13 @@ def test_a_watch_ends_itself_while_events_come(instance: dg.DagsterInstance) -> 
         return dg.DagsterRunStatus.SUCCESS
 
     with dg.DagsterInstance.get() as page:
-        ended = threading.Thread(target=page.watch_event_logs, args=(run.run_id, None, follow))
+        ended = threading.Thread(target=page.watch_event_logs, args=(run.run_id, None, follow), daemon=True)
         ended.start()
-        ended.join(10)
-        assert not ended.is_alive()
-        others: list[str] = []
+        ended.join()
+        others = SimpleQueue[str]()
         instance.report_engine_event("after", run)
-        page.watch_event_logs(run.run_id, None, lambda entry, _: others.append(entry.message))
-        wait_for(lambda: len(others) == 3, 10)
+        page.watch_event_logs(run.run_id, None, lambda entry, _: others.put(entry.message))
+        assert [others.get() for _ in range(3)] == ["event 0", "while it looks", "after"]
     assert "after" not in seen
 
 
@@ -385,7 +403,7 @@ def test_old_runs_are_forgotten_unless_they_tell_how_assets_stand(
     job = build_defs(a_copy).resolve_job_def("tidy_history")
     assert job.execute_in_process(instance=instance).success
     assert replaced in {run.run_id for run in instance.get_runs()}, "90 days have not passed"
-    assert forget_runs(instance, datetime.now(UTC) + timedelta(seconds=1))[-1:] == [replaced]
+    assert delete_old_runs(instance, datetime.now(UTC) + timedelta(seconds=1))[-1:] == [replaced]
     assert {run.run_id for run in instance.get_runs()} == set(kept)
     assert instance.get_materialized_partitions(dg.AssetKey(SAMPLES)) == {"2026-03", "2026-04"}
     assert not instance.all_logs(replaced)
