@@ -119,7 +119,7 @@ def test_on_dask_a_month_has_the_same_bytes_and_a_failed_check_stops_the_load(
 
 
 def test_on_dask_ctrl_c_stops_the_steps(a_copy: Settings, cluster: str, tmp_path: Path) -> None:
-    """Interrupted while steps are at work: nobody holds the lake afterwards."""
+    """After Ctrl-C during the steps the lake is unlocked."""
     environment = os.environ | a_copy.environment() | {"AQUAMIND_EXECUTOR": "dask", "AQUAMIND_DASK_ADDRESS": cluster}
     lake = Lake(a_copy.lake_path)
     for name in MONTH_ASSETS:
@@ -133,7 +133,7 @@ def test_on_dask_ctrl_c_stops_the_steps(a_copy: Settings, cluster: str, tmp_path
     assert process.returncode == 130, errors
     assert errors.strip().endswith("goes on from there")
     with lake.exclusive():
-        assert not lake.has("container_day_temperature", MONTH), "it came too late to show anything"
+        assert not lake.has("container_day_temperature", MONTH), "the signal came too late: every step had ended"
 
 
 def test_an_executor_that_cannot_be_used() -> None:
@@ -156,7 +156,7 @@ def test_an_executor_without_its_cluster(
 
 @pytest.mark.slow
 def test_on_dask_a_killed_step_fails_its_run(a_copy: Settings, cluster: str) -> None:
-    """The kernel may take a step for lack of memory: the run says so instead of waiting, and lets the lake go."""
+    """The kernel may kill a step for lack of memory. The run fails with that reason and unlocks the lake."""
     environment = os.environ | a_copy.environment() | {"AQUAMIND_EXECUTOR": "dask", "AQUAMIND_DASK_ADDRESS": cluster}
     process = subprocess.Popen(
         [AQUAMIND, "build", "--month", MONTH, "--no-database"], env=environment, stderr=subprocess.PIPE, text=True
@@ -170,7 +170,7 @@ def test_on_dask_a_killed_step_fails_its_run(a_copy: Settings, cluster: str) -> 
 
 
 def step_processes() -> list[psutil.Process]:
-    """Steps that our workers execute now."""
+    """Processes of the steps that our workers execute now."""
     found = []
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
@@ -210,7 +210,7 @@ def build_whole(settings: Settings) -> Lake:
 
 
 def build_month(settings: Settings, *assets: str) -> Outcome:
-    """One month, by a command that holds the lake all the while."""
+    """Build one month as a command does, which locks the lake."""
     workspace = Workspace(settings)
     with workspace.lake.exclusive():
         return run_job(workspace, BUILD_MONTH, [MONTH], assets=assets or None)

@@ -1,4 +1,4 @@
-"""What runs of a farm may differ in, and what becomes of runs that fail: real instances, databases and processes."""
+"""Options of runs, and runs that fail or are killed: real instances, databases and processes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_wrong_option_makes_no_run(
     assert not instance.get_runs()
 
 
-def test_checks_that_are_skipped_warn_and_say_so(instance: dg.DagsterInstance, a_copy: Settings) -> None:
+def test_skipped_checks_warn(instance: dg.DagsterInstance, a_copy: Settings) -> None:
     lake = Lake(a_copy.lake_path)
     states = lake.read(tables.STATE_TABLE, "2026-04")
     doubled = pl.when(pl.int_range(pl.len()) == 300).then(pl.col("population") * 2).otherwise("population")
@@ -150,8 +150,8 @@ def test_a_database_by_name_and_loading_it_again(
     assert row_counts(database, tables.EVENT_TABLES) == counts
 
 
-def test_a_crash_is_said_although_a_check_warned(a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug of ours in a step after one whose check only warns."""
+def test_a_crash_is_reported_even_if_a_check_warned(a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in a step that follows a step whose check only warns."""
 
     def buggy(*_: object) -> None:
         raise ZeroDivisionError("a bug")
@@ -163,7 +163,7 @@ def test_a_crash_is_said_although_a_check_warned(a_copy: Settings, monkeypatch: 
 
 
 def test_dagsters_settings_are_copied_when_they_differ(tmp_path: Path) -> None:
-    """A reader that has the file open reads it to its end; a copy that is right is left alone."""
+    """A process that has the file open reads its old content to the end. An equal copy is not written again."""
 
     def copied() -> Path:
         os.environ["DAGSTER_HOME"] = ""
@@ -180,15 +180,15 @@ def test_dagsters_settings_are_copied_when_they_differ(tmp_path: Path) -> None:
 
 
 def temperature_job() -> dg.JobDefinition:
-    """A job that Dagster can make again by its name, which running one again from its failure needs."""
+    """A job that Dagster can make again by its name; re-execution needs that."""
     return build_defs().resolve_job_def(BUILD_MONTH)
 
 
 def test_a_failed_month_does_not_spoil_its_neighbours(
     instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One damaged month of five: the others are written and recorded, the step fails and names it. Once the input is
-    mended, running it again from its failure heals.
+    """One month of five is damaged. The others are written and recorded; the step fails and names the damaged one.
+    After the input is repaired, re-execution from the failure writes that month.
     """
     monkeypatch.setenv("AQUAMIND_PROFILE", "tiny")
     monkeypatch.setenv("AQUAMIND_LAKE", str(a_copy.lake_path))
@@ -209,19 +209,19 @@ def test_a_failed_month_does_not_spoil_its_neighbours(
     assert month.asset_materialization is not None
     assert month.asset_materialization.metadata["sha256"].value == before[month.asset_materialization.partition or ""]
     (failed,) = instance.get_runs()
-    assert not instance.all_logs(failed.run_id, of_type=RETRY), "damage does not heal by itself"
+    assert not instance.all_logs(failed.run_id, of_type=RETRY), "a retry cannot repair a damaged file"
     partitions = build_defs(a_copy).resolve_assets_def(TEMPERATURE).partitions_def
     statuses = instance.get_status_by_partition(key, list(before), partitions) or {}
     assert {month for month, status in statuses.items() if status and status.value == "FAILED"} == {"2026-04"}
 
     assert run_job(workspace, BUILD_MONTH, ["2026-04"], assets=[READINGS]).success
-    healed = dg.execute_job(
+    again = dg.execute_job(
         dg.reconstructable(temperature_job),
         instance,
         reexecution_options=dg.ReexecutionOptions.from_failure(failed.run_id, instance),
         tags=dict(failed.tags),
     )
-    assert healed.success
+    assert again.success
     assert {month: lake.digest(TEMPERATURE, month) for month in lake.partitions(TEMPERATURE)} == before
     assert instance.get_materialized_partitions(key) == set(before)
 
@@ -248,8 +248,10 @@ class Beside:
             assert self.error is None
 
 
-def test_a_lock_heals(instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step that meets another build waits for its end and goes on; in vain, it fails with the reason."""
+def test_a_step_waits_for_a_locked_lake(
+    instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step retries until another build has ended. After the last retry it fails with the reason."""
     monkeypatch.setattr(retries, "WAIT_SECONDS", 1)
     held = threading.Event()
 
@@ -268,7 +270,7 @@ def test_a_lock_heals(instance: dg.DagsterInstance, a_copy: Settings, monkeypatc
         run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
 
 
-def test_what_heals_is_told_from_what_does_not(database: SecretStr, server: SecretStr) -> None:
+def test_errors_of_the_database_are_transient_or_lasting(database: SecretStr, server: SecretStr) -> None:
     good = database.get_secret_value()
     user, password = good.split("//")[1].split("@")[0].split(":")
     for wrong in (good.replace(password, "wrong"), good + "_missing", good.replace(user, "nobody")):
@@ -371,7 +373,7 @@ def test_a_run_is_followed_while_it_writes(instance: dg.DagsterInstance) -> None
 
 
 def test_a_watch_ends_itself_while_events_come(instance: dg.DagsterInstance) -> None:
-    """As Dagster's own does, when its callback says that the run has ended."""
+    """Dagster ends a watch from its callback when the run has ended."""
     run, seen = dg.DagsterRun("build_lake", "a-run"), []
     instance.report_engine_event("event 0", run)
 
@@ -392,10 +394,10 @@ def test_a_watch_ends_itself_while_events_come(instance: dg.DagsterInstance) -> 
     assert "after" not in seen
 
 
-def test_old_runs_are_forgotten_unless_they_tell_how_assets_stand(
+def test_old_runs_are_deleted_unless_they_wrote_the_latest_state(
     instance: dg.DagsterInstance, a_copy: Settings
 ) -> None:
-    """A month written again leaves its first run without meaning; the job deletes that run and no other."""
+    """When a month is written again, its first run is no longer needed. That run is deleted and no other."""
     workspace = Workspace(a_copy)
     for month in ("2026-03", "2026-04", "2026-03"):
         assert run_job(workspace, BUILD_MONTH, [month], assets=[SAMPLES]).success
@@ -429,8 +431,8 @@ def test_dagsters_records_in_postgresql(
     assert not list(home.glob("**/*.db"))
 
 
-def test_definitions_load_without_what_they_need_not(tmp_path: Path) -> None:
-    """Every way of loading finds them; what takes seconds to import waits until a step needs it."""
+def test_definitions_load_without_slow_imports(tmp_path: Path) -> None:
+    """Packages that take seconds to import are imported when a step needs them. `dagster definitions validate` works."""
     environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "DAGSTER_HOME": str(tmp_path)}
     code = "import sys; from aquamind_pipeline.definitions import build_defs; build_defs(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -441,7 +443,7 @@ def test_definitions_load_without_what_they_need_not(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_records_that_cannot_be_reached_end_in_one_line(tmp_path: Path) -> None:
+def test_an_unreachable_database_of_records_ends_in_one_line(tmp_path: Path) -> None:
     wrong = {DATABASE_VARIABLE: "postgresql://a:hunter2@127.0.0.1:1/records", "AQUAMIND_HOME": str(tmp_path)}
     done = subprocess.run(
         [AQUAMIND, "build", "--no-database"],
