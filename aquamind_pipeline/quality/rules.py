@@ -1,4 +1,4 @@
-"""Every rule: those that follow from definitions, those of single tables, and those on the farm as a whole."""
+"""All rules: those that follow from definitions, those of single tables, and those on the farm as a whole."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from aquamind_pipeline.quality.farm_rules import FARM_RULES
 from aquamind_pipeline.schema.rules import Rule, Statement
 
 DATABASE_STATEMENTS = (
-    Statement("arrived", "The database counts exactly the lake's rows, table by table.", "The load is not finished."),
-    Statement("content", "Every column adds up to the same in lake and database.", "A value changed on its way."),
-    Statement("verified", "Every check of the verification report passed.", "The report is what people are shown."),
+    Statement("arrived", "Every table has as many rows in the database as in the lake.", "The load is incomplete."),
+    Statement("content", "Every column has the same sum in lake and database.", "The load changed a value."),
+    Statement("verified", "Every check of the verification report passed.", "Users read the report."),
 )
-"""What must hold after the load; `postgres` and `report` check it."""
+"""What must hold after the load. `postgres` and `report` check it."""
 
 
 @cache
 def rules_of(name: str) -> dict[str, Rule]:
-    """The rules that a table's own rows must keep, by name; none for lake-only tables."""
+    """The rules on a table's own rows, by name. Lake-only tables have none."""
     definition = REGISTRY[name]
     if definition.lake_only:
         return {}
@@ -29,24 +29,28 @@ def rules_of(name: str) -> dict[str, Rule]:
 
 
 def farm_rules_about(name: str) -> tuple[Rule, ...]:
-    """The rules on the whole farm that are shown with a table."""
+    """The rules on the farm as a whole that are shown with this table."""
     return tuple(rule for rule in FARM_RULES if rule.about == name)
 
 
 def _statements() -> dict[str, Statement]:
-    """Every statement by name."""
+    """Collect all statements by name.
+
+    Raises:
+        DefinitionError: when two statements have the same name and different texts.
+    """
     every: dict[str, Statement] = {}
     of_tables = [rule for name in REGISTRY.aquamind for rule in rules_of(name).values()]
     for one in (*of_tables, *FARM_RULES, *DATABASE_STATEMENTS):
         first = every.setdefault(one.name, one)
         if (first.text, first.why, first.blocks) != (one.text, one.why, one.blocks):
             raise DefinitionError(
-                f"two rules are called {one.name} and say different things ({first.text} / {one.text}): rename one"
+                f"two different rules have the name {one.name} ({first.text} / {one.text}): rename one of them"
             )
     return every
 
 
 STATEMENTS = _statements()
-"""What every check says, by its name."""
+"""What each check verifies, by its name."""
 
 __all__ = ["DATABASE_STATEMENTS", "STATEMENTS", "farm_rules_about", "rules_of"]
