@@ -98,7 +98,7 @@ def _literal(bound: float) -> pl.Expr:
 
 
 def foreign_keys(inputs: RuleInputs) -> CheckResult:
-    """Every reference leads to a row. A monthly child's parent must be in the child's own month."""
+    """Every reference to another table resolves. A child's parent is looked for in the child's own month."""
     definition, rows = inputs.definition, by_day(inputs).lazy()
     stored = set(lake_schema(definition.table))
     orphans: list[pl.DataFrame] = []
