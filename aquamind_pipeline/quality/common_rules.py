@@ -183,11 +183,11 @@ def fresh(inputs: RuleInputs) -> CheckResult:
         return CheckResult("fresh", passed=True, detail="this run does not make the farm's last month")
     stages = pl.col("stage") > (1 if definition.freshness.fed else 0)
     days = assignment_days(inputs, all_time=True).filter(stages)
-    last_day, lived_days = days.select(pl.col("date").max(), days=pl.col("date").n_unique()).collect().row(0)
-    silent_days = definition.freshness.silent_days
-    if lived_days <= silent_days:
-        return CheckResult("fresh", passed=True, detail="no row is due yet")
-    due = last_day - timedelta(days=silent_days)
+    last_lived, lived = days.select(pl.col("date").max(), days=pl.col("date").n_unique()).collect().row(0)
+    slack = definition.freshness.silent_days
+    if lived <= slack:
+        return CheckResult("fresh", passed=True, detail="nothing is due yet")
+    due = last_lived - timedelta(days=slack)
     months = inputs.months(definition.name)[-2:]
     if inputs.chosen is not None and month_key(due) not in {*months, *inputs.chosen}:
         detail = f"the month of {due} is not built, and this run does not make it"

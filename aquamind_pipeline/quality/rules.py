@@ -34,23 +34,19 @@ def farm_rules_about(name: str) -> tuple[Rule, ...]:
 
 
 def _statements() -> dict[str, Statement]:
-    """Collect all statements by name.
-
-    Raises:
-        DefinitionError: when two statements have the same name and different texts.
-    """
+    """Every statement by name."""
     every: dict[str, Statement] = {}
     of_tables = [rule for name in REGISTRY.aquamind for rule in rules_of(name).values()]
     for one in (*of_tables, *FARM_RULES, *DATABASE_STATEMENTS):
         first = every.setdefault(one.name, one)
         if (first.text, first.why, first.blocks) != (one.text, one.why, one.blocks):
             raise DefinitionError(
-                f"two different rules have the name {one.name} ({first.text} / {one.text}): rename one of them"
+                f"two rules are called {one.name} and say different things ({first.text} / {one.text}): rename one"
             )
     return every
 
 
 STATEMENTS = _statements()
-"""What each check verifies, by its name."""
+"""What every check says, by its name."""
 
 __all__ = ["DATABASE_STATEMENTS", "STATEMENTS", "farm_rules_about", "rules_of"]
