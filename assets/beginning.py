@@ -1,4 +1,4 @@
-"""What is asked before a run makes anything: whether the disk has space, and whether the database can take the farm."""
+"""Checks before a run makes anything: whether the disk has enough space, and whether the database accepts the farm."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from aquamind_pipeline.simulation.profile import Profile
 
 
 def require_disk_space(context: dg.AssetExecutionContext, workspace: Workspace, farm: Profile) -> None:
-    """Refuse a run that makes a whole farm on a disk without space for it. Runs over some tables are not refused.
+    """Refuse a run that makes a whole farm on a disk without enough space. Runs of single tables are not refused.
 
     Raises:
-        LakeError: when there is too little.
+        LakeError: when the disk has too little space.
     """
     made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
     lake, database = made.issuperset(REGISTRY.events), POSTGRES_EVENTS in made
@@ -27,10 +27,10 @@ def require_disk_space(context: dg.AssetExecutionContext, workspace: Workspace, 
 
 
 def require_target(context: dg.AssetExecutionContext, workspace: Workspace, farm: Profile) -> None:
-    """Refuse a run that loads a database of the user's which cannot take the farm.
+    """Refuse a run that loads into a user's database, if that database does not accept the farm.
 
     Raises:
-        DatabaseError: when it cannot be reached, or holds something else.
+        DatabaseError: when the database cannot be reached, or has another farm or other tables.
     """
     made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
     if POSTGRES_MASTER in made and workspace.settings.database_url is not None:

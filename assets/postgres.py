@@ -1,4 +1,4 @@
-"""The load into PostgreSQL, and the report on what arrived."""
+"""The load into PostgreSQL, and the verification report on the database."""
 
 import contextlib
 import time
@@ -32,7 +32,7 @@ from assets.beginning import require_disk_space
 GROUP = "postgres"
 KINDS = frozenset({"postgres"})
 POOL = "postgres"
-"""Dagster runs one step of this pool at a time: two loads of one database would only wait for each other."""
+"""Dagster runs one step of this pool at a time, because two loads into one database would wait for each other."""
 
 
 @dg.multi_asset(
@@ -42,9 +42,9 @@ POOL = "postgres"
         spec(
             POSTGRES_MASTER,
             GROUP,
-            deps=(*REGISTRY.whole, *REGISTRY.states),  # states come last: all checks stand before the load
+            deps=(*REGISTRY.whole, *REGISTRY.states),  # states are made last, so the load waits for all checks
             kinds=KINDS,
-            description="All master tables in PostgreSQL, inserted, updated and deleted to match the lake.",
+            description="All master tables in PostgreSQL. Rows are inserted, updated and deleted to match the lake.",
         )
     ],
 )
@@ -72,15 +72,15 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     @dg.multi_asset(
         name=POSTGRES_EVENTS,
         pool=POOL,
-        description="Each month is copied into a table of its own, indexed, and put in the old one's place in one "
-        "transaction. To a month that only has new days these are added; one whose file is loaded already is skipped.",
+        description="Each month is copied into a new table and indexed, and replaces the old month in one transaction. "
+        "If a month only has new days, these are added. If its file is loaded already, the month is skipped.",
         specs=[
             spec(
                 POSTGRES_EVENTS,
                 GROUP,
                 deps=(POSTGRES_MASTER, *REGISTRY.events),
                 kinds=KINDS,
-                description="Event tables in PostgreSQL, a partition for each month; only what is new is loaded.",
+                description="Event tables in PostgreSQL, with a partition for each month. Only new rows are loaded.",
             )
         ],
         partitions_def=months,
@@ -117,14 +117,14 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             GROUP,
             deps=(POSTGRES_MASTER, *REGISTRY.states),
             kinds=KINDS,
-            description="The daily states in PostgreSQL, a partition for each month; only what is new is loaded.",
+            description="The daily states in PostgreSQL, with a partition for each month. Only new rows are loaded.",
         )
     ],
 )
 def postgres_states(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Load the months whose states changed: a night's are the last ones."""
+    """Load the months with changed states. In a nightly run these are the last ones."""
     started = time.perf_counter()
     lake, since, loaded = workspace.lake, workspace.settings.since or "", []
     with _loading(workspace, REGISTRY.states) as opened:
@@ -145,7 +145,7 @@ def postgres_states(
             GROUP,
             deps=POSTGRES_ASSETS,
             kinds=frozenset({"html"}),
-            description="What the database holds, in five sections; each figure is computed from it.",
+            description="A report on the database in five sections. Each figure is computed from the database.",
         )
     ],
 )
@@ -175,7 +175,7 @@ def verification_report(
 
 @contextlib.contextmanager
 def _loading(workspace: Workspace, names: Sequence[str]) -> Iterator[Streams]:
-    """Connections for a load of these tables from a lake that nobody changes meanwhile."""
+    """Open connections for a load of these tables. The lake is locked meanwhile."""
     with retry_transient_errors(), workspace.lake.exclusive(), workspace.database() as url:
         if workspace.settings.reload:
             load.distrust(url, names)

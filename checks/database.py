@@ -1,4 +1,4 @@
-"""What must hold of the database after the load."""
+"""Asset checks on the database after the load."""
 
 from collections.abc import Iterable
 
@@ -22,7 +22,7 @@ LOADS = {POSTGRES_MASTER: REGISTRY.whole, POSTGRES_EVENTS: REGISTRY.events, POST
 
 
 def build() -> list[dg.AssetChecksDefinition]:
-    """Row counts of each load, and the report's verdict."""
+    """Make the checks: row counts and content of each load, and the result of the report."""
     return [*(_arrived(asset, names) for asset, names in LOADS.items()), verdict]
 
 
@@ -44,7 +44,7 @@ def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
 
 @dg.multi_asset_check(name="report_checks", specs=check_specs(REPORT, VERIFIED))
 def verdict(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
-    """The report's own verdict, so that a failed report fails the run."""
+    """Whether all checks of the report passed, so that a failed report fails the run."""
     saved = load_saved(report_path(workspace.settings))
     failed = pl.DataFrame(
         [(check.name, check.detail) for check in saved.checks if not check.passed],

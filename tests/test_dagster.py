@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
-from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, NIGHTLY, build_defs, night
+from aquamind_pipeline.definitions import (
+    BUILD_FARM,
+    BUILD_LAKE,
+    BUILD_MONTH,
+    LOAD_DATABASE,
+    NIGHTLY,
+    build_defs,
+    nightly_run,
+)
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE
 from aquamind_pipeline.orchestration.figures import lines
@@ -214,18 +222,18 @@ def test_nightly_brings_the_farm_up_to_the_day(
 
     # A night that fails half-way has moved the lake's as_of already: the next one starts where all was whole.
     workspace.lake.claim(farm.model_copy(update={"as_of": date(2026, 8, 20)}))
-    made_up = night(workspace, instance, date(2026, 8, 21))
+    made_up = nightly_run(workspace, instance, date(2026, 8, 21))
     assert made_up.tags["dagster/asset_partition_range_start"] == "2026-07"
     assert made_up.run_config["resources"]["workspace"]["config"] == {"as_of": "2026-08-21", "since": "2026-07"}
 
 
 def test_a_night_before_the_lakes_day_changes_nothing(instance: dg.DagsterInstance, a_copy: Settings) -> None:
-    request = night(Workspace(a_copy), instance, date(2026, 3, 1))
+    request = nightly_run(Workspace(a_copy), instance, date(2026, 3, 1))
     assert request.run_config["resources"]["workspace"]["config"] == {"as_of": "2026-06-07"}
 
 
 def test_a_farm_that_was_never_verified_is_built_whole(instance: dg.DagsterInstance, a_copy: Settings) -> None:
-    request = night(Workspace(a_copy), instance, date(2026, 6, 8))
+    request = nightly_run(Workspace(a_copy), instance, date(2026, 6, 8))
     assert request.tags["dagster/asset_partition_range_start"] == "2026-02"
 
 
