@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aquamind_pipeline.definitions import MONTH_ASSETS
+from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.settings import load_settings
@@ -65,12 +66,15 @@ def _named(workspace: Workspace) -> tuple[str, ...]:
 
 
 def _digests(workspace: Workspace, taken: float, rows: list[Row], how: str) -> dict[str, str]:
-    root = workspace.lake.folder
-    found = {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*.parquet")
-    }
+    found = digests(workspace.lake)
     rows.append({"built by": how, "seconds": taken, "files": len(found)})
     return found
+
+
+def digests(lake: Lake) -> dict[str, str]:
+    """SHA-256 of every Parquet file of a lake."""
+    files = lake.folder.rglob("*.parquet")
+    return {str(path.relative_to(lake.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 if __name__ == "__main__":

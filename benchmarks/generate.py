@@ -115,6 +115,8 @@ _SQL = {
         )""",
 }
 """DuckDB's SQL for a month of a table, from the tables that our generator reads."""
+COMPARED = tuple(_SQL)
+"""Tables that DuckDB generates, too."""
 
 
 def measure(profile: str = PROFILE, count: int = MONTHS, runs: int = 3) -> list[Row]:
