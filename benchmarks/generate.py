@@ -125,7 +125,7 @@ def measure(profile: str = PROFILE, count: int = MONTHS, runs: int = 3) -> list[
     with farm(profile) as workspace:
         make(workspace, stages_before(REGISTRY.events))
         months = full_months(workspace, count)
-        return [_of_table(workspace, name, months, runs) for name in REGISTRY.events]
+        return [of_table(workspace, name, months, runs) for name in REGISTRY.events]
 
 
 def full_months(workspace: Workspace, count: int) -> list[str]:
@@ -253,7 +253,8 @@ def _columns(name: str) -> int:
     return len(lake_schema(REGISTRY[name].table))
 
 
-def _of_table(workspace: Workspace, name: str, months: Sequence[str], runs: int) -> Row:
+def of_table(workspace: Workspace, name: str, months: Sequence[str], runs: int) -> Row:
+    """A table's line."""
     rows, floor = written(workspace, name, months)
     work, alone = generated(workspace, name, months), only_generated(workspace, name, months)
     duck, tpch = by_duckdb(workspace, name, months), by_tpchgen(workspace.settings.home)

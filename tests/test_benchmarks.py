@@ -47,12 +47,8 @@ def test_the_stages_before_a_table_suffice_to_make_it(tmp_path: Path) -> None:
     month = months_of(workspace)[-2]
     make(workspace, [READINGS], [month])
     assert workspace.lake.partitions(READINGS) == [month]
-    reads = {
-        read
-        for name in (READINGS, *(name for stage in before for name in STAGES[stage]))
-        for read in REGISTRY[name].reads
-    }
-    assert all(reads.intersection(STAGES[stage]) for stage in before)
+    read = {one for stage in before for name in (READINGS, *STAGES[stage]) for one in REGISTRY[name].reads}
+    assert all(read.intersection(STAGES[stage]) for stage in before)
 
 
 def test_build_steps_and_a_run_of_dagster_make_the_same_lake(built: Settings, a_copy: Settings) -> None:
@@ -100,11 +96,12 @@ def test_duckdb_generates_the_same_shape(a_copy: Settings, name: str) -> None:
         assert made == generate.written(workspace, name, months)[0]
 
 
-def test_a_table_without_sql_has_no_competitor(a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its row lacks DuckDB's column and keeps the others."""
+def test_a_table_without_sql_is_measured_without_duckdb(a_copy: Settings) -> None:
     workspace = Workspace(a_copy)
-    monkeypatch.setattr(generate, "_SQL", {})
-    assert generate.by_duckdb(workspace, READINGS, ["2026-04"]) is None
+    other = next(name for name in MONTH_ASSETS if name not in generate.COMPARED)
+    with_sql, without = (generate.of_table(workspace, name, ["2026-04"], runs=1) for name in (READINGS, other))
+    assert {*with_sql} - {*without} == {"/ DuckDB, by row"}
+    assert without["rows"] == workspace.lake.rows(other, "2026-04")
 
 
 def test_ratios_are_of_turns() -> None:
