@@ -21,6 +21,7 @@ import polars as pl
 import psutil
 import psycopg
 import pytest
+from aquamind_pipeline.orchestration.workspace import Workspace
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
@@ -34,7 +35,6 @@ from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.retention import delete_old_runs
 from aquamind_pipeline.orchestration.run_health import close_dead_runs
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
