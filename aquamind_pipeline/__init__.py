@@ -1,7 +1,59 @@
-"""Builds a whole salmon farm for AquaMind: generated, assimilated, proved, and loaded into PostgreSQL."""
+"""Builds a whole salmon farm for AquaMind: generated, assimilated, checked, and loaded into PostgreSQL.
 
-import gc
+These names are the library's public interface (docs/api.md). Each is loaded when it is first used, so that importing
+the package is quick and changes nothing.
+"""
 
-# Python looks for garbage after 700 new objects. Imports alone make a million that stay: a quarter of the start went
-# into looking through them, and a tenth of a night. Nothing large of ours is ever part of a cycle.
-gc.set_threshold(200_000)
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aquamind_pipeline.errors import AquaMindError
+    from aquamind_pipeline.growth.assimilation import assimilate
+    from aquamind_pipeline.growth.records import Records
+    from aquamind_pipeline.growth.rules import AQUAMIND, CORRECTED
+    from aquamind_pipeline.lake import Lake, open_lake
+    from aquamind_pipeline.pipeline.farm import Farm
+    from aquamind_pipeline.profiles import profile_names
+
+    __version__: str
+
+_WHERE = {
+    "AQUAMIND": "growth.rules",
+    "AquaMindError": "errors",
+    "CORRECTED": "growth.rules",
+    "Farm": "pipeline.farm",
+    "Lake": "lake",
+    "Records": "growth.records",
+    "assimilate": "growth.assimilation",
+    "open_lake": "lake",
+    "profile_names": "profiles",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("aquamind-pipeline")
+    if name in _WHERE:
+        return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+__all__ = [
+    "AQUAMIND",
+    "CORRECTED",
+    "AquaMindError",
+    "Farm",
+    "Lake",
+    "Records",
+    "__version__",
+    "assimilate",
+    "open_lake",
+    "profile_names",
+]

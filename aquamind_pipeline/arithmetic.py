@@ -107,7 +107,8 @@ def sine(x: npt.ArrayLike) -> Floats:
         even = even * square + (-1.0) ** n / math.factorial(2 * n)
     turn = np.mod(quarter, 4.0)
     value = np.where(np.mod(quarter, 2.0) == 0.0, odd * rest, even)
-    return np.where(turn >= 2.0, -value, value)
+    signed: Floats = np.where(turn >= 2.0, -value, value)
+    return signed
 
 
 def cosine(x: npt.ArrayLike) -> Floats:
@@ -129,7 +130,8 @@ def arctangent(x: npt.ArrayLike) -> Floats:
         total = total * square + (-1.0) ** n / (2 * n + 1)
     angle = 4.0 * slope * total
     angle = np.where(steep, np.pi / 2.0 - angle, angle)
-    return np.where(value < 0.0, -angle, angle)
+    signed: Floats = np.where(value < 0.0, -angle, angle)
+    return signed
 
 
 def arccosine(x: npt.ArrayLike) -> Floats:

@@ -1,32 +1,33 @@
 """The one module that puts everything together: assets, checks, jobs, schedule and the workspace resource."""
 
-import gc
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
-from aquamind_pipeline import report, tables
+from aquamind_pipeline import report
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.months import month_key, months_between
 from aquamind_pipeline.orchestration.asset_specs import (
-    OWN_TABLES,
     POSTGRES_ASSETS,
+    POSTGRES_EVENTS,
     REPORT,
-    TEMPERATURE,
     page_link,
     presented,
 )
 from aquamind_pipeline.orchestration.executors import executor
-from aquamind_pipeline.orchestration.partitions import MONTH, monthly, months, range_tags
+from aquamind_pipeline.orchestration.garbage_collection import collect_rarely, skip_loaded_objects
+from aquamind_pipeline.orchestration.partitions import monthly, range_tags
 from aquamind_pipeline.orchestration.retention import tidy_history, weekly
-from aquamind_pipeline.orchestration.run_config import RunOptions
-from aquamind_pipeline.orchestration.run_record import LASTING, last_facts, lasting_stand, proved
-from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
+from aquamind_pipeline.orchestration.run_config import OWNER_TAG, RunOptions
+from aquamind_pipeline.orchestration.run_record import last_facts, lasting_unchanged, verified_by_these_rules
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.report.data_docs import DataDocs
 from aquamind_pipeline.settings import Settings, load_settings
-from assets import events, growth, life, postgres
-from assets import farm as infrastructure
-from checks import database, lake, truth
+from assets import postgres, tables
+from checks import database
+from checks import tables as table_checks
 
 BUILD_FARM, BUILD_MONTH, BUILD_LAKE, LOAD_DATABASE = "build_farm", "build_month", "build_lake", "load_database"
 NIGHTLY = "nightly"
@@ -51,13 +52,7 @@ def build_defs(
     given = dict(resource_overrides or {})
     workspace = given.get("workspace")
     resources = given | {"workspace": _per_run(workspace or Workspace(settings), which, shared=workspace is not None)}
-    assets = [
-        *infrastructure.assets,
-        *life.assets,
-        *events.build(partitions),
-        *growth.assets,
-        *postgres.build(partitions),
-    ]
+    assets = [*tables.build(partitions), *postgres.build(partitions)]
     links = {
         "report": page_link(settings, report.page_path(settings)),
         "data_docs": page_link(settings, DataDocs(settings).index),
@@ -82,11 +77,13 @@ def build_defs(
 
 
 def _checks() -> list[dg.AssetChecksDefinition]:
-    return [*lake.build(), *truth.build(), *database.build()]
+    return [*table_checks.build(), *database.build()]
 
 
 def job(name: str, settings: Mapping[str, str]) -> dg.JobDefinition:
     """A job as processes build it that execute a step of its run; what is secret stands in their environment."""
+    collect_rarely()
+    skip_loaded_objects()
     return build_defs(load_settings(**settings)).resolve_job_def(name)
 
 
@@ -100,23 +97,25 @@ def _per_run(workspace: Workspace, which: str, *, shared: bool) -> dg.ResourceDe
     def with_options(context: dg.InitResourceContext) -> Workspace:
         run = None if shared else context.run
         owner = run.tags.get(OWNER_TAG, f"run {run.run_id}") if run else None
-        return workspace.for_run(RunOptions(**context.resource_config), owner)
+        options = RunOptions(**context.resource_config)
+        return workspace.with_settings(options.applied(workspace.settings), owner)
 
     @dg.configured(with_options)
     def checked(options: RunOptions) -> dict[str, Any]:
-        workspace.for_run(options)
+        options.applied(workspace.settings)
         return options.model_dump(mode="json")
 
     return checked
 
 
-MONTH_ASSETS = (*tables.EVENT_TABLES, TEMPERATURE)
+MONTH_ASSETS = tuple(name for name, one in REGISTRY.items() if one.is_monthly and not one.batch_slices)
+"""Tables that are made month by month."""
 _DATABASE = dg.AssetSelection.groups(postgres.GROUP)
 _JOBS = {
     BUILD_FARM: (dg.AssetSelection.all(), "Everything: plan, lives, events, states, checks, load and report."),
     BUILD_LAKE: (dg.AssetSelection.all() - _DATABASE, "The Parquet lake and its checks, without a database."),
     BUILD_MONTH: (
-        dg.AssetSelection.assets(*MONTH_ASSETS, "postgres_events"),
+        dg.AssetSelection.assets(*MONTH_ASSETS, POSTGRES_EVENTS),
         "The events of one month, and their partitions in PostgreSQL.",
     ),
     LOAD_DATABASE: (_DATABASE, "What changed in the lake, into PostgreSQL, and the report."),
@@ -129,7 +128,7 @@ def _nightly(*, running: bool) -> dg.ScheduleDefinition:
         job_name=BUILD_FARM,
         cron_schedule="30 23 * * *",
         execution_timezone="UTC",
-        description="Brings the farm up to today: builds the months since the last build that was proved, or all.",
+        description="Brings the farm up to today: builds the months since the last verified build, or all.",
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
     )
     def nightly(context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.RunRequest:
@@ -141,20 +140,23 @@ def _nightly(*, running: bool) -> dg.ScheduleDefinition:
 def night(workspace: Workspace, instance: dg.DagsterInstance, today: date) -> dg.RunRequest:
     """The run that brings the farm up to `today`. Nights that were missed or that failed are made up.
 
-    Where everything before was proved by the rules that hold now, and stands as it was written, only what a day
-    changes is made, proved and loaded; else every month.
+    If earlier months are verified by today's rules and unchanged, only newer ones are built, else every month.
     """
     farm = workspace.settings.farm
     held = workspace.lake.manifest()
     report = last_facts(instance, REPORT)
     first = farm.epoch
-    if held is not None and proved(report, farm.identity) and lasting_stand(workspace.lake, instance):
+    if (
+        held is not None
+        and verified_by_these_rules(report, farm.identity)
+        and lasting_unchanged(workspace.lake, instance)
+    ):
         first = min(held.as_of, date.fromisoformat(str(report["as_of"])))
     last = max(today, held.as_of if held is not None else farm.epoch)
-    over = months(first, last)
+    over = months_between(first, last)
     options = {"as_of": last.isoformat()}
     chosen: dict[str, Any] = {}
-    if over[0] > farm.epoch.strftime(MONTH):
+    if over[0] > month_key(farm.epoch):
         options["since"] = over[0]
         chosen = _of_a_night(month_ends=len(over) > 1)
     return dg.RunRequest(
@@ -166,14 +168,15 @@ def night(workspace: Workspace, instance: dg.DagsterInstance, today: date) -> dg
 
 
 def _of_a_night(*, month_ends: bool) -> dict[str, Any]:
-    """What a night makes and holds against its rules: all but `LASTING`.
+    """What a nightly run makes and checks: all but the tables that are the same on every day.
 
-    Great Expectations' suites say again, with another library, what other rules say: they wait for a month's end.
+    The suites of Great Expectations check again, with another library, what other rules check: at a month's end only.
     """
-    checks = [spec for one in _checks() for spec in one.check_specs if spec.asset_key.to_user_string() not in LASTING]
+    specs = [spec for one in _checks() for spec in one.check_specs]
+    checks = [spec for spec in specs if spec.asset_key.to_user_string() not in REGISTRY.lasting]
     return {
         "asset_selection": [
-            dg.AssetKey(name) for name in (*OWN_TABLES, *tables.TABLES, *POSTGRES_ASSETS, REPORT) if name not in LASTING
+            dg.AssetKey(name) for name in (*REGISTRY, *POSTGRES_ASSETS, REPORT) if name not in REGISTRY.lasting
         ],
         "asset_check_keys": [spec.key for spec in checks if month_ends or spec.name != "expectations"],
     }
@@ -184,14 +187,13 @@ _NIGHT = dg.FreshnessPolicy.cron(deadline_cron="0 6 * * *", lower_bound_delta=ti
 
 
 def _due_nightly(spec: dg.AssetSpec) -> dg.AssetSpec:
-    lasts = spec.key.to_user_string() in LASTING
+    lasts = spec.key.to_user_string() in REGISTRY.lasting
     return spec if lasts else spec.replace_attributes(freshness_policy=_NIGHT)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """What Dagster loads: the farm of the environment's settings, which are read then and not by importing this."""
+    collect_rarely()
+    skip_loaded_objects()
     return build_defs()
-
-
-gc.freeze()  # what imports made stays: Python would look through it again at the process's end, for half a second

@@ -1,44 +1,44 @@
-"""The few errors a user can meet. Each message says what was wrong, where, and how to mend it.
+"""The errors that a user can meet. Each message says what is wrong, where, and how to mend it.
 
-The command line prints such a message as one line and exits non-zero; anything else that escapes is a bug
-and keeps its traceback.
+The command line prints such a message as one line and exits with a non-zero status. Any other exception is a bug and
+keeps its traceback.
 """
 
 
 class AquaMindError(Exception):
-    """Base of every error that is the user's to mend."""
+    """Base of every error that the user can mend."""
 
 
 class ConfigError(AquaMindError):
-    """A setting, profile or partition key that cannot be used."""
+    """A setting, profile or partition key cannot be used."""
 
 
 class LakeError(AquaMindError):
-    """The Parquet lake is missing a part, damaged, locked, or belongs to another farm."""
+    """The Parquet lake lacks a file, is damaged, is locked, or belongs to another farm or version."""
 
 
 class DatabaseError(AquaMindError):
-    """PostgreSQL cannot be reached, refuses us, or holds something that is not ours."""
+    """PostgreSQL cannot be reached, refuses the connection, or holds something else than this farm."""
 
 
 class TransientError(AquaMindError):
-    """What heals by itself, so that another try is worth it. Any other error comes again with the next try."""
+    """An error that may be gone at the next attempt. Any other error comes back at every attempt."""
 
 
 class LakeBusyError(LakeError, TransientError):
-    """Somebody else builds the lake."""
+    """Another process builds the lake."""
 
 
 class DatabaseAwayError(DatabaseError, TransientError):
-    """The server cannot be reached, a connection broke, or somebody else loads the database."""
+    """The server cannot be reached, a connection broke, or another process loads the database."""
 
 
 class InputError(AquaMindError):
-    """Recorded farm data that contradict themselves, such as a transfer before its source exists."""
+    """Farm records contradict each other, such as a transfer before its source exists."""
 
 
 class DefinitionError(AquaMindError):
-    """A table definition or a rule is incomplete or contradicts itself. The message names the file and what to write."""
+    """A table definition or a rule is incomplete or contradicts itself. The message says where and what to write."""
 
 
 __all__ = [

@@ -13,12 +13,15 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.lake.stores import placed
-from aquamind_pipeline.quality.catalogue import RULES
+from aquamind_pipeline.lake.stores import parse_location
+from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.quality.common_rules import SCHEMA
 from aquamind_pipeline.quality.faults import parsed
-from aquamind_pipeline.simulation.profile import Profile, load_profile
+from aquamind_pipeline.quality.rules import DATABASE_STATEMENTS, STATEMENTS
+from aquamind_pipeline.simulation.profile import Profile
 
-SKIPPABLE = tuple(name for name in RULES if name not in ("schema", "arrived", "content", "verified"))
+_ALWAYS = (SCHEMA.name, *(one.name for one in DATABASE_STATEMENTS))
+SKIPPABLE = tuple(name for name in STATEMENTS if name not in _ALWAYS)
 """Checks that may be skipped: not those that others build on, and not those of the load itself."""
 
 _SECRETS = ("database_url", "dagster_database_url")
@@ -78,7 +81,7 @@ class Settings(BaseSettings):
     @field_validator("lake", mode="before")
     @classmethod
     def _placed(cls, value: object) -> object:
-        return placed(value) if isinstance(value, str | Path) else value
+        return parse_location(value) if isinstance(value, str | Path) else value
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -1,1 +1,1 @@
-"""Dagster assets, one module per layer: they name things, call the library and report what was written."""
+"""Dagster assets, derived from the registry of tables: they call build steps and report what was written."""

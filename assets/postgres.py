@@ -7,18 +7,28 @@ from typing import Any
 
 import dagster as dg
 
-from aquamind_pipeline import report, tables
-from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, REPORT, page_link, spec
+from aquamind_pipeline import report
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.lake import Manifest
+from aquamind_pipeline.orchestration.asset_specs import (
+    POSTGRES_ASSETS,
+    POSTGRES_EVENTS,
+    POSTGRES_MASTER,
+    POSTGRES_STATES,
+    REPORT,
+    page_link,
+    spec,
+)
 from aquamind_pipeline.orchestration.retries import healing
-from aquamind_pipeline.orchestration.run_record import LASTING, proof_of
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.orchestration.run_record import rules_of_run
 from aquamind_pipeline.pipeline import check_results
-from aquamind_pipeline.postgres import load, schema
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres.connection import described
-from aquamind_pipeline.postgres.streams import Streams
+from aquamind_pipeline.postgres.connection_pool import ConnectionPool
+from aquamind_pipeline.postgres.copying import Loaded
+from aquamind_pipeline.postgres.targets import Target, open_target
 from aquamind_pipeline.report.data_docs import DataDocs
-from assets.room import require_room
+from assets.beginning import require_disk_space
 
 GROUP = "postgres"
 KINDS = frozenset({"postgres"})
@@ -27,13 +37,13 @@ POOL = "postgres"
 
 
 @dg.multi_asset(
-    name="postgres_master",
+    name=POSTGRES_MASTER,
     pool=POOL,
     specs=[
         spec(
-            "postgres_master",
+            POSTGRES_MASTER,
             GROUP,
-            deps=(*tables.MASTER_TABLES, tables.STATE_TABLE),  # states come last: all checks stand before the load
+            deps=(*REGISTRY.whole, *REGISTRY.states),  # states come last: all checks stand before the load
             kinds=KINDS,
             description="All master tables in PostgreSQL, inserted, updated and deleted to match the lake.",
         )
@@ -44,32 +54,35 @@ def postgres_master(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Make the tables in an empty database and load the master rows."""
     started = time.perf_counter()
-    require_room(context, workspace, workspace.planned)
+    require_disk_space(context, workspace, workspace.planned)
     lake = workspace.lake
     with healing(), lake.exclusive(), workspace.database() as url:
-        schema.prepare(url, Manifest.of(workspace.planned))
+        target = open_target(url)
+        target.prepare(Manifest.of(workspace.planned))
+        if target.left_out:
+            context.log.warning(f"left out, since {described(url)} does not have them: {', '.join(target.left_out)}")
         if since := workspace.settings.since:
-            kept = {name: [m for m in lake.partitions(name) if m < since] for name in tables.MONTHLY_TABLES}
-            load.require_loaded(url, lake, kept | {name: [None] for name in LASTING})
+            kept = {name: [m for m in lake.partitions(name) if m < since] for name in REGISTRY.monthly}
+            target.require_loaded(lake, kept | {name: [None] for name in REGISTRY.lasting})
         if workspace.settings.reload:
-            load.distrust(url, tables.MASTER_TABLES)
-        loaded = load.load_masters(url, lake, run=context.run.run_id, history=workspace.settings.history)
-        yield dg.MaterializeResult(asset_key="postgres_master", metadata=_metadata(loaded, started, described(url)))
+            target.distrust(REGISTRY.whole)
+        loaded = target.load_whole(lake, run=context.run.run_id, history=workspace.settings.history)
+        yield dg.MaterializeResult(asset_key=POSTGRES_MASTER, metadata=_metadata(loaded, started, described(url)))
 
 
 def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     """The assets of the load, with the events over these months."""
 
     @dg.multi_asset(
-        name="postgres_events",
+        name=POSTGRES_EVENTS,
         pool=POOL,
         description="Each month is copied into a table of its own, indexed, and put in the old one's place in one "
         "transaction. To a month that only has new days these are added; one whose file is loaded already is skipped.",
         specs=[
             spec(
-                "postgres_events",
+                POSTGRES_EVENTS,
                 GROUP,
-                deps=("postgres_master", *tables.EVENT_TABLES),
+                deps=(POSTGRES_MASTER, *REGISTRY.events),
                 kinds=KINDS,
                 description="Event tables in PostgreSQL, a partition for each month; only what is new is loaded.",
             )
@@ -78,14 +91,14 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
-        loaded: list[load.Loaded] = []
+        loaded: list[Loaded] = []
         lake = workspace.lake
-        with _loading(workspace, tables.EVENT_TABLES) as opened:
-            for table in tables.EVENT_TABLES:
+        with _loading(workspace, REGISTRY.events) as (target, pool):
+            for table in REGISTRY.events:
                 here = [month for month in context.partition_keys if lake.has(table, month)]
                 with workspace.progress.track(f"load {table}", len(here)) as advance:
-                    loaded += load.load_months(opened, lake, table, here, advance, run=context.run.run_id)
-            _drop_vanished(context, opened, lake, tables.EVENT_TABLES)
+                    loaded += target.load_months(pool, lake, table, here, advance, run=context.run.run_id)
+            _log_dropped(context, target.drop_vanished(pool, lake, REGISTRY.events))
         for month in context.partition_keys:
             mine = [one for one in loaded if one.partition == month]
             facts = {
@@ -94,19 +107,19 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
                 "skipped": sum(one.skipped for one in mine),
                 "seconds": round(sum(one.seconds for one in mine), 3),
             }
-            context.add_asset_metadata(facts, "postgres_events", partition_key=month)
+            context.add_asset_metadata(facts, POSTGRES_EVENTS, partition_key=month)
 
     return [postgres_master, postgres_events, postgres_states, verification_report]
 
 
 @dg.multi_asset(
-    name="postgres_states",
+    name=POSTGRES_STATES,
     pool=POOL,
     specs=[
         spec(
-            "postgres_states",
+            POSTGRES_STATES,
             GROUP,
-            deps=("postgres_master", tables.STATE_TABLE),
+            deps=(POSTGRES_MASTER, *REGISTRY.states),
             kinds=KINDS,
             description="The daily states in PostgreSQL, a partition for each month; only what is new is loaded.",
         )
@@ -117,14 +130,15 @@ def postgres_states(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Load the months whose states changed: a night's are the last ones."""
     started = time.perf_counter()
-    lake, table = workspace.lake, tables.STATE_TABLE
-    months = [month for month in lake.partitions(table) if month >= (workspace.settings.since or "")]
-    with _loading(workspace, [table]) as opened:
-        with workspace.progress.track(f"load {table}", len(months)) as advance:
-            loaded = load.load_months(opened, lake, table, months, advance, run=context.run.run_id)
-        _drop_vanished(context, opened, lake, [table])
-        facts = _metadata(loaded, started, described(opened.url), of="months")
-    yield dg.MaterializeResult(asset_key="postgres_states", metadata=facts)
+    lake, since, loaded = workspace.lake, workspace.settings.since or "", []
+    with _loading(workspace, REGISTRY.states) as (target, pool):
+        for table in REGISTRY.states:
+            months = [month for month in lake.partitions(table) if month >= since]
+            with workspace.progress.track(f"load {table}", len(months)) as advance:
+                loaded += target.load_months(pool, lake, table, months, advance, run=context.run.run_id)
+        _log_dropped(context, target.drop_vanished(pool, lake, REGISTRY.states))
+        facts = _metadata(loaded, started, described(target.url), of="months")
+    yield dg.MaterializeResult(asset_key=POSTGRES_STATES, metadata=facts)
 
 
 @dg.multi_asset(
@@ -155,7 +169,7 @@ def verification_report(
             "passed": verified.passed,
             "as_of": workspace.planned.as_of.isoformat(),
             "identity": workspace.planned.identity,
-            "proof": proof_of(context, workspace),
+            "rules": rules_of_run(context, workspace),
             "page": page_link(settings, page),
             "data_docs": page_link(settings, DataDocs(settings).index),
             "checks": dg.MetadataValue.md(report.as_markdown(verified)),
@@ -164,22 +178,22 @@ def verification_report(
 
 
 @contextlib.contextmanager
-def _loading(workspace: Workspace, names: Sequence[str]) -> Iterator[Streams]:
+def _loading(workspace: Workspace, names: Sequence[str]) -> Iterator[tuple[Target, ConnectionPool]]:
     """Connections for a load of these tables from a lake that nobody changes meanwhile."""
     with healing(), workspace.lake.exclusive(), workspace.database() as url:
+        target = open_target(url)
         if workspace.settings.reload:
-            load.distrust(url, names)
-        with load.loading(url) as opened:
-            yield opened
+            target.distrust(names)
+        with target.loading() as pool:
+            yield target, pool
 
 
-def _drop_vanished(context: dg.AssetExecutionContext, opened: Streams, lake: Lake, names: Sequence[str]) -> None:
-    dropped = load.drop_vanished_months(opened, lake, names)
+def _log_dropped(context: dg.AssetExecutionContext, dropped: Sequence[str]) -> None:
     if dropped:
         context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
 
 
-def _metadata(loaded: Iterable[load.Loaded], started: float, where: str, of: str = "tables") -> dict[str, Any]:
+def _metadata(loaded: Iterable[Loaded], started: float, where: str, of: str = "tables") -> dict[str, Any]:
     done = list(loaded)
     return {
         "dagster/row_count": sum(one.rows for one in done),

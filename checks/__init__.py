@@ -1,1 +1,1 @@
-"""Dagster asset checks, one module per layer: they read the lake or the database, never an asset's value."""
+"""Dagster asset checks, derived from the rules: they read the lake or the database, never an asset's value."""

@@ -5,24 +5,21 @@ from collections.abc import Iterable
 import dagster as dg
 import polars as pl
 
-from aquamind_pipeline import tables
-from aquamind_pipeline.orchestration.asset_specs import REPORT
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.orchestration.asset_specs import POSTGRES_EVENTS, POSTGRES_MASTER, POSTGRES_STATES, REPORT
 from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.retries import healing
-from aquamind_pipeline.orchestration.run_record import LASTING
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.pipeline import check_results
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
-from aquamind_pipeline.quality.check_result import finding
+from aquamind_pipeline.postgres.targets import open_target
+from aquamind_pipeline.quality.rules import DATABASE_STATEMENTS
 from aquamind_pipeline.report import load_saved, report_path
-from checks.evaluating import check_specs, result
+from aquamind_pipeline.schema.check_result import check_result
+from checks.results import check_specs, result
 
-ARRIVED = ("arrived", "content")
-LOADS = {
-    "postgres_master": tables.MASTER_TABLES,
-    "postgres_events": tables.EVENT_TABLES,
-    "postgres_states": tables.of_layer("state"),
-}
+ARRIVED, VERIFIED = DATABASE_STATEMENTS[:2], DATABASE_STATEMENTS[2:]
+LOADS = {POSTGRES_MASTER: REGISTRY.whole, POSTGRES_EVENTS: REGISTRY.events, POSTGRES_STATES: REGISTRY.states}
 
 
 def build() -> list[dg.AssetChecksDefinition]:
@@ -37,16 +34,16 @@ def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
     ) -> Iterable[dg.AssetCheckResult]:
         with healing(), workspace.database() as url:
             since = workspace.settings.since
-            own = [name for name in names if since is None or name not in LASTING]
+            own = [name for name in names if since is None or name not in REGISTRY.lasting]
             months = months_of_run(context.run.tags)
-            found = comparison.compared(url, workspace.lake, own, months, since=since)
-        check_results.save(workspace.settings, asset, ((asset, finding) for finding in found))
-        yield from (result(workspace, asset, finding) for finding in found)
+            found = comparison.compared(open_target(url), workspace.lake, own, months, since=since)
+        check_results.save(workspace.settings, asset, ((asset, one) for one in found))
+        yield from (result(workspace, asset, one) for one in found)
 
     return arrived
 
 
-@dg.multi_asset_check(name="report_checks", specs=check_specs(REPORT, ("verified",)))
+@dg.multi_asset_check(name="report_checks", specs=check_specs(REPORT, VERIFIED))
 def verdict(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
     """The report's own verdict, so that a failed report fails the run."""
     saved = load_saved(report_path(workspace.settings))
@@ -55,4 +52,6 @@ def verdict(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckRes
         schema={"check": pl.String, "detail": pl.String},
         orient="row",
     )
-    yield result(workspace, REPORT, finding("verified", failed, f"{len(saved.checks)} checks passed", "checks failed"))
+    yield result(
+        workspace, REPORT, check_result("verified", failed, f"{len(saved.checks)} checks passed", "checks failed")
+    )

@@ -26,8 +26,9 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from aquamind_pipeline.postgres.server import EmbeddedServer
+from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.settings import Settings, load_settings
-from aquamind_pipeline.simulation.profile import Profile, load_profile
+from aquamind_pipeline.simulation.profile import Profile
 from tests.farms import Made, build_lake, make
 from tests.objects import BUCKET, s3_server, set_in
 from tests.oracle import HERE, oracles

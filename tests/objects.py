@@ -1,4 +1,4 @@
-"""A real S3 server for tests: SeaweedFS from PyPI, which checks signatures and honours conditions of writes."""
+"""A real S3 server for tests: SeaweedFS from PyPI. It checks signatures and supports conditional writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FILER = ("filer.port", "filer.port.grpc")
 
 @contextlib.contextmanager
 def s3_server(folder: Path) -> Iterator[Mapping[str, str]]:
-    """The server with a bucket; gives the variables that a user without rights to make buckets would set."""
+    """Run the server with one bucket. Yields the variables of a user who may not make buckets."""
     ports = _free_ports((*_PORTS, *_FILER))
     rights = folder / "rights.json"
     keys = [{"accessKey": _USER["AWS_ACCESS_KEY_ID"], "secretKey": _USER["AWS_SECRET_ACCESS_KEY"]}]
@@ -61,7 +61,7 @@ def s3_server(folder: Path) -> Iterator[Mapping[str, str]]:
 
 
 def objects(variables: Mapping[str, str], prefix: str) -> S3Store:
-    """The objects below a prefix of the bucket, seen by somebody else than the pipeline."""
+    """The objects below a prefix of the bucket, read and written without the pipeline."""
     return S3Store(
         BUCKET,
         prefix=prefix,
@@ -75,7 +75,7 @@ def objects(variables: Mapping[str, str], prefix: str) -> S3Store:
 
 
 def put_lake(variables: Mapping[str, str], folder: Path, url: str) -> None:
-    """Copy a lake from a folder to S3, as anybody would."""
+    """Copy a lake from a folder to S3 without the pipeline."""
     there = objects(variables, url.removeprefix(f"s3://{BUCKET}/"))
     for path in folder.rglob("[!.]*.*"):
         there.put(path.relative_to(folder).as_posix(), path)
@@ -97,7 +97,7 @@ def _answers(variables: Mapping[str, str]) -> bool:
 
 
 def _free_ports(names: tuple[str, ...]) -> dict[str, int]:
-    """Ports that nobody listens on, all different."""
+    """A free port for each name, all different."""
     with contextlib.ExitStack() as opened:
         found = {}
         for name in names:

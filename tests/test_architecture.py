@@ -13,6 +13,7 @@ PURE = ("simulation", "growth", "quality", "tables", "arithmetic", "errors")
 """What is a pure function of frames and settings."""
 MAY_IMPORT = {
     "errors": set(),
+    "files": set(),
     "arithmetic": set(),
     "tables": {"errors"},
     "simulation": {"arithmetic", "errors"},
@@ -20,11 +21,22 @@ MAY_IMPORT = {
     "growth": {"arithmetic", "errors"},
     "quality": {"arithmetic", "farm", "simulation", "tables", "errors"},
     "proof": {"farm", "lake", "quality", "simulation", "tables"},
-    "lake": {"errors", "simulation", "tables"},
+    "lake": {"errors", "files", "simulation", "tables"},
     "settings": {"errors", "lake", "quality", "simulation"},
     "postgres": {"errors", "lake", "quality", "tables"},
-    "pipeline": {"errors", "farm", "lake", "postgres", "quality", "settings", "simulation", "tables"},
-    "report": {"errors", "farm", "lake", "pipeline", "postgres", "quality", "settings", "simulation", "tables"},
+    "pipeline": {"errors", "farm", "files", "lake", "postgres", "quality", "settings", "simulation", "tables"},
+    "report": {
+        "errors",
+        "farm",
+        "files",
+        "lake",
+        "pipeline",
+        "postgres",
+        "quality",
+        "settings",
+        "simulation",
+        "tables",
+    },
     "orchestration": {"definitions", "errors", "lake", "postgres", "proof", "settings", "simulation", "tables"},
 }
 NOT_PURE = {

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
+import termios
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import typer
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
+from aquamind_pipeline.cli.app import app
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.pipeline.preview import preview
 from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.server import EmbeddedServer
-from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.settings import Settings, load_settings
 from tests.farms import wait_for
 
 AQUAMIND = str(Path(sys.executable).with_name("aquamind"))
@@ -97,7 +104,7 @@ def test_ctrl_c_ends_in_one_line(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.strip().startswith("stopped; what was whole is kept")
+    assert errors.strip() == "Interrupted. Finished files are kept; run again to continue."
     assert "Traceback" not in errors
 
 
@@ -120,6 +127,9 @@ def one_line(done: subprocess.CompletedProcess[str], message: str) -> None:
         (["plan", "--profile", "salmon"], "there is no profile 'salmon'"),
         (["plan", "--as-of", "2020-01-01"], "lies before epoch"),
         (["build", "--month", "2031-01"], "there is no month '2031-01': the farm has 2026-02 to 2026-06"),
+        (["build", "--no-database", "--month", "2026-03", "--month", "2031-01"], "there is no month '2031-01'"),
+        (["db", "url"], "start it with `aquamind db start`"),
+        (["db", "stop", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "unset it first"),
         (["load"], "run `aquamind build`"),
         (["verify", "--database-url", "mysql://localhost/x"], "must look like postgresql://"),
         (["verify", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "cannot be used"),
@@ -166,6 +176,71 @@ def test_plan_builds_nothing(tmp_path: Path) -> None:
     assert "40 batches: 25 harvested, 15 alive" in done.stdout
     assert "9,918,048" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_plan_shows_whole_names_and_numbers_on_a_narrow_terminal(tmp_path: Path) -> None:
+    """40 columns: less than the longest name and its number need."""
+    shown = on_a_terminal(40, "plan", AQUAMIND_HOME=str(tmp_path))
+    lines = re.findall(r"^│ (\w+) +│( +)([\d,]+|decided by chance) │$", shown, re.MULTILINE)
+    farm = preview(load_settings(profile="tiny", home=tmp_path).farm)
+    assert {name: rows for name, _, rows in lines} == {
+        name: "decided by chance" if rows is None else f"{rows:,}" for name, rows in farm.rows.items()
+    }
+    assert len({len(space + rows) for _, space, rows in lines}) == 1, "right-aligned"
+
+
+def on_a_terminal(columns: int, *arguments: str, **environment: str) -> str:
+    """What a command shows on a terminal of so many columns, without colours."""
+    screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, columns))
+    variables = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    variables |= {"AQUAMIND_PROFILE": "tiny", "TERM": "dumb"} | environment
+    process = subprocess.Popen([AQUAMIND, *arguments], env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that nobody writes to the terminal any more
+        while part := os.read(screen, 65536):
+            shown += part
+    os.close(screen)
+    assert process.wait() == 0, shown
+    return shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["build", "--help"], ["db", "--help"], ["build", "--no-such-option"]], ids=" ".join
+)
+def test_help_starts_without_heavy_imports(arguments: list[str]) -> None:
+    """Help and a wrong option import Typer, but nothing of what a command works with."""
+    command = [sys.executable, "-X", "importtime", "-m", "aquamind_pipeline.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == (0 if "--help" in arguments else 2)
+    imported = {name.split(".")[0] for name in re.findall(r"^import time: .*\| +([\w.]+)$", done.stderr, re.MULTILINE)}
+    assert "typer" in imported
+    heavy = {
+        "dagster",
+        "duckdb",
+        "great_expectations",
+        "matplotlib",
+        "numpy",
+        "polars",
+        "psycopg",
+        "pyarrow",
+    }
+    assert not imported & heavy
+
+
+def test_every_option_and_command_is_explained() -> None:
+    """No command and no option of a command is without a help text."""
+    todo: list[tuple[str, Any]] = [("aquamind", typer.main.get_command(app))]
+    seen = set()
+    while todo:
+        path, command = todo.pop()
+        seen.add(path)
+        assert command.help, path
+        todo += [(f"{path} {name}", sub) for name, sub in getattr(command, "commands", {}).items()]
+        for parameter in command.params:
+            assert parameter.help, f"{path} {parameter.name}"
+    assert {"aquamind build", "aquamind db psql"} <= seen
 
 
 def test_profiles_are_listed() -> None:

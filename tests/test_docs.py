@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 from aquamind_pipeline.farm.volume import total_volume
-from aquamind_pipeline.simulation.profile import Profile, load_profile
+
+from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import schedule
 from tests.farms import make
 from tests.test_cli import aquamind

@@ -16,6 +16,7 @@ import polars as pl
 import psutil
 import psycopg
 import pytest
+from aquamind_pipeline.orchestration.workspace import Workspace
 from pydantic import SecretStr
 
 from aquamind_pipeline import tables
@@ -25,7 +26,6 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.compat import dask_steps
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import Outcome, dagster_home, run_job
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
 from tests.farms import wait_for
@@ -129,7 +129,7 @@ def test_on_dask_ctrl_c_stops_the_steps(a_copy: Settings, cluster: str, tmp_path
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert errors.strip().endswith("goes on from there")
+    assert errors.strip() == "Interrupted. Finished files are kept; run again to continue."
     with lake.exclusive():
         assert not lake.has("container_day_temperature", MONTH), "it came too late to show anything"
 

@@ -7,18 +7,19 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from aquamind_pipeline.farm.reference import reference
+from aquamind_pipeline.farm.volume import monthly_volume
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from aquamind_pipeline.arithmetic import cube_root
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.farm.reference import reference
-from aquamind_pipeline.farm.volume import monthly_volume
+from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.simulation import climate, draws
 from aquamind_pipeline.simulation.biology import STAGES, oxygen_saturation_mg_l
 from aquamind_pipeline.simulation.life import live
-from aquamind_pipeline.simulation.profile import Profile, load_profile
+from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, schedule
 from aquamind_pipeline.simulation.sites import infrastructure
 from tests.farms import Made, farms, make, make_or_skip, planned, record

@@ -169,7 +169,7 @@ def test_a_database_without_rows_fails_its_report(database: SecretStr, built: Se
     """As a load that was killed early leaves it."""
     schema.prepare(database, Manifest.of(built.farm))
     verified, shown = report.verify(database, built.farm)
-    report.save_page(verified, shown, pl.DataFrame(schema=check_results.SHAPE), tmp_path / "page.html")
+    report.save_page(verified, shown, pl.DataFrame(schema=check_results.SCHEMA), tmp_path / "page.html")
     wrong = {check.name for check in verified.checks if not check.passed}
     assert wrong >= {"batches", "volumes", "one batch", "utilisation"}
 

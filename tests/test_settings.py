@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.profiles import load_profile, profile_names
 from aquamind_pipeline.settings import load_settings
-from aquamind_pipeline.simulation.profile import Profile, load_profile, profile_names
+from aquamind_pipeline.simulation.profile import Profile
 
 
 def test_every_profile_loads() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import signal
 import threading
@@ -18,7 +19,7 @@ from aquamind_pipeline.errors import ConfigError, LakeError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.lake.stores import lease
 from aquamind_pipeline.settings import Settings, load_settings
-from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 from tests.farms import wait_for
 from tests.objects import BUCKET, objects, put_lake
 from tests.test_cli import aquamind, one_line
@@ -44,7 +45,7 @@ def test_a_file_is_the_same_in_a_folder_and_in_a_bucket(bucket: str, tmp_path: P
 
 
 def test_a_digest_is_of_the_bytes_that_are_there(s3: Mapping[str, str], bucket: str) -> None:
-    """Somebody who copies another file over ours brings no digest along: the bytes tell."""
+    """Another program that replaces an object records no digest: the digest comes from the bytes then."""
     lake = Lake(bucket)
     other = lake.write("t", FRAME.head(5), "2026-02")
     lake.write("t", FRAME, "2026-01")
@@ -68,7 +69,7 @@ def test_missing_and_damaged_objects_name_themselves(bucket: str) -> None:
 
 
 def test_only_our_own_prefix_is_deleted(s3: Mapping[str, str], bucket: str, tiny: Profile) -> None:
-    """Neither the bucket's other objects go, nor those of a prefix that begins like ours."""
+    """Other objects of the bucket stay, also those of a prefix that begins like ours."""
     beside = objects(s3, "")
     folder = bucket.removeprefix(f"s3://{BUCKET}/")
     kept = [f"{folder}-of-others/manifest.json", folder.replace("/lake", "/photo.jpg")]
@@ -92,12 +93,18 @@ def test_only_our_own_prefix_is_deleted(s3: Mapping[str, str], bucket: str, tiny
     assert (lake.has("t2"), lake.has("t"), lake.manifest()) == (True, False, None)
     lake.remove("t2")
     assert not lake.exists()
+    lake.claim(tiny)
+    lake.write("t2", FRAME)
+    newer = json.loads(beside.get(f"{folder}/manifest.json").bytes().to_bytes()) | {"version": GENERATOR_VERSION + 1}
+    beside.put(f"{folder}/manifest.json", json.dumps(newer).encode())
+    assert lake.delete([]), "a lake of another version, which may have tables that this version does not know"
+    assert not lake.exists()
     left = {one["path"] for some in beside.list(folder.rpartition("/")[0]) for one in some}
     assert left == set(kept)
 
 
 def test_one_owner_builds_at_a_time(bucket: str, tmp_path: Path) -> None:
-    """Processes of one run share a lake, in a folder and in a bucket; another run waits until the last has left."""
+    """Processes of one run share a lake. Another run is refused until the last of them has left."""
     for root in (tmp_path, bucket):
         one, two, other = Lake(root, "run 1"), Lake(root, "run 1"), Lake(root, "run 2")
         with one.exclusive():
@@ -110,7 +117,7 @@ def test_one_owner_builds_at_a_time(bucket: str, tmp_path: Path) -> None:
 
 
 def test_of_many_runs_at_once_one_wins(bucket: str, tmp_path: Path) -> None:
-    """Eight parts of four runs start together: those of one run come in, all others are refused."""
+    """Two processes of each of four runs start together: those of one run get the lock, all others are refused."""
     for root in (tmp_path, bucket):
         begin, end = threading.Barrier(8), threading.Barrier(8)
         with ThreadPoolExecutor(8) as pool:
@@ -137,14 +144,16 @@ def test_a_killed_owners_lock_ends_by_itself(bucket: str) -> None:
     process.kill()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    with pytest.raises(LakeError, match=r"run 1 is building the lake .* \(a killed one holds it for 90 seconds more"):
+    with pytest.raises(
+        LakeError, match=r"run 1 is building the lake .* \(the lock of a killed process ends within 90 sec"
+    ):
         with Lake(bucket, "run 2").exclusive():
             pass
     wait_for(lambda: _can_hold(bucket, "run 2"), seconds=10)
 
 
 def _hold_until_killed(root: str, ready: Event) -> None:
-    lease.LASTS = 4.0
+    lease.LEASE_SECONDS = 4.0
     with Lake(root, "run 1").exclusive():
         ready.set()
         signal.pause()
@@ -161,7 +170,7 @@ def _can_hold(root: str, owner: str) -> bool:
 def test_a_lock_is_renewed_and_a_lost_one_stops_the_writer(
     s3: Mapping[str, str], bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LASTS", 1.5)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 1.5)
     theirs = objects(s3, bucket.removeprefix(f"s3://{BUCKET}/"))
     lake = Lake(bucket, "run 1")
     with lake.exclusive():
@@ -171,7 +180,7 @@ def test_a_lock_is_renewed_and_a_lost_one_stops_the_writer(
         theirs.put("lock.json", b'{"owner": "run 2", "holders": {"somebody": 9e9}}')
         wait_for(lambda: _refused(lake))
         assert lake.read("t").equals(FRAME)
-    assert b"run 2" in theirs.get("lock.json").bytes().to_bytes(), "the lock of others stays"
+    assert b"run 2" in theirs.get("lock.json").bytes().to_bytes(), "another owner's lock stays"
 
 
 def _refused(lake: Lake) -> bool:
@@ -183,7 +192,7 @@ def _refused(lake: Lake) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("changed", "place", "message"),
+    ("changed", "location", "message"),
     [
         ({}, "s3://no-such-bucket/lake", "there is no bucket no-such-bucket at http://127.0.0.1"),
         ({"AWS_SECRET_ACCESS_KEY": "hunter3"}, None, r"refuses .* \(SignatureDoesNotMatch\): check AWS_ACCESS_KEY_ID"),
@@ -192,12 +201,12 @@ def _refused(lake: Lake) -> bool:
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, None, "127.0.0.1:1 cannot serve .*check AWS_ENDPOINT_URL"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(
-    bucket: str, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], place: str | None, message: str
+def test_errors_of_the_server_are_one_line(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], location: str | None, message: str
 ) -> None:
     for name, value in changed.items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
-    lake = Lake(place or bucket)
+    lake = Lake(location or bucket)
     for use in (lake.manifest, lake.exists, lambda: lake.partitions("t"), lambda: lake.exclusive().__enter__()):
         with pytest.raises(LakeError, match=message) as caught:
             use()
@@ -207,7 +216,7 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("place", "message"),
+    ("location", "message"),
     [
         ("gs://bucket/lake", "s3://bucket/prefix, not gs://"),
         ("s3://key:hunter2@bucket/lake", "credentials belong in the AWS_"),
@@ -215,16 +224,16 @@ def test_what_is_wrong_is_said_in_one_line(
         ("s3:///lake", "needs a prefix of its own"),
     ],
 )
-def test_places_that_cannot_be_used(place: str, message: str) -> None:
+def test_locations_that_cannot_be_used(location: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
-        load_settings(lake=place)
+        load_settings(lake=location)
     assert "hunter2" not in str(caught.value)
 
 
 def test_load_and_wipe_a_lake_on_s3(
     s3: Mapping[str, str], bucket: str, built: Settings, database: SecretStr, tmp_path: Path
 ) -> None:
-    """From the command line, with the environment alone; the secret shows nowhere."""
+    """By the command line, configured by the environment only. The secret appears nowhere."""
     where = {
         "AQUAMIND_HOME": str(tmp_path),
         "AQUAMIND_LAKE": bucket,

@@ -1,4 +1,4 @@
-"""The lake as others read it: DuckDB's views, the examples of its page, and what a file's layout lets them skip."""
+"""The lake for other programs: DuckDB's views, the examples of its page, and row groups that queries can skip."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from aquamind_pipeline.farm.readings import readings
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import LakeError
-from aquamind_pipeline.farm.readings import readings
 from aquamind_pipeline.lake import ROW_GROUP_ROWS, Lake, duckdb_views
 from aquamind_pipeline.orchestration.asset_specs import OWN_TABLES
+from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.life import live
-from aquamind_pipeline.simulation.profile import load_profile
 from aquamind_pipeline.simulation.schedule import schedule
 from aquamind_pipeline.simulation.sites import infrastructure
 from tests.test_cli import aquamind, one_line
@@ -34,7 +34,7 @@ BLOCK = re.compile(r"^```(python|sql|text)\n(.*?)^```$", re.MULTILINE | re.DOTAL
 
 @pytest.fixture
 def lake(built: Settings, tmp_path: Path) -> Lake:
-    """The built lake where its page's examples look for it, with its views."""
+    """The built lake with its views, in the folder that the examples of its page use."""
     lake = Lake(tmp_path / "data" / "lake" / "tiny")
     shutil.copytree(built.lake_path, lake.folder)
     duckdb_views.create(lake, OWN_TABLES)
@@ -47,7 +47,7 @@ def ask(lake: Lake, query: str, *values: object) -> list[tuple[Any, ...]]:
 
 
 def test_a_view_for_every_table(lake: Lake) -> None:
-    """All of the catalogue and our own tables, each with its comment, its rows and, where it has months, the month."""
+    """AquaMind's tables and our own, each with its comment and rows; monthly tables with their month."""
     names = {*tables.TABLES, *OWN_TABLES}
     comments = ask(lake, "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal")
     assert dict(comments) == {n: tables.TABLES[n].comment if n in tables.TABLES else OWN_TABLES[n] for n in names}
@@ -59,7 +59,7 @@ def test_a_view_for_every_table(lake: Lake) -> None:
 
 
 def test_views_show_the_lake_as_it_is_now(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From any folder, with a month more, and after the lake was deleted and made again; no half-written file."""
+    """From any folder, after a month was added, after the lake was deleted and built again; without temporary files."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     shutil.copytree(lake.folder, tmp_path / "kept")
@@ -89,7 +89,7 @@ def test_an_empty_lake_has_no_views(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.duckdb"))
 
 
-def test_the_command_says_where_and_how_large(lake: Lake, tmp_path: Path) -> None:
+def test_the_command_shows_path_and_sizes(lake: Lake, tmp_path: Path) -> None:
     duckdb_views.path_of(lake.folder).unlink()
     home = tmp_path / "data"
     done = aquamind("lake", AQUAMIND_HOME=str(home))
@@ -105,7 +105,7 @@ def test_the_command_says_where_and_how_large(lake: Lake, tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("lake")
 def test_the_pages_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every block of the page runs, one after another, and says what the page says."""
+    """Every block of the page runs, in order, and prints what the page shows."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     said, ran = "", 0
@@ -132,8 +132,8 @@ def large_month(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return lake
 
 
-def test_readings_are_laid_out_for_questions(large_month: Lake) -> None:
-    """Sorted by container and time; row groups of one size but the last; statistics on every column of each."""
+def test_readings_are_sorted_and_have_statistics(large_month: Lake) -> None:
+    """Sorted by container and time. All row groups but the last have one size, and statistics on every column."""
     rows = large_month.scan(READINGS).select("container_id", "reading_time").collect()
     assert rows.equals(rows.sort("container_id", "reading_time"))
     file = pq.read_metadata(large_month.path(READINGS, "2020-06"))
@@ -149,8 +149,8 @@ def test_readings_are_laid_out_for_questions(large_month: Lake) -> None:
             assert chunk.statistics.has_min_max, chunk.path_in_schema
 
 
-def test_a_question_about_one_container_reads_few_row_groups(large_month: Lake) -> None:
-    """DuckDB itself says how many it scanned, and gets every row."""
+def test_a_query_about_one_container_reads_few_row_groups(large_month: Lake) -> None:
+    """DuckDB itself counts the row groups that it reads, and finds every row."""
     duckdb_views.create(large_month, OWN_TABLES)
     rows = large_month.read(READINGS)
     groups = pq.read_metadata(large_month.path(READINGS, "2020-06")).num_row_groups
@@ -167,6 +167,6 @@ def test_a_question_about_one_container_reads_few_row_groups(large_month: Lake) 
         assert ask(large_month, query, container, since) == [(value,) for value in wanted["value"]]
 
 
-def test_a_month_alone_is_opened(lake: Lake) -> None:
+def test_a_query_about_one_month_opens_one_file(lake: Lake) -> None:
     plan = ask(lake, "EXPLAIN ANALYZE SELECT value FROM environmental_environmentalreading WHERE month = '2026-05'")
     assert "Scanning Files: 1/5" in plan[0][1]

@@ -1,5 +1,6 @@
-"""The Parquet lake: its layout and manifest, the places it can lie in, and views over it for SQL."""
+"""The Parquet lake: its layout and manifest, the stores that keep its files, and DuckDB views over it."""
 
-from aquamind_pipeline.lake.lake import LABELS, PARTS, ROW_GROUP_ROWS, Lake, Manifest, Written
+from aquamind_pipeline.lake.lake import LABELS, PARTS, ROW_GROUP_ROWS, Lake, Written, open_lake
+from aquamind_pipeline.lake.manifest import Manifest
 
-__all__ = ["LABELS", "PARTS", "ROW_GROUP_ROWS", "Lake", "Manifest", "Written"]
+__all__ = ["LABELS", "PARTS", "ROW_GROUP_ROWS", "Lake", "Manifest", "Written", "open_lake"]

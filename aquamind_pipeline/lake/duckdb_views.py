@@ -1,27 +1,30 @@
 """The lake for SQL: one DuckDB file with a view over the Parquet files of each table.
 
-The file holds no rows. Its views name files by absolute paths and patterns, so they show whatever the lake holds when
-they are asked, also after it was built anew.
+The file holds no rows. Its views name files by absolute paths and patterns, so a query sees what the lake holds at that
+moment, also after the lake was built again.
 """
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+from psycopg import sql
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
+
+_MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
+"""Glob pattern of a month's file, without hidden and temporary files."""
 
 
 @dataclass(frozen=True)
 class View:
-    """One view: rows and bytes of the files behind it. `months` is None for a table without months."""
+    """One view, with rows and bytes of the files behind it. `months` is None for a table without months."""
 
     name: str
     rows: int
@@ -30,16 +33,15 @@ class View:
 
 
 def path_of(folder: Path) -> Path:
-    """Where a lake's DuckDB file is: beside the lake's folder, so that deleting the lake to build it anew keeps it."""
+    """Path of a lake's DuckDB file. It lies beside the lake's folder, so that deleting the folder keeps the file."""
     return folder.with_name(f"{folder.name}.duckdb")
 
 
-def create(lake: Lake, descriptions: Mapping[str, str]) -> list[View]:
-    """Write the DuckDB file anew, and say what its views hold.
+def create(lake: Lake) -> list[View]:
+    """Write the DuckDB file, replacing an older one. Returns its views.
 
     Args:
-        lake: A lake that is built, at least in part.
-        descriptions: Comments of tables that are not of the catalogue.
+        lake: A lake with at least one table.
 
     Raises:
         LakeError: when the lake is empty or damaged, or the file cannot be written.
@@ -56,7 +58,7 @@ def create(lake: Lake, descriptions: Mapping[str, str]) -> list[View]:
     try:
         with duckdb.connect(temporary) as connection:
             for name in names:
-                for statement in _statements(lake, name, descriptions):
+                for statement in _statements(lake, name):
                     connection.execute(statement)
         temporary.replace(path)
     except (OSError, duckdb.IOException) as error:
@@ -66,27 +68,24 @@ def create(lake: Lake, descriptions: Mapping[str, str]) -> list[View]:
     return views
 
 
-def _statements(lake: Lake, name: str, descriptions: Mapping[str, str]) -> list[str]:
-    """The view of a table and its comment. DuckDB takes no parameters in either."""
-    view = _quoted(name, '"')
-    if lake.has(name):
-        select = f"* FROM read_parquet({_files(lake.path(name).parent, 'all')})"
+def _statements(lake: Lake, name: str) -> list[str]:
+    """Statements that make the view of a table and its comment. DuckDB takes no parameters in them."""
+    view, whole = sql.Identifier(name), lake.has(name)
+    folder = glob.escape(str(lake.path(name).parent))
+    if whole:
+        query = sql.SQL("SELECT * FROM read_parquet({files})")
     else:
-        # A filter on `month` is one on the file's name, so the files of other months are not even opened.
-        files = _files(lake.path(name).parent, "[0-9][0-9][0-9][0-9]-[0-9][0-9]")
-        month = "parse_filename(filename, true) AS month"
-        select = f"* EXCLUDE (filename), {month} FROM read_parquet({files}, filename = true)"
-    create = f"CREATE VIEW {view} AS SELECT {select}"
-    comment = descriptions.get(name, tables.TABLES[name].comment if name in tables.TABLES else None)
-    return [create] if comment is None else [create, f"COMMENT ON VIEW {view} IS {_quoted(comment)}"]
-
-
-def _files(folder: Path, pattern: str) -> str:
-    return _quoted(f"{glob.escape(str(folder))}/{pattern}.parquet")
-
-
-def _quoted(text: str, mark: str = "'") -> str:
-    return mark + text.replace(mark, mark * 2) + mark
+        # The month is part of the file's name: with a filter on it, DuckDB opens only the files of these months.
+        query = sql.SQL(
+            "SELECT * EXCLUDE (filename), parse_filename(filename, true) AS month "
+            "FROM read_parquet({files}, filename = true)"
+        )
+    files = sql.Literal(f"{folder}/{'all' if whole else _MONTH}.parquet")
+    statements = [sql.SQL("CREATE VIEW {} AS {}").format(view, query.format(files=files))]
+    comment = REGISTRY[name].meaning if name in REGISTRY else None
+    if comment is not None:
+        statements.append(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, sql.Literal(comment)))
+    return [statement.as_string() for statement in statements]
 
 
 __all__ = ["View", "create", "path_of"]

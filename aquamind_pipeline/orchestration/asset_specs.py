@@ -1,4 +1,4 @@
-"""Dagster's view of our tables: keys, groups, specs, and the metadata of what was written."""
+"""What Dagster shows of our assets: specs read off definitions, and the metadata of what was written."""
 
 from __future__ import annotations
 
@@ -11,63 +11,49 @@ import dagster as dg
 import polars as pl
 import sqlalchemy as sa
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.lake import Written
-from aquamind_pipeline.orchestration.lineage import lineage
+from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.frames import lake_schema, references
+from aquamind_pipeline.schema.inputs import PLAN
+from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.profile import Profile
-from aquamind_pipeline.tables.glossary import MEANING
 
 OWNER = "team:aquamind-data"
-TEMPERATURE = "container_day_temperature"
-PLAN_TABLES = {
-    "plan_batch": "Every batch: eggs, start, harvest target and day.",
-    "plan_assignment": "Every stay of a batch in a container, with the ids its rows will have.",
-}
-LIFE_TABLES = {
-    "life_day": "The simulated truth: one row per assignment and day. Growth assimilation never reads it.",
-    "life_move": "The simulated truth: fish moved from one container to another.",
-}
-STORE_COST = "store_cost"
-OWN_TABLES = {
-    **PLAN_TABLES,
-    **LIFE_TABLES,
-    STORE_COST: "What a kilogram of feed cost in each store each day.",
-    TEMPERATURE: "Mean water temperature of each stay and day, as growth assimilation reads it.",
-}
-"""Tables of the lake that are not AquaMind's, and what they hold."""
-POSTGRES_ASSETS = ("postgres_master", "postgres_events", "postgres_states")
+POSTGRES_MASTER, POSTGRES_EVENTS, POSTGRES_STATES = "postgres_master", "postgres_events", "postgres_states"
+POSTGRES_ASSETS = (POSTGRES_MASTER, POSTGRES_EVENTS, POSTGRES_STATES)
 REPORT = "verification_report"
 
 
-def spec(
-    name: str,
-    group: str,
-    *,
-    deps: tuple[str, ...] = (),
-    kinds: frozenset[str] = frozenset({"polars", "parquet"}),
-    description: str | None = None,
-) -> dg.AssetSpec:
-    """The spec of an asset; AquaMind's tables take description, columns and tags from the catalogue."""
-    table = tables.TABLES.get(name)
-    description = description or OWN_TABLES.get(name)
-    metadata: dict[str, Any] = {}
-    tags: dict[str, str] = {}
-    if table is not None:
-        metadata["dagster/column_schema"] = _column_schema(table)
-        description = description or table.comment
-        tags = {"aquamind/app": name.partition("_")[0], "aquamind/layer": table.info["layer"]}
-    if (known := lineage(name)) is not None:
-        metadata["dagster/column_lineage"] = known
+def table_spec(definition: TableDefinition) -> dg.AssetSpec:
+    """The spec of a table's asset: its app is its group, and all else is read off its definition."""
+    metadata: dict[str, Any] = {"dagster/column_schema": _column_schema(definition)}
+    if (lineage := _lineage(definition)) is not None:
+        metadata["dagster/column_lineage"] = lineage
     return dg.AssetSpec(
-        name,
-        deps=list(deps),
-        group_name=group,
-        kinds=set(kinds),
-        description=description,
+        definition.name,
+        deps=_dependencies(definition),
+        group_name=definition.app,
+        kinds={"polars", "parquet"},
+        description=f"{definition.meaning}\n\n{definition.how}",
         metadata=metadata,
         owners=[OWNER],
-        tags=tags,
+        tags={"aquamind/app": definition.app, "aquamind/kind": definition.kind.value},
+    )
+
+
+def _dependencies(definition: TableDefinition) -> list[str]:
+    """Tables that must be there first: those that are read, and, for the plan, the sites that it takes."""
+    if definition.name in PLAN:
+        return [name for name in REGISTRY.of_kind(Kind.REFERENCE) if REGISTRY[name].app == "infrastructure"]
+    return list(definition.reads)
+
+
+def spec(name: str, group: str, *, deps: tuple[str, ...], kinds: frozenset[str], description: str) -> dg.AssetSpec:
+    """The spec of an asset that is no table."""
+    return dg.AssetSpec(
+        name, deps=list(deps), group_name=group, kinds=set(kinds), description=description, owners=[OWNER]
     )
 
 
@@ -97,25 +83,27 @@ def presented(
 
 
 def _presented(asset: dg.AssetsDefinition, facts: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """The asset with these facts. Assets that are no tables say in their step's description how they are made."""
     how = asset.op.description
-    return asset.map_asset_specs(
-        lambda spec: spec.merge_attributes(metadata=facts).replace_attributes(
-            description=f"{spec.description}\n\n{how}" if how else spec.description
-        )
-    )
+
+    def present(spec: dg.AssetSpec) -> dg.AssetSpec:
+        spec = spec.merge_attributes(metadata=facts)
+        if spec.key.to_user_string() in REGISTRY:
+            return spec
+        return spec.replace_attributes(description=f"{spec.description}\n\n{how}" if how else spec.description)
+
+    return asset.map_asset_specs(present)
 
 
-def _column_schema(table: sa.Table) -> dg.TableSchema:
-    kept = tables.lake_schema(table)
-    return dg.TableSchema(
-        [_column(column, tables.references(table)) for column in table.columns if column.name in kept]
-    )
+def _column_schema(definition: TableDefinition) -> dg.TableSchema:
+    kept, targets = lake_schema(definition.table), references(definition.table)
+    return dg.TableSchema([_column(column, targets) for column in definition.table.columns if column.name in kept])
 
 
-def _column(column: sa.Column[Any], references: Mapping[str, tuple[str, str]]) -> dg.TableColumn:
+def _column(column: sa.Column[Any], targets: Mapping[str, tuple[str, str]]) -> dg.TableColumn:
     meaning = column.comment
-    if column.name in references:
-        target = ".".join(references[column.name])
+    if column.name in targets:
+        target = ".".join(targets[column.name])
         meaning = f"{meaning}: {target}" if meaning else f"Refers to {target}"
     low, high = column.info.get("range", (None, None))
     limits = [f">= {low}"] * (low is not None) + [f"<= {high}"] * (high is not None)
@@ -123,9 +111,17 @@ def _column(column: sa.Column[Any], references: Mapping[str, tuple[str, str]]) -
     return dg.TableColumn(column.name, str(column.type), meaning, constraints)
 
 
-def frame_schema(schema: pl.Schema) -> dg.TableSchema:
-    """The columns of a table of our own, which no catalogue declares."""
-    return dg.TableSchema([dg.TableColumn(name, str(kind), MEANING.get(name)) for name, kind in schema.items()])
+def _lineage(definition: TableDefinition) -> dg.TableColumnLineage | None:
+    """Which column came from which: references, and what the definition says; None where nothing is known."""
+    kept = lake_schema(definition.table)
+    sources = {
+        column: [dg.TableColumnDep(parent, key)]
+        for column, (parent, key) in references(definition.table).items()
+        if column in kept and parent != definition.name
+    }
+    for column, named in definition.lineage.items():
+        sources[column] = [dg.TableColumnDep(*source.split(".")) for source in named.split()]
+    return dg.TableColumnLineage(sources) if sources else None
 
 
 def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping[str, Any]:
@@ -159,18 +155,16 @@ def _plain(value: Any) -> Any:
 
 
 __all__ = [
-    "LIFE_TABLES",
     "OWNER",
-    "OWN_TABLES",
-    "PLAN_TABLES",
     "POSTGRES_ASSETS",
+    "POSTGRES_EVENTS",
+    "POSTGRES_MASTER",
+    "POSTGRES_STATES",
     "REPORT",
-    "STORE_COST",
-    "TEMPERATURE",
-    "frame_schema",
     "frame_table",
     "page_link",
     "presented",
     "spec",
+    "table_spec",
     "written_metadata",
 ]

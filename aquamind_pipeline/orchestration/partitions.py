@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 
 import dagster as dg
-import polars as pl
 
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.months import MONTH, first_day, month_key, months_between
 from aquamind_pipeline.simulation.profile import Profile
-
-MONTH = "%Y-%m"
 
 
 def monthly(farm: Profile) -> dg.MonthlyPartitionsDefinition:
     """Months from the farm's epoch to the running month, as `2026-01`."""
     # Dagster counts a month once it is over; end_offset=1 lets the running month be built too.
-    return dg.MonthlyPartitionsDefinition(
-        start_date=farm.epoch.strftime(MONTH), fmt=MONTH, end_offset=1, timezone="UTC"
-    )
-
-
-def months(first: date, last: date) -> list[str]:
-    """Keys of the months from one day's to another's."""
-    return pl.date_range(first.replace(day=1), last, "1mo", eager=True).dt.strftime(MONTH).to_list()
+    return dg.MonthlyPartitionsDefinition(start_date=month_key(farm.epoch), fmt=MONTH, end_offset=1, timezone="UTC")
 
 
 def range_tags(keys: list[str]) -> dict[str, str]:
@@ -43,8 +33,8 @@ def months_of_run(tags: Mapping[str, str]) -> list[str] | None:
     if "dagster/partition" in tags:
         return [tags["dagster/partition"]]
     ends = [tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
-    first, last = (date.fromisoformat(f"{month}-01") if month else None for month in ends)
-    return months(first, last) if first and last else None
+    first, last = (first_day(month) if month else None for month in ends)
+    return months_between(first, last) if first and last else None
 
 
-__all__ = ["MONTH", "monthly", "months", "months_of_run", "range_tags"]
+__all__ = ["monthly", "months_of_run", "range_tags"]

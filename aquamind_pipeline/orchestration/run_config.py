@@ -16,6 +16,8 @@ from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.postgres.connection import described
 from aquamind_pipeline.settings import SKIPPABLE, Settings, load_settings
 
+OWNER_TAG = "aquamind/owner"
+"""Tag of a run whose lake lock a command holds: `aquamind build`."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERVICE = re.compile(r"service=([A-Za-z0-9_.-]+)")
 
@@ -74,4 +76,4 @@ def _url(name: str) -> SecretStr:
     return url
 
 
-__all__ = ["RunOptions"]
+__all__ = ["OWNER_TAG", "RunOptions"]

@@ -18,7 +18,8 @@ from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.errors import AquaMindError, ConfigError
 from aquamind_pipeline.orchestration.compat.launcher import PROCESS_TAG, close_dead_runs, this_process
 from aquamind_pipeline.orchestration.partitions import range_tags
-from aquamind_pipeline.orchestration.workspace import OWNER_TAG, Workspace
+from aquamind_pipeline.orchestration.run_config import OWNER_TAG
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.settings import Settings
 
 _OURS = {"dagster/max_retries": "0"}

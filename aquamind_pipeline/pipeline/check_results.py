@@ -1,4 +1,4 @@
-"""What the checks of the last build found, kept beside the reports."""
+"""The results of the last build's checks, kept beside the reports."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 import polars as pl
 
 from aquamind_pipeline.errors import LakeError
-from aquamind_pipeline.quality.catalogue import RULES
-from aquamind_pipeline.quality.check_result import Finding
+from aquamind_pipeline.files import write_atomically
+from aquamind_pipeline.quality.rules import STATEMENTS
+from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.settings import Settings
 
 VERIFY = "verify"
-"""Group of `aquamind verify`, which looks at everything."""
-SHAPE = pl.Schema(
+"""Group of the results of `aquamind verify`, which runs every check."""
+SCHEMA = pl.Schema(
     {
         "asset": pl.String,
         "rule": pl.String,
@@ -26,12 +27,18 @@ SHAPE = pl.Schema(
         "detail": pl.String,
     }
 )
+"""Columns of the kept results: `wrong` counts the rows that break the rule, `blocks` says whether that stops a load."""
 
 
-def save(settings: Settings, group: str, found: Iterable[tuple[str, Finding]]) -> None:
-    """Keep what a group of checks found, in the place of what it found before.
+def save(settings: Settings, group: str, results: Iterable[tuple[str, CheckResult]]) -> None:
+    """Keep the results of a group of checks, replacing that group's earlier results.
 
-    What `verify` found was of the farm as it was then: it goes as soon as a build looks at any of it again.
+    The results of `verify` are deleted as soon as a build runs any check again: they may not hold any more.
+
+    Args:
+        settings: Say where the reports are.
+        group: Name of the group.
+        results: Asset and result of each check.
 
     Raises:
         LakeError: when the folder cannot be written.
@@ -39,20 +46,17 @@ def save(settings: Settings, group: str, found: Iterable[tuple[str, Finding]]) -
     rows = [
         {
             "asset": asset,
-            "rule": one.rule,
-            "passed": one.passed,
-            "blocks": RULES[one.rule].blocks,
-            "wrong": one.wrong,
-            "detail": one.detail,
+            "rule": result.rule,
+            "passed": result.passed,
+            "blocks": STATEMENTS[result.rule].blocks,
+            "wrong": result.wrong,
+            "detail": result.detail,
         }
-        for asset, one in found
+        for asset, result in results
     ]
     path = _folder(settings) / f"{group}.json"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-        temporary.replace(path)
+        write_atomically(path, json.dumps(rows, indent=1) + "\n")
         if group != VERIFY:
             path.with_stem(VERIFY).unlink(missing_ok=True)
     except OSError as error:
@@ -60,18 +64,18 @@ def save(settings: Settings, group: str, found: Iterable[tuple[str, Finding]]) -
 
 
 def load(settings: Settings) -> pl.DataFrame:
-    """asset, rule, passed, blocks, wrong, detail of every check kept."""
+    """All kept results, with the columns of `SCHEMA`."""
     rows = [row for path in sorted(_folder(settings).glob("*.json")) for row in json.loads(path.read_text("utf-8"))]
-    return pl.DataFrame(rows, schema=SHAPE, orient="row")
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
 def forget(settings: Settings) -> None:
-    """Delete what was kept."""
+    """Delete all kept results."""
     shutil.rmtree(_folder(settings), ignore_errors=True)
 
 
 def _folder(settings: Settings) -> Path:
-    return settings.reports_path / settings.farm_name / "findings"
+    return settings.reports_path / settings.farm_name / "check_results"
 
 
-__all__ = ["SHAPE", "VERIFY", "forget", "load", "save"]
+__all__ = ["SCHEMA", "VERIFY", "forget", "load", "save"]

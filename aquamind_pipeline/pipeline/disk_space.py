@@ -1,4 +1,4 @@
-"""Whether the disk has room for a farm: said before anything is written, not when half of it is there."""
+"""Checks that the disks have room for a farm before anything is written."""
 
 from __future__ import annotations
 
@@ -16,81 +16,101 @@ from aquamind_pipeline.simulation.profile import Profile
 
 
 @dataclass(frozen=True)
-class Room:
-    """One file system. `needed` is what a build still adds to `what` in `where`; what is there already is not."""
+class DiskSpace:
+    """The free space of one disk, and how much of it a build needs.
 
-    what: str
-    where: Path
+    Attributes:
+        content: What is written there, such as "the lake".
+        folder: Where it is written.
+        needed: Bytes that the build adds, excluding files that exist already.
+        free: Free bytes of the disk.
+    """
+
+    content: str
+    folder: Path
     needed: int
     free: int
 
     @property
-    def said(self) -> str:
-        """In words."""
-        return f"the disk of {self.where} has {size(self.free)} free; {self.what}: about {size(self.needed)} more"
+    def description(self) -> str:
+        """The same in words."""
+        return (
+            f"the disk of {self.folder} has {size(self.free)} free; {self.content} needs about {size(self.needed)} more"
+        )
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the disk has as much free space as is needed."""
+        return self.needed <= self.free
 
 
-def rooms(settings: Settings, farm: Profile, *, lake: bool = True, database: bool = True) -> list[Room]:
-    """The file systems that a farm is written to. A bucket, or a server that is not ours, we do not see.
+def disk_spaces(settings: Settings, farm: Profile, *, lake: bool = True, database: bool = True) -> list[DiskSpace]:
+    """Every disk that a farm is written to. A bucket, or a server that is not ours, cannot be asked.
+
+    Args:
+        settings: Say where the lake and the embedded server are.
+        farm: The farm to build.
+        lake: Whether the lake is written.
+        database: Whether the database is loaded.
 
     Raises:
-        LakeError: when we may not look into a folder.
+        LakeError: when a folder cannot be read.
     """
     try:
-        return _rooms(settings, farm, lake=lake, database=database)
+        return _disk_spaces(settings, farm, lake=lake, database=database)
     except PermissionError as error:
         raise LakeError(
             f"{error.filename} cannot be read ({error.strerror}): check AQUAMIND_HOME and AQUAMIND_LAKE"
         ) from None
 
 
-def _rooms(settings: Settings, farm: Profile, *, lake: bool, database: bool) -> list[Room]:
-    seen = preview(farm)
+def _disk_spaces(settings: Settings, farm: Profile, *, lake: bool, database: bool) -> list[DiskSpace]:
+    estimate = preview(farm)
     parts: list[tuple[str, Path, int]] = []
     if lake and isinstance(settings.lake_path, Path):
-        there = Lake(settings.lake_path)
-        held = sum(there.size(table) for table in there.tables())
-        parts.append(("the lake", settings.lake_path, max(0, seen.lake_bytes - held)))
+        existing = Lake(settings.lake_path)
+        size_now = sum(existing.size(table) for table in existing.tables())
+        parts.append(("the lake", settings.lake_path, max(0, estimate.lake_bytes - size_now)))
     if database and settings.database_url is None:
         server = EmbeddedServer(settings.home)
-        held = server.held(settings.database_name)
-        parts.append(("the embedded PostgreSQL", server.folder, max(0, seen.server_bytes - held)))
-    disks: dict[int, list[tuple[str, Path, int]]] = {}
+        size_now = server.held(settings.database_name)
+        parts.append(("the embedded PostgreSQL", server.folder, max(0, estimate.server_bytes - size_now)))
+    by_disk: dict[int, list[tuple[str, Path, int]]] = {}
     for part in parts:
-        disks.setdefault(_existing(part[1]).stat().st_dev, []).append(part)
+        by_disk.setdefault(_nearest_existing(part[1]).stat().st_dev, []).append(part)
     return [
-        Room(
-            " and ".join(what for what, _, _ in shared),
-            shared[0][1],
-            sum(needed for _, _, needed in shared),
-            shutil.disk_usage(_existing(shared[0][1])).free,
+        DiskSpace(
+            content=" and ".join(content for content, _, _ in shared),
+            folder=shared[0][1],
+            needed=sum(needed for _, _, needed in shared),
+            free=shutil.disk_usage(_nearest_existing(shared[0][1])).free,
         )
-        for shared in disks.values()
+        for shared in by_disk.values()
     ]
 
 
-def require(found: Iterable[Room]) -> None:
-    """Refuse to begin where there is too little.
+def require(spaces: Iterable[DiskSpace]) -> None:
+    """Refuse to build where a disk is too small.
 
     Raises:
-        LakeError: when a file system has less free than is needed.
+        LakeError: when a disk has less free space than is needed.
     """
-    for room in found:
-        if room.needed > room.free:
+    for space in spaces:
+        if not space.is_enough:
             raise LakeError(
-                f"too little room: {room.said}. Free some, set AQUAMIND_HOME to a larger disk, or take a smaller "
-                "profile"
+                f"too little disk space: {space.description}. Free some, set AQUAMIND_HOME to a larger disk, or take a "
+                "smaller profile"
             )
 
 
 def size(count: int) -> str:
-    """Bytes for people."""
+    """A number of bytes in words, such as "1.4 GB"."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
 
 
-def _existing(path: Path) -> Path:
-    """The folder itself or, before it is made, the nearest one above."""
+def _nearest_existing(path: Path) -> Path:
+    """The folder itself or, if it does not exist yet, the nearest folder above that exists."""
     return next(p for p in (path, *path.parents) if p.exists())
 
 
-__all__ = ["Room", "require", "rooms", "size"]
+__all__ = ["DiskSpace", "disk_spaces", "require", "size"]

@@ -7,23 +7,20 @@ from functools import cache
 
 import polars as pl
 
-from aquamind_pipeline import tables
-from aquamind_pipeline.farm.volume import RANDOM_TABLES, monthly_volume, total_volume
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.farm.life import LIFE_DAYS
+from aquamind_pipeline.months import months_between
+from aquamind_pipeline.quality.volumes import rough_rows, total_rows
+from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.frames import lake_schema, unique_keys
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, schedule
-from aquamind_pipeline.simulation.sites import infrastructure
+from aquamind_pipeline.simulation.sites import build_sites
 
-BYTES_PER_ROW = {
-    "environmental_environmentalreading": (3, 164),
-    "inventory_feedingevent": (10, 217),
-    "batch_mortalityevent": (6, 236),
-    "batch_growthsample": (22, 298),
-    "batch_actualdailyassignmentstate": (16, 446),
-}
-"""Bytes in the lake and in PostgreSQL (with keys and indexes), measured on test-40."""
-_LIFE_BYTES = 27  # life and temperature, per assignment-day
-_REST_BYTES = (370_000, 20_000_000)  # all other tables
-_MONTH_BYTES = (10_000, 350_000)  # what files and partitions have beside their rows
+_MONTH_BYTES = (10_000, 350_000)
+"""Bytes that a month's files and partitions take beside their rows, in the lake and in PostgreSQL."""
+_TABLE_BYTES = (4_000, 60_000)
+"""Bytes that a table takes beside its rows."""
 _SERVER_BYTES, _SERVER_SHARE = 86_000_000, 0.13  # its own databases, and its log of what is written
 
 
@@ -58,21 +55,17 @@ def preview(farm: Profile) -> Preview:
         ConfigError: when the profile asks for more than the farm holds.
     """
     plan = schedule(farm)
-    rows: dict[str, int | None] = {**total_volume(farm, plan), **dict.fromkeys(RANDOM_TABLES)}
-    days = rows[tables.STATE_TABLE] or 0
+    rows = {name: total_rows(REGISTRY[name], farm, plan) for name in REGISTRY.aquamind}
+    days = rough_rows(LIFE_DAYS, farm, plan)
     done = int((plan.batches["harvest_date"] <= farm.as_of).sum())
-    containers = (
-        infrastructure(farm.sites)["infrastructure_container"].filter(pl.col("hierarchy_role") == "HOLDING").height
-    )
+    containers = build_sites(farm.sites).holding.height
     occupied = _occupied(farm, plan)
     now = occupied.filter(pl.col("date") == farm.as_of)["containers"]
-    # A mortality event exists on nearly every assignment-day.
-    counted = rows | {"batch_mortalityevent": days}
-    months = monthly_volume(farm, plan)["month"].n_unique()
+    months = len(months_between(farm.epoch, farm.as_of))
+    counted = {name: rough_rows(one, farm, plan) for name, one in REGISTRY.items()}
     sizes = [
-        sum((counted[name] or 0) * size[place] for name, size in BYTES_PER_ROW.items())
+        sum(counted[name] * _bytes_per_row(one)[place] + _TABLE_BYTES[place] for name, one in REGISTRY.items())
         + months * _MONTH_BYTES[place]
-        + _REST_BYTES[place]
         for place in (0, 1)
     ]
     return Preview(
@@ -86,9 +79,24 @@ def preview(farm: Profile) -> Preview:
         containers_now=int(now.sum()),
         containers_peak=int(str(occupied["containers"].max())),
         container_days_share=days / (containers * ((farm.as_of - farm.epoch).days + 1)),
-        lake_bytes=sizes[0] + days * _LIFE_BYTES,
-        database_bytes=sizes[1],
+        lake_bytes=int(sizes[0]),
+        database_bytes=int(sizes[1]),
     )
+
+
+def _bytes_per_row(definition: TableDefinition) -> tuple[float, float]:
+    """Bytes of a row in the lake and in PostgreSQL: measured, or estimated from its columns.
+
+    In the lake numbers that follow each other and repeated text take little: about 2 bytes for a column. In PostgreSQL
+    a row has a header of 28 bytes, its values, and about 50 bytes for each index.
+    """
+    if definition.bytes_per_row is not None:
+        return definition.bytes_per_row
+    if definition.lake_only:
+        return 2.0 * len(definition.table.columns), 0.0
+    stored = len(lake_schema(definition.table))
+    indexes = 1 + len(unique_keys(definition.table)) + len(definition.table.indexes)
+    return 2.0 * stored, 28.0 + 8.0 * len(definition.table.columns) + 50.0 * indexes
 
 
 def _occupied(farm: Profile, plan: Plan) -> pl.DataFrame:

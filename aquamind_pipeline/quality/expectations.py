@@ -1,4 +1,4 @@
-"""Great Expectations: one suite for each table, derived from the catalogue.
+"""Great Expectations: one suite for each table, derived from its definition.
 
 A table of at most `FULL_ROWS` rows is validated row by row. A larger one, and every one kept by month, is first summed
 up by month (`profile`), so that the suite runs on a few hundred rows whatever the size of the farm. The library takes
@@ -16,36 +16,42 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import sqlalchemy as sa
 
-from aquamind_pipeline import tables
-from aquamind_pipeline.quality.check_result import Finding
+from aquamind_pipeline.schema.check_result import CheckResult
+from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.frames import lake_schema, primary_key, unique_keys
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
 
 FULL_ROWS = 20_000
-_GROUPS = {"environmental_environmentalreading": "parameter_id", tables.STATE_TABLE: "lifecycle_stage_id"}
-"""By what a profile is split, beside the month, where a column means different things."""
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Validated:
-    """A suite's outcome: the finding, each expectation (its column, unexpected values, percent, sample), the result."""
+    """A suite's outcome.
 
-    finding: Finding
+    Attributes:
+        check: The check result.
+        expectations: Each expectation: its column, unexpected values, percent, sample.
+        result: Great Expectations' own result.
+    """
+
+    check: CheckResult
     expectations: pl.DataFrame
     result: ExpectationSuiteValidationResult
 
 
-def is_profiled(table: sa.Table, rows: int) -> bool:
+def is_profiled(definition: TableDefinition, rows: int) -> bool:
     """Whether a table's suite runs on its profile."""
-    return "partition_by" in table.info or rows > FULL_ROWS
+    return definition.is_monthly or rows > FULL_ROWS
 
 
-def profile(table: sa.Table, rows: pl.LazyFrame, month: str) -> pl.DataFrame:
+def profile(definition: TableDefinition, rows: pl.LazyFrame, month: str) -> pl.DataFrame:
     """What a month's rows come to: month, group, rows, and what the suite asks of each column (nulls, least, most)."""
+    table = definition.table
     sums = [pl.len().alias("rows")]
-    for name in tables.lake_schema(table):
+    for name in lake_schema(table):
         column, value = table.columns[name], pl.col(name).cast(pl.Float64)
         low, high = column.info.get("range", (None, None))
         if not column.nullable:
@@ -54,7 +60,7 @@ def profile(table: sa.Table, rows: pl.LazyFrame, month: str) -> pl.DataFrame:
             sums.append(value.min().alias(f"{name} least"))
         if high is not None:
             sums.append(value.max().alias(f"{name} most"))
-    group = pl.col(_GROUPS[table.name]) if table.name in _GROUPS else pl.lit(0)
+    group = pl.col(definition.split_by) if definition.split_by else pl.lit(0)
     return (
         rows.group_by(group.cast(pl.Int64).alias("group"))
         .agg(sums)
@@ -70,14 +76,14 @@ def suite(table: sa.Table, *, profiled: bool) -> list[Any]:
     gxe = _library("expectations")
     expected: list[Any] = []
     if not profiled:
-        expected = [gxe.ExpectTableColumnsToMatchOrderedList(column_list=list(tables.lake_schema(table)))]
+        expected = [gxe.ExpectTableColumnsToMatchOrderedList(column_list=list(lake_schema(table)))]
         expected += [
             gxe.ExpectColumnValuesToBeUnique(column=key[0])
             if len(key) == 1
             else gxe.ExpectCompoundColumnsToBeUnique(column_list=list(key))
             for key in _unique(table)
         ]
-    for name in tables.lake_schema(table):
+    for name in lake_schema(table):
         expected += _of_column(gxe, table.columns[name], profiled=profiled)
     return expected
 
@@ -106,9 +112,8 @@ def _of_column(gxe: ModuleType, column: sa.Column[Any], *, profiled: bool) -> li
 
 
 def _unique(table: sa.Table) -> list[tuple[str, ...]]:
-    stored = set(tables.lake_schema(table))
-    keys = [tables.primary_key(table)]
-    keys += [tuple(c.name for c in k.columns) for k in table.constraints if isinstance(k, sa.UniqueConstraint)]
+    stored = set(lake_schema(table))
+    keys = [primary_key(table), *unique_keys(table)]
     return sorted({key for key in keys if stored.issuperset(key)})
 
 
@@ -118,7 +123,7 @@ def validate(table: sa.Table, frame: pl.DataFrame, *, profiled: bool) -> Validat
     exact = frame.with_columns(pl.col(n).cast(pl.Float64) for n, t in frame.schema.items() if isinstance(t, pl.Decimal))
     batch = _batches().get_batch({"dataframe": exact.to_pandas()})
     expectations = gx.ExpectationSuite(name=table.name, expectations=suite(table, profiled=profiled))
-    index = ["month", "group"] if profiled else [tables.primary_key(table)[0]]
+    index = ["month", "group"] if profiled else [primary_key(table)[0]]
     found = set(frame.columns)
     result = batch.validate(expectations, result_format="BASIC")
     if not result.success:  # naming the rows takes half as long again
@@ -130,7 +135,9 @@ def validate(table: sa.Table, frame: pl.DataFrame, *, profiled: bool) -> Validat
     what = f"{frame.height} {'months' if profiled else 'rows'}"
     named = ", ".join(f"{row['expectation']} ({row['column']})" for row in failed.head(_SHOWN).iter_rows(named=True))
     detail = f"{shown.height} expectations hold on {what}" if failed.is_empty() else f"not as expected: {named}"
-    return Validated(Finding("expectations", failed.is_empty(), failed.height, detail, failed.head(10)), shown, result)
+    return Validated(
+        CheckResult("expectations", failed.is_empty(), failed.height, detail, failed.head(10)), shown, result
+    )
 
 
 _SHAPE = {

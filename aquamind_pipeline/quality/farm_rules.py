@@ -1,41 +1,61 @@
-"""Rules about the farm as a whole: conservation, no doubling, capacity, bands, feed stock.
+"""Rules on the farm as a whole: conservation, no doubling, capacity, bands, feed stock.
 
-They read AquaMind's own tables, never the simulated truth, so they would also catch a mistake in how life was recorded.
+They read AquaMind's own tables, so they also catch a mistake in how life was recorded. Only `recovers_life` reads life.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 
 import polars as pl
 
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch import daily_states
+from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.arithmetic import Floats, Ints
-from aquamind_pipeline.quality.check_result import Finding, finding
-from aquamind_pipeline.quality.truth import WEIGHING_ERROR
-from aquamind_pipeline.simulation.profile import Bands
+from aquamind_pipeline.months import first_day, month_key
+from aquamind_pipeline.quality import truth
+from aquamind_pipeline.quality.truth import weighing_error
+from aquamind_pipeline.schema.check_result import CheckResult, check_result
+from aquamind_pipeline.schema.rules import Rule, RuleInputs
+from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
+from aquamind_pipeline.simulation.life import hazard_bounds
 
 
-def no_doubling(states: pl.LazyFrame) -> Finding:
+def no_doubling(states: pl.LazyFrame) -> CheckResult:
     """No batch ever has more fish than the day before, transfer or not (AquaMind's Issue #112, rule R29)."""
-    daily = (
+    daily = with_day_before(
         states.group_by("batch_id", "date")
-        .agg(population=pl.col("population").sum(), stages=pl.col("lifecycle_stage_id").max())
-        .sort("batch_id", "date")
-        .with_columns(
-            before=pl.col("population").shift(1).over("batch_id"),
-            transition=pl.col("stages") != pl.col("stages").shift(1).over("batch_id"),
-        )
+        .agg(fish=pl.col("population").sum(), stage=pl.col("lifecycle_stage_id").max())
         .collect()
     )
-    grown = daily.filter(pl.col("population") > pl.col("before")).select(
-        "batch_id", "date", "before", "population", "transition"
-    )
+    grown = daily.filter("gains").select("batch_id", "date", "fish_before", "fish", "transition")
     transitions = int(daily["transition"].sum())
-    return finding(
+    return check_result(
         "no_doubling",
         grown,
         f"{transitions} transitions of {daily['batch_id'].n_unique()} batches, none gains a fish",
         "days on which a batch has more fish than the day before",
+    )
+
+
+def with_day_before(daily: pl.DataFrame) -> pl.DataFrame:
+    """Compare the fish of each batch with the day before.
+
+    Args:
+        daily: batch_id, date, fish, stage (its id; the last one if the batch is in two); one row a batch and day.
+
+    Returns:
+        `daily`, sorted by batch and date, with fish_before, transition (whether the stage is another than on the day
+        before), gains (whether the batch has more fish than on the day before). All are null on a batch's first day.
+    """
+    fish, stage = pl.col("fish"), pl.col("stage")
+    return (
+        daily.sort("batch_id", "date")
+        .with_columns(pl.col("fish", "stage").shift(1).over("batch_id").name.suffix("_before"))
+        .with_columns(transition=stage != pl.col("stage_before"), gains=fish > pl.col("fish_before"))
+        .drop("stage_before")
     )
 
 
@@ -45,7 +65,7 @@ def ledger(
     deaths: pl.LazyFrame,
     transfers: pl.LazyFrame,
     assignments: pl.LazyFrame,
-) -> Finding:
+) -> CheckResult:
     """Eggs = alive + dead, for every batch and day with fish: to the fish.
 
     Args:
@@ -84,12 +104,12 @@ def ledger(
         .collect()
     )
     wrong = daily.filter(pl.col("lost").ne_missing(0))
-    return finding(
+    return check_result(
         "ledger", wrong, f"{daily.height:,} batch-days balance to the fish", "batch-days on which eggs ≠ alive + dead"
     )
 
 
-def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) -> Finding:
+def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) -> CheckResult:
     """The fish in a ring's lots are the fish alive on its last day."""
     last = states.group_by("assignment_id").agg(alive=pl.col("population").sort_by("date").last())
     rings = (
@@ -100,15 +120,15 @@ def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) ->
         .collect()
     )
     wrong = rings.filter(pl.col("fish").ne_missing(pl.col("alive")))
-    return finding(
+    return check_result(
         "harvested", wrong, f"{rings.height} rings harvested, every fish in a lot", "rings whose lots are not its fish"
     )
 
 
-def double_booking(states: pl.LazyFrame) -> Finding:
-    """A container holds one stay, and so one batch, at a time."""
+def double_booking(states: pl.LazyFrame) -> CheckResult:
+    """A container holds one assignment, and so one batch, at a time."""
     days = states.group_by("container_id", "date").agg(batches=pl.col("batch_id").n_unique(), rows=pl.len()).collect()
-    return finding(
+    return check_result(
         "double_booking",
         days.filter((pl.col("batches") > 1) | (pl.col("rows") > 1)),
         f"{days.height:,} container-days, one batch each",
@@ -116,19 +136,20 @@ def double_booking(states: pl.LazyFrame) -> Finding:
     )
 
 
-def capacity(states: pl.LazyFrame, containers: pl.LazyFrame) -> Finding:
+def capacity(states: pl.LazyFrame, containers: pl.LazyFrame, fish_per_sample: int) -> CheckResult:
     """No container holds more than its max_biomass_kg and what weighing may be off by."""
+    error = weighing_error(fish_per_sample)
     full = (
         states.group_by("container_id", "date")
         .agg(biomass_kg=pl.col("biomass_kg").sum())
         .join(containers.select("name", "max_biomass_kg", container_id="id"), on="container_id")
-        .filter(pl.col("biomass_kg") > pl.col("max_biomass_kg") * (1 + WEIGHING_ERROR))
+        .filter(pl.col("biomass_kg") > pl.col("max_biomass_kg") * (1 + error))
         .collect()
     )
-    return finding(
+    return check_result(
         "capacity",
         full,
-        f"no container above its max_biomass_kg and the error of weighing ({WEIGHING_ERROR:.0%})",
+        f"no container above its max_biomass_kg and the error of weighing ({error:.0%})",
         "container-days above max_biomass_kg and the error of weighing",
     )
 
@@ -139,7 +160,7 @@ def one_site(
     halls: pl.LazyFrame,
     areas: pl.LazyFrame,
     stations: pl.LazyFrame,
-) -> Finding:
+) -> CheckResult:
     """A batch stays in one geography, has one hall for each freshwater stage and one area at sea."""
     geography = pl.concat(
         [
@@ -167,17 +188,18 @@ def one_site(
         .filter(pl.col("sites") > 1)
         .collect()
     )
-    return finding(
+    return check_result(
         "one_site", split, "one hall per stage, one area, one geography for every batch", "batches spread over sites"
     )
 
 
-def weight_continuity(states: pl.LazyFrame, speed: int = 1) -> Finding:
+def weight_continuity(states: pl.LazyFrame, fish_per_sample: int, speed: int = 1) -> CheckResult:
     """A batch's mean weight (by fish) moves no further in a day than growth and sampling allow, also over transfers.
 
-    Measured in the cube root of weight, in which growth is linear: 0.05 a day is TGC 3.25 at 15 °C; 5 % of the root
-    (15 % of the weight) is three standard errors of a sample of 30 fish with 15 % variation and their day's growth.
+    Measured in the cube root of weight, in which growth is linear: 0.05 a day is TGC 3.25 at 15 °C. The root may be off
+    by a third of what the weight may be (`weighing_error`).
     """
+    noise = weighing_error(fish_per_sample) / 3
     weight = pl.col("avg_weight_g").cast(pl.Float64)
     root = ((weight * pl.col("population")).sum() / pl.col("population").sum()).cbrt()
     daily = (
@@ -190,9 +212,9 @@ def weight_continuity(states: pl.LazyFrame, speed: int = 1) -> Finding:
         .collect()
     )
     jumps = daily.filter(
-        (pl.col("moved") > 0.05 * speed + 0.05 * pl.col("before")) | (pl.col("moved") < -0.05 * pl.col("before"))
+        (pl.col("moved") > 0.05 * speed + noise * pl.col("before")) | (pl.col("moved") < -noise * pl.col("before"))
     )
-    return finding(
+    return check_result(
         "weight_continuity", jumps, f"{daily.height:,} batch-days without a jump", "batch-days with a jump in weight"
     )
 
@@ -203,7 +225,7 @@ def feed_stock(
     fed: pl.LazyFrame,
     containers: pl.LazyFrame,
     feed_containers: pl.LazyFrame,
-) -> Finding:
+) -> CheckResult:
     """Feed bought so far is never less than feed eaten, in any store on any day. `fed` is inventory_feedingevent."""
     site = ["hall_id", "area_id"]
     # By one number for a hall or area, as millions of feedings are grouped by it.
@@ -241,25 +263,22 @@ def feed_stock(
         .collect(engine="streaming")
     )
     empty = level.filter(pl.col("left_kg") < -0.01)
-    return finding(
+    return check_result(
         "feed_stock", empty, f"{level.height:,} store-days, none below zero", "store-days with less than no feed"
     )
 
 
-def bands(profile_bands: Bands, counts: Mapping[str, int]) -> Finding:
+def bands(profile_bands: Iterable[tuple[str, tuple[int, int]]], counts: Mapping[str, int]) -> CheckResult:
     """The farm's counts lie in the profile's bands (which hold at its own as_of)."""
     rows = [
-        {"count": name, "found": counts.get(name, 0), "least": low, "most": high}
-        for name, band in profile_bands
-        if band is not None
-        for low, high in [band]
+        {"count": name, "found": counts.get(name, 0), "least": low, "most": high} for name, (low, high) in profile_bands
     ]
     if not rows:
-        return Finding("bands", True, detail="the profile sets none")
+        return CheckResult("bands", passed=True, detail="the profile sets none")
     frame = pl.DataFrame(rows)
     wrong = frame.filter(~pl.col("found").is_between("least", "most"))
     within = ", ".join(f"{row['count']} {row['found']:,}" for row in rows)
-    return finding("bands", wrong, f"within bands: {within}", "counts outside the profile's bands")
+    return check_result("bands", wrong, f"within bands: {within}", "counts outside the profile's bands")
 
 
 FCR = (0.7, 1.5)
@@ -316,7 +335,7 @@ Bounds = Callable[[int, Ints, Ints], tuple[Floats, Floats]]
 """Least and most hazard, as a multiple of the daily rate's, over a stage (its order) by days and containers."""
 
 
-def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> Finding:
+def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> CheckResult:
     """As many fish die in each stage of a batch as its daily rate gives, within the bounds of that stage and batch.
 
     Args:
@@ -330,7 +349,7 @@ def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> 
         .select("batch_id", "stage", "days", "survival", "by_rate", "least", "most")
     )
     held = f"{lived.height} stages of batches, each with the deaths that its rate, handling and outbreaks give"
-    return finding("survival", wrong, held, "stages whose survival is not what rate, handling and outbreaks give")
+    return check_result("survival", wrong, held, "stages whose survival is not what rate, handling and outbreaks give")
 
 
 def survived(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> pl.DataFrame:
@@ -356,16 +375,16 @@ def survived(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> 
     )
 
 
-def feed_conversion(lived: pl.DataFrame, speed: int = 1) -> Finding:
+def feed_conversion(lived: pl.DataFrame, speed: int = 1) -> CheckResult:
     """Feed per growth over a stage lies in the range that farms publish."""
     low, high = FCR
     fed = settled(lived, speed).filter(pl.col("feed_kg") > 0).with_columns(fcr=pl.col("feed_kg") / pl.col("gain_kg"))
     wrong = fed.filter(~pl.col("fcr").is_between(low, high)).select("batch_id", "stage", "feed_kg", "gain_kg", "fcr")
     held = f"{fed.height} stages of batches with FCR {_span(fed, 'fcr')}"
-    return finding("feed_conversion", wrong, held, f"stages with an FCR outside {low:g} to {high:g}")
+    return check_result("feed_conversion", wrong, held, f"stages with an FCR outside {low:g} to {high:g}")
 
 
-def growth_rate(lived: pl.DataFrame, speed: int = 1) -> Finding:
+def growth_rate(lived: pl.DataFrame, speed: int = 1) -> CheckResult:
     """The thermal growth coefficient over a stage lies in the range that farms publish."""
     low, high = TGC
     grown = (
@@ -375,7 +394,7 @@ def growth_rate(lived: pl.DataFrame, speed: int = 1) -> Finding:
     )
     wrong = grown.filter(~pl.col("tgc").is_between(low, high)).select("batch_id", "stage", "first_g", "last_g", "tgc")
     held = f"{grown.height} stages of batches with TGC x 1000 {_span(grown, 'tgc')}"
-    return finding("growth_rate", wrong, held, f"stages with a TGC x 1000 outside {low:g} to {high:g}")
+    return check_result("growth_rate", wrong, held, f"stages with a TGC x 1000 outside {low:g} to {high:g}")
 
 
 def settled(lived: pl.DataFrame, speed: int) -> pl.DataFrame:
@@ -388,7 +407,192 @@ def _span(frame: pl.DataFrame, column: str) -> str:
     return f"{low:.2f} to {high:.2f}" if frame.height else "of none yet"
 
 
+STATES, FEEDINGS = daily_states.STATES.name, feeding.FEEDINGS.name
+_CREATIONS, _TRANSFERS, _DEATHS = "batch_creationaction", "batch_transferaction", "batch_mortalityevent"
+_LOTS, _HARVESTS = "harvest_harvestlot", "harvest_harvestevent"
+_CONTAINERS, _HALLS, _AREAS, _STATIONS = (
+    "infrastructure_container",
+    "infrastructure_hall",
+    "infrastructure_area",
+    "infrastructure_freshwaterstation",
+)
+_STAGES, _RATES = "batch_lifecyclestage", "scenario_mortality_model_stage"
+_PURCHASES, _STOCK, _STORES = "inventory_feedpurchase", "inventory_feedcontainerstock", "infrastructure_feedcontainer"
+_BATCHES, _LIFE = "batch_batch", "life_day"
+
+
+def _states(inputs: RuleInputs) -> pl.LazyFrame:
+    """The states that the rules look at. A nightly run has few enough to read them once for all rules."""
+    states = inputs.scan(STATES)
+    if inputs.since is None:
+        return states
+    plain = states.drop(pl.selectors.string(), pl.selectors.nested())
+    return inputs.shared("states", lambda: plain.collect()).lazy()
+
+
+def _lived(inputs: RuleInputs) -> pl.DataFrame:
+    return inputs.shared("lived", lambda: stages_lived(_states(inputs)))
+
+
+def _daily_rates(inputs: RuleInputs) -> pl.DataFrame:
+    """stage, daily_rate (a share)."""
+    stages = inputs.whole(_STAGES).select("name", stage="id")
+    rates = inputs.whole(_RATES).join(stages, left_on="lifecycle_stage", right_on="name")
+    return rates.select("stage", daily_rate=pl.col("daily_rate_percent").cast(pl.Float64) / 100)
+
+
+def state_errors(inputs: RuleInputs) -> pl.DataFrame:
+    """How far each state is from life (`truth.errors`); in a nightly run, each state of its months."""
+
+    def make() -> pl.DataFrame:
+        if inputs.since is None:
+            return truth.errors(inputs.scan(STATES), inputs.scan(_LIFE))
+        first = first_day(inputs.since)
+        near = month_key(first - timedelta(days=1))  # where the last weighing is
+        later = {name: [month for month in inputs.months(name) if month >= near] for name in (STATES, _LIFE)}
+        every = truth.errors(*(inputs.scan(name, months) for name, months in later.items()))
+        return every.filter(pl.col("date") >= first)
+
+    return inputs.shared("state errors", make)
+
+
+def _bands(inputs: RuleInputs) -> CheckResult:
+    farm = inputs.farm
+    if farm.as_of != farm.default_as_of:
+        return CheckResult("bands", passed=True, detail=f"the profile's bands hold on {farm.default_as_of} only")
+    status = inputs.scan(_BATCHES).select("status").collect()["status"]
+    counts = {"batches": status.len(), "completed": int((status == "COMPLETED").sum())}
+    for name, _ in farm.bands:
+        if name not in counts:
+            counts[name] = int(inputs.scan(name).select(pl.len()).collect().item())
+    return bands(farm.bands, counts)
+
+
+def _rule(
+    name: str,
+    text: str,
+    check: Callable[[RuleInputs], CheckResult],
+    *reads: str,
+    why: str = MISLEADING,
+    blocks: bool = True,
+    about: str = STATES,
+) -> Rule:
+    return Rule(name, text, why, check, blocks=blocks, reads=reads, about=about)
+
+
+RECOVERS_LIFE = _rule(
+    "recovers_life",
+    "States computed from records alone have the fish that lived, and weights near theirs.",
+    lambda inputs: truth.recovers_life(state_errors(inputs), inputs.farm.fish_per_sample),
+    _LIFE,
+)
+FARM_RULES = (
+    _rule(
+        "no_doubling",
+        "No batch has more fish than the day before, at any transition (Issue #112).",
+        lambda inputs: no_doubling(_states(inputs)),
+    ),
+    _rule(
+        "ledger",
+        "Eggs = alive + dead for every batch and day, to the fish.",
+        lambda inputs: ledger(
+            _states(inputs),
+            inputs.scan(_CREATIONS),
+            inputs.scan(_DEATHS),
+            inputs.scan(_TRANSFERS),
+            inputs.scan(ASSIGNMENTS),
+        ),
+        _CREATIONS,
+        _DEATHS,
+        _TRANSFERS,
+        ASSIGNMENTS,
+    ),
+    _rule(
+        "harvested",
+        "The fish in a ring's lots are the fish alive on its last day.",
+        lambda inputs: harvested(inputs.scan(_LOTS), inputs.scan(_HARVESTS), _states(inputs)),
+        _LOTS,
+        _HARVESTS,
+    ),
+    _rule(
+        "double_booking",
+        "A container holds one batch at a time.",
+        lambda inputs: double_booking(_states(inputs)),
+    ),
+    _rule(
+        "capacity",
+        "No container holds more than its max_biomass_kg.",
+        lambda inputs: capacity(_states(inputs), inputs.scan(_CONTAINERS), inputs.farm.fish_per_sample),
+        _CONTAINERS,
+    ),
+    _rule(
+        "one_site",
+        "One hall for each freshwater stage, one sea area, one geography for each batch.",
+        lambda inputs: one_site(
+            inputs.scan(ASSIGNMENTS), *(inputs.scan(name) for name in (_CONTAINERS, _HALLS, _AREAS, _STATIONS))
+        ),
+        ASSIGNMENTS,
+        _CONTAINERS,
+        _HALLS,
+        _AREAS,
+        _STATIONS,
+    ),
+    _rule(
+        "weight_continuity",
+        "Weight moves no further in a day than growth and sampling allow.",
+        lambda inputs: weight_continuity(_states(inputs), inputs.farm.fish_per_sample, inputs.farm.speed),
+    ),
+    _rule(
+        "survival",
+        "In each stage of a batch as many fish die as its rate, handling and outbreaks give.",
+        lambda inputs: survival(_lived(inputs), _daily_rates(inputs), hazard_bounds),
+        _STAGES,
+        _RATES,
+    ),
+    _rule(
+        "feed_conversion",
+        "Feed per growth over a stage lies in the published range.",
+        lambda inputs: feed_conversion(_lived(inputs), inputs.farm.speed),
+        why=UNREALISTIC,
+        blocks=False,
+    ),
+    _rule(
+        "growth_rate",
+        "TGC over a stage lies in the published range.",
+        lambda inputs: growth_rate(_lived(inputs), inputs.farm.speed),
+        why=UNREALISTIC,
+        blocks=False,
+    ),
+    _rule(
+        "bands",
+        "The farm's volumes lie in the profile's bands (on the profile's own day).",
+        _bands,
+        *(name for name in REGISTRY.aquamind if name != STATES),
+        why="It is what was ordered.",
+    ),
+    RECOVERS_LIFE,
+    _rule(
+        "feed_stock",
+        "No store ever gave out more feed than it had.",
+        lambda inputs: feed_stock(
+            inputs.scan(_PURCHASES),
+            inputs.scan(_STOCK),
+            inputs.scan(FEEDINGS),
+            inputs.scan(_CONTAINERS),
+            inputs.scan(_STORES),
+        ),
+        _PURCHASES,
+        _STOCK,
+        _CONTAINERS,
+        _STORES,
+        about=FEEDINGS,
+    ),
+)
+"""Rules on the farm as a whole, each shown with the table that it is about."""
+
 __all__ = [
+    "FARM_RULES",
+    "RECOVERS_LIFE",
     "bands",
     "by_stage",
     "capacity",
@@ -402,7 +606,9 @@ __all__ = [
     "one_site",
     "settled",
     "stages_lived",
+    "state_errors",
     "survival",
     "survived",
     "weight_continuity",
+    "with_day_before",
 ]

@@ -15,13 +15,15 @@ from fractions import Fraction
 
 import polars as pl
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps.batch import assignments, daily_states, growth_samples, mortality
+from aquamind_pipeline.apps.environmental import readings
+from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.simulation import draws
 
-READINGS, FEEDINGS = "environmental_environmentalreading", "inventory_feedingevent"
-SAMPLES, DEATHS, STATES = "batch_growthsample", "batch_mortalityevent", tables.STATE_TABLE
-STAYS = "batch_batchcontainerassignment"
+READINGS, FEEDINGS = readings.READINGS.name, feeding.FEEDINGS.name
+SAMPLES, DEATHS = growth_samples.GROWTH_SAMPLES.name, mortality.MORTALITY.name
+STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
 SILENT_DAYS = 3
 """Last days without readings where the uplink of a site is down."""
 _NEW_IDS = 2**40
@@ -241,10 +243,10 @@ FAULTS: dict[str, Fault] = {
             "doubled-transfers", "The growth engine counts fish that move twice (AquaMind's Issue #112).",
             (STATES,), "batches", 1.0, _doubled,
         ),
-        Fault("vanished-fish", "Four of ten fish are gone without a record.", (STATES,), "stays", 0.1, _vanished),
+        Fault("vanished-fish", "Four of ten fish are gone without a record.", (STATES,), "assignments", 0.1, _vanished),
         Fault("misweighed", "A scale shows twice the weight for ten days.", (STATES,), "batches' days", 0.2, _heavy),
         Fault(
-            "wrong-stage", "States carry the stage before.", (STATES,), "stays", 0.1,
+            "wrong-stage", "States carry the stage before.", (STATES,), "assignments", 0.1,
             lambda f, d: f.pipe(
                 _set(
                     d.hits(pl.col("assignment_id")),
@@ -254,9 +256,13 @@ FAULTS: dict[str, Fault] = {
                 )
             ),
         ),
-        Fault("swapped-containers", "Meals are booked on the next container.", (FEEDINGS,), "stays", 0.1, _swapped),
-        Fault("double-booking", "Two stays share a container.", (STAYS,), "stays", 0.1, _booked_twice),
-        Fault("split-batch", "Part of a batch is booked at another site.", (STAYS,), "stays", 0.1, _split),
+        Fault(
+            "swapped-containers", "Meals are booked on the next container.", (FEEDINGS,), "assignments", 0.1, _swapped
+        ),
+        Fault(
+            "double-booking", "Two assignments share a container.", (ASSIGNMENTS,), "assignments", 0.1, _booked_twice
+        ),
+        Fault("split-batch", "Part of a batch is booked at another site.", (ASSIGNMENTS,), "assignments", 0.1, _split),
         Fault(
             "capacity-in-tonnes", "Capacities of containers were typed in tonnes.", ("infrastructure_container",),
             "containers", 0.34,

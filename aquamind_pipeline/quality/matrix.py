@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
-from aquamind_pipeline.quality.catalogue import RULES
 from aquamind_pipeline.quality.faults import FAULTS, Fault
+from aquamind_pipeline.quality.rules import STATEMENTS
 
 MATRIX: dict[str, list[str]] = json.loads(
     resources.files("aquamind_pipeline.quality").joinpath("matrix.json").read_text("utf-8")
@@ -27,7 +27,7 @@ def as_markdown(seen: Mapping[str, Sequence[str]]) -> str:
         "| Rule | What it says | If broken | Why | Sees |",
         "|---|---|---|---|---|",
     ]
-    for name, rule in RULES.items():
+    for name, rule in STATEMENTS.items():
         faults = [fault for fault, rules in seen.items() if name in rules]
         shown = ", ".join(faults[:3]) + (f" and {len(faults) - 3} more" if len(faults) > 3 else "")
         effect = "blocks" if rule.blocks else "warns"

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import polars as pl
 
-from aquamind_pipeline.quality.check_result import Finding, finding
+from aquamind_pipeline.schema.check_result import CheckResult, check_result
+from aquamind_pipeline.simulation.biology import WEIGHT_VARIATION
 
-WEIGHING_ERROR = 0.12
-"""How far an assimilated weight may be off: four standard errors of 30 fish that vary by 15 %, and some growth."""
+
+def weighing_error(fish_per_sample: int) -> float:
+    """How far an assimilated weight may be off, as a share: six standard errors of a sample's mean.
+
+    Among a million samples one lies about five standard errors off.
+    """
+    return 6.0 * WEIGHT_VARIATION / math.sqrt(fish_per_sample)
+
 
 STORED_G = 0.01
 """Half a hundredth of a gram is lost when a sample is stored, and half when a state is."""
@@ -67,19 +76,20 @@ def distribution(errors: pl.DataFrame, by: str) -> pl.DataFrame:
     return errors.group_by(by).agg(pl.len().alias("states"), fish_off, *statistics).sort(by, nulls_last=True)
 
 
-def recovers_life(errors: pl.DataFrame) -> Finding:
+def recovers_life(errors: pl.DataFrame, fish_per_sample: int) -> CheckResult:
     """Every lived day has its state with exactly its fish, and a weight no further off than weighing explains."""
-    most = WEIGHING_ERROR + STORED_G / pl.col("weight_g")
+    allowed = weighing_error(fish_per_sample)
+    most = allowed + STORED_G / pl.col("weight_g")
     wrong = errors.filter(
         (pl.col("fish_error") != 0).fill_null(value=True) | (pl.col("weight_error").abs() > most).fill_null(value=True)
     )
     typical = float(errors.select(pl.col("weight_error").abs().mean().fill_null(0.0)).item())
-    return finding(
+    return check_result(
         "recovers_life",
         wrong,
         f"{errors.height:,} states have the fish that lived, and weights off by {typical:.1%} on average",
-        f"states with other fish than lived, or a weight off by more than {WEIGHING_ERROR:.0%}",
+        f"states with other fish than lived, or a weight off by more than {allowed:.0%}",
     )
 
 
-__all__ = ["WEIGHING_ERROR", "distribution", "errors", "recovers_life"]
+__all__ = ["distribution", "errors", "recovers_life", "weighing_error"]

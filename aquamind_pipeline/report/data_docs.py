@@ -1,23 +1,21 @@
-"""Data Docs: Great Expectations' own pages, made to work without network, with an index of ours.
+"""Data Docs: the pages of Great Expectations, changed so that they need no network, with an index of our own.
 
-As they come, the pages load styles and scripts from four content networks and their index is filled by one of these
-scripts. Here every such link is taken out and a small style sheet put in.
+The original pages load styles and scripts from four content networks, and one of these scripts fills the index. Here
+all such links are removed and a small style sheet is added.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import threading
 import warnings
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.quality.expectations import Validated
+from aquamind_pipeline.report.storage import write_file
 from aquamind_pipeline.settings import Settings
 
 _FOREIGN = re.compile(r"<(link|img)\b[^>]*>|<(style|script|button|footer)\b.*?</\2>|</?a\b[^>]*>", re.DOTALL)
@@ -33,7 +31,7 @@ img, .navbar, #ge-logo, .ge-data-docs-button, .btn, .popover { display: none }
 
 
 class DataDocs:
-    """The pages of one farm. Making the object touches nothing."""
+    """The pages of one farm. Making the object reads and writes nothing."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -41,14 +39,14 @@ class DataDocs:
 
     @property
     def index(self) -> Path:
-        """The page to begin with."""
+        """The page that links to all others."""
         return self.folder / "index.html"
 
     def write(self, table: str, validated: Validated) -> Path:
-        """Write a table's page.
+        """Write the page of a table.
 
         Raises:
-            LakeError: when the folder cannot be written.
+            LakeError: when a file cannot be written.
         """
         renderer, view = _library()
         with warnings.catch_warnings():
@@ -59,53 +57,46 @@ class DataDocs:
         page = re.sub(r"(<body\b[^>]*>)", rf"\1{home}", page, count=1)
         summary = {
             "table": table,
-            "passed": validated.finding.passed,
+            "passed": validated.check.passed,
             "expectations": validated.expectations.height,
-            "failed": validated.finding.wrong,
-            "detail": validated.finding.detail,
+            "failed": validated.check.wrong,
+            "detail": validated.check.detail,
         }
         path = self.folder / f"{table}.html"
-        self._put(path, page)
-        self._put(path.with_suffix(".json"), json.dumps(summary))
+        write_file(path, page)
+        write_file(path.with_suffix(".json"), json.dumps(summary))
         return path
 
     def write_index(self) -> Path:
-        """Write the index of all pages there are."""
+        """Write an index of all existing pages. Steps that run at the same time may all write it.
+
+        Raises:
+            LakeError: when the file cannot be written.
+        """
         rows = []
         for path in sorted(self.folder.glob("*.json")):
-            one = json.loads(path.read_text("utf-8"))
-            mark = "passed" if one["passed"] else "failed"
+            summary = json.loads(path.read_text("utf-8"))
+            mark = "passed" if summary["passed"] else "failed"
             rows.append(
                 f'<tr><td><a href="{path.stem}.html">{escape(path.stem)}</a></td><td class="{mark}">{mark}</td>'
-                f"<td>{one['expectations']}</td><td>{one['failed']}</td><td>{escape(one['detail'])}</td></tr>"
+                f"<td>{summary['expectations']}</td><td>{summary['failed']}</td><td>{escape(summary['detail'])}</td></tr>"
             )
         farm = escape(self.settings.farm_name)
-        self._put(
+        write_file(
             self.index,
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Data Docs: {farm}</title>'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
             f"<body><h1>Data Docs: {farm}</h1><p>Great Expectations, one suite for each table. Small tables are "
-            "validated row by row, large ones on what each month comes to.</p><table><thead><tr><th>Table</th>"
-            "<th>Result</th><th>Expectations</th><th>Failed</th><th>In words</th></tr></thead><tbody>"
+            "validated row by row, large ones by the sums of each month.</p><table><thead><tr><th>Table</th>"
+            "<th>Result</th><th>Expectations</th><th>Failed</th><th>Detail</th></tr></thead><tbody>"
             f"{''.join(rows)}</tbody></table></body></html>",
         )
         return self.index
 
-    @staticmethod
-    def _put(path: Path, text: str) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Steps that run side by side, in processes or threads, all write the index.
-            temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-            temporary.write_text(text, "utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            raise LakeError(f"{path} cannot be written ({error.strerror})") from None
-
 
 @cache
 def _library() -> tuple[Any, Any]:
-    """Great Expectations' renderer and view, once: each view compiles seventeen templates anew."""
+    """Great Expectations' renderer and view. They are made once, since each view compiles seventeen templates."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from great_expectations.render import renderer, view

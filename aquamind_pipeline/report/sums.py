@@ -1,7 +1,7 @@
-"""What the report sums up over all days of a farm, asked of the database.
+"""Sums over all days of a farm, computed by the database.
 
-Nearly all of it is of days long past. So a report keeps its sums, and a night's report asks for the last months only:
-where the database says that those before have not been loaded again since.
+Most days are long past, so a report keeps its sums. A night's report computes only the last months again, if the
+database says that no earlier month was loaded again since.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 from psycopg import sql
@@ -21,10 +22,8 @@ from aquamind_pipeline.lake.stores.folder import Folder
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import large_frame
-from aquamind_pipeline.tables import STATE_TABLE
 
 _FRAMES, _FACTS = "sums.parquet", "sums.json"
-_DEATHS = "batch_mortalityevent"
 _DAYS = pl.Schema(
     {
         "batch_id": pl.Int64,
@@ -45,14 +44,14 @@ _DEAD = pl.Schema({"batch_id": pl.Int64, "date": pl.Date, "dead": pl.Int64})
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums of the daily states, and of the deaths that were recorded.
+    """Sums of the daily states, and of the recorded deaths.
 
     Attributes:
         days: batch_id, date, stage, day_number, containers (with fish), fish, died, feed_kg, temp_c (mean of the
-            containers), mass_g (of all fish); by batch and date.
-        use: container_id, date (the first of a month on which it held fish), days (of that month with fish).
-        dead: batch_id, date, dead by the mortality events.
-        since: Month before which they are what an earlier report found; None when all was asked.
+            containers), mass_g (of all fish); sorted by batch and date.
+        use: container_id, date (the first day of a month on which it held fish), days (of that month with fish).
+        dead: batch_id, date, dead (by the mortality events).
+        since: Month before which the sums are those of an earlier report; None if all sums are new.
     """
 
     days: pl.DataFrame
@@ -60,9 +59,14 @@ class Sums:
     dead: pl.DataFrame
     since: str | None = None
 
+    @property
+    def note(self) -> str:
+        """End of a check's text that says which days an earlier report summed up; empty if there are none."""
+        return f"; days before {self.since} summed up by an earlier report" if self.since else ""
+
 
 def weight_g() -> pl.Expr:
-    """Mean weight of a fish, from the columns of `Sums.days`; null where none is left."""
+    """Mean weight of a fish, from the columns of `Sums.days`; null where no fish is left."""
     return pl.when(pl.col("fish") > 0).then(pl.col("mass_g") / pl.col("fish"))
 
 
@@ -71,74 +75,105 @@ def read(connection: Connection, since: str | None = None, kept: Path | None = N
 
     Args:
         connection: The database, showing our rows only.
-        since: Earlier months are as the last report found them, where they have not been loaded again since.
-        kept: The folder where that report left its sums, and this one leaves its own, if it can.
+        since: Sums of earlier months are taken from the last report, if none of these months was loaded again since.
+        kept: Folder where the last report left its sums. This report leaves its own there, if it can.
     """
-    loads = {name: journal.loads(connection, name) for name in (STATE_TABLE, _DEATHS)}
+    loads = {table: journal.loads(connection, table) for table in {query.table for query in _QUERIES}}
     earlier = _load(kept, loads, since) if kept is not None and since is not None else None
-    frames = _asked(connection, since if earlier else None)
+    frames = _compute(connection, since if earlier else None)
     if earlier is not None:
         frames = [pl.concat(both) for both in zip(earlier, frames, strict=True)]
     days, use, dead = frames
     sums = Sums(days.sort("batch_id", "date", "stage"), use, dead, since if earlier else None)
     if kept is not None:
-        with contextlib.suppress(LakeError):  # without them the next night asks for everything
+        with contextlib.suppress(LakeError):  # without kept sums the next report computes all of them
             _save([sums.days, use, dead], loads, kept)
     return sums
 
 
-def _asked(connection: Connection, since: str | None) -> list[pl.DataFrame]:
+class _Query(NamedTuple):
+    """A sum over a table; `{later}` of its statement limits the rows to later months, by the column `date`."""
+
+    table: str
+    date: str
+    statement: sql.SQL
+    schema: pl.Schema
+
+
+_QUERIES = (
+    _Query(
+        "batch_actualdailyassignmentstate",
+        "date",
+        sql.SQL(
+            """SELECT batch_id, date, lifecycle_stage_id, min(day_number), count(*), sum(population),
+              sum(mortality_count), sum(feed_kg)::float8, avg(temp_c)::float8, sum(avg_weight_g * population)::float8
+            FROM batch_actualdailyassignmentstate WHERE {later} GROUP BY batch_id, date, lifecycle_stage_id"""
+        ),
+        _DAYS,
+    ),
+    _Query(
+        "batch_actualdailyassignmentstate",
+        "date",
+        sql.SQL(
+            """SELECT container_id, min(date), count(*)
+            FROM batch_actualdailyassignmentstate WHERE {later} GROUP BY container_id, date_trunc('month', date)"""
+        ),
+        _USE,
+    ),
+    _Query(
+        "batch_mortalityevent",
+        "event_date",
+        sql.SQL(
+            """SELECT batch_id, event_date, sum(count)
+            FROM batch_mortalityevent WHERE {later} GROUP BY batch_id, event_date"""
+        ),
+        _DEAD,
+    ),
+)
+"""What is summed up: the frames of `Sums`, in order."""
+
+
+def _compute(connection: Connection, since: str | None) -> list[pl.DataFrame]:
+    """The frames of `Sums`, of the months from `since` on or of all."""
+
     def later(column: str) -> sql.Composable:
         first = sql.Literal(f"{since}-01")
         return sql.SQL("{} >= {}").format(sql.Identifier(column), first) if since else sql.SQL("true")
 
-    return [large_frame(connection, query.format(later=later(column)), shape) for query, column, shape in _QUERIES]
+    return [
+        large_frame(connection, query.statement.format(later=later(query.date)), query.schema) for query in _QUERIES
+    ]
 
-
-_SUM_DAYS = sql.SQL(
-    """SELECT batch_id, date, lifecycle_stage_id, min(day_number), count(*), sum(population), sum(mortality_count),
-      sum(feed_kg)::float8, avg(temp_c)::float8, sum(avg_weight_g * population)::float8
-    FROM batch_actualdailyassignmentstate WHERE {later} GROUP BY batch_id, date, lifecycle_stage_id"""
-)
-_SUM_USE = sql.SQL(
-    """SELECT container_id, min(date), count(*)
-    FROM batch_actualdailyassignmentstate WHERE {later} GROUP BY container_id, date_trunc('month', date)"""
-)
-_SUM_DEAD = sql.SQL(
-    "SELECT batch_id, event_date, sum(count) FROM batch_mortalityevent WHERE {later} GROUP BY batch_id, event_date"
-)
-
-_QUERIES = ((_SUM_DAYS, "date", _DAYS), (_SUM_USE, "date", _USE), (_SUM_DEAD, "event_date", _DEAD))
 
 Loads = dict[str, dict[str, str]]
-"""Which load each month of a table is from."""
+"""The load that brought each month, by table and month."""
 
 
 def _load(kept: Path, loads: Loads, since: str) -> list[pl.DataFrame] | None:
-    """Sums of the months before `since`; None where they are not to be had, or some month was loaded since."""
+    """Kept sums of the months before `since`; None if there are none, or one of the months was loaded again since."""
     content, facts = (Folder(kept).read(name) for name in (_FRAMES, _FACTS))
     if content is None or facts is None:
         return None
     try:
-        known = json.loads(facts)
-        whole = known["sha256"] == hashlib.sha256(content).hexdigest() and known["queries"] == _asked_for()
-        if not whole or _before(known["loads"], since) != _before(loads, since):
+        saved = json.loads(facts)
+        usable = saved["sha256"] == hashlib.sha256(content).hexdigest() and saved["queries"] == _queries_digest()
+        if not usable or _before(saved["loads"], since) != _before(loads, since):
             return None
     except (ValueError, KeyError, TypeError):
         return None
     rows = pl.read_parquet(content).filter(pl.col("date") < date.fromisoformat(f"{since}-01"))
-    return [rows.filter(pl.col("of") == of).select(list(shape)) for of, (_, _, shape) in enumerate(_QUERIES)]
+    return [rows.filter(pl.col("of") == of).select(list(query.schema)) for of, query in enumerate(_QUERIES)]
 
 
 def _save(frames: list[pl.DataFrame], loads: Loads, kept: Path) -> None:
     rows = pl.concat([frame.with_columns(of=pl.lit(of)) for of, frame in enumerate(frames)], how="diagonal")
     _, digest = Folder(kept).write(_FRAMES, rows.write_parquet)
-    facts = {"sha256": digest, "queries": _asked_for(), "loads": loads}
+    facts = {"sha256": digest, "queries": _queries_digest(), "loads": loads}
     Folder(kept).put(_FACTS, json.dumps(facts).encode())
 
 
-def _asked_for() -> str:
-    """Names what is summed up, and how: sums of another version are none."""
+def _queries_digest() -> str:
+    """Digest of the queries: sums that other queries made are not used."""
     return hashlib.sha256(repr(_QUERIES).encode()).hexdigest()[:16]
 
 

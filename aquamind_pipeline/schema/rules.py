@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -21,30 +21,41 @@ WHOLE = "all"
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One check.
+class Statement:
+    """What must hold, without how it is checked.
 
     Attributes:
-        name: Its name, unique among rules with another meaning.
+        name: Its name, unique among statements with another meaning.
         text: What must hold, in one sentence.
         why: What would happen otherwise.
-        check: The rule itself: a pure function of what it reads.
-        reads: Tables that it reads beside the one it is about.
         blocks: Whether breaking it stops everything after it, the load included; else it only warns.
-        about: The table that a rule on the whole farm is shown with; empty for a rule on one table's own rows.
     """
 
     name: str
     text: str
     why: str
-    check: Callable[[RuleInputs], CheckResult]
-    reads: tuple[str, ...] = ()
-    blocks: bool = True
-    about: str = ""
+    blocks: bool = field(default=True, kw_only=True)
 
     def checked_by(self, check: Callable[[RuleInputs], CheckResult], *reads: str) -> Rule:
-        """The same rule for another table, which checks it in its own way."""
-        return replace(self, check=check, reads=reads)
+        """The rule for one table, which checks the statement in its own way."""
+        return Rule(self.name, self.text, self.why, check, blocks=self.blocks, reads=reads)
+
+
+@dataclass(frozen=True)
+class Rule(Statement):
+    """One check.
+
+    Attributes:
+        check: The rule itself: a pure function of what it reads.
+        reads: Tables that it reads beside the one it is about.
+        once: Whether it looks at all months together; else at each month on its own.
+        about: The table that a rule on the whole farm is shown with; empty for a rule on one table's own rows.
+    """
+
+    check: Callable[[RuleInputs], CheckResult]
+    reads: tuple[str, ...] = field(default=(), kw_only=True)
+    once: bool = field(default=False, kw_only=True)
+    about: str = field(default="", kw_only=True)
 
 
 class RuleInputs(DeclaredReads):
@@ -89,4 +100,4 @@ class RuleInputs(DeclaredReads):
         return month_key(self.farm.as_of)
 
 
-__all__ = ["WHOLE", "Rule", "RuleInputs"]
+__all__ = ["WHOLE", "Rule", "RuleInputs", "Statement"]

@@ -282,10 +282,11 @@ def samples_before(days: pl.Expr, per_week: int) -> pl.Expr:
 
 @lru_cache(maxsize=2)
 def lived_months(profile: Profile, plan: Plan) -> pl.DataFrame:
-    """Every assignment and month in which it has fish, up to as_of: the plan's columns and
+    """Every assignment and month in which it has fish, up to as_of.
 
-    month: its key. since, until: days since the assignment began, at the month's first day with fish and at the end of
-        its last one.
+    Returns:
+        The plan's columns, and month (its key), since and until: days since the assignment began, at the month's first
+        day with fish and at the end of its last one.
     """
     end = pl.min_horizontal("departure_date", pl.lit(profile.as_of).dt.offset_by("1d"))
     return (

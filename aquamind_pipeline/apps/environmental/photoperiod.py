@@ -57,13 +57,15 @@ def day_length_hours(latitude: Floats, day_of_year: Ints) -> Floats:
     place, sun = latitude * (np.pi / 180.0), declination(day_of_year)
     upper_edge = sine(_SUNRISE_DEGREES * np.pi / 180.0)
     ratio = (upper_edge + sine(place) * sine(sun)) / (cosine(place) * cosine(sun))
-    return 24.0 - 24.0 / np.pi * arccosine(np.clip(ratio, -1.0, 1.0))
+    hours: Floats = 24.0 - 24.0 / np.pi * arccosine(np.clip(ratio, -1.0, 1.0))
+    return hours
 
 
 def daylight_lux(latitude: Floats, day_of_year: Ints, oktas: Ints) -> Floats:
     """Mean light between sunrise and sunset: half of that at noon, as far as clouds let it through."""
     noon = cosine(latitude * (np.pi / 180.0) - declination(day_of_year))  # sine of the sun's height
-    return 0.5 * SUN_LUX * np.maximum(noon, 0.0) * np.array(_CLEARNESS)[oktas]
+    lux: Floats = 0.5 * SUN_LUX * np.maximum(noon, 0.0) * np.array(_CLEARNESS)[oktas]
+    return lux
 
 
 def photoperiods(inputs: Inputs) -> pl.DataFrame:

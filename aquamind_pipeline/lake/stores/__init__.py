@@ -1,4 +1,4 @@
-"""Where the files of a lake lie: a local folder, or a prefix of an S3 bucket. Knows names and bytes, not tables."""
+"""Stores keep the files of a lake: in a local folder, or below a prefix of an S3 bucket. They know no tables."""
 
 from __future__ import annotations
 
@@ -19,41 +19,44 @@ _S3 = "s3"
 class Store(Protocol):
     """Files by name, such as `table/2026-01.parquet`. A reader sees a whole file, the old one or the new one.
 
-    Every method raises LakeError, in one line, when the place cannot be reached, read or written.
+    Every method raises LakeError, with a message of one line, when the store cannot be reached, read or written.
     """
 
-    lock: str
-    """Name of the file that `held` makes."""
+    lock_name: str
+    """Name of the file that `hold` makes."""
 
-    def where(self, name: str = "") -> str:
-        """The full place of a file, or of everything, in words."""
+    def location(self, name: str = "") -> str:
+        """Path or URL of a file, or of the whole store, for messages."""
 
     def path(self, name: str) -> Path:
-        """The file on this machine. Raises LakeError when it is elsewhere."""
+        """Path of the file on this machine. Raises LakeError when the store is elsewhere."""
 
     def exists(self) -> bool:
-        """Whether there is anything."""
+        """Whether the store holds any file."""
 
-    def bare(self) -> bool:
-        """Whether there is nothing, but perhaps the lock and what a killed writer left."""
+    def is_empty(self) -> bool:
+        """Whether the store holds nothing but its lock and the temporary files of killed writers."""
 
     def has(self, name: str) -> bool:
         """Whether the file exists."""
 
-    def stems(self, folder: str) -> list[str]:
-        """Names of a folder's Parquet files, without `.parquet`, in no order."""
+    def names(self) -> list[str]:
+        """Names of all files, in any order. Hidden files (the lock, temporary ones) may be among them."""
 
-    def tails(self, names: Sequence[str], size: int) -> list[bytes | None]:
-        """The last bytes of each file, fewer if it is shorter; None where there is none."""
+    def partitions(self, folder: str) -> list[str]:
+        """Names of a folder's Parquet files without `.parquet`, in any order."""
+
+    def last_bytes(self, names: Sequence[str], count: int) -> list[bytes | None]:
+        """The last bytes of each file; all bytes of a shorter file; None for a file that does not exist."""
 
     def read(self, name: str) -> bytes | None:
-        """A small file; None when there is none."""
+        """Content of a small file; None when it does not exist."""
 
     def put(self, name: str, content: bytes) -> None:
         """Write a small file."""
 
     def write(self, name: str, fill: Callable[[Path | IO[bytes]], None]) -> tuple[int, str]:
-        """Write a file, which `fill` makes; returns its bytes and SHA-256."""
+        """Write a file; `fill` makes its content. Returns its size in bytes and its SHA-256."""
 
     def scan(self, names: Sequence[str]) -> pl.LazyFrame:
         """Parquet files, lazily."""
@@ -62,23 +65,26 @@ class Store(Protocol):
         """SHA-256 of a file."""
 
     def remove(self, name: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file if it exists."""
 
-    def cut(self, name: str, keep: float) -> None:
-        """Leave this share of a file's bytes."""
+    def truncate(self, name: str, keep: float) -> None:
+        """Keep only this share (0 to 1) of a file's bytes."""
 
     def delete(self, names: Sequence[str]) -> None:
-        """Delete these files and folders at the top, in this order, then the lock, and the place if nothing is left."""
+        """Delete these files and top folders in this order, then the lock, then the store itself if it is empty."""
 
-    def held(self, owner: str) -> contextlib.AbstractContextManager[None]:
-        """Keep other owners out during the block; the same may come in. Raises LakeBusyError when another is in."""
+    def hold(self, owner: str) -> contextlib.AbstractContextManager[None]:
+        """Lock the store during the block. Others with the same owner may hold it at the same time.
+
+        Raises LakeBusyError when another owner holds it.
+        """
 
 
-def placed(text: str | Path) -> str | Path:
-    """A place as it was given: an S3 URL stays one, anything else is a folder.
+def parse_location(text: str | Path) -> str | Path:
+    """Parse the value of AQUAMIND_LAKE: an S3 URL stays text, anything else becomes the path of a folder.
 
     Raises:
-        ConfigError: for a URL that cannot be used. The message does not repeat it, since it may hold a secret.
+        ConfigError: for a URL that cannot be used. The message does not repeat the URL, which may hold a secret.
     """
     if isinstance(text, Path) or "://" not in text:
         return Path(text)
@@ -92,14 +98,14 @@ def placed(text: str | Path) -> str | Path:
     return f"{_S3}://{url.netloc}/{url.path.strip('/')}"
 
 
-def open_store(place: str | Path) -> Store:
-    """The store at a folder or an S3 URL. Touches nothing."""
-    place = placed(place)
-    if isinstance(place, Path):
-        return Folder(place)
-    from aquamind_pipeline.lake.stores.bucket import Bucket  # obstore takes a moment to import, which no folder needs
+def open_store(location: str | Path) -> Store:
+    """The store in a folder or at an S3 URL. Reads and writes nothing."""
+    location = parse_location(location)
+    if isinstance(location, Path):
+        return Folder(location)
+    from aquamind_pipeline.lake.stores.bucket import Bucket  # importing obstore is slow, and no folder needs it
 
-    return Bucket(place)
+    return Bucket(location)
 
 
-__all__ = ["Store", "open_store", "placed"]
+__all__ = ["Store", "open_store", "parse_location"]

@@ -1,8 +1,8 @@
-"""A lake below a prefix of an S3 bucket. One PUT is atomic, so no temporary names are needed.
+"""A lake below a prefix of an S3 bucket. A PUT is atomic, so no temporary names are needed.
 
-Where and who comes from the usual variables: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-AWS_SESSION_TOKEN, or a machine's role. Polars reads the same ones. Answers of the server are never repeated: they may
-name keys.
+Endpoint and credentials come from the usual variables: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or from the role of the machine. Polars reads the same variables. Messages
+never repeat an answer of the server, since it may name keys.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from obstore.store import S3Store
 from aquamind_pipeline.errors import LakeBusyError, LakeError
 from aquamind_pipeline.lake.stores.lease import Lease
 
-_STREAMS = 16
-"""Requests at once when many files are looked at: each mostly waits."""
+_REQUESTS = 16
+"""Requests at once when many files are read: each spends most of its time waiting."""
 _DIGEST = "sha256"
-"""Metadata of an object, written with it, so that comparing needs no download."""
+"""Name of the object's metadata that holds its SHA-256, so that a comparison needs no download."""
 
 
 class Bucket:
     """Objects below `s3://bucket/prefix`."""
 
-    lock = "lock.json"
+    lock_name = "lock.json"
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -47,26 +47,26 @@ class Bucket:
         )
         self._lease: Lease | None = None
 
-    def where(self, name: str = "") -> str:
-        """The URL."""
+    def location(self, name: str = "") -> str:
+        """URL of an object, or of the prefix."""
         return f"{self._url}/{name}".rstrip("/")
 
     def path(self, name: str) -> Path:
-        """There is none."""
-        raise LakeError(f"{self.where(name)} is no file of this machine: this needs a lake in a folder")
+        """Raise LakeError: an object has no path on this machine."""
+        raise LakeError(f"{self.location(name)} is no file of this machine: this needs a lake in a folder")
 
     def exists(self) -> bool:
-        """Whether there is any object below the prefix."""
+        """Whether any object lies below the prefix."""
         with self._errors():
             return any(self._objects.list(chunk_size=1))
 
-    def bare(self) -> bool:
-        """Whether there is nothing below the prefix but the lock, and what a folder's lake had hidden before a copy."""
+    def is_empty(self) -> bool:
+        """Whether nothing lies below the prefix but the lock, and hidden files of a lake copied from a folder."""
         with self._errors():
             return all(
-                one["path"] == self.lock or one["path"].startswith(".")
-                for some in self._objects.list(chunk_size=3)
-                for one in some
+                each["path"] == self.lock_name or each["path"].startswith(".")
+                for page in self._objects.list(chunk_size=3)
+                for each in page
             )
 
     def has(self, name: str) -> bool:
@@ -78,19 +78,24 @@ class Bucket:
                 return False
         return True
 
-    def stems(self, folder: str) -> list[str]:
-        """Names of a folder's Parquet files."""
+    def names(self) -> list[str]:
+        """Names of all objects."""
         with self._errors():
-            names = [Path(one["path"]) for one in self._objects.list_with_delimiter(folder)["objects"]]
+            return [each["path"] for page in self._objects.list() for each in page]
+
+    def partitions(self, folder: str) -> list[str]:
+        """Names of a folder's Parquet files without `.parquet`."""
+        with self._errors():
+            names = [Path(each["path"]) for each in self._objects.list_with_delimiter(folder)["objects"]]
         return [name.stem for name in names if name.suffix == ".parquet"]
 
-    def tails(self, names: Sequence[str], size: int) -> list[bytes | None]:
+    def last_bytes(self, names: Sequence[str], count: int) -> list[bytes | None]:
         """The last bytes of each object."""
-        with ThreadPoolExecutor(_STREAMS, thread_name_prefix="tails") as pool:
-            return list(pool.map(lambda name: self._get(name, last=size), names))
+        with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="last-bytes") as pool:
+            return list(pool.map(lambda name: self._get(name, last=count), names))
 
     def read(self, name: str) -> bytes | None:
-        """A small object."""
+        """Content of a small object."""
         return self._get(name)
 
     def _get(self, name: str, last: int | None = None) -> bytes | None:
@@ -108,72 +113,72 @@ class Bucket:
         self._put(name, content, {})
 
     def write(self, name: str, fill: Callable[[Path | IO[bytes]], None]) -> tuple[int, str]:
-        """Write an object, made in memory."""
+        """Make an object in memory, then write it."""
         content = io.BytesIO()
         fill(content)
-        held = content.getbuffer()
-        digest = hashlib.sha256(held).hexdigest()
-        self._put(name, held, {_DIGEST: digest})
-        return len(held), digest
+        buffer = content.getbuffer()
+        digest = hashlib.sha256(buffer).hexdigest()
+        self._put(name, buffer, {_DIGEST: digest})
+        return len(buffer), digest
 
     def _put(self, name: str, content: bytes | memoryview, metadata: dict[str, str]) -> None:
-        self._sure()
+        self._require_lock()
         with self._errors():
             self._objects.put(name, content, attributes=metadata)
 
     def scan(self, names: Sequence[str]) -> pl.LazyFrame:
         """Parquet files, lazily."""
-        return pl.scan_parquet([self.where(name) for name in names], glob=False)
+        return pl.scan_parquet([self.location(name) for name in names], glob=False)
 
     def digest(self, name: str) -> str:
-        """SHA-256 of an object: as it was written with it, else from its bytes."""
+        """SHA-256 of an object: from its metadata if we wrote it, else from its bytes."""
         with self._errors():
-            known = self._objects.get(name, options={"head": True}).attributes.get(_DIGEST)
-            return known or hashlib.sha256(self._objects.get(name).bytes()).hexdigest()
+            recorded = self._objects.get(name, options={"head": True}).attributes.get(_DIGEST)
+            return recorded or hashlib.sha256(self._objects.get(name).bytes()).hexdigest()
 
     def remove(self, name: str) -> None:
-        """Delete an object, if it is there."""
-        self._sure()
+        """Delete an object if it exists."""
+        self._require_lock()
         with self._errors(), contextlib.suppress(FileNotFoundError):
             self._objects.delete(name)
 
-    def cut(self, name: str, keep: float) -> None:
-        """Leave this share of an object's bytes."""
+    def truncate(self, name: str, keep: float) -> None:
+        """Keep only this share of an object's bytes."""
         content = self._get(name) or b""
         self._put(name, content[: int(len(content) * keep)], {})
 
     def delete(self, names: Sequence[str]) -> None:
-        """Delete objects, and those below folders, the lock last."""
-        self._sure()
+        """Delete objects and all objects below folders, then the lock."""
+        self._require_lock()
+        everything = self.names()
         with self._errors():
-            everything = [one["path"] for some in self._objects.list() for one in some]
-            for name in (*names, self.lock):
-                mine = [path for path in everything if path == name or path.startswith(f"{name}/")]
-                if mine:
-                    self._objects.delete(mine)
+            for name in (*names, self.lock_name):
+                chosen = [path for path in everything if path == name or path.startswith(f"{name}/")]
+                if chosen:
+                    self._objects.delete(chosen)
 
     @contextlib.contextmanager
-    def held(self, owner: str) -> Iterator[None]:
-        """A lease in an object of the lake; see `Lease` for what it can and cannot do."""
+    def hold(self, owner: str) -> Iterator[None]:
+        """Lock the prefix with a lease in an object. `Lease` says what it can and cannot do."""
         with self._errors():
-            lease = Lease(self._objects, self.lock, owner)
-            other = lease.take()
-        if other is not None:
+            lease = Lease(self._objects, self.lock_name, owner)
+            holder = lease.acquire()
+        if holder is not None:
             raise LakeBusyError(
-                f"{other} is building the lake {self._url}: wait for it, or stop it "
-                f"(a killed one holds it for {lease.lasts:.0f} seconds more at most)"
+                f"{holder} is building the lake {self._url}: wait for it, or stop it "
+                f"(the lock of a killed process ends within {lease.seconds:.0f} seconds)"
             )
         self._lease = lease
         try:
             yield
         finally:
             self._lease = None
-            with contextlib.suppress(BaseError):  # it ends by itself
-                lease.give_back()
+            with contextlib.suppress(BaseError):  # a lease that cannot be released ends by itself
+                lease.release()
 
-    def _sure(self) -> None:
-        """Raise LakeError if the lake was held and may be no more: somebody else may write by now."""
-        if self._lease is not None and not self._lease.sure:
+    def _require_lock(self) -> None:
+        """Raise LakeError if this object held the lock and may have lost it: another process may write by now."""
+        if self._lease is not None and not self._lease.is_valid:
             raise LakeError(f"the lock on {self._url} could not be renewed in time: run again")
 
     @contextlib.contextmanager
@@ -181,25 +186,25 @@ class Bucket:
         try:
             yield
         except (BaseError, FileNotFoundError) as error:
-            raise LakeError(self._explained(str(error))) from None
+            raise LakeError(self._explain(str(error))) from None
 
-    def _explained(self, text: str) -> str:
-        """What went wrong and how to mend it, from an error's text, without what the server answered."""
+    def _explain(self, text: str) -> str:
+        """Say what went wrong and how to mend it, from the text of an error, without the server's answer."""
         bucket = self._url.split("/")[2]
         code = re.search(r"<Code>(\w+)</Code>", text)
-        said = code.group(1) if code else text.splitlines()[0].rsplit(" - ", 1)[-1]
+        reason = code.group(1) if code else text.splitlines()[0].rsplit(" - ", 1)[-1]
         if "NoSuchBucket" in text:
             return f"there is no bucket {bucket} at {self._endpoint}: make it, or correct AQUAMIND_LAKE"
         if "169.254." in text or "/credentials" in text:
             return f"no credentials for {self._url}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         if re.search(r"\b(401|403)\b", text):
             return (
-                f"{self._endpoint} refuses {self._url} ({said}): check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
-                f"and what they may do in bucket {bucket}"
+                f"{self._endpoint} refuses {self._url} ({reason}): check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
+                f"and their rights in bucket {bucket}"
             )
         if "not found" in text:
-            return f"{self._url} has lost an object while it was read: build again"
-        return f"{self._endpoint} cannot serve {self._url} ({said}): check AWS_ENDPOINT_URL and the network"
+            return f"an object of {self._url} was deleted while it was read: build again"
+        return f"{self._endpoint} cannot serve {self._url} ({reason}): check AWS_ENDPOINT_URL and the network"
 
 
 __all__ = ["Bucket"]

@@ -1,5 +1,5 @@
-"""A lake in a local folder. A file is written under a temporary name and renamed, so that a killed writer leaves
-nothing behind that anybody reads.
+"""A lake in a local folder. A file is written under a temporary name, then renamed: nobody reads what a killed writer
+leaves.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -18,30 +17,31 @@ from typing import IO
 import polars as pl
 
 from aquamind_pipeline.errors import LakeBusyError, LakeError
+from aquamind_pipeline.files import write_atomically
 
 
 class Folder:
     """Files below `root`."""
 
-    lock = ".lock"
+    lock_name = ".lock"
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def where(self, name: str = "") -> str:
-        """The path."""
+    def location(self, name: str = "") -> str:
+        """Path of a file, or of the folder."""
         return str(self._root / name)
 
     def path(self, name: str) -> Path:
-        """The file."""
+        """Path of a file, whether or not it exists."""
         return self._root / name
 
     def exists(self) -> bool:
         """Whether the folder exists."""
         return self._root.exists()
 
-    def bare(self) -> bool:
-        """Whether everything in the folder is hidden, as lock and temporary files are."""
+    def is_empty(self) -> bool:
+        """Whether the folder holds hidden files only. The lock and temporary files are hidden."""
         try:
             return all(path.name.startswith(".") for path in self._root.iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -53,18 +53,22 @@ class Folder:
         """Whether the file exists."""
         return self.path(name).is_file()
 
-    def stems(self, folder: str) -> list[str]:
-        """Names of a folder's Parquet files."""
+    def names(self) -> list[str]:
+        """Names of all files."""
+        return [path.relative_to(self._root).as_posix() for path in self._root.rglob("*") if not path.is_dir()]
+
+    def partitions(self, folder: str) -> list[str]:
+        """Names of a folder's Parquet files without `.parquet`."""
         return [path.stem for path in self.path(folder).glob("*.parquet")]
 
-    def tails(self, names: Sequence[str], size: int) -> list[bytes | None]:
+    def last_bytes(self, names: Sequence[str], count: int) -> list[bytes | None]:
         """The last bytes of each file."""
-        return [self._tail(name, size) for name in names]
+        return [self._last_bytes(name, count) for name in names]
 
-    def _tail(self, name: str, size: int) -> bytes | None:
+    def _last_bytes(self, name: str, count: int) -> bytes | None:
         try:
             with self.path(name).open("rb") as file:
-                file.seek(-min(size, file.seek(0, os.SEEK_END)), os.SEEK_END)
+                file.seek(-min(count, file.seek(0, os.SEEK_END)), os.SEEK_END)
                 return file.read()
         except FileNotFoundError:
             return None
@@ -72,7 +76,7 @@ class Folder:
             raise LakeError(f"{self.path(name)} cannot be read ({error.strerror})") from None
 
     def read(self, name: str) -> bytes | None:
-        """A small file."""
+        """Content of a small file."""
         try:
             return self.path(name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -84,18 +88,15 @@ class Folder:
         """Write a small file."""
         path = self.path(name)
         with _as_lake_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}")
-            temporary.write_bytes(content)
-            temporary.replace(path)
+            write_atomically(path, content)
 
     def write(self, name: str, fill: Callable[[Path | IO[bytes]], None]) -> tuple[int, str]:
-        """Write a file; when the disk is full, the old one is still there."""
+        """Write a file. If that fails, for example on a full disk, the old file is kept."""
         path = self.path(name)
         with _as_lake_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            for left in path.parent.glob(f".{path.name}.*"):  # by a killed writer
-                left.unlink(missing_ok=True)
+            for abandoned in path.parent.glob(f".{path.name}.*"):  # temporary files of killed writers
+                abandoned.unlink(missing_ok=True)
             temporary = path.with_name(f".{path.name}.{os.getpid()}")
             try:
                 fill(temporary)
@@ -117,18 +118,18 @@ class Folder:
         return _digest(self.path(name))
 
     def remove(self, name: str) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file if it exists."""
         self.path(name).unlink(missing_ok=True)
 
-    def cut(self, name: str, keep: float) -> None:
-        """Leave this share of a file's bytes."""
+    def truncate(self, name: str, keep: float) -> None:
+        """Keep only this share of a file's bytes."""
         path = self.path(name)
         os.truncate(path, int(path.stat().st_size * keep))
 
     def delete(self, names: Sequence[str]) -> None:
-        """Delete files and folders, the lock last, and the root if it is empty then."""
+        """Delete files and folders, then the lock, then the root folder if it is empty."""
         with _as_lake_errors(self._root):
-            for path in map(self.path, (*names, self.lock)):
+            for path in map(self.path, (*names, self.lock_name)):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
                 else:
@@ -137,14 +138,15 @@ class Folder:
                 self._root.rmdir()
 
     @contextlib.contextmanager
-    def held(self, owner: str) -> Iterator[None]:
-        """A lock of the operating system (flock), which ends with the processes that hold it, however they end.
+    def hold(self, owner: str) -> Iterator[None]:
+        """Lock the folder with the operating system's flock, which ends when the processes that hold it end.
 
-        Whoever finds nobody writes its name while alone, then shares: those of the same name may come in, others may
-        not. Two that come in the very moment in which a third leaves may both be refused. On a network file system the
-        lock is as good as that system's own.
+        The first process takes an exclusive lock, writes the owner's name into the lock file, and changes to a shared
+        lock. Later processes take the shared lock and compare the name: only those of the same owner may stay. Two
+        processes that come while a third one leaves may both be refused. On a network file system this lock is only
+        as reliable as the locks of that file system.
         """
-        path = self.path(self.lock)
+        path = self.path(self.lock_name)
         with _as_lake_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = path.open("a+")
@@ -154,12 +156,12 @@ class Folder:
                 handle.truncate(0)
                 handle.write(owner)
                 handle.flush()
-            fcntl.flock(handle, fcntl.LOCK_SH)  # alone is nobody for longer than it takes to write a name
+            fcntl.flock(handle, fcntl.LOCK_SH)  # waits only while another process writes the owner's name
             handle.seek(0)
-            found = handle.read()
-            if found != owner:
+            holder = handle.read()
+            if holder != owner:
                 raise LakeBusyError(
-                    f"{found or 'another process'} is building the lake {self._root}: wait for it, or stop it"
+                    f"{holder or 'another process'} is building the lake {self._root}: wait for it, or stop it"
                 )
             yield
 

@@ -149,7 +149,7 @@ def _holds(there: sa.types.TypeEngine[Any], ours: sa.types.TypeEngine[Any]) -> b
 
 
 def _bits(integer: sa.Integer) -> int:
-    return {pl.Int16: 16, pl.Int32: 32, pl.Int64: 64}[polars_type(integer).base_type()]
+    return 64 if isinstance(integer, sa.BigInteger) else 16 if isinstance(integer, sa.SmallInteger) else 32
 
 
 @cache

@@ -1,0 +1,12 @@
+"""The command line `aquamind`: one module per command.
+
+A user's mistake ends in one line on standard error and exit status 1, a wrong option in exit status 2. A traceback is a
+bug of the pipeline.
+
+This package imports no polars, dagster or duckdb when it starts, so that `aquamind --help` answers at once. A command
+imports them when it runs. Work belongs in the library; a command only reads options, calls the library, and prints.
+"""
+
+from aquamind_pipeline.cli.app import main
+
+__all__ = ["main"]

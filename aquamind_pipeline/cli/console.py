@@ -1,0 +1,86 @@
+"""What commands print with: two consoles, tables that keep every character, and progress bars."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+_LOG_WIDTH = 132
+"""Columns of a line where the output is a file or a pipe."""
+_ANY_WIDTH = 10_000
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(highlight=False, stderr=stderr, width=None if stream.isatty() else _LOG_WIDTH)
+
+
+console = _console(stderr=False)
+error_console = _console(stderr=True)
+
+
+def print_line(text: str | Text, style: str | None = None) -> None:
+    """Print a line that is never broken, so that paths and numbers in it can be copied. Brackets are no markup."""
+    console.print(text, style=style, soft_wrap=True, markup=False)
+
+
+def table(text: str, *numbers: str) -> Table:
+    """Start a table: a column of text, then right-aligned columns of numbers.
+
+    Args:
+        text: Heading of the first column.
+        numbers: Headings of the other columns.
+    """
+    shown = Table(text)
+    for heading in numbers:
+        shown.add_column(heading, justify="right")
+    return shown
+
+
+def print_whole(shown: Table) -> None:
+    """Print a table as wide as its cells need. A narrow terminal wraps its lines, but no name or number is cut off."""
+    everything = console.options.update(max_width=_ANY_WIDTH)
+    shown.width = Measurement.get(console, everything, shown).maximum
+    console.print(shown, soft_wrap=True)
+
+
+class ProgressBars:
+    """Shows progress bars on a terminal. In a log file, prints one line when a piece of work ends."""
+
+    @contextlib.contextmanager
+    def track(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show the progress of the block.
+
+        Args:
+            label: What the block does.
+            total: Number of its steps.
+
+        Yields:
+            A function to call after each step, from any thread.
+        """
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        started = time.perf_counter()
+        columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task(label, total=total)
+            lock = threading.Lock()
+            done = 0
+
+            def advance() -> None:
+                nonlocal done
+                with lock:
+                    done += 1
+                progress.advance(task)
+
+            yield advance
+        console.print(f"  {label:<44} {done:>4} of {total:<4} {time.perf_counter() - started:6.1f} s")
+
+
+__all__ = ["ProgressBars", "console", "error_console", "print_line", "print_whole", "table"]

@@ -1,0 +1,50 @@
+"""`aquamind verify`: every check, and the report."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from aquamind_pipeline.cli.console import ProgressBars, console
+from aquamind_pipeline.cli.results import print_check, print_report_paths
+
+if TYPE_CHECKING:
+    from aquamind_pipeline.settings import Settings
+
+
+def verify(settings: "Settings") -> None:
+    """Run every check on the lake and the database, and write the report. Exit status 1 if a check fails."""
+    import polars as pl
+
+    from aquamind_pipeline import report
+    from aquamind_pipeline.pipeline import check_results
+    from aquamind_pipeline.pipeline.workspace import Workspace
+    from aquamind_pipeline.postgres import comparison
+    from aquamind_pipeline.postgres.targets import open_target
+
+    workspace = Workspace(settings, ProgressBars())
+    workspace.lake.require(settings.farm, must_exist=False)
+    check_results.forget(settings)
+    with workspace.database() as url:
+        verified, series = report.verify(url, settings.farm, kept=report.sums_path(settings))
+        if workspace.lake.manifest() is not None:
+            target = open_target(url)
+            results = list(workspace.checks().everything())
+            results += [
+                (name, result)
+                for name in target.tables
+                for result in comparison.compared(target, workspace.lake, [name])
+            ]
+            check_results.save(settings, check_results.VERIFY, results)
+    report.save(verified, report.report_path(settings))
+    saved = check_results.load(settings)
+    report.save_page(verified, series, saved, report.page_path(settings))
+    report.show(verified, console)
+    broken = saved.filter(~pl.col("passed"))
+    skipped = pl.col("rule").is_in(settings.skip_checks)
+    failed = broken.filter(~skipped)
+    for colour, state, checks in (("yellow", "skipped", broken.filter(skipped)), ("red", "failed", failed)):
+        for check in checks.iter_rows(named=True):
+            print_check(colour, state, f"{check['asset']} {check['rule']}: {check['detail']}")
+    print_report_paths(settings)
+    if not verified.passed or failed.height:
+        raise typer.Exit(1)

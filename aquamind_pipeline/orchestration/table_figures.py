@@ -1,0 +1,117 @@
+"""Pictures for people who would rather look than read, drawn once for each run that writes a whole table.
+
+Drawn from the lake's files, some hundred points each. A picture is never a reason for a step to fail: where a file
+cannot be read, the checks say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.errors import LakeError
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.orchestration.figures import bars, lines
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.schema.definition import TableDefinition
+
+SHOWN_BATCHES = 4
+SHOWN_DAYS = 200
+"""Days on a line: more cannot be told apart."""
+
+
+def shown_of(definition: TableDefinition, workspace: Workspace) -> Mapping[str, Any]:
+    """The figure of a table as a whole. Nightly runs draw none: they would take as long as making the tables."""
+    if workspace.settings.since is not None:
+        return {}
+    draw = _FIGURES.get(definition.figure) or (_rows_by_month if definition.name in REGISTRY.events else None)
+    if draw is None:
+        return {}
+    try:
+        return {"picture": draw(workspace.lake, definition.name)}
+    except (LakeError, pl.exceptions.PolarsError) as error:
+        return {"picture": dg.MetadataValue.text(f"no picture: {error}")}
+
+
+def _lives(lake: Lake, name: str) -> dg.MetadataValue[str]:
+    """Fish and weights of some batches, from the oldest to the newest."""
+    weight = next(c for c in ("weight_g", "avg_weight_g") if c in REGISTRY[name].table.columns)
+    of_day = lake.scan(name).with_columns(pl.col("population", weight).cast(pl.Float64))
+    ids = lake.scan(name).select(pl.col("batch_id").unique().sort()).collect()["batch_id"]
+    some = ids.gather_every(max(1, (ids.len() - 1) // (SHOWN_BATCHES - 1))).head(SHOWN_BATCHES)
+    daily = (
+        of_day.filter(pl.col("batch_id").is_in(some.to_list()))
+        .group_by("batch_id", "date")
+        .agg(
+            fish=pl.col("population").sum() / 1e6,
+            weight=(pl.col("population") * pl.col(weight)).sum() / pl.col("population").sum() / 1e3,
+        )
+        .sort("date")
+        .collect()
+    )
+    labelled = daily.with_columns(pl.format("batch {}", "batch_id").alias("batch"))
+    panels = {
+        title: labelled.pivot("batch", index="date", values=value, sort_columns=True).sort("date").pipe(_thinned)
+        for title, value in (("millions of fish", "fish"), ("mean weight, kg", "weight"))
+    }
+    return lines(panels, "date", [c for c in panels["mean weight, kg"].columns if c != "date"])
+
+
+def _use(lake: Lake, name: str) -> dg.MetadataValue[str]:
+    """Containers in use, day by day, as planned."""
+    stays = lake.scan(name)
+    came = stays.group_by(date="assignment_date").agg(containers=pl.len().cast(pl.Int64))
+    left = stays.group_by(date="departure_date").agg(containers=-pl.len().cast(pl.Int64))
+    days = pl.concat([came, left]).group_by("date").agg(pl.col("containers").sum()).sort("date")
+    used = days.with_columns(pl.col("containers").cum_sum()).collect()
+    return lines({"containers in use, as planned": used}, "date", ["containers"])
+
+
+def _temperatures(lake: Lake, name: str) -> dg.MetadataValue[str]:
+    """Mean water temperature of each geography's tanks and rings."""
+    halls = lake.scan("infrastructure_hall").join(
+        lake.scan("infrastructure_freshwaterstation").select("geography_id", freshwater_station_id="id"),
+        on="freshwater_station_id",
+    )
+    areas = lake.scan("infrastructure_area").select("geography_id", area_id="id", water=pl.lit("sea"))
+    geographies = lake.scan("infrastructure_geography").select("name", geography_id="id")
+    containers = lake.scan("infrastructure_container")
+    tanks = containers.join(halls.select("geography_id", hall_id="id", water=pl.lit("tanks")), on="hall_id")
+    rings = containers.join(areas, on="area_id")
+    where = pl.concat([one.select("geography_id", "water", container_id="id") for one in (tanks, rings)])
+    daily = (
+        lake.scan(name)
+        .join(where, on="container_id")
+        .join(geographies, on="geography_id")
+        .group_by("date", site=pl.format("{}, {}", "name", "water"))
+        .agg(temperature=pl.col("total_c").sum() / pl.col("readings").sum())
+        .collect()
+        .pivot("site", index="date", values="temperature", sort_columns=True)
+        .sort("date")
+        .pipe(_thinned)
+    )
+    return lines({"mean water temperature, °C": daily}, "date", [c for c in daily.columns if c != "date"])
+
+
+def _rows_by_month(lake: Lake, name: str) -> dg.MetadataValue[str]:
+    """Rows of each month's file, from the files' footers."""
+    months = lake.partitions(name)
+    return bars("rows by month", months, [lake.rows(name, month) for month in months])
+
+
+def _thinned(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.gather_every(max(1, frame.height // SHOWN_DAYS))
+
+
+_FIGURES: dict[str, Callable[[Lake, str], dg.MetadataValue[str]]] = {
+    "occupancy": _use,
+    "lives": _lives,
+    "temperatures": _temperatures,
+}
+"""Figures by the name that a definition gives."""
+
+__all__ = ["shown_of"]

@@ -1,0 +1,115 @@
+"""A farm for use from Python: its plan and any of its tables, without building anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import cached_property
+
+import polars as pl
+
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.pipeline.memory import MemoryTables
+from aquamind_pipeline.pipeline.preview import Preview, preview
+from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.schema.kinds import Scope
+from aquamind_pipeline.simulation.profile import Profile
+
+
+class Farm:
+    """One farm, in memory. Making the object computes nothing.
+
+    Args:
+        profile: Name of a profile, or path of a TOML file.
+        seed: Another seed than the profile's.
+        epoch: Another first day.
+        as_of: Another last day.
+
+    Raises:
+        ConfigError: for an unknown profile, or values that do not fit together.
+    """
+
+    def __init__(
+        self, profile: str = "test-40", *, seed: int | None = None, epoch: date | None = None, as_of: date | None = None
+    ) -> None:
+        self.profile: Profile = load_profile(profile, seed=seed, epoch=epoch, as_of=as_of)
+        self._tables = MemoryTables(self.profile)
+
+    def __repr__(self) -> str:
+        farm = self.profile
+        return f"Farm({farm.name!r}, seed={farm.seed}, {farm.epoch} to {farm.as_of})"
+
+    @cached_property
+    def plan(self) -> Preview:
+        """Batches, rows of each table, containers in use and disk that a build would take."""
+        return preview(self.profile)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of AquaMind's tables, and of the lake's own, parents before children."""
+        return tuple(REGISTRY)
+
+    @property
+    def months(self) -> list[str]:
+        """The farm's months, such as `2026-03`."""
+        return self._tables.partitions("life_day")
+
+    @property
+    def batches(self) -> pl.DataFrame:
+        """The plan's batches: batch_id, batch_number, geography_id, start_date, eggs, harvest_date and more."""
+        return self._tables.scan("plan_batch").collect()
+
+    def table(self, name: str, *, month: str | None = None, batch: str | int | None = None) -> pl.DataFrame:
+        """The rows of a table, the same as a build would write.
+
+        Args:
+            name: The table.
+            month: Only this month, of a table that is kept by month.
+            batch: Only this batch, by its number (`FI-2026-001`) or its id.
+
+        Raises:
+            ConfigError: when the farm has no such table, month or batch, or the table has no months or batches.
+        """
+        self._require(name, month)
+        if batch is None:
+            return self._tables.scan(name, None if month is None else [month]).collect()
+        return self._of_batch(name, month, self._batch_id(batch))
+
+    def _of_batch(self, name: str, month: str | None, batch_id: int) -> pl.DataFrame:
+        definition = REGISTRY[name]
+        if definition.is_monthly and not definition.batch_slices:
+            if not self._scope(name).has_batch:
+                raise ConfigError(f"{name} has no batches: leave `batch` out")
+            months: Sequence[str] = self.months if month is None else [month]
+            return pl.concat(self._tables.make(name, one, [batch_id]) for one in months)
+        rows = self.table(name, month=month)
+        if "batch_id" not in rows.columns:
+            raise ConfigError(f"{name} has no batches: leave `batch` out")
+        return rows.filter(pl.col("batch_id") == batch_id)
+
+    def _scope(self, name: str) -> Scope:
+        """What a row is about; of a child, what its parent is about."""
+        parent = REGISTRY[name].parent.table
+        return self._scope(parent) if parent else REGISTRY[name].scope
+
+    def _require(self, name: str, month: str | None) -> None:
+        if name not in REGISTRY:
+            close = ", ".join(one for one in REGISTRY if name.rpartition("_")[2] in one) or "see Farm.tables"
+            raise ConfigError(f"there is no table {name!r}; is it one of these: {close}?")
+        if month is None:
+            return
+        if not REGISTRY[name].is_monthly:
+            raise ConfigError(f"{name} is not kept by month: leave `month` out")
+        if month not in self.months:
+            raise ConfigError(f"there is no month {month!r}: the farm has {self.months[0]} to {self.months[-1]}")
+
+    def _batch_id(self, batch: str | int) -> int:
+        column = "batch_number" if isinstance(batch, str) else "batch_id"
+        found = self.batches.filter(pl.col(column) == batch)
+        if found.is_empty():
+            raise ConfigError(f"there is no batch {batch!r}; Farm.batches lists them")
+        return int(found["batch_id"][0])
+
+
+__all__ = ["Farm"]

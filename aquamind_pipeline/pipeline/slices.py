@@ -1,0 +1,143 @@
+"""Tables that are made for some batches at a time, so that memory holds no whole farm, and written month by month."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from aquamind_pipeline.lake import LABELS, PARTS, Lake, Written
+from aquamind_pipeline.months import first_day, month_of
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.pipeline.writing import with_faults, write
+from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.inputs import Inputs
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
+
+SLICE_BATCHES = 100
+"""Batches that are made at once: some hundred MB, whatever the size of the farm."""
+
+
+def batch_slices(batch_ids: Sequence[int]) -> list[list[int]]:
+    """Batches that are made at once, in order."""
+    ids = sorted(batch_ids)
+    return [ids[i : i + SLICE_BATCHES] for i in range(0, len(ids), SLICE_BATCHES)]
+
+
+def living_batches(plan: Plan, since: str | None) -> list[int]:
+    """Batches with fish in this month or later; all, when there is no month."""
+    assignments = plan.assignments
+    if since:
+        assignments = assignments.filter(pl.col("departure_date") > first_day(since))
+    return assignments["batch_id"].unique().sort().to_list()
+
+
+def make_slices(workspace: Workspace, definitions: Sequence[TableDefinition]) -> Iterator[tuple[str, Written]]:
+    """Make the tables of a step, slice by slice. A nightly run makes the batches that live since its first month.
+
+    Yields:
+        Each table and what was written of it.
+    """
+    farm, lake, since = workspace.planned, workspace.lake, workspace.settings.since
+    started = time.perf_counter()
+    shared: dict[Any, Any] = {}
+    batches = living_batches(Inputs(definitions[0], farm, lake, shared=shared).plan, since)
+    writers = [(_Monthly if one.is_monthly else _Whole)(lake, farm, one, since or "", batches) for one in definitions]
+    slices = batch_slices(batches)
+    with workspace.progress.track(definitions[0].name, len(slices)) as advance:
+        for number, some in enumerate(slices):
+            own: dict[Any, Any] = {}  # what the tables of the step share of this slice
+            for one, writer in zip(definitions, writers, strict=True):
+                inputs = Inputs(one, farm, lake, batches=some, shared=shared, own=own)
+                writer.add(one.generate(inputs), number, last=len(slices) == 1)
+            advance()
+    for one, writer in zip(definitions, writers, strict=True):
+        yield one.name, writer.finish(started)
+        started = time.perf_counter()
+
+
+class _Whole:
+    """Collects a table that is kept whole. Rows of batches that are not made again stay as they are."""
+
+    def __init__(self, lake: Lake, farm: Profile, one: TableDefinition, since: str, batches: Sequence[int]) -> None:
+        self._lake, self._farm, self._definition = lake, farm, one
+        self._parts: list[pl.DataFrame] = []
+        if since:
+            self._parts.append(lake.read(one.name).filter(~pl.col("batch_id").is_in(list(batches))))
+
+    def add(self, rows: pl.DataFrame, number: int, *, last: bool) -> None:
+        self._parts.append(rows)
+
+    def finish(self, started: float) -> Written:
+        rows = pl.concat(self._parts)
+        keys = [name for name in rows.columns if name.endswith("_assignment_id")]
+        return write(self._lake, self._farm, self._definition, rows.sort(keys))
+
+
+class _Monthly:
+    """Writes a table by month: parts of months first, where there are several slices, then each month."""
+
+    def __init__(self, lake: Lake, farm: Profile, one: TableDefinition, since: str, batches: Sequence[int]) -> None:
+        self._lake, self._farm, self._definition, self._since = lake, farm, one, since
+        self._month = month_of(str(one.time))
+        self._first = first_day(since) if since else date.min
+        self._apart = f"{PARTS}/{one.name}"
+        self._done: list[Written] = []
+        self._labels: list[pl.DataFrame] = []
+        self._parts: dict[str, list[str]] = {}
+        for left in lake.partitions(self._apart):  # by a killed run
+            lake.remove(self._apart, left)
+
+    def add(self, rows: pl.DataFrame, number: int, *, last: bool) -> None:
+        rows, labels = with_faults(self._farm, self._definition, rows)
+        if labels.height:
+            months = rows.select("id", partition=self._month)
+            self._labels.append(labels.drop("partition").join(months, on="id"))
+        for month, part in _by_month(rows.filter(pl.col(str(self._definition.time)) >= self._first), self._month):
+            if last:
+                self._done.append(self._lake.write(self._definition.name, part, month))
+            else:
+                written = self._lake.write(self._apart, part, f"{month}.{number:06d}")
+                self._parts.setdefault(month, []).append(str(written.partition))
+
+    def finish(self, started: float) -> Written:
+        lake, name = self._lake, self._definition.name
+        for month, parts in self._parts.items():
+            self._done.append(lake.write(name, lake.scan(self._apart, parts).collect(), month))
+            for part in parts:
+                lake.remove(self._apart, part)
+        labelled = f"{LABELS}/{name}"
+        for place, made in ((name, {one.partition for one in self._done}), (labelled, self._write_labels(labelled))):
+            for month in set(lake.partitions(place)) - made:
+                if month >= self._since:
+                    lake.remove(place, month)
+        kept = [month for month in lake.partitions(name) if month < self._since]
+        digests = sorted([one.digest for one in self._done] + [lake.digest(name, month) for month in kept])
+        digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+        before = lake.scan(name, kept).select(pl.len()).collect().item() if kept else 0
+        rows = sum(one.rows for one in self._done) + before
+        return Written(name, None, rows, sum(one.bytes for one in self._done), time.perf_counter() - started, digest)
+
+    def _write_labels(self, place: str) -> set[str | None]:
+        """Write the labels of faults, month by month; returns these months."""
+        written: set[str | None] = set()
+        if self._labels:
+            labels = pl.concat(self._labels).filter(pl.col("partition") >= self._since)  # earlier ones are complete
+            for month, some in _by_month(labels, pl.col("partition")):
+                self._lake.write(place, some, month)
+                written.add(month)
+        return written
+
+
+def _by_month(rows: pl.DataFrame, month: pl.Expr) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Each month and its rows, in their order."""
+    for (name,), part in rows.group_by(month.alias("(month)"), maintain_order=True):
+        yield str(name), part.select(rows.columns)
+
+
+__all__ = ["batch_slices", "living_batches", "make_slices"]

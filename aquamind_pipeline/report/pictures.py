@@ -1,0 +1,135 @@
+"""Draws the report's pictures as SVG."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from aquamind_pipeline.quality.farm_rules import FCR
+from aquamind_pipeline.report.picture_data import PictureData
+from aquamind_pipeline.simulation.biology import STAGES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_INK = "#010203"
+"""Placeholder for the page's own text colour, which SVG calls currentColor."""
+_WIDTH = 8.0
+_COLOURS = ("#3b82c4", "#d9822b", "#4f9d69", "#b5558f")
+
+
+def pictures(data: PictureData) -> list[tuple[str, str]]:
+    """Title and SVG of each picture."""
+    drawings: list[tuple[str, float, Callable[[Figure], None]]] = [
+        ("Fish of sample batches; dotted lines are transitions", 3.2, lambda figure: _lives(figure, data, "fish")),
+        ("Mean weight of sample batches, g", 3.2, lambda figure: _lives(figure, data, "weight_g")),
+        ("Rows by month (bars) and as planned (dashes)", 5.6, lambda figure: _months(figure, data)),
+        ("Containers in use: now, ever, and by container-days", 3.2, lambda figure: _use(figure, data)),
+        (
+            "Survival of each batch's stages against the bounds of their rates, and FCR against the published range",
+            3.4,
+            lambda figure: _stages(figure, data),
+        ),
+    ]
+    return [(title, _svg(draw, height)) for title, height, draw in drawings]
+
+
+def _lives(figure: Figure, data: PictureData, column: str) -> None:
+    axis = figure.subplots()
+    for colour, (batch, life) in zip(_COLOURS, _groups(data.lives, "batch"), strict=False):
+        dates = life["date"].to_numpy()
+        axis.plot(dates, life[column].to_numpy(), color=colour, label=batch, linewidth=1.4)
+        moved = life.filter(pl.col("stage") != pl.col("stage").shift(1))
+        for day in moved["date"].to_numpy():
+            axis.axvline(day, color=colour, linewidth=0.7, linestyle=":")
+    axis.set_ylim(bottom=0)
+    _finish(axis)
+    if data.lives.height:
+        axis.legend(fontsize=8, frameon=False, labelcolor=_INK)
+
+
+def _months(figure: Figure, data: PictureData) -> None:
+    tables = list(_groups(data.months, "table"))
+    axes = figure.subplots(len(tables) or 1, 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (table, rows) in zip(axes, tables, strict=True):
+        dates = rows["month"].str.to_date("%Y-%m").to_numpy()
+        axis.vlines(dates, 0, rows["rows"].fill_null(0).to_numpy(), color=_COLOURS[0], alpha=0.6, linewidth=4)
+        axis.plot(dates, rows["planned"].to_numpy(), "_", color=_COLOURS[1], markeredgewidth=1.6)
+        axis.set_title(table, fontsize=8, loc="left", color=_INK)
+        _finish(axis)
+
+
+def _use(figure: Figure, data: PictureData) -> None:
+    axis, use = figure.subplots(), data.use
+    if use.height:
+        days = pl.int_range(1, use.height + 1, eager=True)
+        shares = {
+            "with fish on the day": use["occupied"] / use["of"],
+            "ever used so far": use["ever"] / use["of"],
+            "container-days used so far": use["days"] / (use["of"] * days),
+        }
+        for colour, (label, share) in zip(_COLOURS, shares.items(), strict=False):
+            axis.plot(use["date"].to_numpy(), (share * 100).to_numpy(), color=colour, label=label, linewidth=1.4)
+        axis.legend(fontsize=8, frameon=False, labelcolor=_INK)
+    axis.set_ylabel("% of containers that can hold fish", fontsize=8, color=_INK)
+    axis.set_ylim(bottom=0)
+    _finish(axis)
+
+
+def _stages(figure: Figure, data: PictureData) -> None:
+    _place(figure, figure.get_figheight(), below=0.8)
+    left, right = figure.subplots(1, 2)
+    names = [stage.name for stage in STAGES]
+    for stage, rows in _groups(data.stages, "stage"):
+        place = int(stage) - 1
+        low, high = (100 * float(share) for share in rows.select(pl.col("least", "most").mean()).row(0))
+        left.fill_between([place - 0.3, place + 0.3], low, high, color=_COLOURS[1], alpha=0.3, linewidth=0)
+        left.plot([place] * rows.height, (rows["survival"] * 100).to_numpy(), ".", color=_COLOURS[0], markersize=4)
+        fed = rows.drop_nulls("fcr")
+        right.plot([place] * fed.height, fed["fcr"].to_numpy(), ".", color=_COLOURS[0], markersize=4)
+    right.axhspan(*FCR, color=_COLOURS[1], alpha=0.3, linewidth=0)
+    for axis, label in ((left, "survival, %"), (right, "FCR")):
+        axis.set_xticks(range(len(names)), names, rotation=35, ha="right")
+        axis.set_ylabel(label, fontsize=8, color=_INK)
+        _finish(axis)
+
+
+def _groups(frame: pl.DataFrame, column: str) -> list[tuple[str, pl.DataFrame]]:
+    return [(str(key), rows) for (key,), rows in frame.group_by(column, maintain_order=True)]
+
+
+def _finish(axis: Axes) -> None:
+    axis.tick_params(labelsize=8, colors=_INK)
+    axis.yaxis.get_offset_text().set(fontsize=8, color=_INK)
+    axis.grid(alpha=0.25)
+    for side in axis.spines.values():
+        side.set_visible(False)
+
+
+def _place(figure: Figure, height: float, *, below: float = 0.3) -> None:
+    """Leave space for labels, in inches. Matplotlib would draw everything twice to find it out."""
+    figure.subplots_adjust(0.65 / _WIDTH, below / height, 1 - 0.05 / _WIDTH, 1 - 0.25 / height, 0.18, 0.3)
+
+
+def _svg(draw: Callable[[Figure], None], height: float) -> str:
+    """A picture without background. Its text stays text, in the colour of the page."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "aquamind", "font.family": "sans-serif"}):
+        figure = Figure(figsize=(_WIDTH, height))
+        _place(figure, height)
+        draw(figure)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    return re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"(.*?) (?:width|height)="[^"]*"', r"\1\2", svg, count=1)
+
+
+__all__ = ["pictures"]

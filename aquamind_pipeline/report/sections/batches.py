@@ -1,0 +1,51 @@
+"""Batches by status, geography and stage, compared with the plan."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from aquamind_pipeline.postgres.connection import Connection
+from aquamind_pipeline.postgres.inspection import frame
+from aquamind_pipeline.report.model import Check, Section
+from aquamind_pipeline.report.sections.bands import band_checks
+from aquamind_pipeline.simulation.biology import STAGES
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
+
+_BATCHES = """
+SELECT split_part(b.batch_number, '-', 1) AS geography, s.name AS stage, s."order", b.status, count(*) AS batches
+FROM batch_batch b JOIN batch_lifecyclestage s ON s.id = b.lifecycle_stage_id
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 3
+"""
+
+
+def section(connection: Connection, farm: Profile, plan: Plan) -> Section:
+    """Count the batches."""
+    counted = frame(connection, _BATCHES)
+
+    def number(where: pl.Expr) -> int:
+        return int(counted.filter(where)["batches"].sum())
+
+    status, geography = pl.col("status"), pl.col("geography")
+    total, completed = number(pl.lit(True)), number(status == "COMPLETED")
+    rows = [
+        ["total", total],
+        ["completed", completed],
+        ["active", number(status == "ACTIVE")],
+    ]
+    rows += [
+        [f"geography {name}", number(geography == name)] for name in counted["geography"].unique(maintain_order=True)
+    ]
+    rows += [
+        [f"active in {stage.name}", number((status == "ACTIVE") & (pl.col("stage") == stage.name))] for stage in STAGES
+    ]
+    harvested = int((plan.batches["harvest_date"] <= farm.as_of).sum())
+    checks = [
+        Check("batches", total == plan.batches.height, f"{total} batches, {plan.batches.height} planned"),
+        Check("completed", completed == harvested, f"{completed} completed, {harvested} planned"),
+        *band_checks(farm, {"batches": total, "completed": completed}),
+    ]
+    return Section("Batches", ["what", "batches"], rows, checks)
+
+
+__all__ = ["section"]

@@ -1,0 +1,113 @@
+"""What must hold of the lake before anything reaches the database."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+import dagster as dg
+import polars as pl
+
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.stages import LIFECYCLE_STAGES
+from aquamind_pipeline.orchestration.asset_specs import frame_table, page_link
+from aquamind_pipeline.orchestration.figures import lines
+from aquamind_pipeline.orchestration.partitions import months_of_run
+from aquamind_pipeline.pipeline import check_results
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.quality import truth
+from aquamind_pipeline.quality.common_rules import EXPECTATIONS
+from aquamind_pipeline.quality.farm_rules import FARM_RULES, RECOVERS_LIFE, state_errors
+from aquamind_pipeline.quality.rules import farm_rules_about, rules_of
+from aquamind_pipeline.quality.runner import CheckRunner
+from aquamind_pipeline.report.data_docs import DataDocs
+from aquamind_pipeline.schema.check_result import CheckResult
+from aquamind_pipeline.schema.kinds import Kind
+from checks.results import check_specs, result
+
+SHOWN_DAYS = 21
+
+
+def build() -> list[dg.AssetChecksDefinition]:
+    """One step of checks for the tables of each kind, and one for the rules on the farm about each table."""
+    of_kinds = [_table_checks(kind, names) for kind in Kind if (names := REGISTRY.of_kind(kind))]
+    return [*of_kinds, *(_farm_checks(about) for about in dict.fromkeys(rule.about for rule in FARM_RULES))]
+
+
+def _table_checks(kind: Kind, names: Sequence[str]) -> dg.AssetChecksDefinition:
+    @dg.multi_asset_check(
+        name=f"{kind.value}_table_checks",
+        specs=[spec for name in names for spec in check_specs(name, rules_of(name).values())],
+        can_subset=True,  # a table that is materialised alone is checked alone
+    )
+    def table_checks(
+        context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> Iterable[dg.AssetCheckResult]:
+        wanted = context.selected_asset_check_keys
+        runner = workspace.checks(months_of_run(context.run.tags), only={key.name for key in wanted})
+        docs = DataDocs(workspace.settings)
+        results: list[tuple[str, CheckResult]] = []
+        tables = [name for name in names if any(key.asset_key == dg.AssetKey(name) for key in wanted)]
+        with workspace.progress.track(f"check {kind.value} tables", len(tables)) as advance:
+            for name in tables:
+                for one in runner.of_table(name):
+                    results.append((name, one))
+                    if dg.AssetCheckKey(dg.AssetKey(name), one.rule) in wanted:
+                        show = partial(_expectations, runner, name, docs) if one.rule == EXPECTATIONS.name else dict
+                        yield result(workspace, name, one, show)
+                advance()
+        docs.write_index()
+        check_results.save(workspace.settings, f"{kind.value}_tables", results)
+
+    return table_checks
+
+
+def _expectations(runner: CheckRunner, name: str, docs: DataDocs) -> Mapping[str, dg.MetadataValue]:
+    """What a suite found, expectation by expectation, and its page."""
+    validated = runner.validated.get(name)
+    if validated is None:
+        return {}
+    page = docs.write(name, validated)
+    return {"expectations": frame_table(validated.expectations), "data_docs": page_link(docs.settings, page)}
+
+
+def _farm_checks(about: str) -> dg.AssetChecksDefinition:
+    rules = farm_rules_about(about)
+
+    @dg.multi_asset_check(name=f"farm_checks_{about}", specs=check_specs(about, rules), can_subset=True)
+    def farm_checks(
+        context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> Iterable[dg.AssetCheckResult]:
+        results: list[tuple[str, CheckResult]] = []
+        wanted = {key.name for key in context.selected_asset_check_keys}
+        runner = workspace.checks(only=wanted)
+        with workspace.progress.track(f"check the farm: {about}", len(wanted)) as advance:
+            for name, one in runner.of_farm(about):
+                results.append((name, one))
+                shows_errors = one.rule == RECOVERS_LIFE.name
+                show: Callable[[], Mapping[str, dg.MetadataValue]] = partial(_errors, runner) if shows_errors else dict
+                yield result(workspace, name, one, show)
+                advance()
+        check_results.save(workspace.settings, f"farm_{about}", results)
+
+    return farm_checks
+
+
+def _errors(runner: CheckRunner) -> dict[str, dg.MetadataValue]:
+    """How far states are from the lives that were lived, by stage, days since weighing, and stated confidence."""
+    errors = state_errors(runner.farm_inputs(RECOVERS_LIFE))
+    names = runner.lake.scan(LIFECYCLE_STAGES.name).select("name", stage="id").collect()
+    stages = truth.distribution(errors, "stage").join(names, on="stage", maintain_order="left")
+    days = truth.distribution(errors.filter(pl.col("days_since") <= SHOWN_DAYS), "days_since")
+    confidence = truth.distribution(errors, "confidence")
+    shown: dict[str, dg.MetadataValue] = {
+        "by_stage": frame_table(stages.select(pl.col("name").alias("stage"), pl.exclude("stage", "name"))),
+        "by_days_since_weighing": frame_table(days),
+        "by_confidence": frame_table(confidence),
+    }
+    if runner.since is not None:  # nightly runs draw no figures
+        return shown
+    columns = ["weight_mean_%", "weight_p95_%"]
+    panels = {
+        "by days since a weight was measured": days.select(*columns, x="days_since"),
+        "by stated confidence": confidence.select(*columns, x="confidence"),
+    }
+    return shown | {"picture": lines(panels, "x", columns, x_label="", y_label="error of weight, %")}
