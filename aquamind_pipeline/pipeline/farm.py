@@ -9,10 +9,12 @@ from functools import cached_property
 import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.assignments import ASSIGNMENTS, BATCHES
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.pipeline.preview import Preview, preview
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.schema.frames import references
 from aquamind_pipeline.schema.kinds import Scope
 from aquamind_pipeline.simulation.profile import Profile
 
@@ -84,9 +86,16 @@ class Farm:
             months: Sequence[str] = self.months if month is None else [month]
             return pl.concat(self._tables.make(name, one, [batch_id]) for one in months)
         rows = self.table(name, month=month)
-        if "batch_id" not in rows.columns:
-            raise ConfigError(f"{name} has no batches: leave `batch` out")
-        return rows.filter(pl.col("batch_id") == batch_id)
+        if name == BATCHES.name:
+            return rows.filter(pl.col("id") == batch_id)
+        if "batch_id" in rows.columns:
+            return rows.filter(pl.col("batch_id") == batch_id)
+        by_parent = {parent: column for column, (parent, _) in references(definition.table).items()}
+        for parent in (ASSIGNMENTS.name, definition.parent.table):
+            if parent in by_parent:
+                ids = self._of_batch(parent, None, batch_id)["id"]
+                return rows.filter(pl.col(by_parent[parent]).is_in(ids.implode()))
+        raise ConfigError(f"{name} has no batches: leave `batch` out")
 
     def _scope(self, name: str) -> Scope:
         """What a row is about; of a child, what its parent is about."""
