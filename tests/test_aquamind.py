@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from tests.farms import wait_for
 from tests.test_postgres import (
     EVENT,
     FISH,
-    STATES,
+    SAMPLES,
     ask,
     load_everything,
     load_months,
@@ -428,24 +428,24 @@ def test_ids_of_a_table_with_children_follow_its_days(lake: Lake) -> None:
     assert id_blocks.in_order_of_ids(meals, REGISTRY[EVENT]) is meals
 
 
+def faroes(lake: Lake) -> int:
+    """The lake's id of the geography that is in THEIRS, too."""
+    places = lake.read("infrastructure_geography")
+    return int(places.row(by_predicate=pl.col("name") == "Faroe Islands", named=True)["id"])
+
+
 def test_reference_rows_are_found_with_what_they_refer_to(aquamind: SecretStr, lake: Lake) -> None:
     """A carrier and its tank are there, under other ids, with nulls where the tank has neither hall nor area."""
-    carrier = lake.read("infrastructure_transportcarrier").row(0, named=True)
+    carriers = lake.read("infrastructure_transportcarrier")
+    carrier = carriers.filter(pl.col("geography_id") == faroes(lake)).row(0, named=True)
     tanks = lake.read("infrastructure_container").filter(pl.col("carrier_id") == carrier["id"])
     tank = tanks.row(0, named=True)
-    place = lake.read("infrastructure_geography").row(by_predicate=pl.col("id") == carrier["geography_id"], named=True)
     with psycopg.connect(aquamind.get_secret_value()) as connection:
-        connection.execute(
-            "INSERT INTO infrastructure_geography (id, name, description, created_at, updated_at) "
-            "VALUES (98, %s, '', now(), now()) ON CONFLICT DO NOTHING",
-            (place["name"],),
-        )
         connection.execute(
             "INSERT INTO infrastructure_transportcarrier (id, name, carrier_type, geography_id, capacity_m3, "
             "license_plate, imo_number, captain_contact, active, created_at, updated_at) "
-            "VALUES (777, %s, 'TRUCK', (SELECT min(id) FROM infrastructure_geography WHERE name = %s), 1, '', '', '', "
-            "true, now(), now())",
-            (carrier["name"], place["name"]),
+            "VALUES (777, %s, 'TRUCK', 99, 1, '', '', '', true, now(), now())",
+            (carrier["name"],),
         )
         connection.execute(
             "INSERT INTO infrastructure_containertype (id, name, category, max_volume_m3, description, created_at, "
@@ -465,9 +465,10 @@ def test_reference_rows_are_found_with_what_they_refer_to(aquamind: SecretStr, l
     assert others == [(tanks.height,)], "the carrier's other tanks are ours"
 
 
+LIGHT = "environmental_photoperioddata"
 LEFT_OUT = (
     FISH,
-    "environmental_photoperioddata",
+    LIGHT,
     "harvest_harvestevent",
     "harvest_harvestlot",
     "harvest_productgrade",
@@ -475,14 +476,18 @@ LEFT_OUT = (
 )
 
 
-def test_tables_of_an_app_that_is_not_installed_are_left_out(
-    aquamind: SecretStr, lake: Lake, built: Settings, tmp_path: Path
-) -> None:
-    """The farm is loaded, compared, reported and wiped without them; all is said; later they come, too."""
-    made_again = tmp_path / "tables.sql"
-    with psycopg.connect(aquamind.get_secret_value()) as connection:
-        connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, LEFT_OUT))))
-        connection.execute(grants("postgres" if False else "pg_monitor", aquamind.get_secret_value().rsplit("/", 1)[1]).encode())
+def move(url: SecretStr, names: Iterable[str], source: str, destination: str) -> None:
+    with psycopg.connect(url.get_secret_value()) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS aside")
+        for name in names:
+            table, schema = sql.Identifier(source, name), sql.Identifier(destination)
+            connection.execute(sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(table, schema))
+
+
+def test_tables_of_an_app_that_is_not_installed_are_left_out(aquamind: SecretStr, lake: Lake, built: Settings) -> None:
+    """The farm is loaded, compared and reported without them. When they are there, the next load brings their rows."""
+    before = contents(aquamind)
+    move(aquamind, LEFT_OUT, "public", "aside")
     target = open_target(aquamind)
     assert set(target.left_out) == set(LEFT_OUT)
     load_everything(aquamind, lake)
@@ -493,7 +498,58 @@ def test_tables_of_an_app_that_is_not_installed_are_left_out(
     assert verified.passed, [check for check in verified.checks if not check.passed]
     said = next(check.detail for check in verified.checks if check.name == "volumes")
     assert said.endswith(f"left out, since this database does not have them: {', '.join(target.left_out)}")
-    del made_again
+    move(aquamind, LEFT_OUT, "aside", "public")
+    again = load_everything(aquamind, lake)
+    assert {one.table for one in again if not one.skipped} == set(LEFT_OUT)
+    assert row_counts(aquamind) == rows_of(lake)
+    open_target(aquamind).wipe()
+    assert contents(aquamind) == before
+
+
+def test_a_farm_is_wiped_where_an_app_is_gone_by_now(loaded: SecretStr) -> None:
+    move(loaded, LEFT_OUT, "public", "aside")
+    out = open_target(loaded).wipe()
+    assert out is not None
+    assert not set(out) & set(LEFT_OUT)
+    assert ask(loaded, "SELECT count(*) FROM inventory_feedingevent") == [(0,)]
+
+
+def test_a_database_of_another_django_project_is_refused(database: SecretStr, lake: Lake) -> None:
+    """It has users, too, but nothing of a farm."""
+    with psycopg.connect(database.get_secret_value()) as connection:
+        connection.execute("CREATE TABLE auth_user (id int GENERATED BY DEFAULT AS IDENTITY, username varchar(150))")
+    with pytest.raises(
+        DatabaseError, match="table broodstock_eggsupplier is missing, and batch_creationworkflow refers to it"
+    ):
+        load_everything(database, lake)
+    assert ask(database, "SELECT count(*) FROM auth_user") == [(0,)]
+
+
+def test_a_row_of_others_with_the_key_of_ours_is_named(aquamind: SecretStr, lake: Lake) -> None:
+    """An area of theirs that is ours, too, has a day of light already. Indexes are taken off as far as that is safe."""
+    area = lake.read("infrastructure_area").filter(pl.col("geography_id") == faroes(lake)).row(0, named=True)
+    month = lake.partitions(LIGHT)[1]
+    with psycopg.connect(aquamind.get_secret_value()) as connection:
+        connection.execute(
+            "INSERT INTO infrastructure_area (id, name, geography_id, latitude, longitude, max_biomass, active, "
+            "created_at, updated_at) VALUES (555, %s, 99, 62, -7, 1, true, now(), now())",
+            (area["name"],),
+        )
+        connection.execute(
+            "INSERT INTO environmental_photoperioddata (area_id, date, day_length_hours, is_interpolated, created_at, "
+            "updated_at) VALUES (555, %s, 12, false, now(), now())",
+            (f"{month}-10",),
+        )
+    before = definitions(aquamind)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(aquamind_target, "REBUILD_ROWS", 100)
+        with pytest.raises(DatabaseError, match=f"{LIGHT} {month}: somebody else's row has the key of one of ours"):
+            load_everything(aquamind, lake)
+    assert definitions(aquamind) == before
+    with psycopg.connect(aquamind.get_secret_value()) as connection:
+        connection.execute("DELETE FROM environmental_photoperioddata WHERE area_id = 555 AND day_length_hours = 12")
+    load_everything(aquamind, lake)
+    assert row_counts(aquamind) == rows_of(lake)
 
 
 MISFITS = [

@@ -99,13 +99,10 @@ def _needed_by(missing: str, there: Collection[str]) -> str | None:
 
 def misfits(there: TheirTables) -> list[str]:
     """What stands in the way of a load, one line each. Empty if everything fits."""
-    wrong = []
-    for name in REGISTRY.aquamind:
-        table, theirs = REGISTRY.table(name), there.get(name)
-        if theirs is None:
-            if needed_by := _needed_by(name, there):
-                wrong.append(f"table {name} is missing, and {needed_by} refers to it")
-            continue
+    needed = {name: _needed_by(name, there) for name in REGISTRY.aquamind if name not in there}
+    wrong = [f"table {name} is missing, and {user} refers to it" for name, user in needed.items() if user]
+    for name, theirs in there.items():
+        table = REGISTRY.table(name)
         for column in table.columns:
             if column.name not in theirs:
                 wrong.append(f"column {name}.{column.name} is missing")
