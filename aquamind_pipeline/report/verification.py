@@ -58,7 +58,7 @@ def verify(
             batches.section(connection, farm, plan),
             volumes.section(farm, plan, counts, since),
             growth.section(connection, farm, sums),
-            one_batch.section(connection),
+            one_batch.section(connection, target.tables),
             utilisation.section(connection, farm, sums),
         ]
         pictures = picture_data.read(connection, farm, plan, months, sums)
