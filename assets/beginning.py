@@ -10,7 +10,7 @@ from aquamind_pipeline.orchestration.asset_specs import POSTGRES_EVENTS, POSTGRE
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.pipeline import disk_space
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.postgres import schema
+from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.simulation.profile import Profile
 
 
@@ -35,7 +35,7 @@ def require_target(context: dg.AssetExecutionContext, workspace: Workspace, farm
     made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
     if POSTGRES_MASTER in made and workspace.settings.database_url is not None:
         with retry_transient_errors():
-            schema.require_target(workspace.settings.database_url, Manifest.of(farm))
+            open_target(workspace.settings.database_url).require_fit(Manifest.of(farm))
 
 
 __all__ = ["require_disk_space", "require_target"]

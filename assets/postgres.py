@@ -9,7 +9,7 @@ import dagster as dg
 
 from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.lake import Manifest
 from aquamind_pipeline.orchestration.asset_specs import (
     POSTGRES_ASSETS,
     POSTGRES_EVENTS,
@@ -23,9 +23,10 @@ from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.run_record import rules_of_run
 from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.connection import described
-from aquamind_pipeline.postgres.streams import Streams
+from aquamind_pipeline.postgres.connection_pool import ConnectionPool
+from aquamind_pipeline.postgres.copying import Loaded
+from aquamind_pipeline.postgres.targets import Target, open_target
 from aquamind_pipeline.report.data_docs import DataDocs
 from assets.beginning import require_disk_space
 
@@ -56,13 +57,16 @@ def postgres_master(
     require_disk_space(context, workspace, workspace.planned)
     lake = workspace.lake
     with retry_transient_errors(), lake.exclusive(), workspace.database() as url:
-        schema.prepare(url, Manifest.of(workspace.planned))
+        target = open_target(url)
+        target.prepare(Manifest.of(workspace.planned))
+        if target.left_out:
+            context.log.warning(f"left out, since {described(url)} does not have them: {', '.join(target.left_out)}")
         if since := workspace.settings.since:
             kept = {name: [m for m in lake.partitions(name) if m < since] for name in REGISTRY.monthly}
-            load.require_loaded(url, lake, kept | {name: [None] for name in REGISTRY.lasting})
+            target.require_loaded(lake, kept | {name: [None] for name in REGISTRY.lasting})
         if workspace.settings.reload:
-            load.distrust(url, REGISTRY.whole)
-        loaded = load.load_masters(url, lake, run=context.run.run_id, history=workspace.settings.history)
+            target.distrust(REGISTRY.whole)
+        loaded = target.load_whole(lake, run=context.run.run_id, history=workspace.settings.history)
         yield dg.MaterializeResult(asset_key=POSTGRES_MASTER, metadata=_metadata(loaded, started, described(url)))
 
 
@@ -87,14 +91,14 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
-        loaded: list[load.Loaded] = []
+        loaded: list[Loaded] = []
         lake = workspace.lake
-        with _loading(workspace, REGISTRY.events) as opened:
+        with _loading(workspace, REGISTRY.events) as (target, pool):
             for table in REGISTRY.events:
                 here = [month for month in context.partition_keys if lake.has(table, month)]
                 with workspace.progress.track(f"load {table}", len(here)) as advance:
-                    loaded += load.load_months(opened, lake, table, here, advance, run=context.run.run_id)
-            _drop_vanished(context, opened, lake, REGISTRY.events)
+                    loaded += target.load_months(pool, lake, table, here, advance, run=context.run.run_id)
+            _log_dropped(context, target.drop_vanished(pool, lake, REGISTRY.events))
         for month in context.partition_keys:
             mine = [one for one in loaded if one.partition == month]
             facts = {
@@ -127,13 +131,13 @@ def postgres_states(
     """Load the months with changed states. In a nightly run these are the last ones."""
     started = time.perf_counter()
     lake, since, loaded = workspace.lake, workspace.settings.since or "", []
-    with _loading(workspace, REGISTRY.states) as opened:
+    with _loading(workspace, REGISTRY.states) as (target, pool):
         for table in REGISTRY.states:
             months = [month for month in lake.partitions(table) if month >= since]
             with workspace.progress.track(f"load {table}", len(months)) as advance:
-                loaded += load.load_months(opened, lake, table, months, advance, run=context.run.run_id)
-        _drop_vanished(context, opened, lake, REGISTRY.states)
-        facts = _metadata(loaded, started, described(opened.url), of="months")
+                loaded += target.load_months(pool, lake, table, months, advance, run=context.run.run_id)
+        _log_dropped(context, target.drop_vanished(pool, lake, REGISTRY.states))
+        facts = _metadata(loaded, started, described(target.url), of="months")
     yield dg.MaterializeResult(asset_key=POSTGRES_STATES, metadata=facts)
 
 
@@ -174,22 +178,22 @@ def verification_report(
 
 
 @contextlib.contextmanager
-def _loading(workspace: Workspace, names: Sequence[str]) -> Iterator[Streams]:
+def _loading(workspace: Workspace, names: Sequence[str]) -> Iterator[tuple[Target, ConnectionPool]]:
     """Open connections for a load of these tables. The lake is locked meanwhile."""
     with retry_transient_errors(), workspace.lake.exclusive(), workspace.database() as url:
+        target = open_target(url)
         if workspace.settings.reload:
-            load.distrust(url, names)
-        with load.loading(url) as opened:
-            yield opened
+            target.distrust(names)
+        with target.loading() as pool:
+            yield target, pool
 
 
-def _drop_vanished(context: dg.AssetExecutionContext, opened: Streams, lake: Lake, names: Sequence[str]) -> None:
-    dropped = load.drop_vanished_months(opened, lake, names)
+def _log_dropped(context: dg.AssetExecutionContext, dropped: Sequence[str]) -> None:
     if dropped:
         context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
 
 
-def _metadata(loaded: Iterable[load.Loaded], started: float, where: str, of: str = "tables") -> dict[str, Any]:
+def _metadata(loaded: Iterable[Loaded], started: float, where: str, of: str = "tables") -> dict[str, Any]:
     done = list(loaded)
     return {
         "dagster/row_count": sum(one.rows for one in done),

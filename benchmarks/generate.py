@@ -148,6 +148,10 @@ class InMemory:
         """The months, of a table that is kept by month."""
         return self._months if REGISTRY[table].is_monthly else []
 
+    def has(self, table: str, partition: str | None = None) -> bool:
+        """Whether the table, or its month, was read."""
+        return (table, partition) in self._parts
+
     def scan(self, table: str, partitions: Sequence[str] | None = None) -> pl.LazyFrame:
         """A table, or some months of it."""
         wanted = partitions if partitions is not None else self.partitions(table) or (None,)

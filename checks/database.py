@@ -12,6 +12,7 @@ from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
+from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.quality.rules import DATABASE_STATEMENTS
 from aquamind_pipeline.report import load_saved, report_path
 from aquamind_pipeline.schema.check_result import check_result
@@ -35,7 +36,7 @@ def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
             since = workspace.settings.since
             own = [name for name in names if since is None or name not in REGISTRY.lasting]
             months = months_of_run(context.run.tags)
-            found = comparison.compared(url, workspace.lake, own, months, since=since)
+            found = comparison.compared(open_target(url), workspace.lake, own, months, since=since)
         check_results.save(workspace.settings, asset, ((asset, one) for one in found))
         yield from (result(workspace, asset, one) for one in found)
 
