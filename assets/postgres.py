@@ -1,15 +1,13 @@
 """The load into PostgreSQL, and the verification report on the database."""
 
-import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
 from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.lake import Manifest
 from aquamind_pipeline.orchestration.asset_specs import (
     POSTGRES_ASSETS,
     POSTGRES_EVENTS,
@@ -22,11 +20,8 @@ from aquamind_pipeline.orchestration.asset_specs import (
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.run_record import rules_of_run
 from aquamind_pipeline.pipeline import check_results
+from aquamind_pipeline.pipeline.loading import LoadResult, load_months, load_whole_tables
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.postgres.connection import described
-from aquamind_pipeline.postgres.connection_pool import ConnectionPool
-from aquamind_pipeline.postgres.copying import Loaded
-from aquamind_pipeline.postgres.targets import Target, open_target
 from aquamind_pipeline.report.data_docs import DataDocs
 from assets.beginning import require_disk_space
 
@@ -52,22 +47,14 @@ POOL = "postgres"
 def postgres_master(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Make the tables in an empty database and load the master rows."""
+    """Make the tables in an empty database and load the tables that are kept whole."""
     started = time.perf_counter()
     require_disk_space(context, workspace, workspace.planned)
-    lake = workspace.lake
-    with retry_transient_errors(), lake.exclusive(), workspace.database() as url:
-        target = open_target(url)
-        target.prepare(Manifest.of(workspace.planned))
-        if target.left_out:
-            context.log.warning(f"left out, since {described(url)} does not have them: {', '.join(target.left_out)}")
-        if since := workspace.settings.since:
-            kept = {name: [m for m in lake.partitions(name) if m < since] for name in REGISTRY.monthly}
-            target.require_loaded(lake, kept | {name: [None] for name in REGISTRY.lasting})
-        if workspace.settings.reload:
-            target.distrust(REGISTRY.whole)
-        loaded = target.load_whole(lake, run=context.run.run_id, history=workspace.settings.history)
-        yield dg.MaterializeResult(asset_key=POSTGRES_MASTER, metadata=_metadata(loaded, started, described(url)))
+    with retry_transient_errors():
+        result = load_whole_tables(workspace, context.run.run_id)
+    if result.left_out:
+        context.log.warning(f"left out, because {result.target} does not have them: {', '.join(result.left_out)}")
+    yield dg.MaterializeResult(asset_key=POSTGRES_MASTER, metadata=_metadata(context, result, started, "tables"))
 
 
 def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -91,16 +78,11 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
-        loaded: list[Loaded] = []
-        lake = workspace.lake
-        with _loading(workspace, REGISTRY.events) as (target, pool):
-            for table in REGISTRY.events:
-                here = [month for month in context.partition_keys if lake.has(table, month)]
-                with workspace.progress.track(f"load {table}", len(here)) as advance:
-                    loaded += target.load_months(pool, lake, table, here, advance, run=context.run.run_id)
-            _log_dropped(context, target.drop_vanished(pool, lake, REGISTRY.events))
+        with retry_transient_errors():
+            result = load_months(workspace, REGISTRY.events, lambda name: context.partition_keys, context.run.run_id)
+        _log_dropped(context, result)
         for month in context.partition_keys:
-            mine = [one for one in loaded if one.partition == month]
+            mine = [one for one in result.loaded if one.partition == month]
             facts = {
                 "dagster/row_count": sum(one.rows for one in mine),
                 "rows_sent": sum(one.sent for one in mine),
@@ -130,15 +112,14 @@ def postgres_states(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Load the months with changed states. In a nightly run these are the last ones."""
     started = time.perf_counter()
-    lake, since, loaded = workspace.lake, workspace.settings.since or "", []
-    with _loading(workspace, REGISTRY.states) as (target, pool):
-        for table in REGISTRY.states:
-            months = [month for month in lake.partitions(table) if month >= since]
-            with workspace.progress.track(f"load {table}", len(months)) as advance:
-                loaded += target.load_months(pool, lake, table, months, advance, run=context.run.run_id)
-        _log_dropped(context, target.drop_vanished(pool, lake, REGISTRY.states))
-        facts = _metadata(loaded, started, described(target.url), of="months")
-    yield dg.MaterializeResult(asset_key=POSTGRES_STATES, metadata=facts)
+    since = workspace.settings.since or ""
+
+    def changed(name: str) -> list[str]:
+        return [month for month in workspace.lake.partitions(name) if month >= since]
+
+    with retry_transient_errors():
+        result = load_months(workspace, REGISTRY.states, changed, context.run.run_id)
+    yield dg.MaterializeResult(asset_key=POSTGRES_STATES, metadata=_metadata(context, result, started, "months"))
 
 
 @dg.multi_asset(
@@ -177,29 +158,18 @@ def verification_report(
     )
 
 
-@contextlib.contextmanager
-def _loading(workspace: Workspace, names: Sequence[str]) -> Iterator[tuple[Target, ConnectionPool]]:
-    """Open connections for a load of these tables. The lake is locked meanwhile."""
-    with retry_transient_errors(), workspace.lake.exclusive(), workspace.database() as url:
-        target = open_target(url)
-        if workspace.settings.reload:
-            target.distrust(names)
-        with target.loading() as pool:
-            yield target, pool
+def _log_dropped(context: dg.AssetExecutionContext, result: LoadResult) -> None:
+    if result.dropped:
+        context.log.info(f"dropped what the lake no longer has: {', '.join(result.dropped)}")
 
 
-def _log_dropped(context: dg.AssetExecutionContext, dropped: Sequence[str]) -> None:
-    if dropped:
-        context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
-
-
-def _metadata(loaded: Iterable[Loaded], started: float, where: str, of: str = "tables") -> dict[str, Any]:
-    done = list(loaded)
+def _metadata(context: dg.AssetExecutionContext, result: LoadResult, started: float, counted: str) -> dict[str, Any]:
+    _log_dropped(context, result)
     return {
-        "dagster/row_count": sum(one.rows for one in done),
-        "rows_sent": sum(one.sent for one in done),
-        of: len(done),
-        "skipped": sum(one.skipped for one in done),
+        "dagster/row_count": sum(one.rows for one in result.loaded),
+        "rows_sent": sum(one.sent for one in result.loaded),
+        counted: len(result.loaded),
+        "skipped": sum(one.skipped for one in result.loaded),
         "seconds": round(time.perf_counter() - started, 3),
-        "target": where,
+        "target": result.target,
     }
