@@ -104,18 +104,15 @@ class Settings(BaseSettings):
     @property
     def farm_name(self) -> str:
         """Name of the farm: the profile's name, and each of seed, epoch and faults that the user changed."""
-        farm = self.farm
-        own = load_profile(self.profile)
-        return (
-            farm.name
-            + (f"-seed-{farm.seed}" if farm.seed != own.seed else "")
-            + (f"-from-{farm.epoch}" if farm.epoch != own.epoch else "")
-            + (
-                "-with-" + "-".join(fault.replace(":", "-") for fault in farm.faults)
-                if farm.faults != own.faults
-                else ""
-            )
-        )
+        farm, unchanged = self.farm, load_profile(self.profile)
+        parts = [farm.name]
+        if farm.seed != unchanged.seed:
+            parts += ["seed", str(farm.seed)]
+        if farm.epoch != unchanged.epoch:
+            parts += ["from", str(farm.epoch)]
+        if farm.faults != unchanged.faults:
+            parts += ["with", *(fault.replace(":", "-") for fault in farm.faults)]
+        return "-".join(parts)
 
     @property
     def lake_path(self) -> Path | str:

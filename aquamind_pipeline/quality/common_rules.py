@@ -255,7 +255,7 @@ EXPECTATIONS = Rule(
 COMMON_RULES = (
     _common(SCHEMA),
     _common(Rule("keys", "Primary key and unique constraints are unique, and keys are not null.", REFUSED, keys)),
-    _common(Rule("values", "Values are not null and lie in the range, as the definition declares.", REFUSED, values)),
+    _common(Rule("values", "No required value is null, and every value lies in its declared range.", REFUSED, values)),
     _common(Rule("foreign_keys", "Every reference to another table resolves.", REFUSED, foreign_keys), reads=_parents),
     _common(VOLUME, lambda definition: not isinstance(definition.expected, Unpredictable)),
     _common(EXPECTATIONS),
