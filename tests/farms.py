@@ -12,11 +12,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import assume
-from hypothesis import strategies as st
-
-from aquamind_pipeline.definitions import BUILD_LAKE
-from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.farm.deaths import mortality_events
 from aquamind_pipeline.farm.feeding import feedings
 from aquamind_pipeline.farm.readings import readings
@@ -24,16 +19,21 @@ from aquamind_pipeline.farm.records import records
 from aquamind_pipeline.farm.reference import reference
 from aquamind_pipeline.farm.samples import growth_samples
 from aquamind_pipeline.farm.stores import stores
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.tables import TABLES, complete, conform
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from aquamind_pipeline.definitions import BUILD_LAKE
+from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.growth.records import Records, daily_temperature, from_tables
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import run_job
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.life import Life, live, summary
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, schedule
 from aquamind_pipeline.simulation.sites import infrastructure
-from aquamind_pipeline.tables import TABLES, complete, conform
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.quality.catalogue import RULES
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -21,10 +23,8 @@ from aquamind_pipeline.orchestration.figures import lines
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
 from aquamind_pipeline.orchestration.run_record import LASTING
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import schema
 from aquamind_pipeline.postgres.inspection import row_counts
-from aquamind_pipeline.quality.catalogue import RULES
 from aquamind_pipeline.settings import Settings, load_settings
 from assets import writing
 from checks import truth

@@ -16,6 +16,7 @@ import dagster as dg
 import polars as pl
 import psycopg
 import pytest
+from aquamind_pipeline.orchestration.workspace import Workspace
 from dagster._core.launcher.base import WorkerStatus
 from pydantic import SecretStr
 
@@ -31,7 +32,6 @@ from aquamind_pipeline.orchestration.compat.storage import DATABASE_VARIABLE
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.retention import forget_runs
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
