@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.proof import Proof
+from aquamind_pipeline.quality.catalogue import READINGS, STATES
+from aquamind_pipeline.quality.check_result import Finding
+from assets.growth import READS, write_states
+from assets.writing import write
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import AquaMindError
 from aquamind_pipeline.growth.records import daily_temperature
 from aquamind_pipeline.lake import LABELS, Lake
 from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE
-from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.proof import Proof
-from aquamind_pipeline.quality.catalogue import READINGS, STATES
-from aquamind_pipeline.quality.check_result import Finding
 from aquamind_pipeline.quality.faults import FAULTS
 from aquamind_pipeline.settings import Settings, load_settings
-from assets.growth import READS, write_states
-from assets.writing import write
 
 
 def spoiled(clean: Settings, fault: str, home: Path) -> Workspace:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from aquamind_pipeline.orchestration.lineage import CARRIED
+from aquamind_pipeline.tables.glossary import MEANING
 
 from aquamind_pipeline import tables
 from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.lineage import CARRIED
 from aquamind_pipeline.settings import Settings, load_settings
-from aquamind_pipeline.tables.glossary import MEANING
 
 GOLDEN = Path(__file__).parent / "data" / "definitions.json"
 

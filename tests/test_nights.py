@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
+from aquamind_pipeline.orchestration.workspace import Workspace
 from pydantic import SecretStr
 
 from aquamind_pipeline import report, tables
@@ -20,7 +21,6 @@ from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
 from aquamind_pipeline.orchestration.run_record import LASTING, last_facts, proof_digest
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.postgres import comparison, load
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.report import sums

@@ -9,6 +9,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, READINGS, RULES, STATES, UNFORETOLD, rules_of
+from aquamind_pipeline.quality.check_result import Finding, attempted, merged
+from aquamind_pipeline.quality.grouping import all_different, grouped
+from assets.growth import write_states
+from assets.writing import write
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -16,18 +22,12 @@ from polars.testing import assert_frame_equal
 from aquamind_pipeline import tables
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import LABELS, Lake
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.quality import faults, matrix, table_rules
-from aquamind_pipeline.quality.catalogue import OF_FARM, OF_STORES, READINGS, RULES, STATES, UNFORETOLD, rules_of
-from aquamind_pipeline.quality.check_result import Finding, attempted, merged
 from aquamind_pipeline.quality.farm_rules import bands
 from aquamind_pipeline.quality.faults import FAULTS, parsed
-from aquamind_pipeline.quality.grouping import all_different, grouped
 from aquamind_pipeline.settings import Settings, load_settings
 from aquamind_pipeline.simulation.profile import Bands, Profile
 from assets import life
-from assets.growth import write_states
-from assets.writing import write
 from tests.farms import build_lake
 from tests.mutations import caught, labels, spoiled
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from aquamind_pipeline.orchestration.workspace import Workspace
 
 from aquamind_pipeline.definitions import BUILD_LAKE
 from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import run_job
-from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import load_settings
 
 pytestmark = pytest.mark.slow

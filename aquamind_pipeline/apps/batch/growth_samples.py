@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.apps.batch.weight_rules import PLAUSIBLE_SAMPLES
+from aquamind_pipeline.apps.farm.plan import PLAN_ASSIGNMENTS
 from aquamind_pipeline.arithmetic import Ints, decimal, units
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
@@ -61,7 +62,7 @@ class SampledFish:
 def sampled_fish(inputs: Inputs) -> SampledFish:
     """Weigh and measure some fish of each assignment that feeds, on the sampling days of its batch."""
     farm, per_week = inputs.farm, inputs.farm.samples_per_week
-    before_first = inputs.shared("ids before the first sample", lambda: _ids_before_first(inputs.plan, per_week))
+    before_first = inputs.shared("ids before the first sample", lambda: _ids_before_first(inputs))
     samples = (
         inputs.frame("life_day")
         .filter((pl.col("stage") > 1) & is_sampling_day(pl.col("batch_day"), per_week))
@@ -78,10 +79,10 @@ def sampled_fish(inputs: Inputs) -> SampledFish:
     return SampledFish(samples[["id", "assignment_id", "date"]], weights.T, lengths.T)
 
 
-def _ids_before_first(plan: Plan, per_week: int) -> pl.DataFrame:
+def _ids_before_first(inputs: Inputs) -> pl.DataFrame:
     """assignment_id, before_first: what to add to a batch's number of samples so far to get the next sample's id."""
-    first = pl.col("first_sample_id") - samples_before(pl.col("batch_day"), per_week)
-    return plan.assignments.select("assignment_id", before_first=first)
+    first = pl.col("first_sample_id") - samples_before(pl.col("batch_day"), inputs.farm.samples_per_week)
+    return inputs.whole(PLAN_ASSIGNMENTS.name).select("assignment_id", before_first=first)  # shared: of all batches
 
 
 def aggregates(weights: Ints, lengths: Ints) -> dict[str, pl.Series]:

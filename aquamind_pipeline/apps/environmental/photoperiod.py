@@ -63,14 +63,8 @@ def day_length_hours(latitude: Floats, day_of_year: Ints) -> Floats:
     return hours
 
 
-def daylight_lux(latitude: Floats, day_of_year: Ints, oktas: Ints) -> Floats:
-    """Mean light between sunrise and sunset: half of that at noon, as far as clouds let it through."""
-    lux: Floats = clear_sky_lux(latitude, day_of_year) * np.array(_CLEARNESS)[oktas]
-    return lux
-
-
 def clear_sky_lux(latitude: Floats, day_of_year: Ints) -> Floats:
-    """Mean light between sunrise and sunset without a cloud."""
+    """Mean light between sunrise and sunset without a cloud: half of that at noon."""
     noon = cosine(latitude * (np.pi / 180.0) - declination(day_of_year))  # sine of the sun's height
     lux: Floats = 0.5 * SUN_LUX * np.maximum(noon, 0.0)
     return lux
@@ -182,4 +176,4 @@ PHOTOPERIOD = TableDefinition(
     freshness=None,
 )
 
-__all__ = ["PHOTOPERIOD", "day_length_hours", "daylight_lux"]
+__all__ = ["PHOTOPERIOD", "clear_sky_lux", "day_length_hours"]
