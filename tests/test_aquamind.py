@@ -22,6 +22,7 @@ from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres.comparison import compared, differences
 from aquamind_pipeline.postgres.connection import Connection, connect
+from aquamind_pipeline.postgres.copying import copy_frame
 from aquamind_pipeline.postgres.journal import Entry
 from aquamind_pipeline.postgres.targets import AquaMindTarget, open_target
 from aquamind_pipeline.postgres.targets.aquamind import fit, id_blocks
@@ -645,7 +646,7 @@ def test_a_disturbed_copy_is_healed_by_the_next_load(
     aquamind: SecretStr, lake: Lake, monkeypatch: pytest.MonkeyPatch, disturb: Callable[[Connection, SecretStr], None]
 ) -> None:
     """A connection that drops, or a query that is cancelled, in the middle of a COPY."""
-    real = aquamind_target.copy_frame
+    real = copy_frame
     calls = 0
 
     def disturbed(connection: Connection, *arguments: object, **options: object) -> int:
