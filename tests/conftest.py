@@ -29,11 +29,12 @@ from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.settings import Settings, load_settings
 from aquamind_pipeline.simulation.profile import Profile
-from tests.farms import Made, build_lake, make
-from tests.objects import BUCKET, s3_server, set_in
-from tests.oracle import HERE, oracles
+from tests.helpers.farms import Made, build_lake, make
+from tests.helpers.objects import BUCKET, s3_server, set_in
+from tests.helpers.oracle import HERE, oracles
+from tests.helpers.places import DATA
 
-AQUAMIND_SCHEMA = Path(__file__).parent / "data" / "aquamind_schema.sql"
+AQUAMIND_SCHEMA = DATA / "aquamind_schema.sql"
 
 settings.register_profile(
     "default",
