@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -30,12 +29,4 @@ def one_line(done: subprocess.CompletedProcess[str], message: str) -> None:
     assert done.stderr.count("\n") == 1, done.stderr
 
 
-def digests(lake: Path | str) -> dict[str, str]:
-    """SHA-256 of every Parquet file, by table and partition."""
-    return {
-        f"{path.parent.name}/{path.stem}": hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(Path(lake).glob("*/*.parquet"))
-    }
-
-
-__all__ = ["AQUAMIND", "aquamind", "digests", "one_line"]
+__all__ = ["AQUAMIND", "aquamind", "one_line"]

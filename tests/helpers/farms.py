@@ -1,68 +1,65 @@
-"""Farms in memory, straight from the pure functions, and a strategy that draws farms of every shape."""
+"""Farms in memory and in a lake, without Dagster, and a strategy that draws farms of every shape."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import polars as pl
 import pytest
-from aquamind_pipeline.farm.deaths import mortality_events
-from aquamind_pipeline.farm.feeding import feedings
-from aquamind_pipeline.farm.readings import readings
-from aquamind_pipeline.farm.records import records
-from aquamind_pipeline.farm.reference import reference
-from aquamind_pipeline.farm.samples import growth_samples
-from aquamind_pipeline.farm.stores import stores
-from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.tables import TABLES, complete, conform
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from aquamind_pipeline.definitions import BUILD_LAKE
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES, read_records
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.growth.records import Records, daily_temperature, from_tables
-from aquamind_pipeline.orchestration.partitions import months
-from aquamind_pipeline.orchestration.run_jobs import run_job
+from aquamind_pipeline.growth.records import Records
+from aquamind_pipeline.months import months_between
+from aquamind_pipeline.pipeline.memory import MemoryTables
+from aquamind_pipeline.pipeline.slices import make_slices
+from aquamind_pipeline.pipeline.steps import make_months, make_whole
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.settings import Settings
-from aquamind_pipeline.simulation.life import Life, live, summary
+from aquamind_pipeline.simulation.life import Life
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, schedule
-from aquamind_pipeline.simulation.sites import infrastructure
 
 
-@dataclass(frozen=True)
-class Made:
-    """A farm in memory, straight from the pure functions."""
+class Made(MemoryTables):
+    """A farm in memory: any table of the registry, made when it is first asked for."""
 
-    profile: Profile
-    plan: Plan
-    life: Life
-    events: dict[str, pl.DataFrame]
+    @property
+    def profile(self) -> Profile:
+        """What the farm is made from."""
+        return self.farm
 
+    def frame(self, name: str) -> pl.DataFrame:
+        """All rows of a table."""
+        return self.scan(name).collect()
 
-def make(profile: Profile) -> Made:
-    """Plan a farm, live it, and record its events for all days at once."""
-    plan = schedule(profile)
-    life = live(profile, plan)
-    return Made(profile, plan, life, record(profile, plan, life, life.days))
+    @cached_property
+    def plan(self) -> Plan:
+        """Batches and their assignments."""
+        return schedule(self.farm)
 
+    @cached_property
+    def life(self) -> Life:
+        """What really happened, sorted as `live` gives it."""
+        return Life(self.frame("life_day").sort("assignment_id", "date"), self.frame("life_move"))
 
-def record(profile: Profile, plan: Plan, life: Life, days: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The events of some days of a life."""
-    sites = infrastructure()
-    costs = stores(profile, plan, life.days.lazy(), sites["infrastructure_feedcontainer"]).unit_costs
-    return {
-        "environmental_environmentalreading": readings(profile.seed, plan, days, sites["infrastructure_sensor"]),
-        "inventory_feedingevent": feedings(profile.seed, plan, days, costs),
-        "batch_mortalityevent": mortality_events(days),
-        "batch_growthsample": growth_samples(profile.seed, plan, days, profile.samples_per_week),
-    }
+    @cached_property
+    def events(self) -> dict[str, pl.DataFrame]:
+        """All rows of every event table and of what hangs on events."""
+        return {name: self.frame(name) for name in REGISTRY.events}
 
 
 EPOCH = date(2026, 2, 2)
@@ -105,32 +102,45 @@ def planned(profile: Profile) -> Plan:
 
 def make_or_skip(profile: Profile) -> Made:
     planned(profile)
-    return make(profile)
+    return Made(profile)
 
 
 def books(made: Made) -> Records:
-    """What growth assimilation may know of a farm: its records and events."""
-    lived = summary(made.life.days.lazy(), made.profile.samples_per_week)
-    booked = records(made.profile, made.plan, lived, made.life.moves)
-    everything = {**infrastructure(), **reference(made.profile), **booked}
-    frames = {
-        name: complete(conform(frame, TABLES[name]).lazy(), TABLES[name])
-        for name, frame in (everything | made.events).items()
-        if name in TABLES
+    """What growth assimilation may know of a farm: what was recorded."""
+    tables = {name: REGISTRY.table(name) for name in REGISTRY.aquamind}
+    return read_records(Inputs(STATES, made.farm, made), made.frame("batch_batch")["id"].to_list(), tables)
+
+
+def steps_in_order() -> list[list[TableDefinition]]:
+    """The build steps, each after those whose tables it reads or refers to."""
+    steps = REGISTRY.steps()
+    step_of = {one.name: name for name, some in steps.items() for one in some}
+    before = {name: {step_of[read] for one in some for read in one.reads} - {name} for name, some in steps.items()}
+    return [steps[name] for name in TopologicalSorter(before).static_order()]
+
+
+def make_lake(settings: Settings) -> Workspace:
+    """Make a farm's lake by the build steps alone: no Dagster, no checks."""
+    workspace, farm = Workspace(settings), settings.farm
+    with workspace.lake.exclusive():
+        for some in steps_in_order():
+            if any(one.batch_slices for one in some):
+                list(make_slices(workspace, some))
+            elif not some[0].is_monthly:
+                list(make_whole(workspace, some))
+            else:
+                for one in some:
+                    made = make_months(workspace, one, months_between(farm.epoch, farm.as_of))
+                    assert not made.failed, made.failed
+    return workspace
+
+
+def digests(lake: Path | str) -> dict[str, str]:
+    """SHA-256 of every Parquet file, by table and partition."""
+    return {
+        f"{path.parent.name}/{path.stem}": hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(Path(lake).glob("*/*.parquet"))
     }
-    temperature = daily_temperature(
-        frames["environmental_environmentalreading"], frames["environmental_environmentalparameter"]
-    )
-    return from_tables(frames, temperature.lazy())
-
-
-def build_lake(settings: Settings) -> None:
-    """Build a farm's lake by its Dagster job, with all its checks."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("DAGSTER_HOME", "")
-        outcome = run_job(Workspace(settings), BUILD_LAKE, months(settings.farm.epoch, settings.farm.as_of))
-    assert outcome.success
-    assert not outcome.failed_checks + outcome.warnings
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:

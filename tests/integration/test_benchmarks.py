@@ -19,7 +19,7 @@ from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.settings import Settings
 from benchmarks import generate, orchestration, quick, results
 from benchmarks.measuring import STAGES, by_turns
-from tests.helpers.commands import digests
+from tests.helpers.farms import digests
 from tests.helpers.places import ROOT
 
 

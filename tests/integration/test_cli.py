@@ -30,8 +30,8 @@ from aquamind_pipeline.postgres import load, schema
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.settings import Settings, load_settings
-from tests.helpers.commands import AQUAMIND, aquamind, digests, one_line
-from tests.helpers.farms import wait_for
+from tests.helpers.commands import AQUAMIND, aquamind, one_line
+from tests.helpers.farms import digests, wait_for
 from tests.helpers.places import DATA
 
 GOLDEN = DATA / "tiny_digests.json"

@@ -28,8 +28,7 @@ from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.settings import Settings, load_settings
 from assets import writing
 from checks import truth
-from tests.helpers.commands import digests
-from tests.helpers.farms import Made
+from tests.helpers.farms import Made, digests
 
 EVENT = "inventory_feedingevent"
 PICTURED = (*tables.EVENT_TABLES, TEMPERATURE, "plan_assignment", "life_day", tables.STATE_TABLE)

@@ -28,8 +28,8 @@ from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import Outcome, dagster_home, run_job
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
-from tests.helpers.commands import AQUAMIND, digests
-from tests.helpers.farms import wait_for
+from tests.helpers.commands import AQUAMIND
+from tests.helpers.farms import digests, wait_for
 from tests.helpers.objects import put_lake
 
 MONTH = "2026-04"

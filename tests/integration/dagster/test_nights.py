@@ -27,7 +27,7 @@ from aquamind_pipeline.report import sums
 from aquamind_pipeline.settings import Settings, load_settings
 from benchmarks.measuring import LAKE_STAGES, make
 from tests.conftest import new_database
-from tests.helpers.commands import digests
+from tests.helpers.farms import digests
 
 LAST = date(2026, 5, 20)
 """The day to which the farm is built before its nights."""
