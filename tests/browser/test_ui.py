@@ -57,7 +57,7 @@ def test_months_are_backfilled_by_clicking(page: Page, ui: UI, clicked: Settings
     kept(page, "backfill", guide=True)
     runs = ui.runs(page)
     page.get_by_role("button", name="Launch backfill").click()
-    wait_for(lambda: [status for _, status in ui.runs(page)] == ["SUCCESS"] * (len(runs) + 1), 240)
+    wait_for(lambda: [status for _, status in ui.runs(page)] == ["SUCCESS"] * (len(runs) + 1))
     assert {month: lake.digest(SAMPLES, month) for month in lake.partitions(SAMPLES)} == before
 
 
@@ -92,7 +92,7 @@ def test_a_failed_check_shows_rows_and_reason(page: Page, ui: UI, clicked: Setti
     page.goto(failed)
     before = ui.runs(page)
     page.get_by_role("button", name="Execute all").click()
-    wait_for(lambda: [status for _, status in ui.runs(page)[: -len(before)]] == ["FAILURE"], 120)
+    wait_for(lambda: [status for _, status in ui.runs(page)[: -len(before)]] == ["FAILURE"])
     lake.write(tables.STATE_TABLE, good, "2026-04")
     shown(page, failed, "states with other", "Failed", "sample", image="failed-check")
 
