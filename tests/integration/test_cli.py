@@ -21,7 +21,8 @@ import pytest
 import typer
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.cli.app import app
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
@@ -52,7 +53,7 @@ def test_threads_and_order_do_not_matter(built: Settings, tmp_path: Path) -> Non
     lake = tmp_path / "lake"
     one = {"POLARS_MAX_THREADS": "1", "AQUAMIND_HOME": str(tmp_path), "AQUAMIND_LAKE": str(lake)}
     assert aquamind("build", "--no-database", **one).returncode == 0
-    for name in tables.EVENT_TABLES:
+    for name in REGISTRY.events:
         for month in Lake(lake).partitions(name):
             Lake(lake).remove(name, month)
     months = [f"--month=2026-{number:02}" for number in (5, 2, 6, 3, 4)]
@@ -71,7 +72,7 @@ def test_a_killed_build_goes_on_to_the_same_farm(built: Settings, tmp_path: Path
     wait_for(lambda: any(lake.glob("batch_growthsample/*.parquet")), process)
     process.kill()
     process.wait()
-    assert not (lake / tables.STATE_TABLE).exists(), "the kill came too late to show anything"
+    assert not (lake / STATES.name).exists(), "the kill came too late to show anything"
     assert aquamind("build", "--no-database", AQUAMIND_HOME=str(tmp_path)).returncode == 0
     assert digests(lake) == digests(built.lake_path)
     assert not [path for path in lake.rglob(".*") if path.name not in {".lock"}]
@@ -240,7 +241,7 @@ def test_build_load_verify_wipe(tmp_path: Path, database: SecretStr) -> None:
     assert again.returncode == 0, again.stdout + again.stderr
     verified = aquamind("verify", "--skip-check", "ledger", **where)
     assert verified.returncode == 0, verified.stderr
-    assert f"check skipped {tables.STATE_TABLE} ledger: not looked at" in verified.stderr
+    assert f"check skipped {STATES.name} ledger: not looked at" in verified.stderr
     other = aquamind("verify", "--seed", "7", **where)
     one_line(other, "not profile tiny with seed 7")
 
@@ -321,7 +322,7 @@ def test_a_farm_with_faults_does_not_reach_the_database(tmp_path: Path, database
     assert verified.returncode == 1
     assert "check failed batch_actualdailyassignmentstate ledger" in verified.stderr
     labels = list((tmp_path / "lake" / "tiny-with-doubled-transfers-0.5" / "fault").glob("*/*.parquet"))
-    assert {path.parent.name for path in labels} == {tables.STATE_TABLE}
+    assert {path.parent.name for path in labels} == {STATES.name}
     assert not (tmp_path / "lake" / "tiny").exists()
 
 
@@ -344,7 +345,7 @@ def test_pages_need_nothing_from_elsewhere(tmp_path: Path, database: SecretStr) 
     done = aquamind("build", AQUAMIND_HOME=str(tmp_path), AQUAMIND_DATABASE_URL=database.get_secret_value())
     assert done.returncode == 0, done.stderr
     pages = list((tmp_path / "reports").rglob("*.html"))
-    assert len(pages) == len(tables.TABLES) + 2
+    assert len(pages) == len(REGISTRY.aquamind) + 2
     for page in pages:
         text = page.read_text("utf-8")
         assert not re.search(r"<(?:link|script|img|iframe)\b|url\((?!#)|@import", text), page.name

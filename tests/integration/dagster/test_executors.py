@@ -16,16 +16,16 @@ import polars as pl
 import psutil
 import psycopg
 import pytest
-from aquamind_pipeline.orchestration.workspace import Workspace
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.definitions import BUILD_LAKE, BUILD_MONTH, MONTH_ASSETS
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.compat import dask_steps
-from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import Outcome, dagster_home, run_job
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
 from tests.helpers.commands import AQUAMIND
@@ -104,11 +104,11 @@ def test_on_dask_a_month_has_the_same_bytes_and_a_failed_check_stops_the_load(
     outcome = build_month(settings)
     assert not outcome.success
     assert [one for one in outcome.failed_checks if one.startswith("environmental_environmentalreading gaps")], outcome
-    assert set(tables.EVENT_TABLES) <= set(outcome.step_seconds)
+    assert set(REGISTRY.events) <= set(outcome.step_seconds)
     assert not {"container_day_temperature", "postgres_events"} & set(outcome.step_seconds)
     with psycopg.connect(target.get_secret_value()) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
-    differ = {name for name in tables.EVENT_TABLES if lake.digest(name, MONTH) != same.digest(name, MONTH)}
+    differ = {name for name in REGISTRY.events if lake.digest(name, MONTH) != same.digest(name, MONTH)}
     assert differ == {"environmental_environmentalreading"}
 
     (run,) = instance.get_runs()
@@ -203,7 +203,7 @@ def test_in_processes_the_whole_farm_has_the_same_bytes(
 def build_whole(settings: Settings) -> Lake:
     workspace = Workspace(settings)
     with workspace.lake.exclusive():
-        outcome = run_job(workspace, BUILD_LAKE, months(settings.farm.epoch, settings.farm.as_of))
+        outcome = run_job(workspace, BUILD_LAKE, months_between(settings.farm.epoch, settings.farm.as_of))
     assert outcome.success
     assert not outcome.failed_checks
     return workspace.lake

@@ -23,17 +23,18 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES, TEMPERATURE
 from aquamind_pipeline.definitions import BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, build_defs
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, LakeBusyError, LakeError, TransientError
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration import retries, run_health
-from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE
 from aquamind_pipeline.orchestration.compat.storage import DATABASE_VARIABLE
-from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.retention import delete_old_runs
 from aquamind_pipeline.orchestration.run_health import close_dead_runs
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
@@ -59,7 +60,7 @@ def options(**values: object) -> dict[str, object]:
 
 
 def all_months(settings: Settings) -> list[str]:
-    return months(settings.farm.epoch, settings.farm.as_of)
+    return months_between(settings.farm.epoch, settings.farm.as_of)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +92,12 @@ def test_a_wrong_option_makes_no_run(
 
 def test_skipped_checks_warn(instance: dg.DagsterInstance, a_copy: Settings) -> None:
     lake = Lake(a_copy.lake_path)
-    states = lake.read(tables.STATE_TABLE, "2026-04")
+    states = lake.read(STATES.name, "2026-04")
     doubled = pl.when(pl.int_range(pl.len()) == 300).then(pl.col("population") * 2).otherwise("population")
     spoiled = states.with_columns(doubled.cast(states.schema["population"]).alias("population"))
-    lake.write(tables.STATE_TABLE, spoiled, "2026-04")
+    lake.write(STATES.name, spoiled, "2026-04")
     defs = build_defs(a_copy)
-    checks = dg.AssetSelection.checks_for_assets(tables.STATE_TABLE)
+    checks = dg.AssetSelection.checks_for_assets(STATES.name)
     job = dg.Definitions.merge(defs, dg.Definitions(jobs=[dg.define_asset_job("checks", checks)])).resolve_job_def(
         "checks"
     )
@@ -133,8 +134,8 @@ def test_a_database_by_name_and_loading_it_again(
     with Beside(let_go_when_it_waits):
         loaded = run_job(workspace, LOAD_DATABASE, all_months(a_copy), run_config=options(database="UAT_URL"))
     assert loaded.success
-    counts = row_counts(database, tables.EVENT_TABLES)
-    assert counts == {name: workspace.lake.rows(name) for name in tables.EVENT_TABLES}
+    counts = row_counts(database, REGISTRY.events)
+    assert counts == {name: workspace.lake.rows(name) for name in REGISTRY.events}
 
     def skipped(asset: str) -> object:
         event = instance.get_latest_materialization_event(dg.AssetKey(asset))
@@ -145,9 +146,9 @@ def test_a_database_by_name_and_loading_it_again(
     for reload in (False, True):
         again = options(database="UAT_URL", reload=reload)
         assert run_job(workspace, LOAD_DATABASE, all_months(a_copy), run_config=again).success
-        assert skipped("postgres_master") == (0 if reload else len(tables.MASTER_TABLES))
-        assert skipped("postgres_states") == (0 if reload else len(workspace.lake.partitions(tables.STATE_TABLE)))
-    assert row_counts(database, tables.EVENT_TABLES) == counts
+        assert skipped("postgres_master") == (0 if reload else len(REGISTRY.whole))
+        assert skipped("postgres_states") == (0 if reload else len(workspace.lake.partitions(STATES.name)))
+    assert row_counts(database, REGISTRY.events) == counts
 
 
 def test_a_crash_is_reported_even_if_a_check_warned(a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
