@@ -1,4 +1,4 @@
-"""Arithmetic that gives the same bits on every machine: exact decimals, and roots and powers without the C library."""
+"""Arithmetic with the same bits on every machine: exact decimals, and roots and powers without the C library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def decimal(units: npt.ArrayLike, precision: int, scale: int) -> pl.Series:
-    """A Decimal(precision, scale) series of `units` x 10^-scale: 1234 at scale 2 is 12.34, never a float in between."""
+    """Make a Decimal(precision, scale) series of `units` x 10^-scale, without floats: 1234 at scale 2 becomes 12.34."""
     low = np.ascontiguousarray(units, dtype=np.int64)
     words = np.empty((low.size, 2), np.int64)  # decimal128 is two little-endian words: value and sign
     words[:, 0] = low
@@ -36,12 +36,14 @@ def units(values: npt.ArrayLike, scale: int) -> Ints:
 
 
 def rounded_units(values: Floats, scale: int) -> Ints:
-    """Floats as whole numbers of 10^-scale, rounded as Python's round() does: by the exact binary value, and half to
-    even only where that is a tie."""
+    """Floats as whole numbers of 10^-scale, rounded exactly as by Python's round().
+
+    round() compares the exact binary value with the half. Only an exact tie is rounded to even.
+    """
     scaled = values * 10.0**scale
     result = np.rint(scaled)
     floor = np.floor(scaled)
-    past_half = scaled - floor - 0.5  # exact; where it is 0 the product's own rounding decides
+    past_half = scaled - floor - 0.5  # exact; if it is 0, the rounding error of `scaled` decides
     near = np.flatnonzero(past_half == 0.0)
     if near.size:
         _, error = _product(values[near], np.full(near.size, 10.0**scale))
@@ -50,7 +52,7 @@ def rounded_units(values: Floats, scale: int) -> Ints:
 
 
 def third_power(x: Floats) -> Floats:
-    """Power x ** (1/3) of numbers >= 0, correctly rounded: the power is the float next to a third, 2^-54/3 below it."""
+    """Power x ** (1/3) of numbers >= 0, correctly rounded. The exponent is the float 1/3, 2^-54/3 below a third."""
     safe = np.where(x > 0, x, 1.0)
     root = np.cbrt(safe)
     square, square_error = _product(root, root)
@@ -61,7 +63,7 @@ def third_power(x: Floats) -> Floats:
 
 
 def cubed(x: Floats) -> Floats:
-    """Power x ** 3, correctly rounded; x * x * x would round twice."""
+    """Power x ** 3, correctly rounded. The product x * x * x is rounded twice."""
     square, square_error = _product(x, x)
     cube, cube_error = _product(square, x)
     return cube + (cube_error + square_error * x)
@@ -84,7 +86,7 @@ def _product(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 
 
 def cube_root(x: npt.ArrayLike) -> Floats:
-    """Cube root of numbers >= 0 by Newton's method: sums, products and quotients, which IEEE 754 fixes to the bit."""
+    """Cube root of numbers >= 0 by Newton's method: sums, products and quotients, whose bits IEEE 754 fixes."""
     values = np.asarray(x, np.float64)
     mantissa, exponent = np.frexp(values)  # 0.5 <= mantissa < 1, exact
     thirds, rest = np.divmod(exponent, 3)
@@ -96,13 +98,13 @@ def cube_root(x: npt.ArrayLike) -> Floats:
 
 
 def sine(x: npt.ArrayLike) -> Floats:
-    """Sine of angles in radians, to about 1e-15 within a few turns, by sums and products alone."""
+    """Sine of angles in radians, to about 1e-15 for up to a few turns, by sums and products only."""
     angle = np.asarray(x, np.float64)
     quarter = np.rint(angle * (2.0 / np.pi))
     rest = (angle - quarter * _HALF_PI_HIGH) - quarter * _HALF_PI_LOW  # within an eighth of a turn
     square = rest * rest
     odd, even = np.zeros_like(square), np.zeros_like(square)
-    for n in range(8, -1, -1):  # Taylor series: the last terms are below 1e-16
+    for n in range(8, -1, -1):  # Taylor series; the terms left out are below 1e-16
         odd = odd * square + (-1.0) ** n / math.factorial(2 * n + 1)
         even = even * square + (-1.0) ** n / math.factorial(2 * n)
     turn = np.mod(quarter, 4.0)
@@ -122,7 +124,7 @@ def arctangent(x: npt.ArrayLike) -> Floats:
     size = np.abs(value)
     steep = size > 1.0
     slope = np.where(steep, 1.0 / np.where(steep, size, 1.0), size)
-    for _ in range(2):  # half the angle, twice
+    for _ in range(2):  # each step halves the angle
         slope = slope / (1.0 + np.sqrt(1.0 + slope * slope))
     square = slope * slope
     total = np.zeros_like(square)
@@ -142,7 +144,7 @@ def arccosine(x: npt.ArrayLike) -> Floats:
 
 
 _HALF_PI_HIGH, _HALF_PI_LOW = 1.5707963267948966, 6.123233995736766e-17
-"""A quarter turn as a float and what is lost by that."""
+"""A quarter turn as a float, and the rounding error of this float."""
 
 __all__ = [
     "Floats",

@@ -1,4 +1,4 @@
-"""The one module that puts everything together: assets, checks, jobs, schedule and the workspace resource."""
+"""Dagster's definitions of one farm: assets, checks, jobs, schedules and the workspace resource."""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -36,22 +36,22 @@ NIGHTLY = "nightly"
 def build_defs(
     settings: Settings | None = None, *, resource_overrides: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """Everything Dagster needs for one farm.
+    """Make Dagster's definitions of one farm.
 
     Args:
-        settings: Which farm; from the environment when not given.
-        resource_overrides: Resources to use instead of ours, by name (`workspace`).
+        settings: Settings of the farm; None to read them from the environment.
+        resource_overrides: Resources that replace the default ones, by name (`workspace`).
 
     Raises:
-        ConfigError: when a setting cannot be used.
+        ConfigError: when a setting is invalid.
     """
     settings = settings or load_settings()
     farm = settings.farm
     partitions = monthly(farm)
-    which = f"Farm {settings.farm_name}: seed {farm.seed}, from {farm.epoch}, lake {settings.lake_path}."
-    given = dict(resource_overrides or {})
-    workspace = given.get("workspace")
-    resources = given | {"workspace": _per_run(workspace or Workspace(settings), which, shared=workspace is not None)}
+    about_farm = f"Farm {settings.farm_name}: seed {farm.seed}, from {farm.epoch}, lake {settings.lake_path}."
+    overrides = dict(resource_overrides or {})
+    given = overrides.get("workspace")
+    resources = overrides | {"workspace": _per_run(given or Workspace(settings), about_farm, shared=given is not None)}
     assets = [*tables.build(partitions), *postgres.build(partitions)]
     links = {
         "report": page_link(settings, report.page_path(settings)),
@@ -65,7 +65,7 @@ def build_defs(
         asset_checks=_checks(),
         jobs=[
             *(
-                dg.define_asset_job(name, selection, description=f"{text} {which}")
+                dg.define_asset_job(name, selection, description=f"{text} {about_farm}")
                 for name, (selection, text) in _JOBS.items()
             ),
             tidy_history,
@@ -81,19 +81,25 @@ def _checks() -> list[dg.AssetChecksDefinition]:
 
 
 def job(name: str, settings: Mapping[str, str]) -> dg.JobDefinition:
-    """A job as processes build it that execute a step of its run; what is secret stands in their environment."""
+    """Make a job in a process that executes one step of a run. Secrets come from the process's environment."""
     collect_rarely()
     skip_loaded_objects()
     return build_defs(load_settings(**settings)).resolve_job_def(name)
 
 
-def _per_run(workspace: Workspace, which: str, *, shared: bool) -> dg.ResourceDefinition:
-    """The workspace as a run gets it. Dagster maps the config before it makes a run, so a wrong option makes none.
+def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.ResourceDefinition:
+    """The workspace with the options of a run.
 
-    All processes of a run hold the lake together, in the run's name; a `shared` workspace is held by its owner already.
+    Dagster maps the config before it creates a run. So a wrong option is refused without a run.
+
+    Args:
+        workspace: The workspace without a run's options.
+        description: Text for Dagster's pages.
+        shared: Whether the workspace has an owner already. If not, the run owns it: all processes of the run lock the
+            lake together, in the run's name.
     """
 
-    @dg.resource(config_schema=RunOptions.to_config_schema(), description=which)
+    @dg.resource(config_schema=RunOptions.to_config_schema(), description=description)
     def with_options(context: dg.InitResourceContext) -> Workspace:
         run = None if shared else context.run
         owner = run.tags.get(OWNER_TAG, f"run {run.run_id}") if run else None
@@ -112,13 +118,13 @@ MONTH_ASSETS = tuple(name for name, one in REGISTRY.items() if one.is_monthly an
 """Tables that are made month by month."""
 _DATABASE = dg.AssetSelection.groups(postgres.GROUP)
 _JOBS = {
-    BUILD_FARM: (dg.AssetSelection.all(), "Everything: plan, lives, events, states, checks, load and report."),
+    BUILD_FARM: (dg.AssetSelection.all(), "The whole farm: plan, life, events, states, checks, load and report."),
     BUILD_LAKE: (dg.AssetSelection.all() - _DATABASE, "The Parquet lake and its checks, without a database."),
     BUILD_MONTH: (
         dg.AssetSelection.assets(*MONTH_ASSETS, POSTGRES_EVENTS),
         "The events of one month, and their partitions in PostgreSQL.",
     ),
-    LOAD_DATABASE: (_DATABASE, "What changed in the lake, into PostgreSQL, and the report."),
+    LOAD_DATABASE: (_DATABASE, "Loads what changed in the lake into PostgreSQL, and makes the report."),
 }
 
 
@@ -128,49 +134,50 @@ def _nightly(*, running: bool) -> dg.ScheduleDefinition:
         job_name=BUILD_FARM,
         cron_schedule="30 23 * * *",
         execution_timezone="UTC",
-        description="Brings the farm up to today: builds the months since the last verified build, or all.",
+        description="Extends the farm to today. Builds the months since the last verified build, or all months.",
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
     )
     def nightly(context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.RunRequest:
-        return night(workspace, context.instance, context.scheduled_execution_time.date())
+        return nightly_run(workspace, context.instance, context.scheduled_execution_time.date())
 
     return nightly
 
 
-def night(workspace: Workspace, instance: dg.DagsterInstance, today: date) -> dg.RunRequest:
-    """The run that brings the farm up to `today`. Nights that were missed or that failed are made up.
+def nightly_run(workspace: Workspace, instance: dg.DagsterInstance, today: date) -> dg.RunRequest:
+    """Request the run that extends the farm to `today`, from the last verified build on.
 
-    If earlier months are verified by today's rules and unchanged, only newer ones are built, else every month.
+    If earlier months are verified by the present rules and unchanged, the run builds only newer months. Otherwise the
+    run builds all months.
     """
     farm = workspace.settings.farm
-    held = workspace.lake.manifest()
-    report = last_facts(instance, REPORT)
+    manifest = workspace.lake.manifest()
+    last_report = last_facts(instance, REPORT)
     first = farm.epoch
     if (
-        held is not None
-        and verified_by_these_rules(report, farm.identity)
+        manifest is not None
+        and verified_by_these_rules(last_report, farm.identity)
         and lasting_unchanged(workspace.lake, instance)
     ):
-        first = min(held.as_of, date.fromisoformat(str(report["as_of"])))
-    last = max(today, held.as_of if held is not None else farm.epoch)
-    over = months_between(first, last)
+        first = min(manifest.as_of, date.fromisoformat(str(last_report["as_of"])))
+    last = max(today, manifest.as_of if manifest is not None else farm.epoch)
+    months = months_between(first, last)
     options = {"as_of": last.isoformat()}
-    chosen: dict[str, Any] = {}
-    if over[0] > month_key(farm.epoch):
-        options["since"] = over[0]
-        chosen = _of_a_night(month_ends=len(over) > 1)
+    selection: dict[str, Any] = {}
+    if months[0] > month_key(farm.epoch):
+        options["since"] = months[0]
+        selection = _nightly_selection(month_ends=len(months) > 1)
     return dg.RunRequest(
         run_key=today.isoformat(),
         run_config={"resources": {"workspace": {"config": options}}},
-        tags=range_tags(over),
-        **chosen,
+        tags=range_tags(months),
+        **selection,
     )
 
 
-def _of_a_night(*, month_ends: bool) -> dict[str, Any]:
-    """What a nightly run makes and checks: all but the tables that are the same on every day.
+def _nightly_selection(*, month_ends: bool) -> dict[str, Any]:
+    """Assets and checks of a nightly run: all except those of tables that never change.
 
-    The suites of Great Expectations check again, with another library, what other rules check: at a month's end only.
+    The suites of Great Expectations repeat other rules with another library. So they run only when a month ends.
     """
     specs = [spec for one in _checks() for spec in one.check_specs]
     checks = [spec for spec in specs if spec.asset_key.to_user_string() not in REGISTRY.lasting]
@@ -182,18 +189,18 @@ def _of_a_night(*, month_ends: bool) -> dict[str, Any]:
     }
 
 
-_NIGHT = dg.FreshnessPolicy.cron(deadline_cron="0 6 * * *", lower_bound_delta=timedelta(hours=7))
-"""At six in the morning everything that a night makes has been built since 23:00, or the farm is overdue."""
+_DUE_BY_SIX = dg.FreshnessPolicy.cron(deadline_cron="0 6 * * *", lower_bound_delta=timedelta(hours=7))
+"""An asset of nightly runs is overdue at 6:00 if it was not built since 23:00."""
 
 
 def _due_nightly(spec: dg.AssetSpec) -> dg.AssetSpec:
     lasts = spec.key.to_user_string() in REGISTRY.lasting
-    return spec if lasts else spec.replace_attributes(freshness_policy=_NIGHT)
+    return spec if lasts else spec.replace_attributes(freshness_policy=_DUE_BY_SIX)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What Dagster loads: the farm of the environment's settings, which are read then and not by importing this."""
+    """Definitions that Dagster loads. Settings are read from the environment when this is called, not at import."""
     collect_rarely()
     skip_loaded_objects()
     return build_defs()

@@ -1,6 +1,6 @@
-"""What to build and where: one object from the environment (AQUAMIND_*) or the command line.
+"""Settings: which farm to build and where, from the environment (AQUAMIND_*) or the command line.
 
-Secrets (the password in a database URL) stay in `SecretStr` and never reach logs, metadata or error text.
+Secrets, such as the password in a database URL, are kept in `SecretStr`. They never reach logs, metadata or error text.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from aquamind_pipeline.simulation.profile import Profile
 
 _ALWAYS = (SCHEMA.name, *(one.name for one in DATABASE_STATEMENTS))
 SKIPPABLE = tuple(name for name in STATEMENTS if name not in _ALWAYS)
-"""Checks that may be skipped: not those that others build on, and not those of the load itself."""
+"""Checks that may be skipped. Other checks need `schema`, and the load needs its own checks."""
 
 _SECRETS = ("database_url", "dagster_database_url")
 
 
 class Settings(BaseSettings):
-    """Settings of one farm. Anything unset comes from the profile or has a place under `home`."""
+    """Settings of one farm. Unset values come from the profile, and unset places lie under `home`."""
 
     model_config = SettingsConfigDict(env_prefix="AQUAMIND_", frozen=True, extra="forbid", env_ignore_empty=True)
 
@@ -37,64 +37,64 @@ class Settings(BaseSettings):
     epoch: date | None = None
     as_of: date | None = None
     home: Path = Path("data")
-    """Everything we write: lake, embedded PostgreSQL, Dagster's records, reports."""
+    """Folder of everything that the pipeline writes: lake, embedded PostgreSQL, Dagster's records, reports."""
     lake: str | Path | None = None
     """A folder, or `s3://bucket/prefix`."""
     database_url: SecretStr | None = None
-    """PostgreSQL to load into; unset, the embedded server with a database of the farm's name."""
+    """PostgreSQL to load into. If unset, the embedded server has a database for the farm."""
     faults: Annotated[tuple[str, ...], NoDecode] = ()
-    """Faults to put into the farm, each NAME or NAME:RATE; in the environment separated by commas."""
+    """Faults to put into the farm, each NAME or NAME:RATE. The environment variable separates them by commas."""
     load_anyway: bool = False
-    """Load although checks fail: they warn instead of blocking. For farms with faults on purpose."""
+    """Load even if checks fail; failed checks warn instead of blocking. For farms with faults."""
     executor: Literal["in_process", "multiprocess", "dask"] = "in_process"
-    """Where the steps of a run are executed: in its process, in processes beside it, or on a Dask cluster."""
+    """Where to execute the steps of a run: in the run's process, in several processes, or on a Dask cluster."""
     dask_address: str | None = None
-    """The scheduler of the Dask cluster, as `tcp://host:8786`."""
+    """Address of the Dask cluster's scheduler, as `tcp://host:8786`."""
     skip_checks: Annotated[tuple[str, ...], NoDecode] = ()
-    """Checks that are not looked at, and warn that they were not; in the environment separated by commas."""
+    """Checks to skip; each of them warns that it was skipped. The environment variable separates them by commas."""
     since: str | None = Field(None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
-    """What the lake and the database have of earlier months than this one is kept and not looked at again: a night."""
+    """First month to build, for nightly runs. Earlier months are kept in lake and database, and not checked again."""
     reload: bool = False
-    """Load again what the database has already."""
+    """Also load what the database has already."""
     nightly: bool = False
-    """Start Dagster with the nightly schedule switched on, and show a farm that misses its nights as overdue."""
+    """Start Dagster with the nightly schedule on, and show the farm as overdue if a nightly run is missing."""
     dagster_database_url: SecretStr | None = None
-    """PostgreSQL for Dagster's own records; unset, SQLite files under `home`."""
+    """PostgreSQL for Dagster's own records. If unset, SQLite files under `home` have them."""
     pages_url: str = Field("http://127.0.0.1:3001", pattern=r"^https?://[^/]+$")
-    """Where reports and Data Docs are served, for links on Dagster's pages: `aquamind ui` does it on this machine."""
+    """Address of the server of reports and Data Docs, for links on Dagster's pages. `aquamind ui` starts one here."""
     history: bool = False
-    """In AquaMind's database, also write the first row of each master record's history (django-simple-history)."""
+    """In AquaMind's database, also write history rows for master records (django-simple-history)."""
 
     @field_validator("faults", "skip_checks", mode="before")
     @classmethod
-    def _listed(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("skip_checks")
     @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in value if name not in SKIPPABLE]
-        if unknown:
-            raise ValueError(f"{', '.join(unknown)} cannot be skipped; these can: {', '.join(SKIPPABLE)}")
+    def _require_skippable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        others = [name for name in value if name not in SKIPPABLE]
+        if others:
+            raise ValueError(f"{', '.join(others)} cannot be skipped; these can: {', '.join(SKIPPABLE)}")
         return value
 
     @field_validator("lake", mode="before")
     @classmethod
-    def _placed(cls, value: object) -> object:
+    def _parse_lake(cls, value: object) -> object:
         return parse_location(value) if isinstance(value, str | Path) else value
 
     @model_validator(mode="after")
-    def _reachable(self) -> Self:
+    def _require_dask_address(self) -> Self:
         if self.executor == "dask" and self.dask_address is None:
             raise ConfigError("executor dask needs the address of a Dask scheduler: set AQUAMIND_DASK_ADDRESS")
         return self
 
     @property
     def farm(self) -> Profile:
-        """The profile with the user's seed, epoch and as_of.
+        """The profile with the user's seed, epoch, as_of and faults.
 
         Raises:
-            ConfigError: when the profile is unknown or the values do not fit together.
+            ConfigError: when the profile or a fault is unknown, or when values contradict each other.
         """
         farm = load_profile(self.profile, seed=self.seed, epoch=self.epoch, as_of=self.as_of, faults=self.faults)
         for fault in farm.faults:
@@ -103,19 +103,16 @@ class Settings(BaseSettings):
 
     @property
     def farm_name(self) -> str:
-        """Name of the farm: the profile's, and the seed where it is not the profile's own."""
-        farm = self.farm
-        own = load_profile(self.profile)
-        return (
-            farm.name
-            + (f"-seed-{farm.seed}" if farm.seed != own.seed else "")
-            + (f"-from-{farm.epoch}" if farm.epoch != own.epoch else "")
-            + (
-                "-with-" + "-".join(fault.replace(":", "-") for fault in farm.faults)
-                if farm.faults != own.faults
-                else ""
-            )
-        )
+        """Name of the farm: the profile's name, and each of seed, epoch and faults that the user changed."""
+        farm, unchanged = self.farm, load_profile(self.profile)
+        parts = [farm.name]
+        if farm.seed != unchanged.seed:
+            parts += ["seed", str(farm.seed)]
+        if farm.epoch != unchanged.epoch:
+            parts += ["from", str(farm.epoch)]
+        if farm.faults != unchanged.faults:
+            parts += ["with", *(fault.replace(":", "-") for fault in farm.faults)]
+        return "-".join(parts)
 
     @property
     def lake_path(self) -> Path | str:
@@ -130,19 +127,19 @@ class Settings(BaseSettings):
 
     @property
     def database_name(self) -> str:
-        """Database of this farm in the embedded server."""
+        """Name of this farm's database in the embedded server."""
         return "aquamind_" + "".join(c if c.isalnum() else "_" for c in self.farm_name.lower())
 
     def texts(self) -> dict[str, str]:
-        """What is set, as text that would be read as the same again; without secrets."""
+        """Settings that are not None, without secrets, as texts that give the same settings when parsed."""
         values = self.model_dump(exclude_none=True, exclude=set(_SECRETS))
         return {name: _as_text(value) for name, value in values.items()}
 
     def environment(self) -> dict[str, str]:
-        """What is set, secrets too, as variables for processes that Dagster starts."""
-        held = {name: getattr(self, name) for name in _SECRETS}
-        secret = {name: value.get_secret_value() for name, value in held.items() if value is not None}
-        return {f"AQUAMIND_{name.upper()}": text for name, text in (self.texts() | secret).items()}
+        """Settings that are not None, with secrets, as environment variables for processes that Dagster starts."""
+        values = {name: getattr(self, name) for name in _SECRETS}
+        secrets = {name: value.get_secret_value() for name, value in values.items() if value is not None}
+        return {f"AQUAMIND_{name.upper()}": text for name, text in (self.texts() | secrets).items()}
 
 
 def _as_text(value: object) -> str:
@@ -152,10 +149,10 @@ def _as_text(value: object) -> str:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from the environment, then from `overrides` that are not None.
+    """Read settings from the environment. Overrides that are not None replace them.
 
     Raises:
-        ConfigError: for a value that cannot be used, in one line that names the setting.
+        ConfigError: for an invalid value, in one line that names the setting.
     """
     try:
         settings = Settings(**{key: value for key, value in overrides.items() if value is not None})
@@ -165,7 +162,7 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError(
             f"setting {name} (AQUAMIND_{name.upper()}): {first['msg'].removeprefix('Value error, ')}"
         ) from None
-    settings.farm  # noqa: B018 - validates the profile now, not in the middle of a run
+    settings.farm  # noqa: B018 - reads the profile, so that a mistake in it fails here and not during a run
     return settings
 
 

@@ -1,15 +1,13 @@
-"""The load into PostgreSQL, and the report on what arrived."""
+"""The load into PostgreSQL, and the verification report on the database."""
 
-import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
 from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.orchestration.asset_specs import (
     POSTGRES_ASSETS,
     POSTGRES_EVENTS,
@@ -22,17 +20,15 @@ from aquamind_pipeline.orchestration.asset_specs import (
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.run_record import rules_of_run
 from aquamind_pipeline.pipeline import check_results
+from aquamind_pipeline.pipeline.loading import LoadResult, load_months, load_whole_tables
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.postgres import load, schema
-from aquamind_pipeline.postgres.connection import described
-from aquamind_pipeline.postgres.streams import Streams
 from aquamind_pipeline.report.data_docs import DataDocs
 from assets.beginning import require_disk_space
 
 GROUP = "postgres"
 KINDS = frozenset({"postgres"})
 POOL = "postgres"
-"""Dagster runs one step of this pool at a time: two loads of one database would only wait for each other."""
+"""Dagster runs one step of this pool at a time, because two loads into one database would wait for each other."""
 
 
 @dg.multi_asset(
@@ -42,28 +38,23 @@ POOL = "postgres"
         spec(
             POSTGRES_MASTER,
             GROUP,
-            deps=(*REGISTRY.whole, *REGISTRY.states),  # states come last: all checks stand before the load
+            deps=(*REGISTRY.whole, *REGISTRY.states),  # states are made last, so the load waits for all checks
             kinds=KINDS,
-            description="All master tables in PostgreSQL, inserted, updated and deleted to match the lake.",
+            description="All master tables in PostgreSQL. Rows are inserted, updated and deleted to match the lake.",
         )
     ],
 )
 def postgres_master(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Make the tables in an empty database and load the master rows."""
+    """Make the tables in an empty database and load the tables that are kept whole."""
     started = time.perf_counter()
     require_disk_space(context, workspace, workspace.planned)
-    lake = workspace.lake
-    with retry_transient_errors(), lake.exclusive(), workspace.database() as url:
-        schema.prepare(url, Manifest.of(workspace.planned))
-        if since := workspace.settings.since:
-            kept = {name: [m for m in lake.partitions(name) if m < since] for name in REGISTRY.monthly}
-            load.require_loaded(url, lake, kept | {name: [None] for name in REGISTRY.lasting})
-        if workspace.settings.reload:
-            load.distrust(url, REGISTRY.whole)
-        loaded = load.load_masters(url, lake, run=context.run.run_id, history=workspace.settings.history)
-        yield dg.MaterializeResult(asset_key=POSTGRES_MASTER, metadata=_metadata(loaded, started, described(url)))
+    with retry_transient_errors():
+        result = load_whole_tables(workspace, context.run.run_id)
+    if result.left_out:
+        context.log.warning(f"left out, because {result.target} does not have them: {', '.join(result.left_out)}")
+    yield dg.MaterializeResult(asset_key=POSTGRES_MASTER, metadata=_metadata(context, result, started, "tables"))
 
 
 def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -72,31 +63,26 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     @dg.multi_asset(
         name=POSTGRES_EVENTS,
         pool=POOL,
-        description="Each month is copied into a table of its own, indexed, and put in the old one's place in one "
-        "transaction. To a month that only has new days these are added; one whose file is loaded already is skipped.",
+        description="Each month is copied into a new table and indexed, and replaces the old month in one transaction. "
+        "If a month only has new days, these are added. If its file is loaded already, the month is skipped.",
         specs=[
             spec(
                 POSTGRES_EVENTS,
                 GROUP,
                 deps=(POSTGRES_MASTER, *REGISTRY.events),
                 kinds=KINDS,
-                description="Event tables in PostgreSQL, a partition for each month; only what is new is loaded.",
+                description="Event tables in PostgreSQL, with a partition for each month. Only new rows are loaded.",
             )
         ],
         partitions_def=months,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
-        loaded: list[load.Loaded] = []
-        lake = workspace.lake
-        with _loading(workspace, REGISTRY.events) as opened:
-            for table in REGISTRY.events:
-                here = [month for month in context.partition_keys if lake.has(table, month)]
-                with workspace.progress.track(f"load {table}", len(here)) as advance:
-                    loaded += load.load_months(opened, lake, table, here, advance, run=context.run.run_id)
-            _drop_vanished(context, opened, lake, REGISTRY.events)
+        with retry_transient_errors():
+            result = load_months(workspace, REGISTRY.events, lambda name: context.partition_keys, context.run.run_id)
+        _log_dropped(context, result)
         for month in context.partition_keys:
-            mine = [one for one in loaded if one.partition == month]
+            mine = [one for one in result.loaded if one.partition == month]
             facts = {
                 "dagster/row_count": sum(one.rows for one in mine),
                 "rows_sent": sum(one.sent for one in mine),
@@ -117,24 +103,23 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             GROUP,
             deps=(POSTGRES_MASTER, *REGISTRY.states),
             kinds=KINDS,
-            description="The daily states in PostgreSQL, a partition for each month; only what is new is loaded.",
+            description="The daily states in PostgreSQL, with a partition for each month. Only new rows are loaded.",
         )
     ],
 )
 def postgres_states(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Load the months whose states changed: a night's are the last ones."""
+    """Load the months with changed states. In a nightly run these are the last ones."""
     started = time.perf_counter()
-    lake, since, loaded = workspace.lake, workspace.settings.since or "", []
-    with _loading(workspace, REGISTRY.states) as opened:
-        for table in REGISTRY.states:
-            months = [month for month in lake.partitions(table) if month >= since]
-            with workspace.progress.track(f"load {table}", len(months)) as advance:
-                loaded += load.load_months(opened, lake, table, months, advance, run=context.run.run_id)
-        _drop_vanished(context, opened, lake, REGISTRY.states)
-        facts = _metadata(loaded, started, described(opened.url), of="months")
-    yield dg.MaterializeResult(asset_key=POSTGRES_STATES, metadata=facts)
+    since = workspace.settings.since or ""
+
+    def changed(name: str) -> list[str]:
+        return [month for month in workspace.lake.partitions(name) if month >= since]
+
+    with retry_transient_errors():
+        result = load_months(workspace, REGISTRY.states, changed, context.run.run_id)
+    yield dg.MaterializeResult(asset_key=POSTGRES_STATES, metadata=_metadata(context, result, started, "months"))
 
 
 @dg.multi_asset(
@@ -145,7 +130,7 @@ def postgres_states(
             GROUP,
             deps=POSTGRES_ASSETS,
             kinds=frozenset({"html"}),
-            description="What the database holds, in five sections; each figure is computed from it.",
+            description="A report on the database in five sections. Each figure is computed from the database.",
         )
     ],
 )
@@ -173,29 +158,18 @@ def verification_report(
     )
 
 
-@contextlib.contextmanager
-def _loading(workspace: Workspace, names: Sequence[str]) -> Iterator[Streams]:
-    """Connections for a load of these tables from a lake that nobody changes meanwhile."""
-    with retry_transient_errors(), workspace.lake.exclusive(), workspace.database() as url:
-        if workspace.settings.reload:
-            load.distrust(url, names)
-        with load.loading(url) as opened:
-            yield opened
+def _log_dropped(context: dg.AssetExecutionContext, result: LoadResult) -> None:
+    if result.dropped:
+        context.log.info(f"dropped what the lake no longer has: {', '.join(result.dropped)}")
 
 
-def _drop_vanished(context: dg.AssetExecutionContext, opened: Streams, lake: Lake, names: Sequence[str]) -> None:
-    dropped = load.drop_vanished_months(opened, lake, names)
-    if dropped:
-        context.log.info(f"dropped what the lake no longer has: {', '.join(dropped)}")
-
-
-def _metadata(loaded: Iterable[load.Loaded], started: float, where: str, of: str = "tables") -> dict[str, Any]:
-    done = list(loaded)
+def _metadata(context: dg.AssetExecutionContext, result: LoadResult, started: float, counted: str) -> dict[str, Any]:
+    _log_dropped(context, result)
     return {
-        "dagster/row_count": sum(one.rows for one in done),
-        "rows_sent": sum(one.sent for one in done),
-        of: len(done),
-        "skipped": sum(one.skipped for one in done),
+        "dagster/row_count": sum(one.rows for one in result.loaded),
+        "rows_sent": sum(one.sent for one in result.loaded),
+        counted: len(result.loaded),
+        "skipped": sum(one.skipped for one in result.loaded),
         "seconds": round(time.perf_counter() - started, 3),
-        "target": where,
+        "target": result.target,
     }

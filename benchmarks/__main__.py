@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from aquamind_pipeline.orchestration.garbage_collection import collect_rarely
 from benchmarks import (
     checks,
     determinism,
@@ -42,6 +43,7 @@ OF_MANY_FARMS = ("memory", "scaling")
 
 def main() -> None:
     """Run the named benchmarks, all without names."""
+    collect_rarely()
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     options.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}")
     options.add_argument("--profile", action="append", help="farm to measure on, instead of the benchmark's own")

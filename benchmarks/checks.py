@@ -1,24 +1,23 @@
 """What each rule of the lake costs; all of them against generation, and comparing lake and database against the load.
 
-Targets: the checks take no longer than generating what they check, the comparison no longer than the load.
+Targets: the checks take no longer than generating what they check, the comparison no longer than the load. Generation
+and load run as a build runs them, by Dagster.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from unittest import mock
 
-import polars as pl
-import sqlalchemy as sa
-
-from aquamind_pipeline import proof, tables
-from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.postgres import comparison
-from aquamind_pipeline.quality import expectations
-from aquamind_pipeline.quality.check_result import Finding, attempted
-from benchmarks.measuring import LAKE_STAGES, Row, farm, make, seconds
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.quality import runner
+from aquamind_pipeline.quality.farm_rules import FARM_RULES
+from aquamind_pipeline.schema.check_result import CheckResult, attempted
+from benchmarks.measuring import LAKE_STAGES, LOAD, STAGES, Row, farm, make, run, seconds
+from benchmarks.stages import after
 
 SLOWEST = 12
 
@@ -27,29 +26,29 @@ def measure(profile: str = "test-40") -> list[Row]:
     """The slowest rules, the rest, and the two targets."""
     with farm(profile) as workspace:
         warm_up(workspace)
-        generated = seconds(lambda: make(workspace, LAKE_STAGES))
+        generated = seconds(lambda: run(workspace, REGISTRY))
         by_rule: defaultdict[tuple[str, str], float] = defaultdict(float)
         checked = seconds(lambda: _time_rules(workspace, by_rule))
-        slowest = sorted(by_rule.items(), key=lambda one: -one[1])
         summed = sum(by_rule.values())  # more than `checked`: months are looked at side by side
+        slowest = sorted(by_rule.items(), key=lambda one: -one[1])[:SLOWEST]
         rows: list[Row] = [
-            {"work": f"{table}: {rule}", "seconds": taken, "share": taken / summed}
-            for (table, rule), taken in slowest[:SLOWEST]
+            {"work": f"{about}: {rule}", "seconds": taken, "share": taken / summed} for (about, rule), taken in slowest
         ]
-        rest = sum(taken for _, taken in slowest[SLOWEST:])
-        rows.append({"work": f"{len(slowest) - SLOWEST} other rules", "seconds": rest, "share": rest / summed})
+        rest = summed - sum(taken for _, taken in slowest)
+        rows.append({"work": f"{len(by_rule) - SLOWEST} other rules", "seconds": rest, "share": rest / summed})
         rows.append(_target("all checks, floor: generation", checked, generated))
-        with workspace.database() as url:
-            loaded = seconds(lambda: make(workspace, ["load"]))
-            compared = seconds(lambda: comparison.compared(url, workspace.lake, tables.TABLES))
+        with workspace.database():
+            loaded = seconds(lambda: make(workspace, [LOAD]))
+            compared = seconds(lambda: after(workspace, "comparison"))
         rows.append(_target("comparison of lake and database, floor: load", compared, loaded))
         return rows
 
 
 def warm_up(workspace: Workspace) -> None:
     """Pay for what the first run and the first suite alone pay for: imports."""
-    make(workspace, LAKE_STAGES[:1])
-    list(workspace.proof().of_table("infrastructure_geography"))
+    first = STAGES[LAKE_STAGES[0]]
+    run(workspace, first)
+    list(workspace.checks().of_table(first[0]))
 
 
 def _target(work: str, taken: float, floor: float) -> Row:
@@ -57,24 +56,24 @@ def _target(work: str, taken: float, floor: float) -> Row:
 
 
 def _time_rules(workspace: Workspace, by_rule: defaultdict[tuple[str, str], float]) -> None:
-    """Hold the lake against every rule, and add up what each took on each table."""
+    """Run every rule, and add up the seconds that each took on each table."""
     about = ""
 
-    def timed(rule: str, work: Callable[[], Finding]) -> Finding:
-        found: list[Finding] = []
-        by_rule["all tables" if rule == "expectations" else about, rule] += seconds(
-            lambda: found.append(attempted(rule, work))
-        )
-        return found[0]
+    def timed(rule: str, work: Callable[[], CheckResult]) -> CheckResult:
+        results: list[CheckResult] = []
+        by_rule[about, rule] += seconds(lambda: results.append(attempted(rule, work)))
+        return results[0]
 
-    def profiled(table: sa.Table, rows: pl.LazyFrame, month: str) -> pl.DataFrame:
-        made: list[pl.DataFrame] = []
-        by_rule[about, "profile"] += seconds(lambda: made.append(profile(table, rows, month)))
-        return made[0]
-
-    held, profile = workspace.proof(), expectations.profile
-    groups: dict[str, Callable[[], Iterator[Finding]]] = {name: partial(held.of_table, name) for name in tables.TABLES}
-    groups |= {"stores": held.of_stores, "farm": held.of_farm, "truth": held.of_truth}
-    with mock.patch.object(proof, "attempted", timed), mock.patch.object(expectations, "profile", profiled):
+    checks = workspace.checks()
+    groups: dict[str, Callable[[], Iterable[CheckResult]]] = {
+        name: partial(checks.of_table, name) for name in REGISTRY.aquamind
+    }
+    groups |= {f"farm, {name}": partial(_of_farm, checks, name) for name in {rule.about for rule in FARM_RULES}}
+    with mock.patch.object(runner, "attempted", timed):
         for about, rules in groups.items():  # noqa: B007 - `timed` reads it
-            assert all(finding.passed for finding in rules())
+            assert all(result.passed for result in rules())
+
+
+def _of_farm(checks: runner.CheckRunner, about: str) -> Iterator[CheckResult]:
+    """The rules on the farm about one table."""
+    return (result for _, result in checks.of_farm(about))

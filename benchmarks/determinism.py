@@ -9,14 +9,15 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE
-from aquamind_pipeline.orchestration.partitions import months
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.definitions import MONTH_ASSETS
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.orchestration.garbage_collection import collect_rarely
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.settings import load_settings
-from aquamind_pipeline.tables import EVENT_TABLES
-from benchmarks.measuring import LAKE_STAGES, Row, alone, farm, make, seconds
+from benchmarks.measuring import LAKE_STAGES, STAGES, Row, alone, farm, make, months_of, seconds, stages_before
 
-MONTHLY = [*EVENT_TABLES, TEMPERATURE]
+MONTHLY = [stage for stage in LAKE_STAGES if set(STAGES[stage]).issubset(MONTH_ASSETS)]
+"""Stages that make months."""
 
 
 def measure(profile: str = "test-40") -> list[Row]:
@@ -39,10 +40,9 @@ def _built(workspace: Workspace, threads: str) -> float:
 
 def _by_two_processes(workspace: Workspace) -> float:
     """Everything before the months, then the months by two processes at once, each in a copy that it has alone."""
-    monthly = LAKE_STAGES.index(MONTHLY[0])
-    before, after = LAKE_STAGES[:monthly], [stage for stage in LAKE_STAGES[monthly:] if stage not in MONTHLY]
-    farm_ = workspace.settings.farm
-    keys = months(farm_.epoch, farm_.as_of)
+    before = [stage for stage in stages_before(MONTH_ASSETS) if stage not in MONTHLY]
+    after = [stage for stage in LAKE_STAGES if stage not in (*before, *MONTHLY)]
+    keys = months_of(workspace)
     other = Workspace(workspace.settings.model_copy(update={"home": workspace.settings.home / "other"}))
 
     def half(job: tuple[Workspace, list[str]]) -> None:
@@ -53,7 +53,7 @@ def _by_two_processes(workspace: Workspace) -> float:
         shutil.copytree(workspace.lake.root, other.lake.root)
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(half, [(workspace, keys[: len(keys) // 2]), (other, keys[len(keys) // 2 :])]))
-        for name in MONTHLY:
+        for name in MONTH_ASSETS:
             for month in other.lake.partitions(name):
                 other.lake.path(name, month).rename(workspace.lake.path(name, month))
         alone(__name__, *_named(workspace), "--stages", *after)
@@ -66,12 +66,15 @@ def _named(workspace: Workspace) -> tuple[str, ...]:
 
 
 def _digests(workspace: Workspace, taken: float, rows: list[Row], how: str) -> dict[str, str]:
-    root = workspace.lake.folder
-    found = {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*.parquet")
-    }
+    found = digests(workspace.lake)
     rows.append({"built by": how, "seconds": taken, "files": len(found)})
     return found
+
+
+def digests(lake: Lake) -> dict[str, str]:
+    """SHA-256 of every Parquet file of a lake."""
+    files = lake.folder.rglob("*.parquet")
+    return {str(path.relative_to(lake.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 if __name__ == "__main__":
@@ -81,5 +84,6 @@ if __name__ == "__main__":
     options.add_argument("--stages", nargs="+", default=LAKE_STAGES)
     options.add_argument("--months", nargs=2, default=None)
     given = options.parse_args()
+    collect_rarely()
     ours = Workspace(load_settings(profile=given.profile, home=given.home))
     print(json.dumps({"seconds": seconds(lambda: make(ours, given.stages, given.months))}))

@@ -6,26 +6,24 @@ indexes (benchmarks/load.py): what a farm costs that nobody generates, assimilat
 
 from __future__ import annotations
 
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.definitions import BUILD_FARM
-from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import run_job
-from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.tables import MONTHLY_TABLES
+from aquamind_pipeline.pipeline.workspace import Workspace
 from benchmarks import checks, load
-from benchmarks.measuring import LAKE_STAGES, Row, farm, make, seconds
+from benchmarks.measuring import LOAD, Row, farm, make, months_of, run, seconds
 
 
 def measure(profile: str = "test-40") -> list[Row]:
     """Lake, load and floor in one farm; then the whole build with checks and report in another."""
     with farm(profile) as workspace, workspace.database():
         checks.warm_up(workspace)
-        lake = seconds(lambda: make(workspace, LAKE_STAGES))
-        loading = seconds(lambda: make(workspace, ["load"]))
-        rows = sum(workspace.lake.rows(name) for name in MONTHLY_TABLES)
+        lake = seconds(lambda: run(workspace, REGISTRY))
+        loading = seconds(lambda: make(workspace, [LOAD]))
+        rows = sum(workspace.lake.rows(name) for name in REGISTRY.monthly)
         floor = _floor(workspace)
     with farm(profile) as workspace, workspace.database():
-        wanted = workspace.settings.farm
-        checked = seconds(lambda: run_job(workspace, BUILD_FARM, months(wanted.epoch, wanted.as_of)))
+        checked = seconds(lambda: run_job(workspace, BUILD_FARM, months_of(workspace)))
     parts = {
         "lake: generation and growth": lake,
         "load": loading,
@@ -41,5 +39,5 @@ def measure(profile: str = "test-40") -> list[Row]:
 def _floor(workspace: Workspace) -> float:
     lake = workspace.lake
     with workspace.database() as url, load.server_files(workspace.settings.home) as files:
-        floors = [load.of_months(url, lake, files, name, lake.partitions(name))[1] for name in MONTHLY_TABLES]
+        floors = [load.of_months(url, lake, files, name, lake.partitions(name))[1] for name in REGISTRY.monthly]
         return sum(seconds(floor) for floor in floors)

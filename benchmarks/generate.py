@@ -1,34 +1,52 @@
 """Rows and cells a second to Parquet, for each event table, against what generating and writing can cost.
 
 `written` is Polars writing the finished frame from memory with the same settings: what generation cannot go below.
-`DuckDB` generates the same shape in SQL (columns, types, decimals, order; values by its hash) from the same days of
-life, into Parquet with zstd and row groups of the same size. `tpchgen` is tpchgen-cli on its lineitem table, in cells
-a second. Some successive months are made two at a time, as the assets make them; writing from memory, too.
+`DuckDB` generates the same shape in SQL (columns, types, decimals, order; values by its hash) from the same tables,
+into Parquet with zstd and row groups of the same size; tables without SQL here have no such ratio. `tpchgen` is
+tpchgen-cli on its lineitem table, in cells a second. Some successive months are made two at a time, as the assets make
+them; writing from memory, too. What a generator reads is in memory, and so is what DuckDB reads.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 
-from aquamind_pipeline import tables
-from aquamind_pipeline.lake import ROW_GROUP_ROWS
-from aquamind_pipeline.orchestration.workspace import Workspace
-from assets.events import MAKERS, MONTHS_AT_ONCE, keep_freed_memory
-from assets.life import read_plan
-from benchmarks.measuring import FEEDINGS, READINGS, Row, by_turns, farm, make
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.growth_samples import FISH_OBSERVATIONS, GROWTH_SAMPLES
+from aquamind_pipeline.apps.batch.mortality import MORTALITY
+from aquamind_pipeline.apps.environmental.photoperiod import PHOTOPERIOD
+from aquamind_pipeline.apps.farm.life import LIFE_DAYS
+from aquamind_pipeline.lake import ROW_GROUP_ROWS, Lake
+from aquamind_pipeline.months import day_after, first_day
+from aquamind_pipeline.pipeline.steps import MONTHS_AT_ONCE, keep_freed_memory
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.schema.frames import conform, lake_schema
+from aquamind_pipeline.schema.inputs import Inputs
+from benchmarks.measuring import FEEDINGS, READINGS, Row, by_turns, farm, make, months_of, stages_before
 
 PROFILE = "saturation-170"
 MONTHS = 12
 _TPCH_SCALE, _TPCH_ROWS, _TPCH_COLUMNS = "0.5", 2_999_671, 16
 
-_NOISE = "CREATE MACRO noise(key) AS hash(key) % 65536 / 65536.0 - 0.5"
+_MACROS = (
+    "CREATE TEMP MACRO noise(key) AS hash(key) % 65536 / 65536.0 - 0.5",
+    "CREATE TEMP MACRO fish_weight(weight, fish) AS round(greatest(weight * (1 + 0.5 * noise(2 * fish)), 0.01), 2)",
+    "CREATE TEMP MACRO condition(fish) AS 1.15 * (1 + 0.2 * noise(2 * fish + 1))",
+    "CREATE TEMP MACRO fish_length(weight, fish) AS round(cbrt(100 * weight / condition(fish)), 2)",
+)
+_SAMPLED = """
+    CREATE TEMP MACRO sampled() AS TABLE
+    SELECT *, date::TIMESTAMPTZ AS midnight, range(1, getvariable('fish_per_sample') + 1) AS fish FROM life_day
+    WHERE stage > 1 AND (batch_day * getvariable('samples_per_week')) % 7 < getvariable('samples_per_week')
+    ORDER BY container_id, date"""
 _SQL = {
     READINGS: """
         SELECT key AS id, 1 + i % kinds AS parameter_id, container_id, batch_id,
@@ -37,7 +55,7 @@ _SQL = {
             date::TIMESTAMPTZ + to_hours(6 + 2 * (i // kinds)) AS reading_time
         FROM (
             SELECT *, unnest(range(kinds * 6)) AS i, state_id * 64 + i AS key
-            FROM (SELECT *, CASE WHEN stage = 6 THEN 4 ELSE 7 END AS kinds FROM days ORDER BY container_id, date)
+            FROM (SELECT *, CASE WHEN stage = 6 THEN 4 ELSE 7 END AS kinds FROM life_day ORDER BY container_id, date)
         )""",
     FEEDINGS: """
         SELECT key AS id, batch_id, assignment_id AS batch_assignment_id, container_id, stage AS feed_id,
@@ -49,83 +67,169 @@ _SQL = {
         FROM (
             SELECT *, unnest(range(meals)) AS i, state_id * 16 + i AS key, feed_dg / 10000.0 / meals AS kg,
                 greatest(population * weight_g / 1000, 1) AS biomass
-            FROM (SELECT *, [0, 10, 8, 7, 6, 6][stage] AS meals FROM days WHERE stage > 1 ORDER BY container_id, date)
+            FROM (
+                SELECT *, [0, 10, 8, 7, 6, 6][stage] AS meals FROM life_day WHERE stage > 1
+                ORDER BY container_id, date
+            )
         )""",
-    "batch_mortalityevent": """
+    MORTALITY.name: """
         SELECT state_id AS id, batch_id, assignment_id, date AS event_date, deaths::INTEGER AS count,
             (deaths * weight_g / 1000)::DECIMAL(10, 2) AS biomass_kg,
             ['UNKNOWN', 'DISEASE', 'HANDLING', 'ENVIRONMENTAL', 'PREDATION'][cause + 1] AS cause
-        FROM days WHERE deaths > 0 ORDER BY container_id, date""",
-    "batch_growthsample": """
-        SELECT state_id AS id, assignment_id, date AS sample_date, 30::INTEGER AS sample_size,
-            (weight_g * (1 + noise(state_id * 8)))::DECIMAL(10, 2) AS avg_weight_g,
-            (20 + noise(state_id * 8 + 1))::DECIMAL(10, 2) AS avg_length_cm,
-            (weight_g * 0.1 * (1 + noise(state_id * 8 + 2)))::DECIMAL(10, 2) AS std_deviation_weight,
-            (2 + noise(state_id * 8 + 3))::DECIMAL(10, 2) AS std_deviation_length,
-            (weight_g * 0.7 * (1 + noise(state_id * 8 + 4)))::DECIMAL(10, 2) AS min_weight_g,
-            (weight_g * 1.3 * (1 + noise(state_id * 8 + 5)))::DECIMAL(10, 2) AS max_weight_g,
-            (1.2 + noise(state_id * 8 + 6))::DECIMAL(10, 2) AS condition_factor
-        FROM days WHERE stage > 1 AND batch_day % 7 IN (0, 3) ORDER BY container_id, date""",
+        FROM life_day WHERE deaths > 0 ORDER BY container_id, date""",
+    GROWTH_SAMPLES.name: """
+        SELECT state_id AS id, assignment_id, date AS sample_date, len(weights)::INTEGER AS sample_size,
+            list_avg(weights)::DECIMAL(10, 2) AS avg_weight_g,
+            list_avg(lengths)::DECIMAL(10, 2) AS avg_length_cm,
+            list_stddev_pop(weights)::DECIMAL(10, 2) AS std_deviation_weight,
+            list_stddev_pop(lengths)::DECIMAL(10, 2) AS std_deviation_length,
+            list_min(weights)::DECIMAL(10, 2) AS min_weight_g,
+            list_max(weights)::DECIMAL(10, 2) AS max_weight_g,
+            (100 * list_avg(weights) / list_avg(lengths) ** 3)::DECIMAL(10, 2) AS condition_factor
+        FROM (
+            SELECT *, list_transform(fish, lambda k: fish_weight(weight_g, state_id * 1024 + k)) AS weights,
+                list_transform(fish, lambda k: fish_length(weights[k], state_id * 1024 + k)) AS lengths
+            FROM sampled()
+        )""",
+    FISH_OBSERVATIONS.name: """
+        SELECT (state_id - 1) * getvariable('fish_per_sample') + k AS id, state_id AS growth_sample_id,
+            printf('F%03d', k) AS fish_identifier, weight::DECIMAL(10, 2) AS weight_g,
+            fish_length(weight, state_id * 1024 + k)::DECIMAL(10, 2) AS length_cm, midnight AS created_at
+        FROM (
+            SELECT *, unnest(fish) AS k, fish_weight(weight_g, state_id * 1024 + k) AS weight FROM sampled()
+        )""",
+    PHOTOPERIOD.name: """
+        SELECT date - DATE '2000-01-01' + area_id * 65536 AS id, area_id, date,
+            (CASE WHEN month(date) <= 6 AND noise(area_id * 4096 + year(date)) < 0 THEN 24
+                ELSE 24 - 24 / pi() * acos((sin(radians(0.8333)) + sin(place) * sin(sun)) / (cos(place) * cos(sun)))
+            END)::DECIMAL(5, 2) AS day_length_hours,
+            (55000 * greatest(cos(place - sun), 0) * (1 - 0.75 * cloud ** 3.4))::DECIMAL(10, 2) AS light_intensity
+        FROM (
+            SELECT id AS area_id, date, radians(latitude::DOUBLE) AS place,
+                round(8 * (0.75 + 0.5 * noise(geography_id * 1048576 + (date - DATE '2000-01-01')))) / 8 AS cloud,
+                asin(0.39795 * cos(
+                    0.2163108 + 2 * atan(0.9671396 * tan(0.00860 * (dayofyear(date) - 186))))) AS sun
+            FROM infrastructure_area CROSS JOIN
+                (SELECT unnest(range(getvariable('first_day'), getvariable('day_after'), INTERVAL 1 DAY))::DATE AS date)
+            ORDER BY date, id
+        )""",
 }
+"""DuckDB's SQL for a month of a table, from the tables that our generator reads."""
+COMPARED = tuple(_SQL)
+"""Tables that DuckDB generates, too."""
 
 
 def measure(profile: str = PROFILE, count: int = MONTHS, runs: int = 3) -> list[Row]:
-    """Every event table over the last full months of a profile."""
+    """Every event and child table over the last full months of a profile."""
     keep_freed_memory()
     with farm(profile) as workspace:
-        make(workspace, ["infrastructure", "plan", "life", "stores"])
-        lived = months_lived(workspace, count)
-        return [_of_table(workspace, name, lived, runs) for name in tables.EVENT_TABLES]
+        make(workspace, stages_before(REGISTRY.events))
+        months = full_months(workspace, count)
+        return [of_table(workspace, name, months, runs) for name in REGISTRY.events]
 
 
-def months_lived(workspace: Workspace, count: int) -> dict[str, pl.DataFrame]:
-    """Days of life of the last `count` full months."""
-    days = workspace.lake.scan("life_day").with_columns(month=pl.col("date").dt.strftime("%Y-%m"))
-    last = days.select(pl.col("month").unique().sort()).collect()["month"].to_list()[-count - 1 : -1]
-    return {month: days.filter(month=month).drop("month").collect() for month in last}
+def full_months(workspace: Workspace, count: int) -> list[str]:
+    """The last `count` full months."""
+    return months_of(workspace)[-count - 1 : -1]
 
 
-def generated(workspace: Workspace, name: str, lived: dict[str, pl.DataFrame]) -> Callable[[], object]:
+class InMemory:
+    """What the generator of a table reads for some months, in memory."""
+
+    def __init__(self, lake: Lake, name: str, months: Sequence[str]) -> None:
+        self._months = list(months)
+        self._parts: dict[tuple[str, str | None], pl.DataFrame] = {}
+        for read in REGISTRY[name].reads:
+            for month in self.partitions(read) or (None,):
+                if lake.has(read, month):
+                    self._parts[read, month] = lake.read(read, month)
+
+    def partitions(self, table: str) -> list[str]:
+        """The months, of a table that is kept by month."""
+        return self._months if REGISTRY[table].is_monthly else []
+
+    def has(self, table: str, partition: str | None = None) -> bool:
+        """Whether the table, or its month, was read."""
+        return (table, partition) in self._parts
+
+    def scan(self, table: str, partitions: Sequence[str] | None = None) -> pl.LazyFrame:
+        """A table, or some months of it."""
+        wanted = partitions if partitions is not None else self.partitions(table) or (None,)
+        return pl.concat([self._parts[table, month] for month in wanted]).lazy()
+
+    def parts(self, month: str) -> dict[str, pl.DataFrame]:
+        """Every table: of those kept by month, this month."""
+        return {name: rows for (name, of), rows in self._parts.items() if of in (month, None)}
+
+
+def _maker(workspace: Workspace, name: str, tables: InMemory) -> Callable[[str], pl.DataFrame]:
+    """What makes a month of a table."""
+    definition, planned = REGISTRY[name], workspace.planned
+    shared: dict[Any, Any] = {}
+
+    def one(month: str) -> pl.DataFrame:
+        rows = definition.generate(Inputs(definition, planned, tables, month=month, shared=shared))
+        return conform(rows, definition.table)
+
+    return one
+
+
+def generated(workspace: Workspace, name: str, months: Sequence[str]) -> Callable[[], object]:
     """Making a table's months and writing them to the lake, as the assets do."""
-    plan, planned, lake, table = read_plan(workspace), workspace.planned, workspace.lake, tables.TABLES[name]
+    tables, lake = InMemory(workspace.lake, name, months), workspace.lake
 
-    def one(month: str) -> None:
-        lake.write("measured", tables.conform(MAKERS[name](planned, plan, lived[month], lake), table), month)
+    def work() -> None:
+        make_month = _maker(workspace, name, tables)
+        _side_by_side(lambda month: lake.write("measured", make_month(month), month), months)
 
-    return lambda: _side_by_side(one, lived)
+    return work
 
 
-def _side_by_side(work: Callable[[str], None], months: Iterable[str]) -> None:
+def only_generated(workspace: Workspace, name: str, months: Sequence[str]) -> Callable[[], object]:
+    """Making a table's months without writing them."""
+    tables = InMemory(workspace.lake, name, months)
+    return lambda: _side_by_side(_maker(workspace, name, tables), months)
+
+
+def _side_by_side(work: Callable[[str], object], months: Iterable[str]) -> None:
     with ThreadPoolExecutor(MONTHS_AT_ONCE) as pool:
         list(pool.map(work, months))
 
 
-def written(workspace: Workspace, name: str, lived: dict[str, pl.DataFrame]) -> tuple[int, Callable[[], object]]:
+def written(workspace: Workspace, name: str, months: Sequence[str]) -> tuple[int, Callable[[], object]]:
     """Rows, and writing them from memory."""
-    plan, planned, lake, table = read_plan(workspace), workspace.planned, workspace.lake, tables.TABLES[name]
-    ready = {m: tables.conform(MAKERS[name](planned, plan, days, lake), table) for m, days in lived.items()}
-
-    def one(month: str) -> None:
-        lake.write("measured", ready[month], month)
-
-    return sum(frame.height for frame in ready.values()), lambda: _side_by_side(one, ready)
+    lake, make_month = workspace.lake, _maker(workspace, name, InMemory(workspace.lake, name, months))
+    ready = {month: make_month(month) for month in months}
+    rows = sum(frame.height for frame in ready.values())
+    return rows, lambda: _side_by_side(lambda month: lake.write("measured", ready[month], month), months)
 
 
-def by_duckdb(workspace: Workspace, name: str, lived: dict[str, pl.DataFrame]) -> Callable[[], int]:
-    """The same shape in DuckDB's SQL; gives the rows that it made."""
+def by_duckdb(workspace: Workspace, name: str, months: Sequence[str]) -> Callable[[], int] | None:
+    """The same shape in DuckDB's SQL; gives the rows that it made. None where no SQL is written."""
+    if name not in _SQL:
+        return None
     folder = workspace.settings.home / "duckdb" / name
     folder.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(_NOISE)
-    for i, days in enumerate(lived.values()):
-        connection.register("lived", days.to_arrow())
-        connection.execute(f"CREATE TABLE days_{i} AS FROM lived")
+    for option in ("samples_per_week", "fish_per_sample"):
+        connection.execute(f"SET VARIABLE {option} = {getattr(workspace.planned, option)}")
+    tables = InMemory(workspace.lake, name, months)
+    for i, month in enumerate(months):
+        for table, rows in tables.parts(month).items():
+            connection.register("given", rows.to_arrow())
+            connection.execute(f"CREATE TABLE {table}_{i} AS FROM given")
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW {table} AS FROM {table}_{i}")
+    for macro in (*_MACROS, *[_SAMPLED] * (LIFE_DAYS.name in REGISTRY[name].reads)):
+        connection.execute(macro)
 
     def work() -> int:
         rows = 0
-        for i in range(len(lived)):
-            connection.execute(f"CREATE OR REPLACE TEMP VIEW days AS FROM days_{i}")
+        for i, month in enumerate(months):
+            for table in tables.parts(month):
+                connection.execute(f"CREATE OR REPLACE TEMP VIEW {table} AS FROM {table}_{i}")
+            for day, value in (("first_day", first_day(month)), ("day_after", day_after(month))):
+                connection.execute(f"SET VARIABLE {day} = DATE '{value}'")
             made = connection.execute(
                 f"COPY ({_SQL[name]}) TO '{folder}/{i}.parquet' "
                 f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
@@ -146,36 +250,41 @@ def by_tpchgen(folder: Path) -> Callable[[], object]:
 
 def by_cell(name: str, rows: int, ours: float, tpch: float) -> float:
     """Our seconds for a cell of a table over tpchgen's for one of lineitem."""
-    columns = len(tables.lake_schema(tables.TABLES[name]))
-    return (ours / (rows * columns)) / (tpch / (_TPCH_ROWS * _TPCH_COLUMNS))
+    return (ours / (rows * _columns(name))) / (tpch / (_TPCH_ROWS * _TPCH_COLUMNS))
 
 
-def _of_table(workspace: Workspace, name: str, lived: dict[str, pl.DataFrame], runs: int) -> Row:
-    rows, floor = written(workspace, name, lived)
-    duck = by_duckdb(workspace, name, lived)
-    made, columns = duck(), len(tables.lake_schema(tables.TABLES[name]))
-    assert same_shape(workspace, name), name
-    work = generated(workspace, name, lived)
-    (ours, _), (_, to_floor), (theirs, _), (tpch, _) = by_turns(
-        work, floor, duck, by_tpchgen(workspace.settings.home), runs=runs
+def _columns(name: str) -> int:
+    return len(lake_schema(REGISTRY[name].table))
+
+
+def of_table(workspace: Workspace, name: str, months: Sequence[str], runs: int) -> Row:
+    """A table's line."""
+    rows, floor = written(workspace, name, months)
+    work, alone = generated(workspace, name, months), only_generated(workspace, name, months)
+    duck, tpch = by_duckdb(workspace, name, months), by_tpchgen(workspace.settings.home)
+    made = duck() if duck else 0
+    assert duck is None or same_shape(workspace, name), name
+    (ours, _), (_, to_floor), (unwritten, _), (cells, _), *theirs = by_turns(
+        work, floor, alone, tpch, *([duck] if duck else []), runs=runs
     )
-    return {
+    row: Row = {
         "table": name,
         "rows": rows,
         "seconds": ours,
         "million rows/s": rows / ours / 1e6,
-        "million cells/s": rows * columns / ours / 1e6,
+        "not written, million rows/s": rows / unwritten / 1e6,
+        "million cells/s": rows * _columns(name) / ours / 1e6,
         "/ written": to_floor,
-        "/ DuckDB, by row": (ours / rows) / (theirs / made),
-        "/ tpchgen, by cell": by_cell(name, rows, ours, tpch),
+        "/ tpchgen, by cell": by_cell(name, rows, ours, cells),
     }
+    for seconds, _ in theirs:
+        row["/ DuckDB, by row"] = (ours / rows) / (seconds / made)
+    return row
 
 
 def same_shape(workspace: Workspace, name: str) -> bool:
     """Whether DuckDB's files have our columns and types, in our order of rows where the file can tell it."""
     theirs = pl.read_parquet(workspace.settings.home / "duckdb" / name / "0.parquet")
     schema = {n: pl.Time() if t == pl.Time() else t for n, t in theirs.schema.items()}
-    by = [c for c in ("container_id", "reading_time", "feeding_date") if c in theirs.columns]
-    return schema == dict(tables.lake_schema(tables.TABLES[name])) and theirs.select(by).equals(
-        theirs.select(by).sort(by)
-    )
+    by = [c for c in ("container_id", "reading_time", "feeding_date", "date", "area_id") if c in theirs.columns]
+    return schema == dict(lake_schema(REGISTRY[name].table)) and theirs.select(by).equals(theirs.select(by).sort(by))

@@ -21,17 +21,19 @@ from pathlib import Path
 
 import polars as pl
 
+from aquamind_pipeline.apps.batch.daily_states import RECORDS, STATES, read_records
 from aquamind_pipeline.growth import closed_form_solver, daily_solver
 from aquamind_pipeline.growth.assimilation import Run, assimilate, stored
 from aquamind_pipeline.growth.record_grid import lay_out
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import AQUAMIND, CORRECTED
 from aquamind_pipeline.growth.validation import validate
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.orchestration.garbage_collection import collect_rarely
+from aquamind_pipeline.pipeline.slices import batch_slices
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.settings import load_settings
-from assets.growth import read_records, write_states
-from assets.writing import batch_slices
-from benchmarks.measuring import Row, alone, built, peak_mib, seconds
+from benchmarks.measuring import Row, alone, built, make, peak_mib, seconds
 
 PROFILE = "saturation-170"
 SIZES = (1, 40, 170, 1_700)
@@ -61,12 +63,12 @@ def measure(profile: str = PROFILE) -> list[Row]:
 def measure_batches(workspace: Workspace, batches: int) -> dict[str, float]:
     """Seconds of each part for a number of batches, and the peak memory."""
     lake, until = workspace.lake, workspace.planned.as_of
-    ids = lake.read("batch_batch")["id"].sort()
+    ids = lake.read("batch_batch")["id"].sort().to_list()
     taken = dict.fromkeys(("sums", "compute", "stored", "AquaMind"), 0.0)
     states = 0
     for first in range(0, batches, len(ids)):
-        for some in batch_slices(ids.head(batches - first)):
-            given = _renumbered(read_records(lake, some), first // len(ids))
+        for some in batch_slices(ids[: batches - first]):
+            given = _renumbered(records_of(workspace, some), first // len(ids))
             records = validate(given, CORRECTED)
             inputs = lay_out(records, until, CORRECTED)  # the first call also pays for warming up
             states += inputs.grid.rows
@@ -85,18 +87,24 @@ def _as_aquamind(records: Records, until: date) -> None:
     daily_solver.solve(lay_out(records, until, AQUAMIND), AQUAMIND)
 
 
+def records_of(workspace: Workspace, batches: list[int]) -> Records:
+    """What growth assimilation reads of some batches."""
+    tables = {name: STATES.table.metadata.tables[name] for name in RECORDS}
+    return read_records(Inputs(STATES, workspace.planned, workspace.lake), batches, tables)
+
+
 def measure_asset(workspace: Workspace) -> dict[str, float]:
     """Seconds of reading, computing and writing, and of computing alone."""
     lake, farm = workspace.lake, workspace.planned
-    slices = batch_slices(lake.read("batch_batch")["id"])
-    records = [read_records(lake, some) for some in slices]
+    slices = batch_slices(lake.read("batch_batch")["id"].to_list())
+    records = [records_of(workspace, some) for some in slices]
 
     def compute() -> None:
         for part in records:
             assimilate(part, farm.as_of)
 
     compute()
-    return {"asset": seconds(lambda: write_states(workspace, farm)), "stored": seconds(compute)}
+    return {"asset": seconds(lambda: make(workspace, [STATES.build_step])), "stored": seconds(compute)}
 
 
 def _renumbered(records: Records, copy: int) -> Records:
@@ -116,5 +124,6 @@ if __name__ == "__main__":
     options.add_argument("--batches", type=int)
     options.add_argument("--asset", action="store_true")
     given = options.parse_args()
+    collect_rarely()
     farm = Workspace(load_settings(profile=given.profile, home=given.home))
     print(json.dumps(measure_asset(farm) if given.asset else measure_batches(farm, given.batches)))

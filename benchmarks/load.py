@@ -18,12 +18,13 @@ import sqlalchemy as sa
 from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres import guest, journal, load, schema
 from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.copying import constants, copy_frame
 from aquamind_pipeline.postgres.streams import streams
+from aquamind_pipeline.schema.frames import complete
 from benchmarks.measuring import FEEDINGS, READINGS, Row, against, built
 
 Work = Callable[[], object]
@@ -35,7 +36,7 @@ def measure(profile: str = "test-40") -> list[Row]:
     """Measure on months of a farm, into our own database and into AquaMind's tables, two streams each."""
     with built(profile) as workspace, workspace.database() as url:
         lake, manifest = workspace.lake, Manifest.of(workspace.planned)
-        months = {name: lake.partitions(name)[-14:-2] for name in (READINGS, FEEDINGS, tables.STATE_TABLE)}
+        months = {name: lake.partitions(name)[-14:-2] for name in (READINGS, FEEDINGS, *REGISTRY.states)}
         schema.prepare(url, manifest)
         load.load_masters(url, lake)
         with server_files(workspace.settings.home) as files:
@@ -67,7 +68,7 @@ def of_months(url: SecretStr, lake: Lake, files: Path, name: str, months: list[s
     """Loading months of a table, and the floor of that."""
     _load(url, lake, name, months)
     fixed = constants(name)
-    columns = [c.name for c in tables.TABLES[name].columns if c.name not in fixed]
+    columns = [c.name for c in REGISTRY.table(name).columns if c.name not in fixed]
     for month in months:
         _write_file(url, journal.partition(name, month), columns, files / f"{name}-{month}")
 
@@ -111,8 +112,8 @@ def _forget(url: SecretStr, name: str) -> None:
 
 def _peers(url: SecretStr, lake: Lake, months: list[str]) -> list[Row]:
     """Seconds by row of other ways, against ours, all into a table without keys."""
-    table = tables.TABLES[READINGS]
-    rows = tables.complete(lake.scan(READINGS, months), table).head(SAMPLE_ROWS).collect()
+    table = REGISTRY.table(READINGS)
+    rows = complete(lake.scan(READINGS, months), table).head(SAMPLE_ROWS).collect()
     with connect(url) as connection:
         connection.execute(sql.SQL("CREATE TABLE peer (LIKE {})").format(sql.Identifier(READINGS)))
 

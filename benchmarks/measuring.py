@@ -9,40 +9,76 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import dagster as dg
 
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.environmental import readings
+from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.definitions import build_defs
-from aquamind_pipeline.orchestration.asset_specs import LIFE_TABLES, PLAN_TABLES, STORE_COST, TEMPERATURE
-from aquamind_pipeline.orchestration.partitions import months, range_tags
+from aquamind_pipeline.months import months_between
+from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS
+from aquamind_pipeline.orchestration.partitions import range_tags
 from aquamind_pipeline.orchestration.run_jobs import dagster_home
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.pipeline.slices import make_slices
+from aquamind_pipeline.pipeline.steps import failure, make_months, make_whole
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.settings import load_settings
-from aquamind_pipeline.tables import EVENT_TABLES, STATE_TABLE, of_layer
 
 RUNS = 5
-READINGS, FEEDINGS = "environmental_environmentalreading", "inventory_feedingevent"
-_PURCHASES = ("inventory_feedpurchase", "inventory_feedcontainerstock")
+READINGS, FEEDINGS = readings.READINGS.name, feeding.FEEDINGS.name
+LOAD = "load"
 
-STAGES: dict[str, Sequence[str]] = {
-    "infrastructure": (*of_layer("infrastructure"), *of_layer("reference")),
-    "plan": tuple(PLAN_TABLES),
-    "life": tuple(LIFE_TABLES),
-    "records": tuple(name for name in of_layer("batch") if name not in _PURCHASES),
-    "stores": (*_PURCHASES, STORE_COST),
-    **{name: (name,) for name in EVENT_TABLES},
-    TEMPERATURE: (TEMPERATURE,),
-    STATE_TABLE: (STATE_TABLE,),
-    "load": ("postgres_master", "postgres_events", "postgres_states"),
-}
-"""Assets of each stage of a build, in the order in which they are made."""
-LAKE_STAGES = [stage for stage in STAGES if stage != "load"]
-
+Steps = dict[str, list[TableDefinition]]
+"""Build steps by name: the tables that each makes."""
 Row = dict[str, str | int | float]
 """One line of a benchmark's table, by column."""
+
+
+def _in_order() -> Steps:
+    """The registry's build steps, each after those whose tables it reads."""
+    steps = REGISTRY.steps()
+    sources = {
+        name: {REGISTRY[read].build_step for one in tables for read in one.reads} - {name}
+        for name, tables in steps.items()
+    }
+    return {name: steps[name] for name in TopologicalSorter(sources).static_order()}
+
+
+def _stages() -> dict[str, Steps]:
+    """Each build step is a stage; those of reference tables are one together, since each takes a blink."""
+    stages: dict[str, Steps] = {}
+    for name, tables in _in_order().items():
+        kind = tables[0].kind
+        stages.setdefault(kind.value if kind is Kind.REFERENCE else name, {})[name] = tables
+    return stages
+
+
+_LAKE = _stages()
+STAGES: dict[str, Sequence[str]] = {
+    **{stage: [one.name for tables in steps.values() for one in tables] for stage, steps in _LAKE.items()},
+    LOAD: POSTGRES_ASSETS,
+}
+"""Assets of each stage of a build, in the order in which they are made."""
+LAKE_STAGES = list(_LAKE)
+
+
+def stages_before(tables: Iterable[str]) -> list[str]:
+    """The stages whose tables these tables need, directly or through others."""
+    needed: set[str] = set()
+    unseen = [read for name in tables for read in REGISTRY[name].reads]
+    while unseen:
+        if (name := unseen.pop()) not in needed:
+            needed.add(name)
+            unseen += REGISTRY[name].reads
+    return [stage for stage in LAKE_STAGES if needed.intersection(STAGES[stage])]
 
 
 @contextmanager
@@ -63,10 +99,40 @@ def built(profile: str) -> Iterator[Workspace]:
         yield workspace
 
 
-def make(workspace: Workspace, stages: Sequence[str], some_months: Sequence[str] | None = None) -> None:
-    """Run stages as a build does, in one run over the farm's months or some successive ones, without checks."""
+def months_of(workspace: Workspace) -> list[str]:
+    """The farm's months."""
     wanted = workspace.settings.farm
-    assets = [asset for stage in stages for asset in STAGES[stage]]
+    return months_between(wanted.epoch, wanted.as_of)
+
+
+def make(workspace: Workspace, stages: Iterable[str], some_months: Sequence[str] | None = None) -> None:
+    """Run the build steps of stages without Dagster, over all months of the farm or some successive ones.
+
+    The load is the exception: it runs its assets.
+    """
+    wanted = set(stages)
+    with workspace.lake.exclusive():
+        for stage in LAKE_STAGES:
+            if stage in wanted:
+                for tables in _LAKE[stage].values():
+                    _make_step(workspace, tables, some_months or months_of(workspace))
+    if LOAD in wanted:
+        run(workspace, STAGES[LOAD], some_months)
+
+
+def _make_step(workspace: Workspace, tables: Sequence[TableDefinition], months: Sequence[str]) -> None:
+    if any(one.batch_slices for one in tables):
+        deque(make_slices(workspace, tables), maxlen=0)
+    elif tables[0].is_monthly:
+        for one in tables:
+            if failed := make_months(workspace, one, months).failed:
+                raise failure(failed, len(months), one.name)
+    else:
+        deque(make_whole(workspace, tables), maxlen=0)
+
+
+def run(workspace: Workspace, assets: Iterable[str], some_months: Sequence[str] | None = None) -> None:
+    """Run assets as a build does, in one run over the farm's months or some successive ones, without checks."""
     job = dg.define_asset_job("measured", dg.AssetSelection.assets(*assets).without_checks())
     ours = build_defs(workspace.settings, resource_overrides={"workspace": workspace})
     dagster_home(workspace.settings)
@@ -74,7 +140,7 @@ def make(workspace: Workspace, stages: Sequence[str], some_months: Sequence[str]
         dg.Definitions.merge(ours, dg.Definitions(jobs=[job])).resolve_job_def("measured").execute_in_process(
             instance=instance,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags=range_tags(list(some_months or months(wanted.epoch, wanted.as_of))),
+            tags=range_tags(list(some_months or months_of(workspace))),
         )
 
 

@@ -17,13 +17,13 @@ import dagster as dg
 from pydantic import SecretStr
 
 from aquamind_pipeline.definitions import BUILD_FARM, NIGHTLY, build_defs
-from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.orchestration.garbage_collection import collect_rarely
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.settings import load_settings
 from benchmarks.load import aquamind_database
-from benchmarks.measuring import Row, alone, farm, seconds
+from benchmarks.measuring import Row, alone, farm, months_of, seconds
 
 SHOWN = 10
 """Steps of the night that are shown, the longest first."""
@@ -128,10 +128,10 @@ def main() -> None:
     options.add_argument("--build", type=date.fromisoformat)
     options.add_argument("--night", type=date.fromisoformat)
     given = options.parse_args()
+    collect_rarely()
     workspace = Workspace(load_settings(profile=given.profile, home=given.home, as_of=given.build))
-    wanted = workspace.settings.farm
     if given.build:
-        outcome = run_job(workspace, BUILD_FARM, months(wanted.epoch, wanted.as_of))
+        outcome = run_job(workspace, BUILD_FARM, months_of(workspace))
         assert outcome.success, outcome.failed_checks
         print(json.dumps(outcome.step_seconds))
     elif given.night:

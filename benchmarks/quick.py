@@ -10,15 +10,15 @@ from pathlib import Path
 
 import polars as pl
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.growth.assimilation import assimilate
 from aquamind_pipeline.lake import Manifest
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import comparison, load, schema
-from assets.growth import read_records
-from benchmarks import checks, generate, results
+from benchmarks import checks, generate, growth, results
 from benchmarks import load as loads
-from benchmarks.measuring import FEEDINGS, LAKE_STAGES, READINGS, Row, by_turns, farm, make, seconds
+from benchmarks.measuring import READINGS, Row, by_turns, farm, run, seconds
 
 KEPT = Path(__file__).parent / "quick.json"
 MOVED = 1.25
@@ -55,27 +55,36 @@ def measure() -> dict[str, float]:
     found: dict[str, float] = {}
     with farm("test-40") as workspace:
         checks.warm_up(workspace)
-        lake = seconds(lambda: make(workspace, LAKE_STAGES))
-        lived = generate.months_lived(workspace, MONTHS)
-        tpch = generate.by_tpchgen(workspace.settings.home)
-        for name in (READINGS, FEEDINGS):
-            rows, written = generate.written(workspace, name, lived)
-            duck = generate.by_duckdb(workspace, name, lived)
-            times = by_turns(generate.generated(workspace, name, lived), written, duck, tpch, runs=3)
-            found |= {f"generate {name} / {floor}": times[i][1] for i, floor in enumerate(("written", "DuckDB"), 1)}
-            if name == READINGS:
-                found["generate readings / tpchgen, by cell"] = generate.by_cell(name, rows, times[0][0], times[3][0])
+        lake = seconds(lambda: run(workspace, REGISTRY))
+        months = generate.full_months(workspace, MONTHS)
+        for name in REGISTRY.events:
+            found |= _generation(workspace, name, months)
         found["growth / a running sum"] = _growth(workspace)
-        checked = seconds(lambda: list(workspace.proof().everything()))
+        checked = seconds(lambda: list(workspace.checks().everything()))
         found["checks / generation"] = checked / lake
         found |= _load(workspace)
     return found
 
 
+def _generation(workspace: Workspace, name: str, months: list[str]) -> dict[str, float]:
+    rows, written = generate.written(workspace, name, months)
+    floors = {"written": written}
+    if duck := generate.by_duckdb(workspace, name, months):
+        floors["DuckDB"] = duck
+    if name == READINGS:
+        floors["tpchgen"] = generate.by_tpchgen(workspace.settings.home)
+    (ours, _), *times = by_turns(generate.generated(workspace, name, months), *floors.values(), runs=3)
+    taken = dict(zip(floors, times, strict=True))
+    found = {f"generate {name} / {floor}": taken[floor][1] for floor in floors if floor != "tpchgen"}
+    if "tpchgen" in taken:
+        found["generate readings / tpchgen, by cell"] = generate.by_cell(name, rows, ours, taken["tpchgen"][0])
+    return found
+
+
 def _growth(workspace: Workspace) -> float:
     lake, until = workspace.lake, workspace.planned.as_of
-    records = read_records(lake, lake.read("batch_batch")["id"].to_list())
-    states = lake.read(tables.STATE_TABLE)
+    records = growth.records_of(workspace, lake.read("batch_batch")["id"].to_list())
+    states = lake.read(STATES.name)
     running = pl.col("avg_weight_g").cast(pl.Float64).cum_sum().over("assignment_id")
     return by_turns(lambda: assimilate(records, until), lambda: states.select(running), runs=3)[1][1]
 

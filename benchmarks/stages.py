@@ -8,21 +8,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from aquamind_pipeline import report, tables
-from aquamind_pipeline.orchestration.workspace import Workspace
+from aquamind_pipeline import report
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.orchestration.garbage_collection import collect_rarely
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.settings import load_settings
-from benchmarks.measuring import LAKE_STAGES, STAGES, alone, make, peak_mib, seconds
+from benchmarks.measuring import LAKE_STAGES, LOAD, STAGES, alone, make, peak_mib, seconds
 
 
 def _checks(workspace: Workspace) -> None:
-    for name, finding in workspace.proof().everything():
-        assert finding.passed, (name, finding)
+    for name, result in workspace.checks().everything():
+        assert result.passed, (name, result)
 
 
 def _compared(workspace: Workspace) -> None:
     with workspace.database() as url:
-        assert all(finding.passed for finding in comparison.compared(url, workspace.lake, tables.TABLES))
+        assert all(result.passed for result in comparison.compared(url, workspace.lake, REGISTRY.aquamind))
 
 
 def _report(workspace: Workspace) -> None:
@@ -32,7 +34,7 @@ def _report(workspace: Workspace) -> None:
 
 _AFTER: dict[str, Callable[[Workspace], None]] = {"checks": _checks, "comparison": _compared, "report": _report}
 CHECKED = [*LAKE_STAGES, "checks"]
-EVERYTHING = [*CHECKED, "load", "comparison", "report"]
+EVERYTHING = [*CHECKED, LOAD, "comparison", "report"]
 """Stages in the order in which a build has them."""
 
 
@@ -54,6 +56,7 @@ def main() -> None:
     options.add_argument("--profile", required=True)
     options.add_argument("--stage", choices=EVERYTHING, required=True)
     given = options.parse_args()
+    collect_rarely()
     workspace = Workspace(load_settings(profile=given.profile, home=given.home))
     started = time.process_time()
     taken = seconds(lambda: make(workspace, [given.stage]) if given.stage in STAGES else after(workspace, given.stage))

@@ -1,1 +1,1 @@
-"""Dagster asset checks, derived from the rules: they read the lake or the database, never an asset's value."""
+"""Dagster asset checks, derived from the rules. They read the lake or the database, never the value of an asset."""

@@ -1,6 +1,6 @@
-"""What must hold of the database after the load."""
+"""Asset checks on the database after the load."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 import polars as pl
@@ -10,8 +10,8 @@ from aquamind_pipeline.orchestration.asset_specs import POSTGRES_EVENTS, POSTGRE
 from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.pipeline import check_results
+from aquamind_pipeline.pipeline.loading import compare
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.quality.rules import DATABASE_STATEMENTS
 from aquamind_pipeline.report import load_saved, report_path
 from aquamind_pipeline.schema.check_result import check_result
@@ -22,29 +22,26 @@ LOADS = {POSTGRES_MASTER: REGISTRY.whole, POSTGRES_EVENTS: REGISTRY.events, POST
 
 
 def build() -> list[dg.AssetChecksDefinition]:
-    """Row counts of each load, and the report's verdict."""
+    """Make the checks: row counts and content of each load, and the result of the report."""
     return [*(_arrived(asset, names) for asset, names in LOADS.items()), verdict]
 
 
-def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
+def _arrived(asset: str, names: Sequence[str]) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(name=f"{asset}_checks", specs=check_specs(asset, ARRIVED))
     def arrived(
         context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> Iterable[dg.AssetCheckResult]:
-        with retry_transient_errors(), workspace.database() as url:
-            since = workspace.settings.since
-            own = [name for name in names if since is None or name not in REGISTRY.lasting]
-            months = months_of_run(context.run.tags)
-            found = comparison.compared(url, workspace.lake, own, months, since=since)
-        check_results.save(workspace.settings, asset, ((asset, one) for one in found))
-        yield from (result(workspace, asset, one) for one in found)
+        with retry_transient_errors():
+            results = compare(workspace, names, months_of_run(context.run.tags))
+        check_results.save(workspace.settings, asset, ((asset, one) for one in results))
+        yield from (result(workspace, asset, one) for one in results)
 
     return arrived
 
 
 @dg.multi_asset_check(name="report_checks", specs=check_specs(REPORT, VERIFIED))
 def verdict(workspace: dg.ResourceParam[Workspace]) -> Iterable[dg.AssetCheckResult]:
-    """The report's own verdict, so that a failed report fails the run."""
+    """Whether all checks of the report passed, so that a failed report fails the run."""
     saved = load_saved(report_path(workspace.settings))
     failed = pl.DataFrame(
         [(check.name, check.detail) for check in saved.checks if not check.passed],

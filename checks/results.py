@@ -1,4 +1,4 @@
-"""From our check results to Dagster's."""
+"""Turns the results of rules into Dagster's check results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aquamind_pipeline.schema.rules import Statement
 
 
 def check_specs(asset: str, statements: Iterable[Statement]) -> list[dg.AssetCheckSpec]:
-    """Specs of an asset's checks. A failed blocking check stops what comes after."""
+    """Specs of an asset's checks. If a check that blocks fails, later steps do not run."""
     return [
         dg.AssetCheckSpec(
             one.name,
@@ -33,7 +33,14 @@ def result(
     one: CheckResult,
     show: Callable[[], Mapping[str, dg.MetadataValue]] = dict,
 ) -> dg.AssetCheckResult:
-    """Dagster's result with our detail, a few offending rows, and what else is to be shown."""
+    """Make Dagster's result of a check.
+
+    Args:
+        workspace: The workspace of the run.
+        asset: Name of the asset that the check is about.
+        one: The result of the rule.
+        show: Makes further metadata.
+    """
     settings = workspace.settings
     blocks = STATEMENTS[one.rule].blocks and not settings.load_anyway and one.rule not in settings.skip_checks
     metadata: dict[str, Any] = {"wrong": one.wrong, **_drawn(show)}
@@ -50,7 +57,7 @@ def result(
 
 
 def _drawn(show: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """What is to be shown. A figure that cannot be drawn says so; the check result stays."""
+    """Make further metadata. If that fails, the metadata is the error, and the check result is unchanged."""
     try:
         return show()
     except Exception as error:

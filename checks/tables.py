@@ -1,4 +1,4 @@
-"""What must hold of the lake before anything reaches the database."""
+"""Asset checks on the lake, which run before the load."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -24,19 +24,20 @@ from aquamind_pipeline.schema.kinds import Kind
 from checks.results import check_specs, result
 
 SHOWN_DAYS = 21
+"""Most days since weighing that the errors of states are shown for."""
 
 
 def build() -> list[dg.AssetChecksDefinition]:
-    """One step of checks for the tables of each kind, and one for the rules on the farm about each table."""
-    of_kinds = [_table_checks(kind, names) for kind in Kind if (names := REGISTRY.of_kind(kind))]
-    return [*of_kinds, *(_farm_checks(about) for about in dict.fromkeys(rule.about for rule in FARM_RULES))]
+    """Make the checks: one step for the tables of each kind, and one for the rules on the farm about each table."""
+    by_kind = [_table_checks(kind, names) for kind in Kind if (names := REGISTRY.of_kind(kind))]
+    return [*by_kind, *(_farm_checks(about) for about in dict.fromkeys(rule.about for rule in FARM_RULES))]
 
 
 def _table_checks(kind: Kind, names: Sequence[str]) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"{kind.value}_table_checks",
         specs=[spec for name in names for spec in check_specs(name, rules_of(name).values())],
-        can_subset=True,  # a table that is materialised alone is checked alone
+        can_subset=True,  # a run that materialises one table checks only this table
     )
     def table_checks(
         context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
@@ -61,7 +62,7 @@ def _table_checks(kind: Kind, names: Sequence[str]) -> dg.AssetChecksDefinition:
 
 
 def _expectations(runner: CheckRunner, name: str, docs: DataDocs) -> Mapping[str, dg.MetadataValue]:
-    """What a suite found, expectation by expectation, and its page."""
+    """The result of each expectation of a table's suite, and a link to its Data Docs page."""
     validated = runner.validated.get(name)
     if validated is None:
         return {}
@@ -92,7 +93,7 @@ def _farm_checks(about: str) -> dg.AssetChecksDefinition:
 
 
 def _errors(runner: CheckRunner) -> dict[str, dg.MetadataValue]:
-    """How far states are from the lives that were lived, by stage, days since weighing, and stated confidence."""
+    """Errors of the states compared with life, by stage, by days since weighing, and by the states' confidence."""
     errors = state_errors(runner.farm_inputs(RECOVERS_LIFE))
     names = runner.lake.scan(LIFECYCLE_STAGES.name).select("name", stage="id").collect()
     stages = truth.distribution(errors, "stage").join(names, on="stage", maintain_order="left")
@@ -108,6 +109,6 @@ def _errors(runner: CheckRunner) -> dict[str, dg.MetadataValue]:
     columns = ["weight_mean_%", "weight_p95_%"]
     panels = {
         "by days since a weight was measured": days.select(*columns, x="days_since"),
-        "by stated confidence": confidence.select(*columns, x="confidence"),
+        "by the states' confidence": confidence.select(*columns, x="confidence"),
     }
     return shown | {"picture": lines(panels, "x", columns, x_label="", y_label="error of weight, %")}

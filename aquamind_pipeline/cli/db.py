@@ -63,7 +63,7 @@ def grants(
     database: Annotated[str, typer.Option(help="Name of AquaMind's database.")] = "aquamind_db",
 ) -> None:
     """Print the SQL that gives a role just the rights to load into AquaMind's database."""
-    from aquamind_pipeline.postgres.aquamind import grants as statements
+    from aquamind_pipeline.postgres.targets.aquamind.grants import grants as statements
 
     sys.stdout.write(statements(role, database))
 

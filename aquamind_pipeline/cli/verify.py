@@ -16,10 +16,10 @@ def verify(settings: "Settings") -> None:
     import polars as pl
 
     from aquamind_pipeline import report
-    from aquamind_pipeline.apps import REGISTRY
     from aquamind_pipeline.pipeline import check_results
     from aquamind_pipeline.pipeline.workspace import Workspace
     from aquamind_pipeline.postgres import comparison
+    from aquamind_pipeline.postgres.targets import open_target
 
     workspace = Workspace(settings, ProgressBars())
     workspace.lake.require(settings.farm, must_exist=False)
@@ -27,11 +27,12 @@ def verify(settings: "Settings") -> None:
     with workspace.database() as url:
         verified, series = report.verify(url, settings.farm, kept=report.sums_path(settings))
         if workspace.lake.manifest() is not None:
+            target = open_target(url)
             results = list(workspace.checks().everything())
             results += [
                 (name, result)
-                for name in REGISTRY.aquamind
-                for result in comparison.compared(url, workspace.lake, [name])
+                for name in target.tables
+                for result in comparison.compared(target, workspace.lake, [name])
             ]
             check_results.save(settings, check_results.VERIFY, results)
     report.save(verified, report.report_path(settings))

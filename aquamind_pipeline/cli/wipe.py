@@ -24,8 +24,8 @@ def wipe(
     from aquamind_pipeline.apps import REGISTRY
     from aquamind_pipeline.lake import Manifest, duckdb_views
     from aquamind_pipeline.pipeline.workspace import Workspace
-    from aquamind_pipeline.postgres import load, schema
     from aquamind_pipeline.postgres.connection import described, is_local
+    from aquamind_pipeline.postgres.targets import open_target
 
     workspace = Workspace(settings)
     lake, farm = workspace.lake, settings.farm
@@ -42,9 +42,10 @@ def wipe(
     # Lock the lake first: if another process is building it, the database keeps its rows, too.
     with lake.exclusive() if lake_exists and not dry_run else contextlib.nullcontext():
         if database:
-            with workspace.database() as target:
-                schema.require(target, Manifest.of(farm))
-                deleted = load.wipe(target, dry_run=dry_run)
+            with workspace.database() as opened_url:
+                target = open_target(opened_url)
+                target.require_farm(Manifest.of(farm))
+                deleted = target.wipe(dry_run=dry_run)
             _print_deleted(where, deleted, dry_run=dry_run)
         if lake_exists and not dry_run:
             lake.delete(REGISTRY)

@@ -1,4 +1,4 @@
-"""What Dagster shows of our assets: specs read off definitions, and the metadata of what was written."""
+"""Specs of assets, derived from table definitions, and metadata of written files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REPORT = "verification_report"
 
 
 def table_spec(definition: TableDefinition) -> dg.AssetSpec:
-    """The spec of a table's asset: its app is its group, and all else is read off its definition."""
+    """The spec of a table's asset. The AquaMind app of the table is the asset's group."""
     metadata: dict[str, Any] = {"dagster/column_schema": _column_schema(definition)}
     if (lineage := _lineage(definition)) is not None:
         metadata["dagster/column_lineage"] = lineage
@@ -44,14 +44,18 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
 
 
 def _dependencies(definition: TableDefinition) -> list[str]:
-    """Tables that must be there first: those that are read, and, for the plan, the sites that it takes."""
+    """Tables that must exist before this one: the tables that it reads. The plan also needs the infrastructure.
+
+    The plan says how far the farm reaches, so all that happens comes after the plan, also what does not read it.
+    """
     if definition.name in PLAN:
         return [name for name in REGISTRY.of_kind(Kind.REFERENCE) if REGISTRY[name].app == "infrastructure"]
-    return list(definition.reads)
+    planned = () if definition.kind is Kind.REFERENCE else PLAN
+    return list(dict.fromkeys((*planned, *definition.reads)))
 
 
 def spec(name: str, group: str, *, deps: tuple[str, ...], kinds: frozenset[str], description: str) -> dg.AssetSpec:
-    """The spec of an asset that is no table."""
+    """The spec of an asset that is not a table of the lake."""
     return dg.AssetSpec(
         name, deps=list(deps), group_name=group, kinds=set(kinds), description=description, owners=[OWNER]
     )
@@ -60,12 +64,12 @@ def spec(name: str, group: str, *, deps: tuple[str, ...], kinds: frozenset[str],
 def presented(
     assets: Iterable[dg.AssetsDefinition], settings: Settings, links: Mapping[str, dg.MetadataValue[Any]]
 ) -> list[dg.AssetsDefinition]:
-    """The assets of one farm: each says how it is computed, where its code is, which farm it is of, and what to read.
+    """Add to each asset how it is computed, where its code is, which farm it belongs to, and links.
 
     Args:
-        assets: Assets whose steps say in their descriptions how they compute.
-        settings: Which farm.
-        links: Pages of this farm, by what they are.
+        assets: Assets whose steps describe how they compute.
+        settings: Settings of the farm.
+        links: Links to pages of this farm, by label.
     """
     farm = settings.farm
     facts = {
@@ -77,13 +81,13 @@ def presented(
         **links,
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)  # code references; a test opens each of them
-        referring = dg.with_source_code_references(list(assets))
-    return [_presented(asset, facts) for asset in referring if isinstance(asset, dg.AssetsDefinition)]
+        warnings.simplefilter("ignore", dg.BetaWarning)  # code references are a beta feature; a test opens each of them
+        with_code = dg.with_source_code_references(list(assets))
+    return [_presented(asset, facts) for asset in with_code if isinstance(asset, dg.AssetsDefinition)]
 
 
 def _presented(asset: dg.AssetsDefinition, facts: Mapping[str, Any]) -> dg.AssetsDefinition:
-    """The asset with these facts. Assets that are no tables say in their step's description how they are made."""
+    """Add these facts to an asset's metadata, and the step's description to an asset that is not a table."""
     how = asset.op.description
 
     def present(spec: dg.AssetSpec) -> dg.AssetSpec:
@@ -112,7 +116,7 @@ def _column(column: sa.Column[Any], targets: Mapping[str, tuple[str, str]]) -> d
 
 
 def _lineage(definition: TableDefinition) -> dg.TableColumnLineage | None:
-    """Which column came from which: references, and what the definition says; None where nothing is known."""
+    """Column lineage from references and from the definition; None if there is none."""
     kept = lake_schema(definition.table)
     sources = {
         column: [dg.TableColumnDep(parent, key)]
@@ -125,7 +129,7 @@ def _lineage(definition: TableDefinition) -> dg.TableColumnLineage | None:
 
 
 def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping[str, Any]:
-    """What a person wants to see of one file: rows, bytes, seconds, its hash, and which farm it is of."""
+    """Metadata of a written file: rows, bytes, seconds, hash, and the farm that it belongs to."""
     return {
         "dagster/row_count": written.rows,
         "bytes": written.bytes,
@@ -139,7 +143,7 @@ def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping
 
 
 def frame_table(frame: pl.DataFrame) -> dg.TableMetadataValue:
-    """A small frame as a table that Dagster's pages show."""
+    """Metadata that shows a small frame as a table on Dagster's pages."""
     columns = [dg.TableColumn(name, str(dtype)) for name, dtype in frame.schema.items()]
     records = [dg.TableRecord({k: _plain(v) for k, v in row.items()}) for row in frame.iter_rows(named=True)]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))

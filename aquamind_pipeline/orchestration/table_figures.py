@@ -1,7 +1,7 @@
-"""Pictures for people who would rather look than read, drawn once for each run that writes a whole table.
+"""Figures of tables for Dagster's pages, drawn once for each run that writes a whole table.
 
-Drawn from the lake's files, some hundred points each. A picture is never a reason for a step to fail: where a file
-cannot be read, the checks say so.
+A figure has some hundred points from the lake's files. A step does not fail if its figure cannot be drawn: checks
+report files that cannot be read.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from aquamind_pipeline.schema.definition import TableDefinition
 
 SHOWN_BATCHES = 4
 SHOWN_DAYS = 200
-"""Days on a line: more cannot be told apart."""
+"""Number of days on a line. More could not be told apart."""
 
 
-def shown_of(definition: TableDefinition, workspace: Workspace) -> Mapping[str, Any]:
-    """The figure of a table as a whole. Nightly runs draw none: they would take as long as making the tables."""
+def figure_metadata(definition: TableDefinition, workspace: Workspace) -> Mapping[str, Any]:
+    """Metadata with the figure of a whole table, if the table has one.
+
+    Nightly runs draw no figures, because drawing would take as long as making their tables.
+    """
     if workspace.settings.since is not None:
         return {}
     draw = _FIGURES.get(definition.figure) or (_rows_by_month if definition.name in REGISTRY.events else None)
@@ -38,13 +41,13 @@ def shown_of(definition: TableDefinition, workspace: Workspace) -> Mapping[str, 
 
 
 def _lives(lake: Lake, name: str) -> dg.MetadataValue[str]:
-    """Fish and weights of some batches, from the oldest to the newest."""
+    """Fish and mean weight by day, of a few batches between the oldest and the newest."""
     weight = next(c for c in ("weight_g", "avg_weight_g") if c in REGISTRY[name].table.columns)
-    of_day = lake.scan(name).with_columns(pl.col("population", weight).cast(pl.Float64))
+    rows = lake.scan(name).with_columns(pl.col("population", weight).cast(pl.Float64))
     ids = lake.scan(name).select(pl.col("batch_id").unique().sort()).collect()["batch_id"]
-    some = ids.gather_every(max(1, (ids.len() - 1) // (SHOWN_BATCHES - 1))).head(SHOWN_BATCHES)
+    shown = ids.gather_every(max(1, (ids.len() - 1) // (SHOWN_BATCHES - 1))).head(SHOWN_BATCHES)
     daily = (
-        of_day.filter(pl.col("batch_id").is_in(some.to_list()))
+        rows.filter(pl.col("batch_id").is_in(shown.to_list()))
         .group_by("batch_id", "date")
         .agg(
             fish=pl.col("population").sum() / 1e6,
@@ -61,18 +64,18 @@ def _lives(lake: Lake, name: str) -> dg.MetadataValue[str]:
     return lines(panels, "date", [c for c in panels["mean weight, kg"].columns if c != "date"])
 
 
-def _use(lake: Lake, name: str) -> dg.MetadataValue[str]:
-    """Containers in use, day by day, as planned."""
-    stays = lake.scan(name)
-    came = stays.group_by(date="assignment_date").agg(containers=pl.len().cast(pl.Int64))
-    left = stays.group_by(date="departure_date").agg(containers=-pl.len().cast(pl.Int64))
-    days = pl.concat([came, left]).group_by("date").agg(pl.col("containers").sum()).sort("date")
+def _occupancy(lake: Lake, name: str) -> dg.MetadataValue[str]:
+    """Number of containers in use by day, as planned."""
+    assignments = lake.scan(name)
+    begun = assignments.group_by(date="assignment_date").agg(containers=pl.len().cast(pl.Int64))
+    ended = assignments.group_by(date="departure_date").agg(containers=-pl.len().cast(pl.Int64))
+    days = pl.concat([begun, ended]).group_by("date").agg(pl.col("containers").sum()).sort("date")
     used = days.with_columns(pl.col("containers").cum_sum()).collect()
     return lines({"containers in use, as planned": used}, "date", ["containers"])
 
 
 def _temperatures(lake: Lake, name: str) -> dg.MetadataValue[str]:
-    """Mean water temperature of each geography's tanks and rings."""
+    """Mean water temperature by day, of each geography's tanks and rings."""
     halls = lake.scan("infrastructure_hall").join(
         lake.scan("infrastructure_freshwaterstation").select("geography_id", freshwater_station_id="id"),
         on="freshwater_station_id",
@@ -82,10 +85,10 @@ def _temperatures(lake: Lake, name: str) -> dg.MetadataValue[str]:
     containers = lake.scan("infrastructure_container")
     tanks = containers.join(halls.select("geography_id", hall_id="id", water=pl.lit("tanks")), on="hall_id")
     rings = containers.join(areas, on="area_id")
-    where = pl.concat([one.select("geography_id", "water", container_id="id") for one in (tanks, rings)])
+    waters = pl.concat([part.select("geography_id", "water", container_id="id") for part in (tanks, rings)])
     daily = (
         lake.scan(name)
-        .join(where, on="container_id")
+        .join(waters, on="container_id")
         .join(geographies, on="geography_id")
         .group_by("date", site=pl.format("{}, {}", "name", "water"))
         .agg(temperature=pl.col("total_c").sum() / pl.col("readings").sum())
@@ -98,20 +101,21 @@ def _temperatures(lake: Lake, name: str) -> dg.MetadataValue[str]:
 
 
 def _rows_by_month(lake: Lake, name: str) -> dg.MetadataValue[str]:
-    """Rows of each month's file, from the files' footers."""
+    """Number of rows of each month, from the footers of the files."""
     months = lake.partitions(name)
     return bars("rows by month", months, [lake.rows(name, month) for month in months])
 
 
 def _thinned(frame: pl.DataFrame) -> pl.DataFrame:
+    """About `SHOWN_DAYS` rows of the frame, evenly spread."""
     return frame.gather_every(max(1, frame.height // SHOWN_DAYS))
 
 
 _FIGURES: dict[str, Callable[[Lake, str], dg.MetadataValue[str]]] = {
-    "occupancy": _use,
+    "occupancy": _occupancy,
     "lives": _lives,
     "temperatures": _temperatures,
 }
-"""Figures by the name that a definition gives."""
+"""Functions that draw a figure, by the name in a definition's `figure`."""
 
-__all__ = ["shown_of"]
+__all__ = ["figure_metadata"]

@@ -1,4 +1,4 @@
-"""What a build will make, computed before anything is built."""
+"""Estimates of a build's batches, rows and disk space, computed before the build."""
 
 from __future__ import annotations
 
@@ -18,15 +18,31 @@ from aquamind_pipeline.simulation.schedule import Plan, schedule
 from aquamind_pipeline.simulation.sites import build_sites
 
 _MONTH_BYTES = (10_000, 350_000)
-"""Bytes that a month's files and partitions take beside their rows, in the lake and in PostgreSQL."""
+"""Overhead of a month, without its rows: bytes of its files in the lake, and of its partitions in PostgreSQL."""
 _TABLE_BYTES = (4_000, 60_000)
-"""Bytes that a table takes beside its rows."""
-_SERVER_BYTES, _SERVER_SHARE = 86_000_000, 0.13  # its own databases, and its log of what is written
+"""Overhead of a table, without its rows: bytes in the lake, and in PostgreSQL."""
+_SERVER_BYTES, _SERVER_SHARE = 86_000_000, 0.13
+"""Bytes of a server's own databases, and the size of its write-ahead log as a share of the data."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Batches, rows and disk that a farm will take. `rows`: by table, None where chance decides."""
+    """Batches, rows and disk space of a farm.
+
+    Attributes:
+        batches: Batches that start up to the farm's last day.
+        completed: Batches that are harvested by that day.
+        active: Batches that live on that day.
+        months: Months of the farm.
+        rows: Rows of each table; None if chance decides.
+        containers: Tanks and rings.
+        containers_ever: Containers with fish on any day.
+        containers_now: Containers with fish on the last day.
+        containers_peak: Most containers with fish on one day.
+        container_days_share: Share of all container-days that have fish.
+        lake_bytes: Size of the lake.
+        database_bytes: Size of the farm's database.
+    """
 
     batches: int
     completed: int
@@ -43,16 +59,16 @@ class Preview:
 
     @property
     def server_bytes(self) -> int:
-        """What the embedded server takes: the farm's database, and what a server has beside it."""
+        """Size of the embedded server: the farm's database, the server's own databases, and the log."""
         return int(self.database_bytes * (1 + _SERVER_SHARE)) + _SERVER_BYTES
 
 
 @cache
 def preview(farm: Profile) -> Preview:
-    """Plan the farm and count.
+    """Plan the farm and count its batches, rows and bytes.
 
     Raises:
-        ConfigError: when the profile asks for more than the farm holds.
+        ConfigError: when the profile asks for too many batches.
     """
     plan = schedule(farm)
     rows = {name: total_rows(REGISTRY[name], farm, plan) for name in REGISTRY.aquamind}
@@ -85,10 +101,10 @@ def preview(farm: Profile) -> Preview:
 
 
 def _bytes_per_row(definition: TableDefinition) -> tuple[float, float]:
-    """Bytes of a row in the lake and in PostgreSQL: measured, or estimated from its columns.
+    """Bytes of a row in the lake and in PostgreSQL: measured ones, or an estimate from the columns.
 
-    In the lake numbers that follow each other and repeated text take little: about 2 bytes for a column. In PostgreSQL
-    a row has a header of 28 bytes, its values, and about 50 bytes for each index.
+    In the lake, sequences of numbers and repeated texts are compressed to about 2 bytes per column. In PostgreSQL a row
+    has a header of 28 bytes, its values, and about 50 bytes for each index.
     """
     if definition.bytes_per_row is not None:
         return definition.bytes_per_row
@@ -100,7 +116,7 @@ def _bytes_per_row(definition: TableDefinition) -> tuple[float, float]:
 
 
 def _occupied(farm: Profile, plan: Plan) -> pl.DataFrame:
-    """date, containers: with fish on each day."""
+    """date, and the number of containers with fish on it, for each day of the farm."""
     begun = plan.assignments.filter(pl.col("assignment_date") <= farm.as_of)
     change = pl.concat(
         [begun.select(date="assignment_date", by=pl.lit(1)), begun.select(date="departure_date", by=pl.lit(-1))]

@@ -1,4 +1,4 @@
-"""Binary COPY from Arrow: a frame goes to the server in PostgreSQL's own format, without a Python value in between."""
+"""Binary COPY from Arrow: a frame goes to the server in PostgreSQL's own format. No value becomes a Python object."""
 
 from __future__ import annotations
 
@@ -18,14 +18,22 @@ from sqlalchemy.dialects.postgresql import JSONB
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres.connection import Connection
-from aquamind_pipeline.schema import frames as tables
+from aquamind_pipeline.schema.frames import complete
 
 _BATCH_ROWS = 32_768
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """One partition in the database, and how many of its rows this load sent."""
+    """One loaded table or month.
+
+    Attributes:
+        table: The table.
+        partition: The month; None for a table that is kept whole.
+        rows: How many rows the database has of it.
+        sent: How many of them this load sent.
+        seconds: How long the load took; 0 if everything was there already.
+    """
 
     table: str
     partition: str | None
@@ -35,14 +43,17 @@ class Loaded:
 
     @property
     def skipped(self) -> bool:
-        """Whether it was there already."""
+        """Whether everything was there already."""
         return not self.seconds
 
 
 @cache
 def constants(table_name: str) -> dict[str, Any]:
-    """Columns whose value is the same in every row we load: column defaults write them faster than COPY reads them."""
-    fills = {c.name: c.info["fill"] for c in REGISTRY[table_name].table.columns if "fill" in c.info}
+    """Columns that have the same value in every row that we load, and that value.
+
+    Column defaults write them faster than COPY reads them.
+    """
+    fills = {c.name: c.info["fill"] for c in REGISTRY.table(table_name).columns if "fill" in c.info}
     return {name: pl.select(fill).item() for name, fill in fills.items() if fill.meta.is_literal()}
 
 
@@ -55,27 +66,26 @@ def copy_rows(
     skip: tuple[str, ...] = (),
     freeze: bool = False,
 ) -> int:
-    """COPY the lake's rows of a table into `target`; returns how many the server counted.
+    """COPY the lake's rows of a table into `target`. Returns how many rows the server counted.
 
     Args:
-        connection: A connection, in whose transaction this happens.
-        table: The catalogue's table.
+        connection: A connection. The rows go into its transaction.
+        table: The table as the registry defines it.
         target: Where the rows go: the table itself, a partition of it, or a temporary table like it.
-        rows: The lake's columns.
-        skip: Columns left to the target's defaults.
-        freeze: Write rows as already frozen; the target must be made or truncated in this transaction.
-
+        rows: The rows in the lake's columns.
+        skip: Columns that the target's defaults fill.
+        freeze: Write the rows as already frozen. The target must be made or truncated in the same transaction.
     """
-    return copy_frame(connection, table, target, tables.complete(rows, table).drop(*skip).collect(), freeze=freeze)
+    return copy_frame(connection, table, target, complete(rows, table).drop(*skip).collect(), freeze=freeze)
 
 
 def copy_frame(
     connection: Connection, table: sa.Table, target: sql.Identifier, frame: pl.DataFrame, *, freeze: bool = False
 ) -> int:
-    """COPY a frame in the database's columns; returns how many rows the server counted.
+    """COPY a frame in the database's columns. Returns how many rows the server counted.
 
     Raises:
-        DatabaseError: when the server counted other rows than were sent.
+        DatabaseError: when the server did not count as many rows as were sent.
     """
     arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     arrow = arrow.cast(pa.schema([_microseconds(field) for field in arrow.schema]))
@@ -97,7 +107,7 @@ def copy_frame(
 
 
 def _microseconds(field: pa.Field[Any]) -> pa.Field[Any]:
-    """PostgreSQL has no nanoseconds; Polars' Time does."""
+    """A field in microseconds: Polars' Time has nanoseconds, PostgreSQL's has not."""
     return field.with_type(pa.time64("us")) if pa.types.is_time64(field.type) else field
 
 

@@ -1,6 +1,6 @@
-"""Schema `aquamind_pipeline`: which farm a database holds, and what was loaded from which file.
+"""The schema `aquamind_pipeline`: which farm a database holds, and which files its rows were loaded from.
 
-The journal is written in the transaction that writes the rows, so it is never wrong about them.
+The transaction that writes rows also writes the journal. So the journal always agrees with the rows.
 """
 
 from __future__ import annotations
@@ -8,20 +8,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
+from aquamind_pipeline.errors import DatabaseAwayError
 from aquamind_pipeline.postgres.connection import Connection, connect, described
 
 OURS = "aquamind_pipeline"
 ALL = ""
-"""The journal's partition of an unpartitioned table."""
-OWN, AQUAMIND = "own", "aquamind"
-"""Kinds of target: tables that we made, or those of AquaMind's migrations."""
+"""The journal's partition of a table that is kept whole."""
 _LOCK_KEY = 0x41714D50  # "AqMP": one load at a time in a database
 _TABLES = sql.SQL("""
 CREATE TABLE {ours}.farm (
@@ -39,11 +38,39 @@ CREATE TABLE {ours}.identity (
 CREATE TABLE {ours}.suspended (table_name text, step int, name text, statement text, PRIMARY KEY (table_name, step));
 """).format(ours=sql.Identifier(OURS))
 JOURNAL_TABLES = ("farm", "load_journal", "identity", "suspended")
+_FARM = sql.Identifier(OURS, "farm")
+_JOURNAL = sql.Identifier(OURS, "load_journal")
+
+
+@dataclass(frozen=True)
+class Farm:
+    """Which farm a database holds.
+
+    Attributes:
+        identity: Hash of everything that decides the farm's rows.
+        description: Profile, seed and version in words.
+        as_of: The farm's last day.
+        schema_version: Hash of our tables' columns, keys and indexes (`ddl.schema_version`).
+        kind: Which `Target` holds the farm.
+    """
+
+    identity: str
+    description: str
+    as_of: date
+    schema_version: str
+    kind: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is loaded of one partition; ids only in AquaMind's tables, where they are a block of our own."""
+    """What is loaded of one table or month.
+
+    Attributes:
+        digest: SHA-256 of the file; empty if the next load must replace the rows.
+        rows: Number of rows.
+        first_id: First id of the month's block, where the target gives ids (AquaMind's database).
+        last_id: Last id of that block.
+    """
 
     digest: str
     rows: int
@@ -52,17 +79,17 @@ class Entry:
 
 
 def partition_name(table_name: str, month: str) -> str:
-    """Name of a month of a table in our own database."""
+    """Name of a month's partition in our own database."""
     return f"{table_name}_{month.replace('-', '_')}"
 
 
 def partition(table_name: str, month: str) -> sql.Identifier:
-    """Where a month of a table is in our own database."""
+    """A month's partition in our own database."""
     return sql.Identifier(OURS, partition_name(table_name, month))
 
 
 def make(connection: Connection) -> None:
-    """Make the journal's tables; the schema too, unless somebody with more rights made it for us."""
+    """Make the journal's tables. Make their schema, too, unless somebody with more rights made it for us."""
     row = connection.execute("SELECT to_regnamespace(%s) IS NULL", (OURS,)).fetchone()
     if row and row[0]:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(OURS)))
@@ -70,35 +97,46 @@ def make(connection: Connection) -> None:
 
 
 def exists(connection: Connection) -> bool:
-    """Whether a farm of ours is in this database."""
+    """Whether this database has a journal."""
     row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{OURS}.load_journal",)).fetchone()
     return bool(row and row[0])
 
 
-def kind(connection: Connection, url: SecretStr) -> str:
-    """OWN or AQUAMIND.
-
-    Raises:
-        DatabaseError: when the database holds no farm of ours.
-    """
+def farm(connection: Connection) -> Farm | None:
+    """The farm that this database holds; None if it holds none."""
     if not exists(connection):
-        raise DatabaseError(f"{described(url)} holds no farm of ours: run `aquamind build` first")
-    row = connection.execute(sql.SQL("SELECT kind FROM {}").format(sql.Identifier(OURS, "farm"))).fetchone()
-    if row is None:
-        raise DatabaseError(f"{described(url)} was never loaded: run `aquamind load`")
-    return str(row[0])
+        return None
+    query = sql.SQL("SELECT identity, description, as_of, catalogue, kind FROM {}").format(_FARM)
+    row = connection.execute(query).fetchone()
+    return Farm(*row) if row else None
+
+
+def remember_farm(connection: Connection, farm: Farm) -> None:
+    """Note which farm this database holds, and up to which day."""
+    query = sql.SQL(
+        "INSERT INTO {} (identity, description, as_of, catalogue, kind) VALUES (%s, %s, %s, %s, %s) "
+        "ON CONFLICT (identity) DO UPDATE SET as_of = excluded.as_of"
+    ).format(_FARM)
+    connection.execute(query, (farm.identity, farm.description, farm.as_of, farm.schema_version, farm.kind))
 
 
 def lock(connection: Connection, url: SecretStr) -> None:
-    """Be the only one to change this database until the transaction ends."""
+    """Keep other loads out of this database until the transaction ends.
+
+    Raises:
+        DatabaseAwayError: when another process holds the lock.
+    """
     _lock(connection, url, "SELECT pg_try_advisory_xact_lock(%s)")
 
 
 @contextlib.contextmanager
 def locked(url: SecretStr) -> Iterator[None]:
-    """Be the only one to change this database during the block, over many transactions of many connections.
+    """Keep other loads out of this database during the block, over many transactions of many connections.
 
-    The lock is a further connection's, which does nothing else, and ends with it, however that ends.
+    A further connection holds the lock and does nothing else. The lock ends when that connection ends.
+
+    Raises:
+        DatabaseAwayError: when another process holds the lock.
     """
     with connect(url) as connection:
         _lock(connection, url, "SELECT pg_try_advisory_lock(%s)")
@@ -106,7 +144,7 @@ def locked(url: SecretStr) -> Iterator[None]:
         try:
             yield
         finally:
-            # Not left to the end of the connection, which the server notices when the next table may ask already.
+            # The server may notice the end of the connection only after the next table asks for the lock.
             with contextlib.suppress(psycopg.Error):
                 connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK_KEY,))
 
@@ -130,62 +168,60 @@ def _holder(connection: Connection) -> str:
 
 def entries(connection: Connection, table_name: str) -> dict[str, Entry]:
     """What is loaded of a table, by partition."""
-    query = sql.SQL("SELECT partition, digest, rows, first_id, last_id FROM {} WHERE table_name = %s").format(
-        sql.Identifier(OURS, "load_journal")
-    )
+    query = sql.SQL("SELECT partition, digest, rows, first_id, last_id FROM {} WHERE table_name = %s").format(_JOURNAL)
     return {row[0]: Entry(*row[1:]) for row in connection.execute(query, (table_name,))}
 
 
 def loads(connection: Connection, table_name: str) -> dict[str, str]:
-    """Which file each partition of a table was loaded from, and when: another text after every load of it."""
+    """A text for each partition of a table that names the file and the time of its load. Every load changes it."""
     query = sql.SQL("SELECT partition, concat_ws(' ', digest, run, loaded_at) FROM {} WHERE table_name = %s").format(
-        sql.Identifier(OURS, "load_journal")
+        _JOURNAL
     )
     return {row[0]: row[1] for row in connection.execute(query, (table_name,))}
 
 
 def remember(connection: Connection, table_name: str, partition: str, entry: Entry, run: str) -> None:
-    """Say what is loaded of a partition now, by which run, of which farm (profile, seed, days)."""
+    """Note what is loaded of a partition, and which run loaded it."""
     query = sql.SQL(
         "INSERT INTO {journal} (table_name, partition, digest, rows, first_id, last_id, run, farm) "
         "SELECT %s, %s, %s, %s, %s, %s, %s, description FROM {farm} "
         "ON CONFLICT (table_name, partition) DO UPDATE SET digest = excluded.digest, rows = excluded.rows, "
         "first_id = excluded.first_id, last_id = excluded.last_id, run = excluded.run, farm = excluded.farm, "
         "loaded_at = now()"
-    ).format(journal=sql.Identifier(OURS, "load_journal"), farm=sql.Identifier(OURS, "farm"))
+    ).format(journal=_JOURNAL, farm=_FARM)
     values = (table_name, partition, entry.digest, entry.rows, entry.first_id, entry.last_id, run)
     connection.execute(query, values)
 
 
 def distrust(connection: Connection, table_name: str) -> None:
-    """What is loaded of a table counts as outdated: the next load replaces it."""
-    query = sql.SQL("UPDATE {} SET digest = '' WHERE table_name = %s").format(sql.Identifier(OURS, "load_journal"))
+    """Make the next load replace what is loaded of a table."""
+    query = sql.SQL("UPDATE {} SET digest = '' WHERE table_name = %s").format(_JOURNAL)
     connection.execute(query, (table_name,))
 
 
 def forget(connection: Connection, table_name: str, partition: str) -> None:
-    """Nothing is loaded of a partition any more."""
-    query = sql.SQL("DELETE FROM {} WHERE table_name = %s AND partition = %s").format(
-        sql.Identifier(OURS, "load_journal")
-    )
+    """Note that nothing is loaded of a partition any more."""
+    query = sql.SQL("DELETE FROM {} WHERE table_name = %s AND partition = %s").format(_JOURNAL)
     connection.execute(query, (table_name, partition))
 
 
 __all__ = [
     "ALL",
-    "AQUAMIND",
     "JOURNAL_TABLES",
     "OURS",
-    "OWN",
     "Entry",
+    "Farm",
     "distrust",
     "entries",
     "exists",
+    "farm",
     "forget",
-    "kind",
     "loads",
     "lock",
     "locked",
     "make",
+    "partition",
+    "partition_name",
     "remember",
+    "remember_farm",
 ]

@@ -43,7 +43,7 @@ _SETTINGS = {
     "checkpoint_timeout": "30min",
     "shared_buffers": "256MB",
     "maintenance_work_mem": "256MB",
-    "max_parallel_maintenance_workers": "0",  # two streams already fill two cores
+    "max_parallel_maintenance_workers": "0",  # two connections already fill two cores
     "synchronous_commit": "off",  # a crash may lose the last commits, never half of one; a rerun loads them again
     "timezone": "UTC",
     "log_timezone": "UTC",

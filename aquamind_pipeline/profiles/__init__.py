@@ -1,4 +1,4 @@
-"""The profiles that come with the library, one TOML file each, and how any profile is read."""
+"""The profiles of the library, one TOML file each, and the reader of profiles."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.simulation.profile import Profile
 
 COUNTED_BATCHES = ("batches", "completed")
-"""What a profile's bands may count, beside the rows of AquaMind's tables."""
+"""Names of counts that a profile's bands may have, beside the names of AquaMind's tables."""
 
 
 def profile_names() -> list[str]:
-    """Names of the profiles that come with the library."""
+    """Names of the profiles of the library."""
     files = resources.files("aquamind_pipeline.profiles").iterdir()
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
@@ -31,18 +31,25 @@ def load_profile(
     as_of: date | None = None,
     faults: Sequence[str] | None = None,
 ) -> Profile:
-    """Read a profile by its name, or by the path of a TOML file, with what the user overrides.
+    """Read a profile.
+
+    Args:
+        name: Name of a profile of the library, or path of a TOML file.
+        seed: Replaces the profile's seed.
+        epoch: Replaces the profile's epoch.
+        as_of: Replaces the profile's as_of.
+        faults: Replaces the profile's faults, unless empty.
 
     Raises:
-        ConfigError: for an unknown name, a file that is no TOML, or a key or value that does not fit.
+        ConfigError: for an unknown name, a file that is no TOML, or an invalid key or value.
     """
     path = Path(name) if name.endswith(".toml") else resources.files("aquamind_pipeline.profiles") / f"{name}.toml"
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        known = ", ".join(profile_names())
+        names = ", ".join(profile_names())
         raise ConfigError(
-            f"there is no profile {name!r}; there are {known}, or give the path of a .toml file"
+            f"there is no profile {name!r}; there are {names}, or give the path of a .toml file"
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"profile {name!r} cannot be read: {error}") from None
@@ -65,7 +72,7 @@ def _require_known_bands(profile: str, bands: object) -> None:
     for name in names:
         if name not in (*COUNTED_BATCHES, *REGISTRY.aquamind):
             raise ConfigError(
-                f"profile {profile!r}: bands.{name}: there is no such count; name a table, or one of "
+                f"profile {profile!r}: bands.{name}: there is no such count; use the name of a table, or one of "
                 f"{', '.join(COUNTED_BATCHES)}"
             )
 

@@ -1,1 +1,1 @@
-"""What must be true of a farm's data, as pure functions from frames to findings. No Dagster, no files."""
+"""What must be true of a farm's data: pure functions from frames to check results. No Dagster, no files."""

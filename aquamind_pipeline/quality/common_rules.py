@@ -1,4 +1,4 @@
-"""Rules that follow from a table's definition: each table has those that fit it, without naming them."""
+"""Rules that follow from a table's definition. Each table has the ones that apply to it, without listing them."""
 
 from __future__ import annotations
 
@@ -19,33 +19,34 @@ from aquamind_pipeline.schema.rules import WHOLE, Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, REFUSED, assignment_days
 
 SHARED_COLUMNS = ("batch_id", "container_id", "lifecycle_stage_id")
-"""Columns that a row has in common with its assignment."""
+"""Columns that have the same value in a row and in its assignment."""
 
 
 def assignment_column(definition: TableDefinition) -> str | None:
-    """The column that says which assignment a row belongs to."""
+    """The column that refers to a row's assignment; None if there is none."""
     targets = references(definition.table).items()
     return next((column for column, (parent, _) in targets if parent == ASSIGNMENTS), None)
 
 
 def schema(inputs: RuleInputs) -> CheckResult:
     """The lake's columns have the definition's names, order and types."""
-    wanted, given = lake_schema(inputs.definition.table), inputs.rows.schema
+    expected, actual = lake_schema(inputs.definition.table), inputs.rows.schema
     wrong = [
-        {"column": name, "expected": str(wanted.get(name)), "found": str(given.get(name))}
-        for name in dict.fromkeys([*wanted, *given])
-        if wanted.get(name) != given.get(name)
+        {"column": name, "expected": str(expected.get(name)), "found": str(actual.get(name))}
+        for name in dict.fromkeys([*expected, *actual])
+        if expected.get(name) != actual.get(name)
     ]
-    if not wrong and list(wanted) != list(given):
-        wrong = [{"column": "(order)", "expected": ", ".join(wanted), "found": ", ".join(given)}]
-    detail = f"{len(wanted)} columns as defined" if not wrong else f"{len(wrong)} columns differ from the definition"
+    if not wrong and list(expected) != list(actual):
+        wrong = [{"column": "(order)", "expected": ", ".join(expected), "found": ", ".join(actual)}]
+    detail = f"{len(expected)} columns as defined" if not wrong else f"{len(wrong)} columns differ from the definition"
     return CheckResult("schema", not wrong, len(wrong), detail, pl.DataFrame(wrong))
 
 
 def keys(inputs: RuleInputs) -> CheckResult:
     """The primary key and every unique constraint are unique, and the key is never null.
 
-    Only partitioning puts the time into a key. The id is unique without it: Django takes the id for the key.
+    The key of a partitioned table has the time in it, because PostgreSQL asks for that. Django uses the id alone as
+    the key, so the id alone must be unique.
     """
     table, rows = inputs.definition.table, inputs.rows
     stored = set(lake_schema(table))
@@ -69,7 +70,7 @@ def _unique(rows: pl.DataFrame, columns: tuple[str, ...]) -> int:
 
 
 def values(inputs: RuleInputs) -> CheckResult:
-    """No null where the definition has NOT NULL, and no value outside a column's declared range."""
+    """No column that is NOT NULL has a null, and no value lies outside its column's declared range."""
     table, rows = inputs.definition.table, inputs.rows.lazy()
     tests: dict[str, pl.Expr] = {}
     for name in lake_schema(table):
@@ -82,11 +83,11 @@ def values(inputs: RuleInputs) -> CheckResult:
         if high is not None:
             tests[f"{name} > {high}"] = pl.col(name) > _literal(high)
     if not tests:
-        return CheckResult("values", passed=True, detail="nothing declared")
+        return CheckResult("values", passed=True, detail="the definition declares no limits")
     counts = rows.select(test.sum().alias(name) for name, test in tests.items()).collect()
     broken = {name: int(count or 0) for name, count in counts.row(0, named=True).items() if count}
     if not broken:
-        return CheckResult("values", passed=True, detail=f"{len(tests)} declarations hold")
+        return CheckResult("values", passed=True, detail=f"no value breaks one of {len(tests)} declared limits")
     sample = rows.filter(pl.any_horizontal(tests[name] for name in broken)).head(SAMPLE_ROWS).collect()
     detail = "; ".join(f"{test}: {count:,} rows" for test, count in broken.items())
     return CheckResult("values", passed=False, wrong=sum(broken.values()), detail=detail, sample=sample)
@@ -113,25 +114,27 @@ def foreign_keys(inputs: RuleInputs) -> CheckResult:
         missing = used.join(targets.select(pl.col(key).alias("value")), on="value", how="anti").collect()
         reference = pl.lit(f"{column} → {parent}").alias("reference")
         orphans.append(missing.select(reference, pl.col("value").cast(pl.String), "rows"))
-    lost = pl.concat(orphans) if orphans else pl.DataFrame()
-    wrong = int(lost["rows"].sum()) if lost.height else 0
-    detail = f"{len(resolved)} references resolve" if not wrong else f"{wrong:,} rows refer to nothing"
-    return CheckResult("foreign_keys", wrong == 0, wrong, detail, lost.head(SAMPLE_ROWS))
+    unresolved = pl.concat(orphans) if orphans else pl.DataFrame()
+    wrong = int(unresolved["rows"].sum()) if unresolved.height else 0
+    detail = f"{len(resolved)} references resolve" if not wrong else f"{wrong:,} rows refer to a row that is missing"
+    return CheckResult("foreign_keys", wrong == 0, wrong, detail, unresolved.head(SAMPLE_ROWS))
 
 
 def in_month(inputs: RuleInputs) -> CheckResult:
-    """Every row of a month's file happened in that month, so keys that hold the time may be checked month by month."""
+    """The time of every row lies in the month of its file. So keys with the time in them can be checked by month."""
     column = str(inputs.definition.time)
     begins, ends = (
         pl.lit(day).cast(lake_schema(inputs.definition.table)[column])
         for day in (first_day(inputs.month), day_after(inputs.month))
     )
     outside = inputs.rows.filter((pl.col(column) < begins) | (pl.col(column) >= ends))
-    return check_result("in_month", outside, f"every {column} lies in its month", f"rows whose {column} lies elsewhere")
+    return check_result(
+        "in_month", outside, f"every {column} lies in its file's month", f"rows with a {column} in another month"
+    )
 
 
 def of_its_assignment(inputs: RuleInputs) -> CheckResult:
-    """Batch, container, stage and day of a row are those of the assignment that it refers to."""
+    """Batch, container and stage of a row equal those of its assignment, and its day lies in the assignment."""
     assignment, days, day = str(assignment_column(inputs.definition)), by_day(inputs), pl.col("date")
     shared = [name for name in SHARED_COLUMNS if name in days.columns]
     keys = {name: pl.col(name) for name in (assignment, *shared)}
@@ -145,12 +148,12 @@ def of_its_assignment(inputs: RuleInputs) -> CheckResult:
         pl.col("id").alias(assignment), "assignment_date", "departure_date", *shared
     )
     wrong = groups.join(assigned, on=assignment, suffix="_assigned").filter(differs).sort(assignment)
-    held = f"{', '.join((*shared, 'day'))} as in the assignment"
-    return check_result("of_its_assignment", wrong, held, "groups of rows that do not fit their assignment")
+    agreement = f"{', '.join((*shared, 'day'))} as in the assignment"
+    return check_result("of_its_assignment", wrong, agreement, "groups of rows that do not fit their assignment")
 
 
 def gaps(inputs: RuleInputs) -> CheckResult:
-    """Every assignment has on each of its days just the rows that are due, at the times at which they are due."""
+    """On each of its days, every assignment has exactly the rows that are due, at the times that are due."""
     days = by_day(inputs)
     off_schedule = pl.col("off_schedule") if "off_schedule" in days.columns else pl.lit(0, pl.Int64)
     keys = {"assignment_id": pl.col(str(assignment_column(inputs.definition))), "date": pl.col("date")}
@@ -165,16 +168,19 @@ def gaps(inputs: RuleInputs) -> CheckResult:
         .collect()
     )
     return check_result(
-        "gaps", wrong, "no day too few, too many or off schedule", "days of an assignment with other rows than due"
+        "gaps",
+        wrong,
+        "every day has the rows that are due, at the times that are due",
+        "days of an assignment with missing, extra or mistimed rows",
     )
 
 
 def fresh(inputs: RuleInputs) -> CheckResult:
-    """The last row is as young as the last day on which fish lived that the table is about."""
+    """The table's last row is not older than the last day on which the table's fish lived, less its silent days."""
     definition, until = inputs.definition, inputs.farm.as_of
     assert definition.freshness is not None
     if inputs.chosen is not None and inputs.last_month not in inputs.chosen:
-        return CheckResult("fresh", passed=True, detail="the farm's last month is not of this run")
+        return CheckResult("fresh", passed=True, detail="this run does not make the farm's last month")
     stages = pl.col("stage") > (1 if definition.freshness.fed else 0)
     days = assignment_days(inputs, all_time=True).filter(stages)
     last_lived, lived = days.select(pl.col("date").max(), days=pl.col("date").n_unique()).collect().row(0)
@@ -184,17 +190,23 @@ def fresh(inputs: RuleInputs) -> CheckResult:
     due = last_lived - timedelta(days=slack)
     months = inputs.months(definition.name)[-2:]
     if inputs.chosen is not None and month_key(due) not in {*months, *inputs.chosen}:
-        return CheckResult("fresh", passed=True, detail=f"the month of {due} is not built, and not of this run")
+        detail = f"the month of {due} is not built, and this run does not make it"
+        return CheckResult("fresh", passed=True, detail=detail)
     time = pl.col(str(definition.time)).max().cast(pl.Date)
     last = inputs.scan(definition.name, months).select(time).collect().item() if months else None
     late = last is None or last < due
     behind = pl.DataFrame({"last_row": [last], "due": [due], "as_of": [until]}) if late else pl.DataFrame()
-    return check_result("fresh", behind, f"reaches to {last}", f"ends on {last}, though the farm reaches to {until}")
+    return check_result("fresh", behind, f"reaches to {last}", f"ends on {last}, but the farm reaches to {until}")
 
 
 @dataclass(frozen=True)
 class CommonRule:
-    """A rule for every table that it applies to; `made` gives the table's own version of it, with what it reads."""
+    """A rule for several tables.
+
+    Attributes:
+        applies: Whether a table has the rule.
+        made: Makes the table's own rule, which says what it reads.
+    """
 
     applies: Callable[[TableDefinition], bool]
     made: Callable[[TableDefinition], Rule]
@@ -221,34 +233,37 @@ def _checked_elsewhere(inputs: RuleInputs) -> CheckResult:
 
 
 SCHEMA = Rule(
-    "schema", "Columns have the definition's names, order and types.", "Nothing else can be read otherwise.", schema
+    "schema",
+    "Columns have the definition's names, order and types.",
+    "Other checks could not read the table.",
+    schema,
 )
 VOLUME = Rule(
     "volume",
-    "Exactly as many rows as the plan predicts by formula, or as life had events.",
+    "The table has exactly the rows that the plan predicts, or that follow from the simulated life.",
     MISLEADING,
     _checked_elsewhere,
     once=True,
 )
 EXPECTATIONS = Rule(
     "expectations",
-    "Great Expectations: the table's suite, row by row or on its monthly profile.",
+    "The table's Great Expectations suite passes, on its rows or on its monthly profile.",
     REFUSED,
     _checked_elsewhere,
     once=True,
 )
 COMMON_RULES = (
     _common(SCHEMA),
-    _common(Rule("keys", "Primary key and unique constraints are unique and not null.", REFUSED, keys)),
-    _common(Rule("values", "No null and no value outside the range that the definition declares.", REFUSED, values)),
+    _common(Rule("keys", "Primary key and unique constraints are unique, and keys are not null.", REFUSED, keys)),
+    _common(Rule("values", "No required value is null, and every value lies in its declared range.", REFUSED, values)),
     _common(Rule("foreign_keys", "Every reference to another table resolves.", REFUSED, foreign_keys), reads=_parents),
     _common(VOLUME, lambda definition: not isinstance(definition.expected, Unpredictable)),
     _common(EXPECTATIONS),
     _common(
         Rule(
             "in_month",
-            "Every row of a month's file happened in that month.",
-            "Reloading a month would miss it.",
+            "The time of every row lies in the month of its file.",
+            "Reloading a month would not replace the row.",
             in_month,
         ),
         lambda definition: definition.is_monthly,
@@ -256,7 +271,7 @@ COMMON_RULES = (
     _common(
         Rule(
             "of_its_assignment",
-            "Batch, container, stage and day of a row are those of the assignment it refers to.",
+            "Batch, container, stage and day of a row agree with the row's assignment.",
             MISLEADING,
             of_its_assignment,
         ),
@@ -266,7 +281,7 @@ COMMON_RULES = (
     _common(
         Rule(
             "gaps",
-            "Every assignment has on each of its days the rows it should have, at the hours it should.",
+            "On each of its days, every assignment has the rows that are due, at the hours that are due.",
             MISLEADING,
             gaps,
         ),
@@ -277,7 +292,7 @@ COMMON_RULES = (
         Rule(
             "fresh",
             "The table reaches to the farm's last day.",
-            "A stale farm looks like a dead one.",
+            "Users would take a farm without recent data for a closed one.",
             fresh,
             once=True,
         ),

@@ -1,8 +1,8 @@
 """Great Expectations: one suite for each table, derived from its definition.
 
-A table of at most `FULL_ROWS` rows is validated row by row. A larger one, and every one kept by month, is first summed
-up by month (`profile`), so that the suite runs on a few hundred rows whatever the size of the farm. The library takes
-two seconds and 270 MB to import, so it is imported where it is used.
+A table of at most `FULL_ROWS` rows is validated row by row. A larger table, and every monthly table, is first
+summarised by month (`profile`), so that the suite runs on a few hundred rows whatever the size of the farm. Importing
+the library takes two seconds and 270 MB, so it is imported where it is used.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Validated:
-    """A suite's outcome.
+    """The outcome of a table's suite.
 
     Attributes:
         check: The check result.
-        expectations: Each expectation: its column, unexpected values, percent, sample.
+        expectations: expectation, column, passed, unexpected (values), percent, sample; one row for each expectation.
         result: Great Expectations' own result.
     """
 
@@ -48,7 +48,12 @@ def is_profiled(definition: TableDefinition, rows: int) -> bool:
 
 
 def profile(definition: TableDefinition, rows: pl.LazyFrame, month: str) -> pl.DataFrame:
-    """What a month's rows come to: month, group, rows, and what the suite asks of each column (nulls, least, most)."""
+    """Summarise a month's rows for the suite.
+
+    Returns:
+        month, group (the value of the definition's `split_by`), rows, and for each column, where it is declared, the
+        number of nulls, the least and the most value.
+    """
     table = definition.table
     sums = [pl.len().alias("rows")]
     for name in lake_schema(table):
@@ -124,17 +129,17 @@ def validate(table: sa.Table, frame: pl.DataFrame, *, profiled: bool) -> Validat
     batch = _batches().get_batch({"dataframe": exact.to_pandas()})
     expectations = gx.ExpectationSuite(name=table.name, expectations=suite(table, profiled=profiled))
     index = ["month", "group"] if profiled else [primary_key(table)[0]]
-    found = set(frame.columns)
     result = batch.validate(expectations, result_format="BASIC")
-    if not result.success:  # naming the rows takes half as long again
-        form = {"result_format": "COMPLETE", "unexpected_index_column_names": [c for c in index if c in found]}
+    if not result.success:  # only now, because listing the rows makes validation half as slow again
+        present = [column for column in index if column in frame.columns]
+        form = {"result_format": "COMPLETE", "unexpected_index_column_names": present}
         result = batch.validate(expectations, result_format=form)
     rows = [_row(one) for one in result.results]
     shown = pl.DataFrame(rows, schema=_SHAPE, orient="row")
     failed = shown.filter(~pl.col("passed"))
     what = f"{frame.height} {'months' if profiled else 'rows'}"
     named = ", ".join(f"{row['expectation']} ({row['column']})" for row in failed.head(_SHOWN).iter_rows(named=True))
-    detail = f"{shown.height} expectations hold on {what}" if failed.is_empty() else f"not as expected: {named}"
+    detail = f"{shown.height} expectations met by {what}" if failed.is_empty() else f"expectations not met: {named}"
     return Validated(
         CheckResult("expectations", failed.is_empty(), failed.height, detail, failed.head(10)), shown, result
     )
@@ -153,19 +158,19 @@ _SHAPE = {
 def _row(one: Any) -> tuple[str, str, bool, int, float, str]:
     arguments = one.expectation_config.kwargs
     column = arguments.get("column") or ", ".join(arguments.get("column_list") or ())
-    found = one.result or {}
-    values = found.get("partial_unexpected_index_list") or found.get("partial_unexpected_list") or []
+    result = one.result or {}
+    values = result.get("partial_unexpected_index_list") or result.get("partial_unexpected_list") or []
     sample = "; ".join(str(value) for value in values[:_SHOWN])
     if one.exception_info and one.exception_info.get("raised_exception"):
         sample = str(one.exception_info.get("exception_message")).partition("\n")[0]
-    count, percent = found.get("unexpected_count") or 0, found.get("unexpected_percent") or 0.0
+    count, percent = result.get("unexpected_count") or 0, result.get("unexpected_percent") or 0.0
     return one.expectation_config.type, column, bool(one.success), int(count), round(float(percent), 2), sample
 
 
 @cache
 def _library(part: str = "") -> ModuleType:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the library imports modules of Python's that are on their way out
+        warnings.simplefilter("ignore")  # the library imports deprecated modules
         import great_expectations as gx
         import great_expectations.expectations as gxe
     return gxe if part else gx
@@ -173,7 +178,7 @@ def _library(part: str = "") -> ModuleType:
 
 @cache
 def _batches() -> Any:
-    """One context in memory; the frames differ."""
+    """The batch definition for all frames, in one context that is kept in memory."""
     gx = _library()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}

@@ -1,6 +1,7 @@
 """Rules on the farm as a whole: conservation, no doubling, capacity, bands, feed stock.
 
-They read AquaMind's own tables, so they also catch a mistake in how life was recorded. Only `recovers_life` reads life.
+The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life` reads
+life itself.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from aquamind_pipeline.simulation.life import hazard_bounds
 
 
 def no_doubling(states: pl.LazyFrame) -> CheckResult:
-    """No batch ever has more fish than the day before, transfer or not (AquaMind's Issue #112, rule R29)."""
+    """No batch has more fish than on the day before, also not on days of transfers (Issue #112, growth-rules R29)."""
     daily = with_day_before(
         states.group_by("batch_id", "date")
         .agg(fish=pl.col("population").sum(), stage=pl.col("lifecycle_stage_id").max())
@@ -35,7 +36,7 @@ def no_doubling(states: pl.LazyFrame) -> CheckResult:
     return check_result(
         "no_doubling",
         grown,
-        f"{transitions} transitions of {daily['batch_id'].n_unique()} batches, none gains a fish",
+        f"{transitions} transitions of {daily['batch_id'].n_unique()} batches; no batch gains fish",
         "days on which a batch has more fish than the day before",
     )
 
@@ -44,11 +45,11 @@ def with_day_before(daily: pl.DataFrame) -> pl.DataFrame:
     """Compare the fish of each batch with the day before.
 
     Args:
-        daily: batch_id, date, fish, stage (its id; the last one if the batch is in two); one row a batch and day.
+        daily: batch_id, date, fish, stage (its id; the later one if the batch is in two), one row per batch and day.
 
     Returns:
-        `daily`, sorted by batch and date, with fish_before, transition (whether the stage is another than on the day
-        before), gains (whether the batch has more fish than on the day before). All are null on a batch's first day.
+        `daily`, sorted by batch and date, with fish_before, transition (whether the stage differs from the day before)
+        and gains (whether the batch has more fish than on the day before). All are null on a batch's first day.
     """
     fish, stage = pl.col("fish"), pl.col("stage")
     return (
@@ -66,7 +67,7 @@ def ledger(
     transfers: pl.LazyFrame,
     assignments: pl.LazyFrame,
 ) -> CheckResult:
-    """Eggs = alive + dead, for every batch and day with fish: to the fish.
+    """Eggs = alive + dead, exactly, for every batch and day with fish.
 
     Args:
         states: batch_actualdailyassignmentstate.
@@ -81,7 +82,7 @@ def ledger(
         .group_by("batch_id")
         .agg(eggs=pl.col("egg_count_actual").sum())
     )
-    lost = (
+    died = (
         pl.concat(
             [
                 deaths.select("batch_id", date="event_date", dead=pl.col("count").cast(pl.Int64)),
@@ -96,7 +97,7 @@ def ledger(
     daily = (
         states.group_by("batch_id", "date")
         .agg(alive=pl.col("population").cast(pl.Int64).sum())
-        .join(lost, on=["batch_id", "date"], how="left")
+        .join(died, on=["batch_id", "date"], how="left")
         .sort("batch_id", "date")
         .with_columns(dead=pl.col("dead").fill_null(0).cum_sum().over("batch_id"))
         .join(eggs, on="batch_id", how="left")
@@ -105,12 +106,15 @@ def ledger(
     )
     wrong = daily.filter(pl.col("lost").ne_missing(0))
     return check_result(
-        "ledger", wrong, f"{daily.height:,} batch-days balance to the fish", "batch-days on which eggs ≠ alive + dead"
+        "ledger",
+        wrong,
+        f"eggs = alive + dead on {daily.height:,} batch-days",
+        "batch-days on which eggs ≠ alive + dead",
     )
 
 
 def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) -> CheckResult:
-    """The fish in a ring's lots are the fish alive on its last day."""
+    """A ring's harvest lots have exactly the fish that were alive on its last day."""
     last = states.group_by("assignment_id").agg(alive=pl.col("population").sort_by("date").last())
     rings = (
         lots.group_by("event_id")
@@ -121,23 +125,26 @@ def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) ->
     )
     wrong = rings.filter(pl.col("fish").ne_missing(pl.col("alive")))
     return check_result(
-        "harvested", wrong, f"{rings.height} rings harvested, every fish in a lot", "rings whose lots are not its fish"
+        "harvested",
+        wrong,
+        f"{rings.height} rings harvested, every fish in a lot",
+        "rings whose lots have more or fewer fish than were alive",
     )
 
 
 def double_booking(states: pl.LazyFrame) -> CheckResult:
-    """A container holds one assignment, and so one batch, at a time."""
+    """A container has one assignment at a time, and so one batch."""
     days = states.group_by("container_id", "date").agg(batches=pl.col("batch_id").n_unique(), rows=pl.len()).collect()
     return check_result(
         "double_booking",
         days.filter((pl.col("batches") > 1) | (pl.col("rows") > 1)),
-        f"{days.height:,} container-days, one batch each",
+        f"{days.height:,} container-days with one batch each",
         "container-days with more than one batch",
     )
 
 
 def capacity(states: pl.LazyFrame, containers: pl.LazyFrame, fish_per_sample: int) -> CheckResult:
-    """No container holds more than its max_biomass_kg and what weighing may be off by."""
+    """No container holds more than its max_biomass_kg, plus the error of weighing."""
     error = weighing_error(fish_per_sample)
     full = (
         states.group_by("container_id", "date")
@@ -149,8 +156,8 @@ def capacity(states: pl.LazyFrame, containers: pl.LazyFrame, fish_per_sample: in
     return check_result(
         "capacity",
         full,
-        f"no container above its max_biomass_kg and the error of weighing ({error:.0%})",
-        "container-days above max_biomass_kg and the error of weighing",
+        f"no container above its max_biomass_kg plus the error of weighing ({error:.0%})",
+        f"container-days above max_biomass_kg plus the error of weighing ({error:.0%})",
     )
 
 
@@ -161,7 +168,7 @@ def one_site(
     areas: pl.LazyFrame,
     stations: pl.LazyFrame,
 ) -> CheckResult:
-    """A batch stays in one geography, has one hall for each freshwater stage and one area at sea."""
+    """A batch lives in one geography, in one hall in each freshwater stage, and in one area at sea."""
     geography = pl.concat(
         [
             halls.join(stations.select("geography_id", freshwater_station_id="id"), on="freshwater_station_id").select(
@@ -189,17 +196,20 @@ def one_site(
         .collect()
     )
     return check_result(
-        "one_site", split, "one hall per stage, one area, one geography for every batch", "batches spread over sites"
+        "one_site",
+        split,
+        "every batch has one hall per stage, one area and one geography",
+        "batches in several halls, areas or geographies",
     )
 
 
 def weight_continuity(states: pl.LazyFrame, fish_per_sample: int, speed: int = 1) -> CheckResult:
-    """A batch's mean weight (by fish) moves no further in a day than growth and sampling allow, also over transfers.
+    """A batch's mean weight changes in a day no more than growth and sampling allow, also on days of transfers.
 
-    Measured in the cube root of weight, in which growth is linear: 0.05 a day is TGC 3.25 at 15 °C. The root may be off
-    by a third of what the weight may be (`weighing_error`).
+    The rule compares cube roots of weights, because their growth is linear: 0.05 a day is TGC 3.25 at 15 °C. The
+    relative error of a cube root is a third of the error of the weight (`weighing_error`).
     """
-    noise = weighing_error(fish_per_sample) / 3
+    error = weighing_error(fish_per_sample) / 3
     weight = pl.col("avg_weight_g").cast(pl.Float64)
     root = ((weight * pl.col("population")).sum() / pl.col("population").sum()).cbrt()
     daily = (
@@ -208,14 +218,17 @@ def weight_continuity(states: pl.LazyFrame, fish_per_sample: int, speed: int = 1
         .agg(root=root)
         .sort("batch_id", "date")
         .with_columns(before=pl.col("root").shift(1).over("batch_id"))
-        .with_columns(moved=pl.col("root") - pl.col("before"))
+        .with_columns(change=pl.col("root") - pl.col("before"))
         .collect()
     )
     jumps = daily.filter(
-        (pl.col("moved") > 0.05 * speed + noise * pl.col("before")) | (pl.col("moved") < -noise * pl.col("before"))
+        (pl.col("change") > 0.05 * speed + error * pl.col("before")) | (pl.col("change") < -error * pl.col("before"))
     )
     return check_result(
-        "weight_continuity", jumps, f"{daily.height:,} batch-days without a jump", "batch-days with a jump in weight"
+        "weight_continuity",
+        jumps,
+        f"{daily.height:,} batch-days without a jump in weight",
+        "batch-days with a jump in weight",
     )
 
 
@@ -226,13 +239,22 @@ def feed_stock(
     containers: pl.LazyFrame,
     feed_containers: pl.LazyFrame,
 ) -> CheckResult:
-    """Feed bought so far is never less than feed eaten, in any store on any day. `fed` is inventory_feedingevent."""
+    """In every hall and area and on every day, the feed bought so far is at least the feed eaten so far.
+
+    Args:
+        purchases: inventory_feedpurchase.
+        stock: inventory_feedcontainerstock.
+        fed: inventory_feedingevent.
+        containers: infrastructure_container.
+        feed_containers: infrastructure_feedcontainer.
+    """
     site = ["hall_id", "area_id"]
-    # By one number for a hall or area, as millions of feedings are grouped by it.
+    # Millions of feedings are grouped by hall or area, so both are replaced by one number.
     sites = pl.concat([containers.select(site), feed_containers.select(site)]).unique().sort(site)
-    every = sites.with_row_index("place").collect().lazy()
+    numbered = sites.with_row_index("place").collect().lazy()
     container, store = (
-        places.join(every, on=site, nulls_equal=True).select("id", "place") for places in (containers, feed_containers)
+        places.join(numbered, on=site, nulls_equal=True).select("id", "place")
+        for places in (containers, feed_containers)
     )
     bought = (
         stock.join(
@@ -249,32 +271,40 @@ def feed_stock(
         .group_by("place", date="feeding_date")
         .agg(kg=-pl.col("amount_kg").sum().cast(pl.Float64))
     )
-    # Deliveries of a day come after that day's meals, so they count from the next day on.
-    moves = (
+    # A delivery arrives after the day's meals, so it counts from the next day on.
+    changes = (
         pl.concat([bought.with_columns(date=pl.col("date").dt.offset_by("1d")), eaten])
         .group_by("place", "date")
         .agg(kg=pl.col("kg").sum())
     )
     level = (
-        moves.sort("place", "date")
+        changes.sort("place", "date")
         .with_columns(left_kg=pl.col("kg").cum_sum().over("place"))
-        .join(every, on="place")
+        .join(numbered, on="place")
         .select(*site, "date", "kg", "left_kg")
         .collect(engine="streaming")
     )
-    empty = level.filter(pl.col("left_kg") < -0.01)
+    negative = level.filter(pl.col("left_kg") < -0.01)
     return check_result(
-        "feed_stock", empty, f"{level.height:,} store-days, none below zero", "store-days with less than no feed"
+        "feed_stock",
+        negative,
+        f"{level.height:,} store-days, none with a negative stock",
+        "store-days on which more feed was eaten than bought",
     )
 
 
 def bands(profile_bands: Iterable[tuple[str, tuple[int, int]]], counts: Mapping[str, int]) -> CheckResult:
-    """The farm's counts lie in the profile's bands (which hold at its own as_of)."""
+    """The farm's counts lie in the profile's bands.
+
+    Args:
+        profile_bands: Name of each count, and its smallest and largest value.
+        counts: The farm's counts by name.
+    """
     rows = [
         {"count": name, "found": counts.get(name, 0), "least": low, "most": high} for name, (low, high) in profile_bands
     ]
     if not rows:
-        return CheckResult("bands", passed=True, detail="the profile sets none")
+        return CheckResult("bands", passed=True, detail="the profile has no bands")
     frame = pl.DataFrame(rows)
     wrong = frame.filter(~pl.col("found").is_between("least", "most"))
     within = ", ".join(f"{row['count']} {row['found']:,}" for row in rows)
@@ -282,15 +312,15 @@ def bands(profile_bands: Iterable[tuple[str, tuple[int, int]]], counts: Mapping[
 
 
 FCR = (0.7, 1.5)
-"""Kilograms of feed per kilogram of growth over a stage: farms report about 1.0 to 1.3 (Tacon & Metian 2008,
+"""Plausible kilograms of feed per kilogram of growth over a stage. Farms report about 1.0 to 1.3 (Tacon & Metian 2008,
 Aquaculture 285, 146-158; Torrissen et al. 2011, Reviews in Fisheries Science 19, 257-278), less in fresh water."""
 TGC = (1.5, 4.5)
-"""Thermal growth coefficient x 1000 over a stage: farms see about 2.0 to 4.0 (Thorarensen & Farrell 2011, Aquaculture
-312, 1-14)."""
+"""Plausible thermal growth coefficient x 1000 over a stage. Farms report about 2.0 to 4.0 (Thorarensen & Farrell 2011,
+Aquaculture 312, 1-14)."""
 
 
 def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
-    """Every batch's stages, as far as lived, from its states: the columns of `by_stage`."""
+    """Summarise the states of each batch by stage, up to the last state. The columns are those of `by_stage`."""
     fish, grams = pl.col("population"), pl.col("avg_weight_g").cast(pl.Float64)
     daily = (
         states.group_by("batch_id", "date", stage="lifecycle_stage_id")
@@ -308,10 +338,14 @@ def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
 
 
 def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
-    """A batch's days summed up by stage: batch_id, stage, days, containers, first_fish, last_fish, first_g, last_g,
-    feed_kg, gain_kg (growth of the fish that were there), degree_days.
+    """Summarise the days of each batch by stage.
 
-    daily: batch_id, date, stage, containers, fish, died, weight_g, feed_kg, temp_c.
+    Args:
+        daily: batch_id, date, stage, containers, fish, died, weight_g, feed_kg, temp_c.
+
+    Returns:
+        batch_id, stage, days, containers, first_fish, last_fish, first_g, last_g, feed_kg, gain_kg (growth of the
+        living fish), degree_days.
     """
     return (
         daily.sort("batch_id", "date")
@@ -332,35 +366,50 @@ def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
 
 
 Bounds = Callable[[int, Ints, Ints], tuple[Floats, Floats]]
-"""Least and most hazard, as a multiple of the daily rate's, over a stage (its order) by days and containers."""
+"""Function of a stage's order, days and containers: the smallest and largest plausible chance of death in that stage,
+as multiples of the daily rate (`hazard_bounds`)."""
 
 
 def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> CheckResult:
-    """As many fish die in each stage of a batch as its daily rate gives, within the bounds of that stage and batch.
+    """In each stage of a batch, the share of fish that survive follows from the daily rate, within bounds.
 
     Args:
-        lived: Of `stages_lived`.
+        lived: From `stages_lived`.
         daily_rates: stage, daily_rate (share of fish that dies in a day).
-        bounds: How far the rate may be from what is lived.
+        bounds: The bounds of the chance of death.
     """
     wrong = (
         survived(lived, daily_rates, bounds)
         .filter(~pl.col("survival").is_between("least", "most"))
         .select("batch_id", "stage", "days", "survival", "by_rate", "least", "most")
     )
-    held = f"{lived.height} stages of batches, each with the deaths that its rate, handling and outbreaks give"
-    return check_result("survival", wrong, held, "stages whose survival is not what rate, handling and outbreaks give")
+    return check_result(
+        "survival",
+        wrong,
+        f"{lived.height} stages of batches, each with the deaths that rate, handling and outbreaks explain",
+        "stages with more or fewer deaths than rate, handling and outbreaks explain",
+    )
 
 
 def survived(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> pl.DataFrame:
-    """`lived` with survival (a share), by_rate (what the daily rate gives), and the least and most that may be.
+    """Compare the survival in each stage with the daily rate.
 
-    Bounds are of the hazard, which adds up day by day; a fish in each container may be rounded either way.
+    The bounds multiply the chance of death, so they are exponents of the survival. In each container rounding adds or
+    removes at most one fish.
+
+    Args:
+        lived: From `stages_lived`.
+        daily_rates: stage, daily_rate (share of fish that dies in a day).
+        bounds: The bounds of the chance of death.
+
+    Returns:
+        `lived` with survival (a share), by_rate (survival if the daily rate were exact), least and most (bounds of the
+        survival).
     """
     parts = []
-    for (stage,), some in lived.join(daily_rates, on="stage").partition_by("stage", as_dict=True).items():
-        low, high = bounds(int(str(stage)), some["days"].to_numpy(), some["containers"].to_numpy())
-        parts.append(some.with_columns(low=pl.Series(low), high=pl.Series(high)))
+    for (stage,), group in lived.join(daily_rates, on="stage").partition_by("stage", as_dict=True).items():
+        low, high = bounds(int(str(stage)), group["days"].to_numpy(), group["containers"].to_numpy())
+        parts.append(group.with_columns(low=pl.Series(low), high=pl.Series(high)))
     if not parts:
         return lived.with_columns(survival=1.0, by_rate=1.0, least=1.0, most=1.0)
     by_rate, rounding = (1 - pl.col("daily_rate")) ** pl.col("days"), pl.col("containers") / pl.col("first_fish")
@@ -376,16 +425,16 @@ def survived(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> 
 
 
 def feed_conversion(lived: pl.DataFrame, speed: int = 1) -> CheckResult:
-    """Feed per growth over a stage lies in the range that farms publish."""
+    """Feed per growth over a stage lies in the published range."""
     low, high = FCR
     fed = settled(lived, speed).filter(pl.col("feed_kg") > 0).with_columns(fcr=pl.col("feed_kg") / pl.col("gain_kg"))
     wrong = fed.filter(~pl.col("fcr").is_between(low, high)).select("batch_id", "stage", "feed_kg", "gain_kg", "fcr")
-    held = f"{fed.height} stages of batches with FCR {_span(fed, 'fcr')}"
-    return check_result("feed_conversion", wrong, held, f"stages with an FCR outside {low:g} to {high:g}")
+    within = f"{fed.height} stages of batches, {_span(fed, 'fcr', 'FCR')}"
+    return check_result("feed_conversion", wrong, within, f"stages with an FCR outside {low:g} to {high:g}")
 
 
 def growth_rate(lived: pl.DataFrame, speed: int = 1) -> CheckResult:
-    """The thermal growth coefficient over a stage lies in the range that farms publish."""
+    """The thermal growth coefficient over a stage lies in the published range."""
     low, high = TGC
     grown = (
         settled(lived, speed)
@@ -393,18 +442,19 @@ def growth_rate(lived: pl.DataFrame, speed: int = 1) -> CheckResult:
         .with_columns(tgc=1000 * (pl.col("last_g").cbrt() - pl.col("first_g").cbrt()) / pl.col("degree_days") / speed)
     )
     wrong = grown.filter(~pl.col("tgc").is_between(low, high)).select("batch_id", "stage", "first_g", "last_g", "tgc")
-    held = f"{grown.height} stages of batches with TGC x 1000 {_span(grown, 'tgc')}"
-    return check_result("growth_rate", wrong, held, f"stages with a TGC x 1000 outside {low:g} to {high:g}")
+    within = f"{grown.height} stages of batches, {_span(grown, 'tgc', 'TGC x 1000')}"
+    return check_result("growth_rate", wrong, within, f"stages with a TGC x 1000 outside {low:g} to {high:g}")
 
 
 def settled(lived: pl.DataFrame, speed: int) -> pl.DataFrame:
-    """Stages lived long enough for a mean to mean something: 60 days of real time."""
+    """Stages of at least 60 days of real fish. Ratios of shorter ones depend too much on single weighings."""
     return lived.filter(pl.col("days") * speed >= 60)
 
 
-def _span(frame: pl.DataFrame, column: str) -> str:
+def _span(frame: pl.DataFrame, column: str, label: str) -> str:
+    """Text for people: the smallest and the largest value of a column."""
     low, high = frame.select(least=pl.col(column).min(), most=pl.col(column).max()).row(0)
-    return f"{low:.2f} to {high:.2f}" if frame.height else "of none yet"
+    return f"{label} {low:.2f} to {high:.2f}" if frame.height else f"no {label} yet"
 
 
 STATES, FEEDINGS = daily_states.STATES.name, feeding.FEEDINGS.name
@@ -422,12 +472,12 @@ _BATCHES, _LIFE = "batch_batch", "life_day"
 
 
 def _states(inputs: RuleInputs) -> pl.LazyFrame:
-    """The states that the rules look at. A nightly run has few enough to read them once for all rules."""
+    """The states to check. A nightly run reads its few states once and keeps them in memory for all rules."""
     states = inputs.scan(STATES)
     if inputs.since is None:
         return states
-    plain = states.drop(pl.selectors.string(), pl.selectors.nested())
-    return inputs.shared("states", lambda: plain.collect()).lazy()
+    numbers_and_dates = states.drop(pl.selectors.string(), pl.selectors.nested())
+    return inputs.shared("states", lambda: numbers_and_dates.collect()).lazy()
 
 
 def _lived(inputs: RuleInputs) -> pl.DataFrame:
@@ -442,16 +492,16 @@ def _daily_rates(inputs: RuleInputs) -> pl.DataFrame:
 
 
 def state_errors(inputs: RuleInputs) -> pl.DataFrame:
-    """How far each state is from life (`truth.errors`); in a nightly run, each state of its months."""
+    """Errors of the states (`truth.errors`); in a nightly run, of the states of its months."""
 
     def make() -> pl.DataFrame:
         if inputs.since is None:
             return truth.errors(inputs.scan(STATES), inputs.scan(_LIFE))
         first = first_day(inputs.since)
-        near = month_key(first - timedelta(days=1))  # where the last weighing is
-        later = {name: [month for month in inputs.months(name) if month >= near] for name in (STATES, _LIFE)}
-        every = truth.errors(*(inputs.scan(name, months) for name, months in later.items()))
-        return every.filter(pl.col("date") >= first)
+        month_before = month_key(first - timedelta(days=1))  # has the last weighing before the nightly run's months
+        months = {name: [month for month in inputs.months(name) if month >= month_before] for name in (STATES, _LIFE)}
+        errors = truth.errors(*(inputs.scan(name, chosen) for name, chosen in months.items()))
+        return errors.filter(pl.col("date") >= first)
 
     return inputs.shared("state errors", make)
 
@@ -459,7 +509,7 @@ def state_errors(inputs: RuleInputs) -> pl.DataFrame:
 def _bands(inputs: RuleInputs) -> CheckResult:
     farm = inputs.farm
     if farm.as_of != farm.default_as_of:
-        return CheckResult("bands", passed=True, detail=f"the profile's bands hold on {farm.default_as_of} only")
+        return CheckResult("bands", passed=True, detail=f"the profile's bands apply to {farm.default_as_of} only")
     status = inputs.scan(_BATCHES).select("status").collect()["status"]
     counts = {"batches": status.len(), "completed": int((status == "COMPLETED").sum())}
     for name, _ in farm.bands:
@@ -482,19 +532,19 @@ def _rule(
 
 RECOVERS_LIFE = _rule(
     "recovers_life",
-    "States computed from records alone have the fish that lived, and weights near theirs.",
+    "States, which are computed from records, have exactly the living fish and nearly their weight.",
     lambda inputs: truth.recovers_life(state_errors(inputs), inputs.farm.fish_per_sample),
     _LIFE,
 )
 FARM_RULES = (
     _rule(
         "no_doubling",
-        "No batch has more fish than the day before, at any transition (Issue #112).",
+        "No batch has more fish than on the day before, also not at a transition (Issue #112).",
         lambda inputs: no_doubling(_states(inputs)),
     ),
     _rule(
         "ledger",
-        "Eggs = alive + dead for every batch and day, to the fish.",
+        "Eggs = alive + dead, exactly, for every batch and day.",
         lambda inputs: ledger(
             _states(inputs),
             inputs.scan(_CREATIONS),
@@ -509,7 +559,7 @@ FARM_RULES = (
     ),
     _rule(
         "harvested",
-        "The fish in a ring's lots are the fish alive on its last day.",
+        "A ring's harvest lots have exactly the fish that were alive on its last day.",
         lambda inputs: harvested(inputs.scan(_LOTS), inputs.scan(_HARVESTS), _states(inputs)),
         _LOTS,
         _HARVESTS,
@@ -521,13 +571,13 @@ FARM_RULES = (
     ),
     _rule(
         "capacity",
-        "No container holds more than its max_biomass_kg.",
+        "No container holds more than its max_biomass_kg, plus the error of weighing.",
         lambda inputs: capacity(_states(inputs), inputs.scan(_CONTAINERS), inputs.farm.fish_per_sample),
         _CONTAINERS,
     ),
     _rule(
         "one_site",
-        "One hall for each freshwater stage, one sea area, one geography for each batch.",
+        "Each batch has one hall in each freshwater stage, one sea area and one geography.",
         lambda inputs: one_site(
             inputs.scan(ASSIGNMENTS), *(inputs.scan(name) for name in (_CONTAINERS, _HALLS, _AREAS, _STATIONS))
         ),
@@ -539,12 +589,12 @@ FARM_RULES = (
     ),
     _rule(
         "weight_continuity",
-        "Weight moves no further in a day than growth and sampling allow.",
+        "A batch's mean weight changes in a day no more than growth and sampling allow.",
         lambda inputs: weight_continuity(_states(inputs), inputs.farm.fish_per_sample, inputs.farm.speed),
     ),
     _rule(
         "survival",
-        "In each stage of a batch as many fish die as its rate, handling and outbreaks give.",
+        "In each stage of a batch, rate, handling and outbreaks explain the number of deaths.",
         lambda inputs: survival(_lived(inputs), _daily_rates(inputs), hazard_bounds),
         _STAGES,
         _RATES,
@@ -558,22 +608,22 @@ FARM_RULES = (
     ),
     _rule(
         "growth_rate",
-        "TGC over a stage lies in the published range.",
+        "The thermal growth coefficient (TGC) over a stage lies in the published range.",
         lambda inputs: growth_rate(_lived(inputs), inputs.farm.speed),
         why=UNREALISTIC,
         blocks=False,
     ),
     _rule(
         "bands",
-        "The farm's volumes lie in the profile's bands (on the profile's own day).",
+        "The farm's counts lie in the profile's bands, on the profile's own `as_of`.",
         _bands,
         *(name for name in REGISTRY.aquamind if name != STATES),
-        why="It is what was ordered.",
+        why="The profile promises a farm of this size.",
     ),
     RECOVERS_LIFE,
     _rule(
         "feed_stock",
-        "No store ever gave out more feed than it had.",
+        "No hall or area uses more feed than it has bought.",
         lambda inputs: feed_stock(
             inputs.scan(_PURCHASES),
             inputs.scan(_STOCK),
@@ -588,7 +638,7 @@ FARM_RULES = (
         about=FEEDINGS,
     ),
 )
-"""Rules on the farm as a whole, each shown with the table that it is about."""
+"""Rules on the farm as a whole. Each is shown with the table in its `about`."""
 
 __all__ = [
     "FARM_RULES",

@@ -1,9 +1,9 @@
-"""Faults on demand: what goes wrong on farms and in their systems, put into a farm's tables with labels.
+"""Faults on demand: mistakes of farms and their systems, put into a farm's tables and labelled.
 
-A fault is a pure function from a table's correct rows to spoiled ones. What it hits is chosen by counting sensors,
-stays, batches, rows or months: at a rate of 0.7 seven of any ten in a row, evenly spread, from a first one that the
-seed draws. So the rate is met exactly, and something is hit even on a small farm. Labels are the difference between the
-rows before and after, so they are never wrong about what was done.
+A fault is a pure function from a table's correct rows to faulty rows. A fault hits some of its units: sensors,
+assignments, batches, rows or months. Units are chosen by counting: at a rate of 0.7, seven of ten successive units are
+hit, evenly spread, beginning at a unit that the seed draws. So the rate is exact, and even a small farm has some units
+hit. Labels are the difference between the rows before and after, so they always say what was really changed.
 """
 
 from __future__ import annotations
@@ -26,31 +26,42 @@ PHOTOPERIOD = photoperiod.PHOTOPERIOD.name
 SAMPLES, DEATHS = growth_samples.GROWTH_SAMPLES.name, mortality.MORTALITY.name
 STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
 SILENT_DAYS = 3
-"""Last days without readings where the uplink of a site is down."""
+"""Number of last days without readings in a silent farm."""
 _NEW_IDS = 2**40
+"""Added to ids, so that they differ from all ids of the farm."""
 _PRIME = 1_000_000_007
-"""Shares no divisor with a rate's denominator, so that the periods of an entity are hit at that rate, too."""
-_FINEST = 1_000_000_000
-"""Largest denominator of a rate: below the prime, and products of two still fit 64 bits."""
+"""Has no common divisor with a rate's denominator, so that each entity's periods are hit at this rate, too."""
+_LARGEST_DENOMINATOR = 1_000_000_000
+"""Largest denominator of a rate. It is below the prime, and the product of two denominators fits into 64 bits."""
 _TEMPERATURE, _OXYGEN = 1, 2  # environmental_environmentalparameter.id
 
 
 @dataclass(frozen=True)
 class Dose:
-    """How much of a fault, and where counting begins, on a farm that reaches to `until`."""
+    """How much of a fault to put into a farm.
+
+    Attributes:
+        rate: Share of the units that are hit.
+        offset: Where counting begins.
+        until: The farm's last day.
+    """
 
     rate: Fraction
     offset: int
     until: date
 
     def hits(self, *entities: pl.Expr) -> pl.Expr:
-        """Whether a row's entity (a sensor, a stay, a sensor's week …) is hit."""
+        """Whether a row's unit is hit.
+
+        Args:
+            entities: Whole numbers that identify the unit, such as a sensor's id and the number of the week.
+        """
         number = pl.lit(self.offset)
         for place, entity in enumerate(entities):
             number = number + entity * _PRIME**place
-        hit, of = self.rate.as_integer_ratio()
-        # The n-th is hit where n * rate passes a whole number on the way to (n + 1) * rate.
-        return number % of * hit % of >= of - hit
+        numerator, denominator = self.rate.as_integer_ratio()
+        # Unit n is hit if there is a whole number between n * rate and (n + 1) * rate.
+        return number % denominator * numerator % denominator >= denominator - numerator
 
 
 Spoil = Callable[[pl.DataFrame, Dose], pl.DataFrame]
@@ -58,9 +69,16 @@ Spoil = Callable[[pl.DataFrame, Dose], pl.DataFrame]
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault. `rate` is the share of `unit` that is hit unless told; file faults have no `spoil`.
+    """One kind of fault.
 
-    A `whole` fault always hits all there is of its `unit`.
+    Attributes:
+        name: Its name.
+        text: What goes wrong, in one sentence.
+        tables: Tables that have the fault.
+        unit: What is counted, in the plural.
+        rate: Share of the units that are hit by default.
+        spoil: Changes the rows; None for faults of files.
+        whole: Whether the fault always hits all units.
     """
 
     name: str
@@ -73,12 +91,12 @@ class Fault:
 
 
 def _days(column: str, length: int) -> pl.Expr:
-    """Number of a period of so many days."""
+    """Number of the period of `length` days that a row lies in."""
     return pl.col(column).cast(pl.Date).to_physical().cast(pl.Int64) // length
 
 
 def _set(where: pl.Expr, **values: pl.Expr) -> Callable[[pl.DataFrame], pl.DataFrame]:
-    """Values put into columns of the rows hit, in the columns' own types."""
+    """A function that sets columns of the rows `where`, in the columns' own types."""
     return lambda frame: frame.with_columns(
         pl.when(where).then(value.cast(frame.schema[name])).otherwise(name).alias(name)
         for name, value in values.items()
@@ -121,7 +139,7 @@ def _wrong_year(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
 
 
 def _doubled(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
-    """The engine starts a stay from its population_count and adds the transfer that filled it (Issue #112)."""
+    """AquaMind's engine starts with population_count and adds the transfer that brought these fish (Issue #112)."""
     moved_in = (pl.col("population") + pl.col("mortality_count")).sort_by("date").first().over("assignment_id")
     doubled = pl.col("population") + moved_in
     where = (pl.col("lifecycle_stage_id") > 1) & dose.hits(pl.col("batch_id"))
@@ -142,7 +160,7 @@ def _heavy(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
 
 
 def _swapped(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
-    """Neighbouring stays' meals are booked on each other's container."""
+    """Meals of two neighbouring assignments are booked on each other's container."""
     pair = pl.col("batch_assignment_id") // 2
     holders = frame.select(pl.col("batch_assignment_id"), other="container_id").unique(maintain_order=True)
     neighbour = holders.with_columns(pl.col("batch_assignment_id") ^ 1)
@@ -151,7 +169,7 @@ def _swapped(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
 
 
 def _booked_twice(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
-    """A stay is booked into the container of the stay before it."""
+    """An assignment is booked into the container of the assignment before it."""
     before = frame.select(
         pl.col("id") + 1, other="container_id", other_batch="batch_id", other_stage="lifecycle_stage_id"
     )
@@ -161,7 +179,7 @@ def _booked_twice(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
 
 
 def _split(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
-    """Stays are booked where another batch spends the same stage."""
+    """Assignments are booked into a container in which another batch spends the same stage."""
     homes = frame.group_by(pl.col("lifecycle_stage_id")).agg(
         first_batch=pl.col("batch_id").sort_by("id").first(),
         first=pl.col("container_id").sort_by("id").first(),
@@ -191,23 +209,23 @@ FAULTS: dict[str, Fault] = {
         ),
         Fault("stuck-sensor", "Sensors repeat one value for a week.", (READINGS,), "sensors' weeks", 0.02, _hung),
         Fault(
-            "sensor-drift", "Temperature sensors drift by 0.25 °C a day until they are set right after a fortnight.",
+            "sensor-drift", "Temperature sensors drift by 0.25 °C a day and are corrected every fortnight.",
             (READINGS,), "containers", 0.1, _drifting,
         ),
         Fault(
-            "temperature-in-fahrenheit", "Sensors were set up in °F.", (READINGS,), "containers", 0.34,
+            "temperature-in-fahrenheit", "Temperature sensors report °F.", (READINGS,), "containers", 0.34,
             lambda f, d: f.pipe(_set(_of(_TEMPERATURE) & d.hits(pl.col("container_id")), value=_VALUE * 1.8 + 32)),
         ),
         Fault(
-            "oxygen-in-ml", "Oxygen sensors report ml/L instead of mg/L (0.7 times as much).",
+            "oxygen-in-ml", "Oxygen sensors report ml/L instead of mg/L (0.7 times the number).",
             (READINGS,), "containers", 0.1,
             lambda f, d: f.pipe(_set(_of(_OXYGEN) & d.hits(pl.col("container_id")), value=_VALUE * 0.7)),
         ),
         Fault(
-            "weights-in-kilograms", "Samples were typed in kilograms.", (SAMPLES,), "samples", 0.05,
+            "weights-in-kilograms", "Weights of samples are in kilograms.", (SAMPLES,), "samples", 0.05,
             lambda f, d: f.pipe(_set(d.hits(_ROW), avg_weight_g=_float("avg_weight_g") / 1e3)),
         ),
-        Fault("late-readings", "Readings are stamped on arrival, minutes late.", (READINGS,), "rows", 0.01, _late),
+        Fault("late-readings", "Readings carry their time of arrival, minutes late.", (READINGS,), "rows", 0.01, _late),
         Fault("duplicated-readings", "Readings are sent twice.", (READINGS,), "rows", 0.01, _sent_twice),
         Fault(
             "repeated-rows", "Rows are stored twice under one key.", (FEEDINGS,), "rows", 0.01,
@@ -215,39 +233,39 @@ FAULTS: dict[str, Fault] = {
         ),
         Fault("missing-days", "A day was never recorded.", (READINGS, FEEDINGS, PHOTOPERIOD), "days", 0.05, _without_days),
         Fault(
-            "silent-farm", "The last days' readings never arrived.", (READINGS,), "last days", 1.0, _silent, whole=True
+            "silent-farm", "The last days have no readings.", (READINGS,), "last days", 1.0, _silent, whole=True
         ),
         Fault(
-            "clock-shift", "Loggers run on summer time, an hour ahead.", (READINGS,), "containers", 0.1,
+            "clock-shift", "Loggers use summer time, which is an hour ahead.", (READINGS,), "containers", 0.1,
             lambda f, d: f.pipe(
                 _set(d.hits(pl.col("container_id")), reading_time=pl.col("reading_time") + pl.duration(hours=1))
             ),
         ),
-        Fault("wrong-year", "Meals were typed into the next year.", (FEEDINGS,), "rows", 0.01, _wrong_year),
+        Fault("wrong-year", "Meals have a date in the next year.", (FEEDINGS,), "rows", 0.01, _wrong_year),
         Fault(
             "orphan-rows", "Meals refer to containers that do not exist.", (FEEDINGS,), "rows", 0.01,
             lambda f, d: f.pipe(_set(d.hits(_ROW), container_id=pl.col("container_id") + _NEW_IDS)),
         ),
         Fault(
-            "null-values", "Readings arrive without a value.", (READINGS,), "rows", 0.01,
+            "null-values", "Readings have no value.", (READINGS,), "rows", 0.01,
             lambda f, d: f.pipe(_set(d.hits(_ROW), value=pl.lit(None))),
         ),
         Fault(
-            "negative-counts", "Deaths were booked with the wrong sign.", (DEATHS,), "rows", 0.05,
+            "negative-counts", "Deaths have the wrong sign.", (DEATHS,), "rows", 0.05,
             lambda f, d: f.pipe(_set(d.hits(_ROW), count=-pl.col("count"))),
         ),
         Fault(
-            "lost-column", "An export forgot a column.", (FEEDINGS,), "files", 1.0,
+            "lost-column", "Files lack a column.", (FEEDINGS,), "files", 1.0,
             lambda f, d: f.drop("feed_cost"), whole=True,
         ),
         Fault(
-            "doubled-transfers", "The growth engine counts fish that move twice (AquaMind's Issue #112).",
+            "doubled-transfers", "The growth engine counts transferred fish twice (AquaMind's Issue #112).",
             (STATES,), "batches", 1.0, _doubled,
         ),
-        Fault("vanished-fish", "Four of ten fish are gone without a record.", (STATES,), "assignments", 0.1, _vanished),
+        Fault("vanished-fish", "Four of ten fish vanish without a record.", (STATES,), "assignments", 0.1, _vanished),
         Fault("misweighed", "A scale shows twice the weight for ten days.", (STATES,), "batches' days", 0.2, _heavy),
         Fault(
-            "wrong-stage", "States carry the stage before.", (STATES,), "assignments", 0.1,
+            "wrong-stage", "States have the previous stage.", (STATES,), "assignments", 0.1,
             lambda f, d: f.pipe(
                 _set(
                     d.hits(pl.col("assignment_id")),
@@ -265,33 +283,33 @@ FAULTS: dict[str, Fault] = {
         ),
         Fault("split-batch", "Part of a batch is booked at another site.", (ASSIGNMENTS,), "assignments", 0.1, _split),
         Fault(
-            "capacity-in-tonnes", "Capacities of containers were typed in tonnes.", ("infrastructure_container",),
+            "capacity-in-tonnes", "Capacities of containers are in tonnes.", ("infrastructure_container",),
             "containers", 0.34,
             lambda f, d: f.pipe(_set(d.hits(_ROW), max_biomass_kg=_float("max_biomass_kg") / 1000)),
         ),
         Fault(
-            "feed-out-of-stock", "Deliveries bring a tenth of what was ordered.", ("inventory_feedpurchase",),
+            "feed-out-of-stock", "Deliveries bring a tenth of the ordered feed.", ("inventory_feedpurchase",),
             "deliveries", 0.5,
             lambda f, d: f.pipe(_set(d.hits(_ROW), quantity_kg=_float("quantity_kg") / 10)),
         ),
         Fault(
-            "overfeeding", "Feeders give three times what they should.", (FEEDINGS,), "batches", 0.34,
+            "overfeeding", "Feeders give three times the planned feed.", (FEEDINGS,), "batches", 0.34,
             lambda f, d: f.pipe(_set(d.hits(pl.col("batch_id")), amount_kg=pl.col("amount_kg") * 3)),
         ),
         Fault(
-            "short-harvest", "Harvest lots miss a tenth of their fish.", ("harvest_harvestlot",), "lots", 0.2,
+            "short-harvest", "Harvest lots lack a tenth of their fish.", ("harvest_harvestlot",), "lots", 0.2,
             lambda f, d: f.pipe(_set(d.hits(_ROW), unit_count=pl.col("unit_count") * 9 // 10)),
         ),
         Fault(
             "lost-batches", "Batches are missing.", ("batch_batch",), "batches", 0.2,
             lambda f, d: f.filter(~d.hits(_ROW)),
         ),
-        Fault("missing-partition", "Months of meals are missing.", (FEEDINGS,), "months", 0.25),
-        Fault("truncated-partition", "Files of meals break off.", (FEEDINGS,), "months", 0.25),
+        Fault("missing-partition", "Files of meals are missing.", (FEEDINGS,), "months", 0.25),
+        Fault("truncated-partition", "Files of meals are cut off.", (FEEDINGS,), "months", 0.25),
     )
 }  # fmt: skip
 _FILE_FAULTS = {"missing-partition": 0.0, "truncated-partition": 0.6}
-"""Faults of files: share of the bytes that is left."""
+"""Faults of files: share of a file's bytes to keep."""
 _LABELS = pl.Schema(
     {
         "fault": pl.String,
@@ -307,41 +325,42 @@ _LABELS = pl.Schema(
 
 
 def parsed(text: str) -> tuple[Fault, float]:
-    """A fault and its rate from NAME or NAME:RATE.
+    """Parse NAME or NAME:RATE into a fault and its rate.
 
     Raises:
-        ConfigError: for an unknown name, a rate that is no share above 0, or one of a fault that has none.
+        ConfigError: for an unknown name, for a rate that is not above 0 and at most 1, and for a rate of a fault that
+            always hits all units.
     """
     name, _, given = text.partition(":")
     if name not in FAULTS:
-        raise ConfigError(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
+        raise ConfigError(f"there is no fault {name!r}; choose one of {', '.join(FAULTS)}")
     fault = FAULTS[name]
     if given and fault.whole:
-        raise ConfigError(f"fault {text!r}: {name} always hits all {fault.unit}, so it takes no rate")
+        raise ConfigError(f"fault {text!r}: {name} always hits all {fault.unit} and takes no rate: leave the rate out")
     try:
         rate = float(given) if given else fault.rate
     except ValueError:
         rate = 0.0
     if not 0.0 < rate <= 1.0:
-        raise ConfigError(f"fault {text!r}: the rate is the share of {fault.unit} that is hit, above 0 and at most 1")
+        raise ConfigError(f"fault {text!r}: the rate is the share of {fault.unit} to hit, above 0 and at most 1")
     return fault, rate
 
 
 def inject(
     faults: Sequence[str], seed: int, until: date, table: str, rows: pl.DataFrame, partition: str = ""
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """A table's rows with the faults that concern it, and the labels of what was done.
+    """Put a table's faults into its rows.
 
     Args:
-        faults: NAME or NAME:RATE of each.
-        seed: The farm's.
+        faults: NAME or NAME:RATE of each fault.
+        seed: The farm's seed.
         until: The farm's as_of.
         table: Name of the table.
         rows: Its correct rows, in the lake's columns.
-        partition: Their month, where it has months.
+        partition: Month of the rows; empty for a table without months.
 
     Returns:
-        The spoiled rows, and labels: fault, table, partition, id, what (removed, added, changed; a file's `missing` or
+        The faulty rows, and labels: fault, table, partition, id, what (removed, added, changed; for a file `missing` or
         `truncated`, without id), column, before, after (as text).
     """
     labels = [pl.DataFrame(schema=_LABELS)]
@@ -349,23 +368,28 @@ def inject(
         fault, rate = parsed(text)
         if table not in fault.tables or fault.spoil is None:
             continue
-        spoiled = fault.spoil(rows, _dose(fault, rate, seed, until))
+        faulty = fault.spoil(rows, _dose(fault, rate, seed, until))
         marks = [pl.lit(v).alias(n) for n, v in (("fault", fault.name), ("table", table), ("partition", partition))]
-        labels.append(_differences(rows, spoiled).select(*marks, pl.all()).cast(_LABELS))
-        rows = spoiled
+        labels.append(_differences(rows, faulty).select(*marks, pl.all()).cast(_LABELS))
+        rows = faulty
     return rows, pl.concat(labels)
 
 
 @dataclass(frozen=True)
 class Broken:
-    """What becomes of a file: the share of its bytes that is kept (0: it is missing), and the label of that."""
+    """What a fault does to a file.
+
+    Attributes:
+        keep: Share of the bytes to keep; 0 if the file is missing.
+        labels: The label of the fault, in one row.
+    """
 
     keep: float
     labels: pl.DataFrame
 
 
 def broken_file(faults: Sequence[str], seed: int, until: date, table: str, month: str) -> Broken | None:
-    """The file fault that hits a month of a table, if any does."""
+    """The file fault that hits a month of a table; None if there is none."""
     for text in faults:
         fault, rate = parsed(text)
         if table not in fault.tables or fault.spoil is not None:
@@ -385,19 +409,20 @@ def broken_file(faults: Sequence[str], seed: int, until: date, table: str, month
 
 
 def _dose(fault: Fault, rate: float, seed: int, until: date) -> Dose:
-    share = Fraction(rate).limit_denominator(_FINEST)
+    share = Fraction(rate).limit_denominator(_LARGEST_DENOMINATOR)
     return Dose(share, draws.stream(seed, "faults", fault.name) % share.denominator, until)
 
 
 def _differences(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """id, what, column, before, after of every row that is not as it was."""
+    """id, what, column, before and after of every row that differs."""
     shared = [name for name in before.columns if name in after.columns and name != "id"]
     lost = [name for name in before.columns if name not in after.columns]
-    counted = [frame.with_columns(again=pl.int_range(pl.len()).over("id")) for frame in (before, after)]
-    key = ["id", "again"]
-    removed = counted[0].join(counted[1], on=key, how="anti").select("id", what=pl.lit("removed"))
-    added = counted[1].join(counted[0], on=key, how="anti").select("id", what=pl.lit("added"))
-    both = counted[0].join(counted[1].select(*key, *shared), on=key, suffix=" after", maintain_order="left")
+    # An id may occur twice, so rows are matched by the id and its occurrence.
+    old, new = (frame.with_columns(occurrence=pl.int_range(pl.len()).over("id")) for frame in (before, after))
+    key = ["id", "occurrence"]
+    removed = old.join(new, on=key, how="anti").select("id", what=pl.lit("removed"))
+    added = new.join(old, on=key, how="anti").select("id", what=pl.lit("added"))
+    both = old.join(new.select(*key, *shared), on=key, suffix=" after", maintain_order="left")
     changed = [
         both.filter(pl.col(name).ne_missing(pl.col(f"{name} after"))).select(
             "id",

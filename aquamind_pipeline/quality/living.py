@@ -1,4 +1,4 @@
-"""The tables of the farm as the rules of a nightly run see them: only batches that have lived since its first month."""
+"""The farm's tables as the rules of a nightly run read them: only batches that have lived since its first month."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS
 
 
 class LivingTables:
-    """Rows of batches with fish in a month or later, over their whole lives. Earlier batches cannot have changed."""
+    """Rows of batches with fish in the month `since` or later, over their whole lives.
+
+    Batches that ended earlier cannot have changed.
+    """
 
     def __init__(self, tables: Tables, since: str) -> None:
         self._tables, self._since = tables, since
 
     def partitions(self, table: str) -> list[str]:
-        """The months that a table has."""
+        """Months of a table."""
         return self._tables.partitions(table)
 
     def has(self, table: str, partition: str | None = None) -> bool:
@@ -29,10 +32,10 @@ class LivingTables:
         return self._tables.has(table, partition)
 
     def scan(self, table: str, partitions: Sequence[str] | None = None) -> pl.LazyFrame:
-        """A table's rows of living batches; all rows of a table that knows no batch."""
+        """Rows of living batches; all rows if the table refers to no batch."""
         months = partitions
         if months is None and (built := self.partitions(table)):
-            months = [month for month in built if month >= self._born] or built
+            months = [month for month in built if month >= self._first_month] or built
         rows = self._tables.scan(table, months)
         if "batch_id" in rows.collect_schema():
             return rows.filter(pl.col("batch_id").is_in(self._batches))
@@ -54,10 +57,10 @@ class LivingTables:
         return self._living["batch_id"].unique().to_list()
 
     @cached_property
-    def _born(self) -> str:
+    def _first_month(self) -> str:
         """The month in which the oldest living batch began."""
-        begun = self._living["assignment_date"].min()
-        return month_key(begun) if isinstance(begun, date) else self._since
+        start = self._living["assignment_date"].min()
+        return month_key(start) if isinstance(start, date) else self._since
 
 
 __all__ = ["LivingTables"]

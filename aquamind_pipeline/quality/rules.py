@@ -1,4 +1,4 @@
-"""Every rule: those that follow from definitions, those of single tables, and those on the farm as a whole."""
+"""All rules: those that follow from definitions, those of single tables, and those on the farm as a whole."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from aquamind_pipeline.quality.farm_rules import FARM_RULES
 from aquamind_pipeline.schema.rules import Rule, Statement
 
 DATABASE_STATEMENTS = (
-    Statement("arrived", "The database counts exactly the lake's rows, table by table.", "The load is not finished."),
-    Statement("content", "Every column adds up to the same in lake and database.", "A value changed on its way."),
-    Statement("verified", "Every check of the verification report passed.", "The report is what people are shown."),
+    Statement("arrived", "Every table has as many rows in the database as in the lake.", "The load is incomplete."),
+    Statement("content", "Every column has the same sum in lake and database.", "The load changed a value."),
+    Statement("verified", "Every check of the verification report passed.", "Users rely on the report."),
 )
-"""What must hold after the load; `postgres` and `report` check it."""
+"""What must hold after the load. `postgres` and `report` check it."""
 
 
 @cache
 def rules_of(name: str) -> dict[str, Rule]:
-    """The rules that a table's own rows must keep, by name; none for lake-only tables."""
+    """The rules on a table's own rows, by name. Lake-only tables have none."""
     definition = REGISTRY[name]
     if definition.lake_only:
         return {}
@@ -29,7 +29,7 @@ def rules_of(name: str) -> dict[str, Rule]:
 
 
 def farm_rules_about(name: str) -> tuple[Rule, ...]:
-    """The rules on the whole farm that are shown with a table."""
+    """The rules on the farm as a whole that are shown with this table."""
     return tuple(rule for rule in FARM_RULES if rule.about == name)
 
 

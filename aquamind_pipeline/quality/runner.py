@@ -1,7 +1,7 @@
-"""Runs rules on the lake. It names no table: which rules a table has, and what they read, is declared.
+"""Runs rules on the lake. The runner names no table, because tables and rules declare what applies to them.
 
-Tables that are kept by month are looked at month by month, so memory does not grow with history. A rule that crashes
-is a failed check with its name and the error.
+Monthly tables are checked month by month, so memory does not grow with history. A rule that crashes is a failed check
+with its name and the error.
 """
 
 from __future__ import annotations
@@ -30,31 +30,32 @@ from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, schedule
 
 MONTHS_AT_ONCE = 2
-"""Rules run mostly on one core, so two months are looked at side by side."""
+"""Number of months to check in parallel. A rule uses mostly one core."""
 _COUNTS = pl.Schema({"month": pl.String, "rows": pl.Int64})
+_NO_MONTH = "there is no month to check"
 
 
 class Stored(Tables, Protocol):
-    """Tables that lie in files."""
+    """Tables that are stored in files."""
 
     def rows(self, table: str, partition: str | None = None) -> int:
-        """Rows of a table or a month."""
+        """Number of rows of the table, or of the month of it."""
 
     def read(self, table: str, partition: str | None = None) -> pl.DataFrame:
-        """A table or a month of it."""
+        """The table, or the month of it."""
 
 
 class CheckRunner:
-    """The rules on one farm's lake.
+    """Runs the rules on one farm's lake.
 
     Attributes:
-        lake: Where the tables are.
-        farm: The farm that they should be, up to the lake's as_of.
-        months: Months to look at; None for all that there are.
-        skip: Rules that are reported as skipped.
-        since: First month to check. Rules on the farm cover the batches that have lived since then; None for all.
+        lake: The tables.
+        farm: The farm that the lake should have, up to the lake's as_of.
+        months: Months to check; None for all months of the lake.
+        skip: Names of rules to report as skipped.
+        since: First month to check. Rules on the farm cover the batches with fish since then; None for all batches.
         only: Names of the rules to run; None for all.
-        validated: Great Expectations' results of the tables looked at so far, by table.
+        validated: Great Expectations' results of the tables checked so far, by table.
     """
 
     def __init__(
@@ -76,32 +77,37 @@ class CheckRunner:
     def of_table(self, name: str) -> Iterator[CheckResult]:
         """Run the rules on a table's own rows."""
         definition, rules = REGISTRY[name], rules_of(name)
-        if definition.is_monthly:
-            built = [month for month in self.lake.partitions(name) if self.months is None or month in self.months]
-        else:
-            built = [WHOLE]
-        parts: dict[str, list[tuple[str, CheckResult]]] = {}
+        months = self._built_months(name) if definition.is_monthly else [WHOLE]
+        by_rule: dict[str, list[tuple[str, CheckResult]]] = {}
         profiles: list[pl.DataFrame] = []
         with ThreadPoolExecutor(MONTHS_AT_ONCE, thread_name_prefix="checks") as pool:
-            of_months = pool.map(lambda month: self._of_part(definition, month), built)
-            for month, (results, profile) in zip(built, of_months, strict=True):
+            checked = pool.map(lambda month: self._check_part(definition, month), months)
+            for month, (results, profile) in zip(months, checked, strict=True):
                 profiles += profile
-                for one in results:
-                    parts.setdefault(one.rule, []).append((month, one))
-        yield from (merged(results) for results in parts.values())
-        readable = not definition.is_monthly or all(one.passed for _, one in parts.get(SCHEMA.name, ()))
+                for result in results:
+                    by_rule.setdefault(result.rule, []).append((month, result))
+        yield from (merged(results) for results in by_rule.values())
+        readable = not definition.is_monthly or all(result.passed for _, result in by_rule.get(SCHEMA.name, ()))
         for rule in rules.values():
-            if rule.name in parts or not self._wants(rule):
+            if rule.name in by_rule or not self._wants(rule):
                 continue
             if not rule.once:
-                yield CheckResult(rule.name, passed=True, detail="no month to look at")
+                yield CheckResult(rule.name, passed=True, detail=_NO_MONTH)
             elif readable or rule.name == VOLUME.name:
-                yield self._run(rule, partial(self._of_all_months, definition, rule, profiles))
+                yield self._run(rule, partial(self._check_all_months, definition, rule, profiles))
             else:
                 yield _unreadable(rule)
 
-    def _of_part(self, definition: TableDefinition, month: str) -> tuple[list[CheckResult], list[pl.DataFrame]]:
-        """Run the rules on one month's rows, or on a table without months; and profile them where that is asked."""
+    def _built_months(self, name: str) -> list[str]:
+        """Months of a table to check that the lake has."""
+        return [month for month in self.lake.partitions(name) if self.months is None or month in self.months]
+
+    def _check_part(self, definition: TableDefinition, month: str) -> tuple[list[CheckResult], list[pl.DataFrame]]:
+        """Run the rules on the rows of one month, or on a table without months.
+
+        Returns:
+            The results, and the profile of the rows, if the expectations need one.
+        """
         partition = None if month == WHOLE else month
         own = [rule for rule in rules_of(definition.name).values() if not rule.once and rule.name != SCHEMA.name]
         own = [rule for rule in own if self._wants(rule)]
@@ -134,7 +140,8 @@ class CheckRunner:
             results += [] if made.passed else [made]
         return results, profiles
 
-    def _of_all_months(self, definition: TableDefinition, rule: Rule, profiles: list[pl.DataFrame]) -> CheckResult:
+    def _check_all_months(self, definition: TableDefinition, rule: Rule, profiles: list[pl.DataFrame]) -> CheckResult:
+        """Run a rule that checks all months together."""
         if rule.name == VOLUME.name:
             return self._volume(definition)
         if rule.name == EXPECTATIONS.name:
@@ -142,23 +149,34 @@ class CheckRunner:
         return rule.check(self._inputs(definition, rule, self.lake, self._shared))
 
     def of_farm(self, about: str | None = None) -> Iterator[tuple[str, CheckResult]]:
-        """Run the rules on the farm as a whole, those about one table or all, each with the table it is about."""
+        """Run the rules on the farm as a whole.
+
+        Args:
+            about: Run only the rules about this table; None for all.
+
+        Yields:
+            The table that a rule is about, and the result.
+        """
         tables = self.lake if self.since is None else LivingTables(self.lake, self.since)
         for rule in FARM_RULES:
             if (about is None or rule.about == about) and self._wants(rule):
-                yield rule.about, self._about_since(self._run(rule, partial(self._of_farm, rule, tables)))
+                yield rule.about, self._with_scope(self._run(rule, partial(self._check_farm, rule, tables)))
 
-    def _of_farm(self, rule: Rule, tables: Tables) -> CheckResult:
+    def _check_farm(self, rule: Rule, tables: Tables) -> CheckResult:
         return rule.check(self.farm_inputs(rule, tables))
 
     def farm_inputs(self, rule: Rule, tables: Tables | None = None) -> RuleInputs:
-        """What a rule on the farm is given; what rules compute is shared between them."""
+        """The inputs of a rule on the farm. These rules share intermediate results."""
         return self._inputs(REGISTRY[rule.about], rule, tables or self.lake, self._shared_by_farm_rules)
 
     def everything(self) -> Iterator[tuple[str, CheckResult]]:
-        """Run every rule that the lake alone can be checked by, each with the table that it is about."""
+        """Run every rule that needs only the lake.
+
+        Yields:
+            The table that a rule is about, and the result.
+        """
         for name in REGISTRY.aquamind:
-            yield from ((name, one) for one in self.of_table(name))
+            yield from ((name, result) for result in self.of_table(name))
         yield from self.of_farm()
 
     def _inputs(
@@ -192,21 +210,21 @@ class CheckRunner:
             return CheckResult(rule.name, passed=False, detail="not looked at: this run skips it")
         return attempted(rule.name, work)
 
-    def _about_since(self, result: CheckResult) -> CheckResult:
-        """The result, which says what it was about when that is not the whole farm."""
+    def _with_scope(self, result: CheckResult) -> CheckResult:
+        """The result. In a nightly run its detail says which batches were checked."""
         if self.since is None:
             return result
         return replace(result, detail=f"batches with fish since {self.since}: {result.detail}")
 
     def _volume(self, definition: TableDefinition) -> CheckResult:
-        """Rows per month are exactly what was to be expected; a month without rows may be absent."""
+        """Each month has exactly the expected rows. A month without rows may have no file."""
         name = definition.name
         expected = expected_rows(definition, self.farm, self._plan, self.lake, self.months)
         if expected is None:
-            return CheckResult(VOLUME.name, passed=True, detail="what tells the rows is not built, and not of this run")
+            detail = "the table that decides the row count is not built, and this run does not make it"
+            return CheckResult(VOLUME.name, passed=True, detail=detail)
         if definition.is_monthly:
-            built = [month for month in self.lake.partitions(name) if self.months is None or month in self.months]
-            counts = [(month, self.lake.rows(name, month)) for month in built]
+            counts = [(month, self.lake.rows(name, month)) for month in self._built_months(name)]
         else:
             counts = [(WHOLE, self.lake.rows(name))]
         wrong = (
@@ -222,20 +240,24 @@ class CheckRunner:
             .sort("month")
         )
         total = int(expected["rows"].sum())
-        held = f"{total:,} rows in {expected.height} months, as planned"
-        return check_result(VOLUME.name, wrong, held, f"{wrong.height} months differ from the plan")
+        return check_result(
+            VOLUME.name,
+            wrong,
+            f"{total:,} rows in {expected.height} months, as expected",
+            f"{wrong.height} months have more or fewer rows than expected",
+        )
 
     def _expectations(self, definition: TableDefinition, profiles: list[pl.DataFrame]) -> CheckResult:
         if not profiles and definition.is_monthly:
-            return CheckResult(EXPECTATIONS.name, passed=True, detail="no month to look at")
+            return CheckResult(EXPECTATIONS.name, passed=True, detail=_NO_MONTH)
         frame = pl.concat(profiles) if profiles else self.lake.read(definition.name)
-        done = expectations.validate(definition.table, frame, profiled=bool(profiles))
-        self.validated[definition.name] = done
-        return done.check
+        validated = expectations.validate(definition.table, frame, profiled=bool(profiles))
+        self.validated[definition.name] = validated
+        return validated.check
 
     @cached_property
     def _plan(self) -> Plan:
-        """The plan as the lake has it; computed where it is not there yet, when reference tables are checked."""
+        """The lake's plan. It is computed if the lake has none yet, when only reference tables are built."""
         if all(self.lake.has(name) for name in PLAN):
             return Plan(*(self.lake.read(name) for name in PLAN))
         return schedule(self.farm)

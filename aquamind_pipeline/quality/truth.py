@@ -1,4 +1,4 @@
-"""Daily states against the lives that were lived: how far assimilation is from the truth, and whether it knows."""
+"""Daily states compared with the simulated life: how large the errors of the growth assimilation are."""
 
 from __future__ import annotations
 
@@ -11,31 +11,34 @@ from aquamind_pipeline.simulation.biology import WEIGHT_VARIATION
 
 
 def weighing_error(fish_per_sample: int) -> float:
-    """How far an assimilated weight may be off, as a share: six standard errors of a sample's mean.
+    """Largest plausible error of an assimilated weight, as a share: six standard errors of a sample's mean.
 
-    Among a million samples one lies about five standard errors off.
+    In a million samples the largest error is about five standard errors.
     """
     return 6.0 * WEIGHT_VARIATION / math.sqrt(fish_per_sample)
 
 
 STORED_G = 0.01
-"""Half a hundredth of a gram is lost when a sample is stored, and half when a state is."""
+"""Rounding error of a stored weight in g: at most 0.005 in the sample and 0.005 in the state."""
 
 ERROR_COLUMNS = ("weight_error", "biomass_error")
 
 
 def errors(states: pl.LazyFrame, life: pl.LazyFrame) -> pl.DataFrame:
-    """Each state's distance from life, for every assignment-day of either.
+    """Compare states with life, for every assignment and day that one of the two has.
 
-    states: batch_actualdailyassignmentstate. life: assignment_id, date, stage, population, weight_g.
+    Args:
+        states: batch_actualdailyassignmentstate.
+        life: assignment_id, date, stage, population, weight_g.
 
     Returns:
         assignment_id, date, stage, weight_g (true), fish_error (fish), weight_error and biomass_error (shares of the
-        truth), confidence (stated, of the weight), days_since (a weight was measured; null before the first).
+        true value), confidence (in the weight, as the state gives it), days_since (days since a weight was measured;
+        null before the first).
     """
     key = ["assignment_id", "date"]
     measured = pl.when(pl.col("anchor_type").is_not_null()).then("date")
-    found = states.select(
+    assimilated = states.select(
         *key,
         "population",
         pl.col("avg_weight_g", "biomass_kg").cast(pl.Float64),
@@ -45,7 +48,7 @@ def errors(states: pl.LazyFrame, life: pl.LazyFrame) -> pl.DataFrame:
     lived = life.select(*key, "stage", "weight_g", lived="population")
     biomass_kg = pl.col("lived") * pl.col("weight_g") / 1000
     return (
-        lived.join(found, on=key, how="full", coalesce=True)
+        lived.join(assimilated, on=key, how="full", coalesce=True)
         .select(
             *key,
             "stage",
@@ -61,8 +64,16 @@ def errors(states: pl.LazyFrame, life: pl.LazyFrame) -> pl.DataFrame:
 
 
 def distribution(errors: pl.DataFrame, by: str) -> pl.DataFrame:
-    """by, states, fish_off (states whose fish differ), and of weight and biomass the mean, 95th percentile and largest
-    absolute error, in percent."""
+    """Summarise errors by the values of a column.
+
+    Args:
+        errors: From `errors`.
+        by: Name of the column.
+
+    Returns:
+        The column `by`; states; fish_off (states with a wrong number of fish); and for weight and biomass the mean, the
+        95th percentile and the largest absolute error in percent.
+    """
     statistics: list[pl.Expr] = []
     for column in ERROR_COLUMNS:
         size = pl.col(column).abs() * 100
@@ -77,7 +88,7 @@ def distribution(errors: pl.DataFrame, by: str) -> pl.DataFrame:
 
 
 def recovers_life(errors: pl.DataFrame, fish_per_sample: int) -> CheckResult:
-    """Every lived day has its state with exactly its fish, and a weight no further off than weighing explains."""
+    """Every day of life has a state with exactly its fish, and with a weight error that weighing explains."""
     allowed = weighing_error(fish_per_sample)
     most = allowed + STORED_G / pl.col("weight_g")
     wrong = errors.filter(
@@ -87,8 +98,8 @@ def recovers_life(errors: pl.DataFrame, fish_per_sample: int) -> CheckResult:
     return check_result(
         "recovers_life",
         wrong,
-        f"{errors.height:,} states have the fish that lived, and weights off by {typical:.1%} on average",
-        f"states with other fish than lived, or a weight off by more than {allowed:.0%}",
+        f"{errors.height:,} states have exactly the living fish; the mean error of weight is {typical:.1%}",
+        f"states with a wrong number of fish, or an error of weight above {allowed:.0%}",
     )
 
 

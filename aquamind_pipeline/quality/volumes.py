@@ -16,10 +16,10 @@ from aquamind_pipeline.simulation.schedule import Plan
 
 
 def planned_rows(definition: TableDefinition, farm: Profile, plan: Plan) -> pl.DataFrame | None:
-    """Rows by formula.
+    """Rows of each month, by formula.
 
     Returns:
-        month (`WHOLE` for a table without months) and rows; None where chance decides.
+        month (`WHOLE` for a table without months) and rows; None if chance decides.
     """
     if not isinstance(definition.expected, ByFormula):
         return None
@@ -30,13 +30,13 @@ def planned_rows(definition: TableDefinition, farm: Profile, plan: Plan) -> pl.D
 
 
 def total_rows(definition: TableDefinition, farm: Profile, plan: Plan) -> int | None:
-    """Rows of a whole table by formula; None where chance decides."""
+    """Rows of a whole table, by formula; None if chance decides."""
     rows = planned_rows(definition, farm, plan)
     return None if rows is None else int(rows["rows"].sum())
 
 
 def rough_rows(definition: TableDefinition, farm: Profile, plan: Plan) -> int:
-    """Rows of a whole table, roughly where chance decides: for the disk estimate."""
+    """Rows of a whole table, an estimate if chance decides. Used for the disk estimate."""
     if isinstance(definition.expected, CountedIn):
         return definition.expected.about(farm, plan)
     return total_rows(definition, farm, plan) or 0
@@ -45,17 +45,17 @@ def rough_rows(definition: TableDefinition, farm: Profile, plan: Plan) -> int:
 def expected_rows(
     definition: TableDefinition, farm: Profile, plan: Plan, tables: Tables, months: Sequence[str] | None = None
 ) -> pl.DataFrame | None:
-    """Rows by formula, or counted in the table that knows them.
+    """Rows of each month, by formula or counted in another table (`CountedIn`).
 
     Args:
         definition: The table.
         farm: The farm.
         plan: Its plan.
-        tables: Where the table that knows the rows is.
-        months: Months to look at; None for all.
+        tables: The lake with the other table.
+        months: Months to count; None for all.
 
     Returns:
-        month and rows, as `planned_rows`; None where nothing tells, or the table that knows is not built.
+        month and rows, as `planned_rows`; None if the row count is unpredictable or the other table is not built.
     """
     expected = definition.expected
     if isinstance(expected, CountedIn):

@@ -10,15 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
-from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Manifest
 from aquamind_pipeline.postgres import journal
-from aquamind_pipeline.postgres.connection import Connection, connect, described
-from aquamind_pipeline.postgres.inspection import frame, look_at_ours, month_counts, row_counts
+from aquamind_pipeline.postgres.connection import connect, described
+from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.report import picture_data
 from aquamind_pipeline.report import sums as report_sums
 from aquamind_pipeline.report.model import Report
@@ -45,45 +43,43 @@ def verify(
     Raises:
         DatabaseError: when the database cannot be read, or holds no farm or another one.
     """
+    target = open_target(url)
     with connect(url) as connection:
-        look_at_ours(connection, url)
-        description, farm = _loaded_farm(connection, url, farm)
+        target.show_ours(connection)
+        description, farm = _loaded_farm(target.held(connection), url, farm)
         plan = schedule(farm)
-        months = month_counts(url, REGISTRY.monthly, since)
-        counts = row_counts(url, REGISTRY.whole)
-        counts |= {name: int(months.filter(pl.col("table") == name)["rows"].sum()) for name in REGISTRY.monthly}
+        months = target.month_counts(target.monthly, since)
+        counts = target.row_counts(target.whole)
+        counts |= {name: int(months.filter(pl.col("table") == name)["rows"].sum()) for name in target.monthly}
         connection.execute(_PLAIN_PLANS)
-        # In AquaMind's own database others may change the rows of our batches. The journal does not record that.
-        ours = journal.kind(connection, url) == journal.OWN
-        sums = report_sums.read(connection, since if ours else None, kept)
+        # Others may change the rows of our batches. The journal does not record that, so kept sums may be wrong.
+        sums = report_sums.read(connection, since if target.is_ours_alone else None, kept)
         sections = [
             batches.section(connection, farm, plan),
             volumes.section(farm, plan, counts, since),
             growth.section(connection, farm, sums),
-            one_batch.section(connection),
+            one_batch.section(connection, target.tables),
             utilisation.section(connection, farm, sums),
         ]
         pictures = picture_data.read(connection, farm, plan, months, sums)
     return Report(description, described(url), farm.as_of.isoformat(), sections), pictures
 
 
-def _loaded_farm(connection: Connection, url: SecretStr, farm: Profile) -> tuple[str, Profile]:
+def _loaded_farm(held: journal.Farm, url: SecretStr, farm: Profile) -> tuple[str, Profile]:
     """The farm that the database holds: its description, and the profile up to its `as_of`.
 
     Raises:
         DatabaseError: when it holds another farm, or one of another version.
     """
-    query = sql.SQL("SELECT description, as_of, identity FROM {}").format(sql.Identifier(journal.OURS, "farm"))
-    description, as_of, identity = frame(connection, query).row(0)
-    if identity != farm.identity:
-        found = f"{described(url)} holds {description}"
-        if Manifest.of(farm).is_of(description, identity):
+    if held.identity != farm.identity:
+        found = f"{described(url)} holds {held.description}"
+        if Manifest.of(farm).is_of(held.description, held.identity):
             raise DatabaseError(
                 f"{found}, but this program has generator version {GENERATOR_VERSION}: run `aquamind wipe`, then "
                 "build and load again"
             )
         raise DatabaseError(f"{found}, not profile {farm.name} with seed {farm.seed}")
-    return description, farm.model_copy(update={"as_of": as_of})
+    return held.description, farm.model_copy(update={"as_of": held.as_of})
 
 
 __all__ = ["verify"]

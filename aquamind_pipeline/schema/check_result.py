@@ -1,4 +1,4 @@
-"""The result of one rule, and how results of parts become one."""
+"""The result of one rule, and how the results of several months become one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SAMPLE_ROWS = 10
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Whether a rule holds, and if not, how many rows break it and a few of them.
+    """Whether a rule holds. If not, how many rows break it, with examples.
 
     Attributes:
         rule: Name of the rule, such as `foreign_keys`.
-        passed: Whether no row breaks it.
-        wrong: Number of rows (or groups) that break it.
+        passed: Whether no row breaks the rule.
+        wrong: Number of rows (or groups of rows) that break the rule.
         detail: One line for people: what was compared, or what is wrong.
-        sample: Up to ten offending rows.
+        sample: Up to `SAMPLE_ROWS` rows that break the rule.
     """
 
     rule: str
@@ -29,44 +29,62 @@ class CheckResult:
     sample: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
-def check_result(rule: str, offending: pl.DataFrame, held: str, broken: str) -> CheckResult:
-    """A finding from the rows that break a rule; `held` and `broken` are the details of either outcome."""
+def check_result(rule: str, offending: pl.DataFrame, if_passed: str, if_failed: str) -> CheckResult:
+    """Make a result from the rows that break a rule.
+
+    Args:
+        rule: Name of the rule.
+        offending: Every row that breaks the rule.
+        if_passed: The detail if there are none.
+        if_failed: The detail if there are some.
+    """
     wrong = offending.height
-    return CheckResult(rule, wrong == 0, wrong, broken if wrong else held, offending.head(SAMPLE_ROWS))
+    return CheckResult(rule, wrong == 0, wrong, if_failed if wrong else if_passed, offending.head(SAMPLE_ROWS))
 
 
 def attempted(rule: str, work: Callable[[], CheckResult], *, raises: tuple[type[Exception], ...] = ()) -> CheckResult:
-    """The finding of a rule; one that crashes is a failure that says so, never a pass.
+    """Run a rule. If the rule crashes, the result is a failure with the error.
 
     Args:
-        rule: Its name.
-        work: The rule.
-        raises: Errors that are for the caller, who may try again.
+        rule: Name of the rule.
+        work: Runs the rule.
+        raises: Errors to pass on to the caller, who may retry.
     """
     try:
         return work()
     except raises:
         raise
     except Exception as error:
-        first = str(error).partition("\n")[0]
-        return CheckResult(rule, passed=False, wrong=1, detail=f"the check crashed: {type(error).__name__}: {first}")
+        message = str(error).partition("\n")[0]
+        return CheckResult(rule, passed=False, wrong=1, detail=f"the check crashed: {type(error).__name__}: {message}")
 
 
 def merged(parts: Sequence[tuple[str, CheckResult]]) -> CheckResult:
-    """One finding from those of a rule on several months; samples say which month they are of."""
+    """Merge a rule's results on several months into one.
+
+    Args:
+        parts: Month and result.
+
+    Returns:
+        A result whose sample has the month of each row in the column `(month)`.
+    """
     first = parts[0][1]
     if len(parts) == 1:
         return first
-    bad = [(month, one) for month, one in parts if not one.passed]
-    if not bad:
+    failed = [(month, result) for month, result in parts if not result.passed]
+    if not failed:
         return replace(first, detail=f"{len(parts)} months, in each: {parts[-1][1].detail}")
-    named = ", ".join(month for month, _ in bad[:3]) + (" …" if len(bad) > 3 else "")
-    samples = [one.sample.select(pl.lit(month).alias("(month)"), pl.all()) for month, one in bad if one.sample.height]
+    named = ", ".join(month for month, _ in failed[:3]) + (" …" if len(failed) > 3 else "")
+    samples = [
+        result.sample.select(pl.lit(month).alias("(month)"), pl.all())
+        for month, result in failed
+        if result.sample.height
+    ]
     return CheckResult(
         first.rule,
         passed=False,
-        wrong=sum(one.wrong for _, one in bad),
-        detail=f"{bad[0][1].detail} (in {len(bad)} of {len(parts)} months: {named})",
+        wrong=sum(result.wrong for _, result in failed),
+        detail=f"{failed[0][1].detail} (in {len(failed)} of {len(parts)} months: {named})",
         sample=pl.concat(samples, how="diagonal_relaxed").head(SAMPLE_ROWS) if samples else pl.DataFrame(),
     )
 

@@ -1,4 +1,4 @@
-"""Grouping by several whole-numbered columns as by one, and whole numbers that are all different."""
+"""Fast grouping by several columns of whole numbers, and a fast test whether whole numbers are all different."""
 
 from __future__ import annotations
 
@@ -7,45 +7,51 @@ from collections.abc import Mapping
 
 import polars as pl
 
-_ROOM = 2**63
+_LARGEST_KEY = 2**63
 
 
 def grouped(rows: pl.DataFrame, keys: Mapping[str, pl.Expr], *sums: pl.Expr) -> pl.DataFrame:
-    """`rows.group_by(**keys).agg(*sums)`, in no certain order, for keys of whole numbers and days.
+    """Return `rows.group_by(**keys).agg(*sums)` in no certain order. Keys are whole numbers or days.
 
-    Keys are packed into one number, by their spans, which makes it about four times as fast. Where they have no room in
-    64 bits, or have nulls, they are grouped as they are.
+    The keys of a row are packed into one number, which is about four times as fast. Keys with nulls, and keys that do
+    not fit into 64 bits, are grouped without packing.
+
+    Args:
+        rows: Rows to group.
+        keys: Expression of each key, by name.
+        sums: Aggregations.
     """
     named = [key.alias(name) for name, key in keys.items()]
     schema = rows.lazy().select(named).collect_schema()
     numbers = {name: key.to_physical().cast(pl.Int64) for name, key in keys.items()}
-    least, most, nulls = (
-        rows.select(getattr(pl.Expr, of)(key).alias(name) for name, key in numbers.items()).row(0)
-        for of in ("min", "max", "null_count")
+    smallest, largest, nulls = (
+        rows.select(getattr(pl.Expr, method)(key).alias(name) for name, key in numbers.items()).row(0)
+        for method in ("min", "max", "null_count")
     )
     if any(nulls) or not rows.height:
         return rows.lazy().group_by(named).agg(*sums).collect()
-    spans = [high - low + 1 for low, high in zip(least, most, strict=True)]
-    if math.prod(spans) >= _ROOM:
+    spans = [high - low + 1 for low, high in zip(smallest, largest, strict=True)]
+    if math.prod(spans) >= _LARGEST_KEY:
         return rows.lazy().group_by(named).agg(*sums).collect()
 
     packed = pl.lit(0, pl.Int64)
-    for key, low, span in zip(numbers.values(), least, spans, strict=True):
+    for key, low, span in zip(numbers.values(), smallest, spans, strict=True):
         packed = packed * span + (key - low)
-    found = rows.lazy().group_by(packed=packed).agg(*sums).collect(engine="streaming")
+    groups = rows.lazy().group_by(packed=packed).agg(*sums).collect(engine="streaming")
 
     rest, unpacked = pl.col("packed"), []
-    for (name, dtype), low, span in reversed(list(zip(schema.items(), least, spans, strict=True))):
+    for (name, dtype), low, span in reversed(list(zip(schema.items(), smallest, spans, strict=True))):
         physical = pl.Int32 if dtype == pl.Date else pl.Int64
         unpacked.append((rest % span + low).cast(physical).cast(dtype).alias(name))
         rest = rest // span
-    return found.select(*reversed(unpacked), pl.exclude("packed"))
+    return groups.select(*reversed(unpacked), pl.exclude("packed"))
 
 
 def all_different(numbers: pl.Series) -> bool:
-    """Whether no whole number comes twice, by its runs of successive numbers: no two of them may overlap.
+    """Whether no whole number occurs twice.
 
-    Ours come in few runs, which makes it many times as fast as counting unique values; it holds for any numbers.
+    The numbers are cut into runs of successive numbers. If no two runs overlap, all numbers are different. Ids of a
+    table form few runs, so this is many times as fast as counting unique values. The result is right for any numbers.
     """
     begins = numbers.diff().ne_missing(1)
     ends = begins.shift(-1, fill_value=True)

@@ -1,7 +1,7 @@
 """Constants and formulas of salmon: stages, growth, oxygen, length.
 
-Numbers are AquaMind's (reference b.1) where they can be met; where they contradict each other or physics, the
-constant names its source.
+Numbers are AquaMind's (farm-figures b.1). Where AquaMind's numbers contradict each other or physics, the constant
+names another source.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from aquamind_pipeline.arithmetic import Floats, cube_root
 
 @dataclass(frozen=True)
 class Stage:
-    """One lifecycle stage. `order` is AquaMind's lifecycle stage order and our lifecycle_stage_id."""
+    """One lifecycle stage. `order` is its order in AquaMind and its lifecycle_stage_id here."""
 
     order: int
     name: str
-    days: int  # planned stay; Adult: the longest one, harvest by weight comes first
+    days: int  # planned length; for Adult the upper limit, because harvest by weight comes earlier
     tgc: float  # thermal growth coefficient x 1000, g^(1/3) per degree-day
     daily_mortality: float  # share of the fish per day
     fcr: float  # kg feed per kg gain
     expected_weight_g: tuple[float, float]
-    hall: str | None  # letter of the hall that hosts it; None at sea
+    hall: str | None  # letter of the stage's hall; None at sea
     feed_id: int | None
 
     @property
@@ -47,14 +47,14 @@ FRESHWATER = STAGES[:-1]
 
 EGG_WEIGHT_G = 0.1
 TRANSFER_MORTALITY = 0.0005
-"""Share lost in a pump transfer; well-run transfers lose less than 0.1 %."""
+"""Share of the fish that die in a pump transfer; well-run transfers lose less than 0.1 %."""
 RING_FISH_LIMIT = 200_000
 """Most fish in one sea unit: Norwegian aquaculture operation regulation (akvakulturdriftsforskriften) § 47 a."""
 RING_DENSITY_KG_M3 = 25.0
-"""Highest stocking density at sea, the same regulation § 25. AquaMind's 500 t ring would hold 10 kg/m3."""
+"""Highest stocking density at sea, the same regulation § 25. AquaMind limits a ring to 500 t, which is 10 kg/m3."""
 TANK_DENSITY_KG_M3 = {"A": 50.0, "B": 50.0, "C": 50.0, "D": 75.0, "E": 75.0}
-"""AquaMind's 50 kg/m3, but 75 for smolt and post-smolt tanks, where its own fish exceed 50: post-smolts keep growth and
-welfare up to 75 kg/m3 (Calabrese et al. 2017, Aquaculture 468, 363-370)."""
+"""AquaMind allows 50 kg/m3 in every hall, but its own smolts and post-smolts exceed that. Their halls allow 75 kg/m3:
+post-smolts grow and fare well up to that density (Calabrese et al. 2017, Aquaculture 468, 363-370)."""
 FULTON_K = 1.15
 """Condition factor 100 W/L³ (g, cm) of farmed Atlantic salmon in good condition; usually 1.0-1.3."""
 WEIGHT_VARIATION = 0.15
@@ -66,8 +66,8 @@ HARVEST_GRADES: tuple[tuple[str, float, float], ...] = (
     ("GRADE_C", 0.12, 0.85),
     ("REJECT", 0.03, 0.60),
 )
-"""(grade, share of the fish, weight relative to the mean) as AquaMind's; the shares x weights sum to 1.005, which we
-divide out so that harvest makes no mass."""
+"""(grade, share of the fish, weight relative to the mean), as in AquaMind. Shares times weights sum to 1.005. The
+harvest divides by this sum, so that grading creates no mass."""
 GUTTED_YIELD, FILLET_YIELD = 0.85, 0.55
 
 
@@ -78,7 +78,7 @@ def oxygen_saturation_mg_l(temp_c: Floats, salinity_ppt: npt.ArrayLike) -> Float
 
 
 def length_cm(weight_g: Floats, condition: npt.ArrayLike = FULTON_K) -> Floats:
-    """Fork length from weight through Fulton's K = 100 W/L³."""
+    """Fork length in cm of fish of this weight, by Fulton's condition factor K = 100 W/L³."""
     return cube_root(100.0 * weight_g / np.asarray(condition))
 
 

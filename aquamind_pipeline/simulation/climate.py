@@ -1,9 +1,10 @@
-"""Water temperature of every site on every day: the one that fish grow by and sensors report.
+"""Water temperature of every site on every day. Fish grow by this temperature and sensors report it.
 
-A seasonal curve per geography and water, an offset per site, and a slow anomaly between knots 15 days apart.
-Scotland's and the Faroes' sea curves lie near AquaMind's scenario profiles (reference b.2: 9.5 ± 1 °C, 10 ± 3 °C) and
-coastal records (Faroes about 7-11 °C, west Scotland 7-14 °C); freshwater is tempered hatchery water around 7 °C,
-which carries fish through AquaMind's weight ranges in its 90-day stages without its plateaus.
+A temperature is the sum of a seasonal curve per geography and kind of water, an offset per site, and a slow anomaly,
+interpolated between knots 15 days apart. The sea curves lie near AquaMind's scenario profiles (farm-figures b.2:
+9.5 ± 1 °C in the Faroes, 10 ± 3 °C in Scotland) and near coastal records (about 7-11 °C and 7-14 °C). Freshwater is
+tempered hatchery water around 7 °C. At 7 °C fish grow through AquaMind's weight ranges in its 90-day stages; in
+AquaMind's warmer water they reach the end of a range early and stop growing (farm-figures b.1).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SEA = {1: Season(9.0, 1.5, 235), 2: Season(9.5, 2.8, 232)}
 
 
 def half_wave(x: Floats) -> Floats:
-    """sin(πx) for -1 <= x <= 1, to 0.001, by parabolas: the same bits on every machine."""
+    """Sine of πx for -1 <= x <= 1, to 0.001, by parabolas: the same bits on every machine."""
     y = 4.0 * x * (1.0 - np.abs(x))
     return 0.225 * (y * np.abs(y) - y) + y
 
@@ -48,9 +49,16 @@ def seasonal_c(season: Season, ordinals: Ints) -> Floats:
 
 
 def site_temperature_c(seed: int, first_day: int, days: int, sites: int = 1) -> Floats:
-    """Daily mean water temperature, °C, as an array [sites, days] from `first_day` (a `date.toordinal()`) on.
+    """Daily mean water temperature of every site.
 
-    Sites are numbered from 0: freshwater stations by id, then sea areas by id. `sites` is `Profile.sites`.
+    Args:
+        seed: The farm's seed.
+        first_day: The first day, as `date.toordinal()`.
+        days: Number of days.
+        sites: `Profile.sites`.
+
+    Returns:
+        °C as an array [site, day]. Sites are numbered from 0: freshwater stations by id, then sea areas by id.
     """
     ordinals = np.arange(first_day, first_day + days, dtype=np.int64)
     places = geography(sites)
@@ -64,10 +72,10 @@ def site_temperature_c(seed: int, first_day: int, days: int, sites: int = 1) -> 
     offset = 0.25 * draws.normal(draws.stream(seed, "climate", "site"), site)
     knots = np.arange(ordinals[0] // _KNOT_DAYS, ordinals[-1] // _KNOT_DAYS + 2, dtype=np.int64)
     anomaly = 0.5 * draws.normal(draws.stream(seed, "climate", "anomaly"), site[:, None], knots[None, :])
-    left = ordinals // _KNOT_DAYS - knots[0]
-    part = (ordinals % _KNOT_DAYS) / _KNOT_DAYS
-    smooth = part * part * (3.0 - 2.0 * part)
-    return seasonal + offset[:, None] + anomaly[:, left] * (1.0 - smooth) + anomaly[:, left + 1] * smooth
+    knot = ordinals // _KNOT_DAYS - knots[0]
+    fraction = (ordinals % _KNOT_DAYS) / _KNOT_DAYS
+    smooth = fraction * fraction * (3.0 - 2.0 * fraction)
+    return seasonal + offset[:, None] + anomaly[:, knot] * (1.0 - smooth) + anomaly[:, knot + 1] * smooth
 
 
 __all__ = ["FRESHWATER", "SEA", "Season", "half_wave", "seasonal_c", "site_temperature_c"]

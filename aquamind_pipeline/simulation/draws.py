@@ -1,8 +1,9 @@
 """Random numbers without a generator: each draw is a hash of (seed, names, counters).
 
 Counter-based generation (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") makes any slice of the
-farm reproducible on its own. The mixer is splitmix64 (Steele, Lea & Flood 2014). Only integer arithmetic, products,
-sums and square roots are used, which IEEE 754 fixes to the bit: libraries' exp, log and cos differ between machines.
+farm reproducible on its own. The mixer is splitmix64 (Steele, Lea & Flood 2014). The code uses integer arithmetic,
+products, sums and square roots only. IEEE 754 fixes their results to the bit; exp, log and cos of the C libraries
+differ between machines.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ _SQRT3 = float(np.sqrt(3.0))
 
 
 def stream(seed: int, *names: str) -> int:
-    """Key of the stream of draws called `names`, such as ("mortality", "deaths"), on the farm of this seed."""
+    """Key of the stream of draws with these names, such as ("mortality", "deaths"), for a farm with this seed."""
     digest = hashlib.blake2b("\x1f".join((str(seed), *names)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 
 def _mix(x: Bits) -> Bits:
-    """splitmix64's mixer, in place: fresh memory costs more than the arithmetic."""
+    """Apply splitmix64's mixer in place, because allocating memory costs more than the arithmetic."""
     x ^= x >> np.uint64(30)
     x *= np.uint64(0xBF58476D1CE4E5B9)
     x ^= x >> np.uint64(27)
@@ -39,7 +40,7 @@ def _mix(x: Bits) -> Bits:
 def bits(key: int, *counters: npt.ArrayLike) -> Bits:
     """64 random bits for each combination of the broadcast integer counters (an id, a day, a slot …)."""
     state: Bits = np.full((), key, np.uint64)
-    with np.errstate(over="ignore"):  # wrapping around is the point
+    with np.errstate(over="ignore"):  # the hash relies on overflow
         for counter in counters:
             steps = np.asarray(counter).astype(np.int64, copy=False).astype(np.uint64)
             steps += np.uint64(1)
@@ -55,16 +56,17 @@ def uniform(key: int, *counters: npt.ArrayLike) -> Floats:
 
 
 def normal(key: int, *counters: npt.ArrayLike) -> Floats:
-    """Standard normal draws, bounded to ±3.47: the sum of four uniforms of 16 bits (Irwin-Hall).
+    """Nearly standard normal draws, bounded to ±3.47: the sum of four uniforms of 16 bits (Irwin-Hall).
 
-    A bounded tail suits sensors and fish (no negative oxygen), costs one hash, and is exact on every machine.
+    The bounds suit sensors and fish: oxygen never becomes negative. A draw costs one hash and is exact on every
+    machine.
     """
     deviate: Floats = centred(bits(key, *counters)) * np.float64(_SQRT3 / 65536.0)
     return deviate
 
 
 def centred(random_bits: Bits) -> Ints:
-    """Sum of the four 16-bit parts, centred on zero: a bell of standard deviation 65536/√3, in whole numbers."""
+    """Sum of the four 16-bit parts of each word, centred on zero: bell-shaped, with standard deviation 65536/√3."""
     low = np.uint64(0xFFFF)
     total = random_bits >> np.uint64(48)
     for shift in (0, 16, 32):
@@ -77,7 +79,12 @@ def centred(random_bits: Bits) -> Ints:
 
 
 def stochastic_round(expected: npt.ArrayLike, u: Floats) -> Ints:
-    """Whole numbers whose mean is `expected`: rounds up with the probability of the fraction."""
+    """Whole numbers whose mean is `expected`: round up with a probability equal to the fraction.
+
+    Args:
+        expected: Numbers to round.
+        u: Uniform draws in [0, 1), one for each number.
+    """
     return np.floor(np.asarray(expected) + u).astype(np.int64)
 
 

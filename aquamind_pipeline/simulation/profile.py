@@ -1,6 +1,6 @@
-"""The profile: everything that decides what a farm looks like. `profiles` reads it from a TOML file.
+"""The profile: everything that decides the rows of a farm. `profiles` reads it from a TOML file.
 
-Generation depends on a profile and its seed alone. Where data lie and which database they go to is in `settings`.
+Where files lie and which database is loaded belongs to `settings`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from aquamind_pipeline.simulation.biology import FRESHWATER, RING_FISH_LIMIT
 
 GENERATOR_VERSION = 4
-"""Raised whenever the same profile and seed would give other rows: lakes of different versions do not mix."""
+"""Raise this number whenever the same profile and seed would give other rows. A lake has rows of one version only."""
 
 GEOGRAPHIES = ("Faroe Islands", "Scotland")
 
@@ -23,7 +23,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class Profile(BaseModel):
-    """One farm to build. Lengths in days, weights in grams."""
+    """One farm to build. Durations are in days, weights in grams."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,37 +31,37 @@ class Profile(BaseModel):
     description: str
     seed: int = Field(ge=0, lt=2**63)
     epoch: date
-    """Day on which the first batches start; monthly partitions begin with its month."""
+    """Day on which the first batches start. Its month is the first monthly partition."""
     as_of: date
     """Last day that has data."""
     default_as_of: date
-    """The profile's own `as_of`, whatever the user gave: the bands hold on this day."""
+    """The profile's own `as_of`, even if the user gave another one. The bands apply to this day."""
     geographies: tuple[str, ...] = GEOGRAPHIES
     sites: Positive = 1
-    """How many times as many stations and sea areas as AquaMind's farm has."""
+    """Size of the infrastructure: the farm has this many times AquaMind's stations and sea areas."""
     batches_per_geography: Positive
     stagger_days: Positive
     continues: bool = True
-    """Whether new batches go on starting after the last of `batches_per_geography`."""
+    """Whether new batches start after `default_as_of`, too."""
     eggs: Range
-    """Least and most eggs of a batch."""
+    """Smallest and largest number of eggs of a batch."""
     tanks_per_stage: Annotated[int, Field(ge=1, le=10)] = 10
     rings_per_batch: Annotated[int, Field(ge=1, le=20)] = 14
     harvest_weight_g: Range = (4500, 6500)
     """Each batch draws its harvest weight from this range."""
     meals_per_day: tuple[int, int, int, int, int, int] = (0, 10, 8, 7, 6, 6)
-    """Meals of the automatic feeders by stage, eggs to adults."""
+    """Meals of the automatic feeders by stage, from eggs to adults."""
     samples_per_week: Annotated[int, Field(ge=0, le=7)] = 2
     fish_per_sample: Annotated[int, Field(ge=2, le=999)] = 10
-    """Fish that are weighed and measured in a growth sample; AquaMind keeps each of them."""
+    """Fish that are weighed and measured in a growth sample. Each of them has a row in AquaMind."""
     speed: Positive = 1
-    """Fish that live this many times as fast: stages shorter, growth and mortality per day higher. For small farms
-    that show a whole life in weeks."""
+    """How many times as fast as real fish the fish live: shorter stages, more growth and deaths a day. A small farm
+    with a high speed shows a whole life in weeks."""
     bands: tuple[tuple[str, Range], ...] = ()
-    """Ranges (inclusive) of counts that the finished farm must meet on the profile's own `as_of`: of `batches`, of
-    `completed` ones, and of rows by table name."""
+    """Inclusive ranges that the farm's counts must lie in on `default_as_of`: of `batches`, of `completed` batches, and
+    of rows by table name."""
     faults: tuple[str, ...] = ()
-    """Faults to put into the tables once they are made, each NAME or NAME:RATE (docs/checks.md)."""
+    """Faults to put into finished tables, each NAME or NAME:RATE (docs/checks.md)."""
 
     @field_validator("bands", mode="before")
     @classmethod
@@ -72,13 +72,14 @@ class Profile(BaseModel):
     def _consistent(self) -> Self:
         if self.as_of < self.epoch:
             raise ValueError(f"as_of {self.as_of} lies before epoch {self.epoch}; give a later as_of")
-        if self.eggs[0] > self.eggs[1] or self.harvest_weight_g[0] > self.harvest_weight_g[1]:
-            raise ValueError("eggs and harvest_weight_g are [least, most]")
+        for name, (smallest, largest) in (("eggs", self.eggs), ("harvest_weight_g", self.harvest_weight_g)):
+            if smallest > largest:
+                raise ValueError(f"{name} is [smallest, largest], so {smallest} must not exceed {largest}")
         unknown = set(self.geographies) - set(GEOGRAPHIES)
         if unknown or not self.geographies:
             raise ValueError(f"geographies are {', '.join(GEOGRAPHIES)}; got {sorted(unknown) or 'none'}")
         if self.meals_per_day[0] != 0 or not all(1 <= m <= 12 for m in self.meals_per_day[1:]):
-            raise ValueError("meals_per_day is 0 for eggs and 1 to 12 for every later stage")
+            raise ValueError("meals_per_day must be 0 for eggs and 1 to 12 for every later stage")
         fish = self.fish_per_ring(self.eggs[1])
         if fish > RING_FISH_LIMIT:
             raise ValueError(
@@ -88,21 +89,21 @@ class Profile(BaseModel):
         return self
 
     def fish_per_ring(self, eggs: int) -> float:
-        """Fish that a batch of so many eggs puts into one ring, by the stages' mortality."""
+        """Expected fish in one ring of a batch that began with so many eggs."""
         fish = float(eggs)
         for stage in FRESHWATER:
             fish *= (1 - stage.daily_mortality) ** stage.days
         return fish / self.rings_per_batch
 
     def stage_days(self, days: int) -> int:
-        """Length of a stage of `days` for fish of this profile's `speed`."""
+        """Length of a stage of `days` at this profile's `speed`."""
         return max(1, days // self.speed)
 
     def start_days(self, until: date) -> list[date]:
-        """Days on which a batch starts in every geography, up to `until`. Depends on no other date than that.
+        """Days up to `until` on which a batch starts in every geography.
 
-        The farm of the default `as_of` holds exactly `batches_per_geography`; slots between the last of them and the
-        default `as_of` stay empty, later ones start new batches.
+        On `default_as_of` each geography has exactly `batches_per_geography` batches. No batch starts between the last
+        of these and `default_as_of`. After `default_as_of` a batch starts every `stagger_days` again, if `continues`.
         """
         slots = (until - self.epoch).days // self.stagger_days + 1
         pause_ends = (self.default_as_of - self.epoch).days
@@ -115,9 +116,9 @@ class Profile(BaseModel):
 
     @property
     def identity(self) -> str:
-        """Hash of all that decides the rows, but not of how far they reach (`as_of`)."""
-        beside = {"as_of", "description", "bands"} if self.faults else {"as_of", "description", "bands", "faults"}
-        content = self.model_dump_json(exclude=beside)
+        """Hash of everything that decides the rows, except `as_of`."""
+        excluded = {"as_of", "description", "bands"} if self.faults else {"as_of", "description", "bands", "faults"}
+        content = self.model_dump_json(exclude=excluded)
         return hashlib.sha256(f"{GENERATOR_VERSION}\n{content}".encode()).hexdigest()[:16]
 
 

@@ -1,8 +1,8 @@
-"""The plan: which batch lives where from when to when, and how many rows of each kind that makes.
+"""The plan: which batch lives in which containers on which days, and how many rows of each kind follow.
 
-Batches are placed one after another in the order of their numbers, each with its whole life, into containers that are
-free. A batch's plan therefore depends on its number, the seed and the batches before it, never on today: a later
-`as_of` only appends batches. Every id below is counted over planned lives, so ids do not move either.
+Batches are placed one after another, in the order of their ids. Each gets free containers for its whole life. So a
+batch's plan depends on its id, the seed and the batches before it, but not on `as_of`: a later `as_of` only appends
+batches. Ids are counted over whole planned lives, so a later `as_of` does not change ids either.
 """
 
 from __future__ import annotations
@@ -37,35 +37,46 @@ from aquamind_pipeline.simulation.sites import (
 )
 
 READING_HOURS = (6, 8, 10, 14, 16, 18)
-"""Hours (UTC) at which every sensor is read (reference b.2)."""
+"""Hours (UTC) at which every sensor is read (farm-figures b.2)."""
 TANK_FALLOW_DAYS, SEA_FALLOW_DAYS = 3, 60
-"""Empty days between two batches: cleaning of tanks; two months at sea (akvakulturdriftsforskriften § 40)."""
+"""Days that a container is empty between two batches: tanks are cleaned, and sea areas lie fallow for two months
+(akvakulturdriftsforskriften § 40)."""
 BATCH_PREFIX = {1: "FI", 2: "SCO"}
+"""First part of a batch's number, by geography_id."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """The schedule of a farm.
 
-    batches: batch_id, batch_number, geography_id, start_date, eggs, harvest_weight_g, harvest_date, area_id.
-    assignments: assignment_id, batch_id, stage (lifecycle order), position (from 0 within batch and stage),
-        container_id, hall_id, area_id, site (see `climate`), assignment_date, departure_date (exclusive), days,
-        readings_per_day, meals_per_day, samples, and the first id of its states, readings, feedings and samples.
+    Attributes:
+        batches: batch_id, batch_number, geography_id, start_date, eggs, harvest_weight_g, harvest_date, area_id.
+        assignments: assignment_id, batch_id, stage (lifecycle order), position (from 0 within batch and stage),
+            container_id, hall_id, area_id, site (see `climate`), assignment_date, departure_date (exclusive), days,
+            batch_day (age of the batch at the assignment's start), readings_per_day, meals_per_day, samples, and the
+            first id of its states, readings, feedings and samples.
     """
 
     batches: pl.DataFrame
     assignments: pl.DataFrame
 
     def of_batches(self, batch_ids: Sequence[int]) -> Plan:
-        """The plan of some batches."""
-        some = pl.col("batch_id").is_in(list(batch_ids))
-        return Plan(self.batches.filter(some), self.assignments.filter(some))
+        """The part of the plan about these batches."""
+        wanted = pl.col("batch_id").is_in(list(batch_ids))
+        return Plan(self.batches.filter(wanted), self.assignments.filter(wanted))
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where a geography's fish may live, by id: tanks of each freshwater stage [station, tank] and their halls
-    [station], rings [area, ring]. Sites are numbered as `climate` numbers them.
+    """Where a geography's fish may live.
+
+    Attributes:
+        tanks: For each freshwater stage, container ids [station, tank].
+        halls: For each freshwater stage, hall ids [station].
+        station_sites: Site numbers [station], as in `climate`.
+        rings: Container ids [area, ring].
+        areas: Area ids [area].
+        area_sites: Site numbers [area], as in `climate`.
     """
 
     tanks: list[Ints]
@@ -78,12 +89,13 @@ class _Places:
 
 @dataclass(frozen=True)
 class _Occupancy:
-    """Until when each container is taken, and how often it was used. Indexed by container id."""
+    """When each container is free again, and how often it was used. Indexed by container id."""
 
     free_from: Ints
     uses: Ints
 
     def take(self, ids: Ints, until: int) -> None:
+        """Mark containers as taken up to the day `until` (exclusive, `date.toordinal()`)."""
         self.free_from[ids] = until
         self.uses[ids] += 1
 
@@ -93,7 +105,7 @@ def schedule(profile: Profile) -> Plan:
     """Plan every batch that starts up to `profile.as_of`.
 
     Raises:
-        ConfigError: when no hall or sea area is free for a batch: the profile asks for more than the farm holds.
+        ConfigError: when no hall or sea area is free for a batch, because the profile asks for too many batches.
     """
     starts = profile.start_days(profile.as_of)
     geographies = GEOGRAPHY.filter(pl.col("geography").is_in(profile.geographies))["geography_id"].to_list()
@@ -105,7 +117,7 @@ def schedule(profile: Profile) -> Plan:
     containers = 1 + max(int(geography.rings.max()) for geography in places.values())
     occupancy = _Occupancy(np.zeros(containers, np.int64), np.zeros(containers, np.int64))
     batches: list[dict[str, object]] = []
-    stays: list[dict[str, object]] = []
+    placements: list[dict[str, object]] = []
     for slot, start in enumerate(starts):
         for geography_id in geographies:
             batch_id = len(batches) + 1
@@ -130,9 +142,9 @@ def schedule(profile: Profile) -> Plan:
                     "area_id": placed[-1]["area_id"],
                 }
             )
-            stays += [{"batch_id": batch_id} | stay for stay in placed]
+            placements += [{"batch_id": batch_id} | placement for placement in placed]
     assignments = (
-        pl.DataFrame(stays, schema=_STAYS)
+        pl.DataFrame(placements, schema=_PLACEMENTS)
         .explode("container_id")
         .with_row_index("assignment_id", offset=1)
         .with_columns(pl.col("assignment_id").cast(pl.Int64), position=pl.int_range(pl.len()).over("batch_id", "stage"))
@@ -140,7 +152,7 @@ def schedule(profile: Profile) -> Plan:
     return Plan(pl.DataFrame(batches), _with_ids(assignments, profile))
 
 
-_STAYS = pl.Schema(
+_PLACEMENTS = pl.Schema(
     {
         "batch_id": pl.Int64(),
         "stage": pl.Int64(),
@@ -153,6 +165,7 @@ _STAYS = pl.Schema(
         "days": pl.Int64(),
     }
 )
+"""A batch's containers for one stage; each of them becomes an assignment."""
 
 
 def _places(profile: Profile) -> dict[int, _Places]:
@@ -164,20 +177,20 @@ def _places(profile: Profile) -> dict[int, _Places]:
     holding = sites.holding.sort("id")
     tanks = holding.join(halls.select("geography_id", hall="name", hall_id="id"), on="hall_id", maintain_order="left")
     rings = holding.join(areas, on="area_id", maintain_order="left")
-    found = {}
+    places = {}
     for geography_id in GEOGRAPHY["geography_id"]:
-        here = tanks.filter(geography_id=geography_id)
-        of_stage = [here.filter(pl.col("hall").str.slice(-1) == stage.hall) for stage in FRESHWATER]
+        local = tanks.filter(geography_id=geography_id)
+        by_stage = [local.filter(pl.col("hall").str.slice(-1) == stage.hall) for stage in FRESHWATER]
         area_ids = areas.filter(geography_id=geography_id)["area_id"].to_numpy()
-        found[geography_id] = _Places(
-            tanks=[f["id"].to_numpy().reshape(-1, TANKS_PER_HALL)[:, : profile.tanks_per_stage] for f in of_stage],
-            halls=[f["hall_id"].to_numpy()[::TANKS_PER_HALL] for f in of_stage],
+        places[geography_id] = _Places(
+            tanks=[f["id"].to_numpy().reshape(-1, TANKS_PER_HALL)[:, : profile.tanks_per_stage] for f in by_stage],
+            halls=[f["hall_id"].to_numpy()[::TANKS_PER_HALL] for f in by_stage],
             station_sites=stations.filter(geography_id=geography_id)["freshwater_station_id"].to_numpy() - 1,
             rings=rings.filter(geography_id=geography_id)["id"].to_numpy().reshape(area_ids.size, -1),
             areas=area_ids,
             area_sites=stations.height + area_ids - 1,
         )
-    return found
+    return places
 
 
 def _place(
@@ -189,19 +202,32 @@ def _place(
     occupancy: _Occupancy,
     temp_c: Floats,
 ) -> list[dict[str, object]]:
-    """Choose tanks and rings for one batch's whole life, stage by stage, and mark them as taken."""
+    """Choose tanks and rings for one batch's whole life, and mark them as taken.
+
+    Args:
+        profile: The farm's profile.
+        number: The batch's number, for messages.
+        start: The batch's first day.
+        target_g: Weight at harvest.
+        places: Tanks and rings of the batch's geography.
+        occupancy: Which containers are free; updated.
+        temp_c: Water temperature [site, day], from the profile's epoch.
+
+    Returns:
+        One row of `_PLACEMENTS` per stage, without batch_id.
+    """
     day = start.toordinal()
     begins = day
     free = []
     for stage, tanks in zip(FRESHWATER, places.tanks, strict=True):
         free.append((occupancy.free_from[tanks] <= begins).all(axis=1))
         begins += profile.stage_days(stage.days)
-    all_the_way = np.logical_and.reduce(free)
+    free_in_all_stages = np.logical_and.reduce(free)
     root = float(cube_root(EGG_WEIGHT_G))
-    stays: list[dict[str, object]] = []
-    for stage, tanks, halls, opens in zip(FRESHWATER, places.tanks, places.halls, free, strict=True):
-        # One station from egg to post-smolt where there is one; otherwise stage by stage.
-        choice = np.flatnonzero(all_the_way if all_the_way.any() else opens)
+    placements: list[dict[str, object]] = []
+    for stage, tanks, halls, free_now in zip(FRESHWATER, places.tanks, places.halls, free, strict=True):
+        # Prefer one station for all freshwater stages. If no station is free for so long, choose one for each stage.
+        choice = np.flatnonzero(free_in_all_stages if free_in_all_stages.any() else free_now)
         if not choice.size:
             raise ConfigError(
                 f"no {stage.name} hall is free for batch {number} on {date.fromordinal(day)}: "
@@ -210,7 +236,7 @@ def _place(
         chosen = choice[np.argmin(occupancy.uses[tanks[choice]].sum(axis=1))]
         days, site = profile.stage_days(stage.days), places.station_sites[chosen]
         occupancy.take(tanks[chosen], day + days + TANK_FALLOW_DAYS)
-        stays.append(_stay(tanks[chosen], stage.order, site, day, days, hall_id=int(halls[chosen])))
+        placements.append(_placement(tanks[chosen], stage.order, site, day, days, hall_id=int(halls[chosen])))
         offset = day - profile.epoch.toordinal()
         root += stage.tgc / 1000 * profile.speed * float(temp_c[site, offset : offset + days].sum())
         day += days
@@ -218,11 +244,15 @@ def _place(
     site = places.area_sites[area]
     days = _days_to_harvest(profile, root, target_g, temp_c[site, day - profile.epoch.toordinal() :])
     occupancy.take(rings, day + days + max(1, SEA_FALLOW_DAYS // profile.speed))
-    return [*stays, _stay(rings, ADULT.order, site, day, days, area_id=int(places.areas[area]))]
+    return [*placements, _placement(rings, ADULT.order, site, day, days, area_id=int(places.areas[area]))]
 
 
 def _free_rings(profile: Profile, number: str, day: int, places: _Places, occupancy: _Occupancy) -> tuple[int, Ints]:
-    """The least used area with rings enough (its place in `places`), and the least used of its free rings."""
+    """Choose sea rings for a batch.
+
+    Returns:
+        The index in `places.areas` of the least used area with enough free rings, and the least used of its free rings.
+    """
     free, uses = occupancy.free_from[places.rings] <= day, occupancy.uses[places.rings]
     enough = np.flatnonzero(free.sum(axis=1) >= profile.rings_per_batch)
     if not enough.size:
@@ -236,18 +266,25 @@ def _free_rings(profile: Profile, number: str, day: int, places: _Places, occupa
 
 
 def _days_to_harvest(profile: Profile, root: float, target_g: float, temp_c: Floats) -> int:
-    """Days at sea until the forecast weight reaches the target, at most the stage's length."""
+    """Days at sea until the expected weight reaches the target, at most the stage's length.
+
+    Args:
+        profile: The farm's profile.
+        root: Cube root of the weight in g at the start.
+        target_g: Weight at harvest.
+        temp_c: Daily water temperature from the first day at sea.
+    """
     longest = profile.stage_days(ADULT.days)
     roots = root + np.cumsum(ADULT.tgc / 1000 * profile.speed * temp_c[:longest])
     return min(int(np.searchsorted(roots, float(cube_root(target_g)))) + 1, longest)
 
 
 def _ring_full_g(profile: Profile, eggs: int) -> float:
-    """Weight at which the fish expected in a ring would fill it; harvest comes before that."""
+    """Weight at which the expected fish of a ring have 96 % of its highest biomass. Harvest must come before that."""
     return 0.96 * RING_VOLUME_M3 * RING_DENSITY_KG_M3 * 1000 / profile.fish_per_ring(eggs)
 
 
-def _stay(
+def _placement(
     containers: Ints,
     stage: int,
     site: int,
@@ -270,23 +307,23 @@ def _stay(
 
 
 def is_sampling_day(batch_day: pl.Expr, per_week: int) -> pl.Expr:
-    """Whether samples are taken on this day of a batch (from 0): `per_week` of every seven days, spread evenly."""
+    """Whether a batch is sampled on this day of its life (from 0): `per_week` of every seven days, spread evenly."""
     return (batch_day * per_week) % 7 < per_week
 
 
 def samples_before(days: pl.Expr, per_week: int) -> pl.Expr:
-    """Number of sampling days among the first `days` days of a batch: `per_week` of every seven, spread evenly."""
+    """Number of sampling days (`is_sampling_day`) among the first `days` days of a batch."""
     within = [sum((d * per_week) % 7 < per_week for d in range(n)) for n in range(7)]
     return days // 7 * per_week + (days % 7).replace_strict(range(7), within, return_dtype=pl.Int64)
 
 
 @lru_cache(maxsize=2)
 def lived_months(profile: Profile, plan: Plan) -> pl.DataFrame:
-    """Every assignment and month in which it has fish, up to as_of.
+    """One row for each assignment and month in which it has fish, up to as_of.
 
     Returns:
-        The plan's columns, and month (its key), since and until: days since the assignment began, at the month's first
-        day with fish and at the end of its last one.
+        The plan's columns; month (its key); since and until, which count days from the start of the assignment: to the
+        month's first day with fish, and to the end of the month's last day with fish.
     """
     end = pl.min_horizontal("departure_date", pl.lit(profile.as_of).dt.offset_by("1d"))
     return (
@@ -306,12 +343,22 @@ def lived_months(profile: Profile, plan: Plan) -> pl.DataFrame:
 
 
 def rows_by_month(profile: Profile, plan: Plan, rows: pl.Expr) -> pl.DataFrame:
-    """month, rows: a count of each assignment and month (`lived_months`), added up by month."""
+    """Rows of each month.
+
+    Args:
+        profile: The farm's profile.
+        plan: Its plan.
+        rows: Rows of one assignment and month, as an expression of the columns of `lived_months`.
+
+    Returns:
+        month and rows, sorted by month.
+    """
     months = lived_months(profile, plan).group_by("month").agg(rows=rows.sum().cast(pl.Int64))
     return months.sort("month")
 
 
 def _with_ids(assignments: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+    """Add how many rows of each kind an assignment has, and the first id of these rows."""
     meals = {stage.order: profile.meals_per_day[stage.order - 1] for stage in STAGES}
     sensors = {s.order: len(SEA_SENSORS if s.at_sea else FRESHWATER_SENSORS) for s in STAGES}
     starts = pl.col("assignment_date").min().over("batch_id")
@@ -323,15 +370,15 @@ def _with_ids(assignments: pl.DataFrame, profile: Profile) -> pl.DataFrame:
         meals_per_day=pl.col("stage").replace_strict(meals),
         samples=pl.when(pl.col("stage") > 1).then(samples).otherwise(0),
     ).with_columns(
-        first_state_id=_exclusive(pl.col("days")),
-        first_reading_id=_exclusive(pl.col("days") * pl.col("readings_per_day")),
-        first_feeding_id=_exclusive(pl.col("days") * pl.col("meals_per_day")),
-        first_sample_id=_exclusive(pl.col("samples")),
+        first_state_id=_first_id(pl.col("days")),
+        first_reading_id=_first_id(pl.col("days") * pl.col("readings_per_day")),
+        first_feeding_id=_first_id(pl.col("days") * pl.col("meals_per_day")),
+        first_sample_id=_first_id(pl.col("samples")),
     )
 
 
-def _exclusive(count: pl.Expr) -> pl.Expr:
-    """First id of each row when every row takes `count` ids, from 1."""
+def _first_id(count: pl.Expr) -> pl.Expr:
+    """First id of each assignment if ids start at 1 and each assignment takes `count` ids."""
     return 1 + count.cum_sum() - count
 
 

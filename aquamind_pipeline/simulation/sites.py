@@ -1,6 +1,6 @@
 """Geographies, stations, halls, sea areas, containers, carriers, sensors and feed stores (farm-figures a).
 
-Small tables are made with cross joins; ids are row numbers in the order of the names, so they never move.
+Tables are made with cross joins. An id is a row number in this order, so ids are the same for every seed.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ CARRIERS = pl.DataFrame(
         "container_type_id": [10, 11],
     }
 )
-"""Carriers of each geography and the tanks of each carrier: AquaMind's truck and vessel of 120 and 2,500 m³."""
+"""Carriers of each geography and tanks of each carrier. Sizes are those of AquaMind's truck and vessel."""
 CARRIER_DENSITY_KG_M3 = 70.0
-"""Fish that a carrier's tank may hold, as in AquaMind's demo fleet."""
+"""Highest density of fish in a carrier's tank, as in AquaMind's demo fleet."""
 
 
 def geography(sites: int) -> pl.DataFrame:
-    """GEOGRAPHY with `sites` times as many stations and areas."""
+    """GEOGRAPHY with the numbers of stations and areas multiplied by `sites`."""
     return GEOGRAPHY.with_columns(pl.col("stations", "areas") * sites)
 
 
@@ -83,8 +83,8 @@ TANKS_PER_HALL, RINGS_PER_AREA, BARGES_PER_AREA = 10, 20, 3
 RACKS = 10
 RING_VOLUME_M3 = 50_000.0
 BARGE_CAPACITY_KG = 200_000.0
-"""AquaMind's barges hold 50 t, less than three of them feed in a day at the end of a batch (reference b.1); feed barges
-of the trade carry 200 to 1,000 t."""
+"""AquaMind's barges hold 50 t. Three of them hold about the feed of one day for a batch of full-grown fish
+(farm-figures b.1). Commercial feed barges hold 200 to 1,000 t."""
 
 FRESHWATER_SENSORS = ("Temperature", "Dissolved Oxygen", "pH", "CO2", "NO2", "NO3", "NH4")
 SEA_SENSORS = ("Temperature", "Dissolved Oxygen", "pH", "Salinity")
@@ -115,27 +115,44 @@ AREA_GROUPS = (
     .with_row_index("id", offset=1)
     .cast({"id": pl.Int64, "geography_id": pl.Int64})
 )
-"""Area groups and how many areas each holds (reference a.2)."""
+"""Area groups and how many areas each holds (farm-figures a.2)."""
 
 
 def _numbered(count: pl.Expr, name: str) -> pl.Expr:
+    """The numbers 1 to `count`, as a list column."""
     return pl.int_ranges(1, count + 1).alias(name)
 
 
 def _each(frame: pl.DataFrame, name: str, values: Sequence[int | str]) -> pl.DataFrame:
-    """Every row once for each value, in order."""
+    """Repeat every row once for each value, in order, with the value in the column `name`."""
     return frame.join(pl.DataFrame({name: values}), how="cross", maintain_order="left_right")
 
 
-def _nn(column: str) -> pl.Expr:
+def _two_digits(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.String).str.zfill(2)
+
+
+def _with_id(frame: pl.DataFrame, first: int = 1) -> pl.DataFrame:
+    """Number the rows from `first` on, in the column `id`."""
+    return frame.with_row_index("id", offset=first).cast({"id": pl.Int64})
 
 
 @dataclass(frozen=True)
 class Sites:
-    """Everything that is built before any fish, in AquaMind's columns; the same for every seed.
+    """The farm's infrastructure, in AquaMind's columns. It is the same for every seed.
 
-    holding: the containers that fish live in (tanks and rings). containers: these, racks, and tanks of carriers.
+    Attributes:
+        geographies: Geographies.
+        stations: Freshwater stations.
+        halls: Halls of the stations.
+        area_groups: Groups of sea areas.
+        areas: Sea areas.
+        container_types: Kinds of containers.
+        containers: Tanks, rings, racks, and tanks of carriers.
+        holding: The containers that fish live in: tanks and rings.
+        carriers: Trucks and well-boats.
+        sensors: Sensors in tanks and rings.
+        feed_containers: Silos of halls and barges of areas.
     """
 
     geographies: pl.DataFrame
@@ -153,10 +170,10 @@ class Sites:
 
 @lru_cache(maxsize=2)
 def build_sites(sites: int = 1) -> Sites:
-    """All sites of a farm.
+    """Make the infrastructure of a farm.
 
     Args:
-        sites: How many times as many stations and sea areas as AquaMind's farm has (`Profile.sites`).
+        sites: `Profile.sites`.
     """
     places = geography(sites)
     stations = _stations(places)
@@ -209,7 +226,11 @@ def build_sites(sites: int = 1) -> Sites:
 
 
 def _position(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
-    """Coordinates spread by up to 0.4 degrees around AquaMind's one point per geography, so that maps show sites."""
+    """Add latitude and longitude.
+
+    AquaMind has one point per geography. Here each site lies up to 0.4 degrees from that point, so that a map shows the
+    sites apart.
+    """
     key = draws.stream(0, kind, "position")
     ids = frame["id"].to_numpy()
     return frame.with_columns(
@@ -222,9 +243,8 @@ def _stations(places: pl.DataFrame) -> pl.DataFrame:
     stations = (
         places.with_columns(_numbered(pl.col("stations"), "n"))
         .explode("n")
-        .with_columns(name=pl.col("prefix") + "-FW-" + _nn("n"))
-        .with_row_index("id", offset=1)
-        .cast({"id": pl.Int64})
+        .with_columns(name=pl.col("prefix") + "-FW-" + _two_digits("n"))
+        .pipe(_with_id)
     )
     return _position(stations, "station")
 
@@ -234,14 +254,13 @@ def _halls(stations: pl.DataFrame) -> pl.DataFrame:
         stations.select("geography_id", "geography", "n", freshwater_station_id="id", station="name")
         .join(HALLS, how="cross", maintain_order="left_right")
         .with_columns(name=pl.col("station") + "-Hall-" + pl.col("letter"))
-        .with_row_index("id", offset=1)
-        .cast({"id": pl.Int64})
+        .pipe(_with_id)
     )
 
 
 def _areas(places: pl.DataFrame, sites: int) -> pl.DataFrame:
     groups = AREA_GROUPS.filter(pl.col("areas") > 0).with_columns(pl.col("areas") * sites)
-    # Round-robin through the groups of a geography, so that neighbouring numbers lie in different groups.
+    # The groups of a geography take turns, so that areas with neighbouring numbers lie in different groups.
     group_of_area = (
         groups.with_columns(_numbered(pl.col("areas"), "turn"))
         .explode("turn")
@@ -255,11 +274,10 @@ def _areas(places: pl.DataFrame, sites: int) -> pl.DataFrame:
         .explode("n")
         .join(group_of_area, on=["geography_id", "n"], how="left", maintain_order="left")
         .with_columns(
-            name=pl.col("prefix") + "-SEA-" + _nn("n"),
+            name=pl.col("prefix") + "-SEA-" + _two_digits("n"),
             max_biomass=pl.lit(RINGS_PER_AREA * RING_VOLUME_M3 * RING_DENSITY_KG_M3),
         )
-        .with_row_index("id", offset=1)
-        .cast({"id": pl.Int64})
+        .pipe(_with_id)
     )
     return _position(areas, "area")
 
@@ -276,12 +294,11 @@ def _tanks(halls: pl.DataFrame) -> pl.DataFrame:
             "station",
             "tank",
             hall_id="id",
-            name=pl.col("station") + "-" + pl.col("letter") + "-C" + _nn("tank"),
+            name=pl.col("station") + "-" + pl.col("letter") + "-C" + _two_digits("tank"),
             max_biomass_kg=pl.col("volume_m3") * pl.col("density_kg_m3"),
             hierarchy_role=pl.lit("HOLDING"),
         )
-        .with_row_index("id", offset=1)
-        .cast({"id": pl.Int64})
+        .pipe(_with_id)
     )
 
 
@@ -291,49 +308,46 @@ def _rings(areas: pl.DataFrame, first_id: int) -> pl.DataFrame:
         .select(
             "geography_id",
             area_id="id",
-            name=pl.col("name") + "-Ring-" + _nn("ring"),
+            name=pl.col("name") + "-Ring-" + _two_digits("ring"),
             container_type_id=pl.lit(RING_TYPE_ID, pl.Int64),
             volume_m3=pl.lit(RING_VOLUME_M3),
             max_biomass_kg=pl.lit(RING_VOLUME_M3 * RING_DENSITY_KG_M3),
             hierarchy_role=pl.lit("HOLDING"),
         )
-        .with_row_index("id", offset=first_id)
-        .cast({"id": pl.Int64})
+        .pipe(_with_id, first_id)
     )
 
 
 def _racks(halls: pl.DataFrame, first_id: int) -> pl.DataFrame:
-    """Structural racks: two in Hall A of the first 2 Faroese and 3 Scottish stations, five trays in each."""
+    """Racks for five trays: two in Hall A of each of the first 2 Faroese and first 3 Scottish stations."""
     return (
         _each(halls.filter((pl.col("letter") == "A") & (pl.col("n") <= pl.col("geography_id") + 1)), "rack", (1, 2))
         .select(
             "geography_id",
             "rack",
             hall_id="id",
-            name=pl.col("station") + "-A-R" + _nn("rack"),
+            name=pl.col("station") + "-A-R" + _two_digits("rack"),
             container_type_id=pl.lit(RACK_TYPE_ID, pl.Int64),
             volume_m3=pl.lit(20.0),
             max_biomass_kg=pl.lit(0.0),
             hierarchy_role=pl.lit("STRUCTURAL"),
         )
-        .with_row_index("id", offset=first_id)
-        .cast({"id": pl.Int64})
+        .pipe(_with_id, first_id)
     )
 
 
 def _carriers(places: pl.DataFrame, sites: int) -> pl.DataFrame:
-    """Trucks and well-boats of each geography. Plates, IMO numbers and contacts are made up."""
+    """Trucks and well-boats of each geography, with invented plates, IMO numbers and contacts."""
     truck = pl.col("carrier_type") == "TRUCK"
     return (
         places.select("geography_id", "prefix")
         .join(CARRIERS, how="cross", maintain_order="left_right")
         .with_columns(_numbered(pl.col("carriers") * sites, "n"))
         .explode("n")
-        .with_columns(name=pl.format("{}-{}-{}", "prefix", "label", _nn("n")))
-        .with_row_index("id", offset=1)
-        .cast({"id": pl.Int64})
+        .with_columns(name=pl.format("{}-{}-{}", "prefix", "label", _two_digits("n")))
+        .pipe(_with_id)
         .with_columns(
-            license_plate=pl.when(truck).then(pl.format("{}-T{}", "prefix", _nn("n"))).otherwise(pl.lit("")),
+            license_plate=pl.when(truck).then(pl.format("{}-T{}", "prefix", _two_digits("n"))).otherwise(pl.lit("")),
             imo_number=pl.when(truck)
             .then(pl.lit(""))
             .otherwise(pl.format("97{}", pl.col("id").cast(pl.String).str.zfill(5))),
@@ -343,7 +357,7 @@ def _carriers(places: pl.DataFrame, sites: int) -> pl.DataFrame:
 
 
 def _carrier_tanks(carriers: pl.DataFrame, first_id: int) -> pl.DataFrame:
-    """Tanks of each carrier, which share its volume evenly."""
+    """Tanks of each carrier. The tanks of a carrier have equal volumes."""
     volume_m3 = pl.col("capacity_m3") / pl.col("tanks")
     return (
         carriers.with_columns(_numbered(pl.col("tanks"), "number"))
@@ -352,17 +366,17 @@ def _carrier_tanks(carriers: pl.DataFrame, first_id: int) -> pl.DataFrame:
             "geography_id",
             "container_type_id",
             carrier_id="id",
-            name=pl.format("{}-Tank-{}", "name", _nn("number")),
+            name=pl.format("{}-Tank-{}", "name", _two_digits("number")),
             volume_m3=volume_m3,
             max_biomass_kg=volume_m3 * CARRIER_DENSITY_KG_M3,
             hierarchy_role=pl.lit("HOLDING"),
         )
-        .with_row_index("id", offset=first_id)
-        .cast({"id": pl.Int64})
+        .pipe(_with_id, first_id)
     )
 
 
 def _under_racks(containers: pl.DataFrame, racks: pl.DataFrame) -> pl.DataFrame:
+    """Add parent_container_id: the rack of each tray that has one."""
     parents = racks.select("hall_id", "rack", parent_container_id="id")
     return (
         containers.drop("rack")
@@ -384,8 +398,7 @@ def _sensors(holding: pl.DataFrame) -> pl.DataFrame:
                 "SN-{}-{}", pl.col("container_id"), pl.col("sensor_type").str.slice(0, 3).str.to_uppercase()
             ),
         )
-        .with_row_index("id", offset=1)
-        .cast({"id": pl.Int64})
+        .pipe(_with_id)
     )
 
 
@@ -402,7 +415,7 @@ def _feed_containers(halls: pl.DataFrame, areas: pl.DataFrame) -> pl.DataFrame:
         area_id="id",
         capacity_kg=pl.lit(BARGE_CAPACITY_KG),
     )
-    return pl.concat([silos, barges], how="diagonal").with_row_index("id", offset=1).cast({"id": pl.Int64})
+    return pl.concat([silos, barges], how="diagonal").pipe(_with_id)
 
 
 __all__ = [

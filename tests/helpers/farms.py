@@ -28,7 +28,8 @@ from aquamind_pipeline.pipeline.slices import make_slices
 from aquamind_pipeline.pipeline.steps import make_months, make_whole
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.schema.definition import TableDefinition
-from aquamind_pipeline.schema.inputs import Inputs
+from aquamind_pipeline.schema.inputs import PLAN, Inputs
+from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.life import Life
 from aquamind_pipeline.simulation.profile import Profile
@@ -113,11 +114,18 @@ def books(made: Made) -> Records:
 
 
 def steps_in_order() -> list[list[TableDefinition]]:
-    """The build steps, each after those whose tables it reads or refers to."""
+    """The build steps, each after those whose tables it reads, and after the plan, which says how far a farm reaches."""
     steps = REGISTRY.steps()
     step_of = {one.name: name for name, some in steps.items() for one in some}
-    before = {name: {step_of[read] for one in some for read in one.reads} - {name} for name, some in steps.items()}
+    before = {
+        name: {step_of[read] for one in some for read in (*_first(one), *one.reads)} - {name}
+        for name, some in steps.items()
+    }
     return [steps[name] for name in TopologicalSorter(before).static_order()]
+
+
+def _first(one: TableDefinition) -> tuple[str, ...]:
+    return () if one.kind is Kind.REFERENCE else PLAN
 
 
 def make_lake(settings: Settings) -> Workspace:

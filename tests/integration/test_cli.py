@@ -27,11 +27,10 @@ from aquamind_pipeline.cli.app import app
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.pipeline.preview import preview
-from aquamind_pipeline.postgres import load, schema
-from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers.commands import AQUAMIND, aquamind, one_line
+from tests.helpers.database import load_everything, row_counts
 from tests.helpers.farms import digests, wait_for
 from tests.helpers.places import DATA
 
@@ -275,8 +274,7 @@ def test_wipe_takes_this_farm_and_no_other(a_copy: Settings, database: SecretStr
     lake = Lake(a_copy.lake_path)
     manifest = lake.manifest()
     assert manifest is not None
-    schema.prepare(database, manifest)
-    load.load_masters(database, lake)
+    load_everything(database, lake)
     where = {
         "AQUAMIND_HOME": str(a_copy.home),
         "AQUAMIND_LAKE": str(lake.root),

@@ -13,12 +13,12 @@ from aquamind_pipeline.growth.records import Records, from_tables
 from aquamind_pipeline.months import month_key
 from aquamind_pipeline.schema.columns import (
     NULL,
-    bigint,
     count,
     date,
     day,
     identity,
     index,
+    integer,
     jsonb,
     numeric,
     refers,
@@ -119,7 +119,7 @@ STATES = TableDefinition(
         numeric("feed_kg", 10, 2, range_=(0, None)),
         numeric("observed_fcr", 8, 3, nullable=True, range_=(0, None)),
         varchar("anchor_type", 20, nullable=True),
-        bigint("planned_activity_id", nullable=True, fill=NULL),
+        integer("planned_activity_id", nullable=True, fill=NULL),
         jsonb("sources"),
         jsonb("confidence_scores"),
         timestamp("last_computed_at", fill=day("date")),

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.apps.batch.weight_rules import PLAUSIBLE_SAMPLES
+from aquamind_pipeline.apps.farm.plan import PLAN_ASSIGNMENTS
 from aquamind_pipeline.arithmetic import Ints, decimal, units
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
@@ -47,8 +48,10 @@ _READS = (*PLAN, "life_day")
 class SampledFish:
     """The fish of some samples.
 
-    samples: id, assignment_id, container_id and date of each sample, sorted by container and date.
-    weights, lengths: of each sample's fish, in 0.01 g and 0.01 cm, [samples, fish].
+    Attributes:
+        samples: id, assignment_id and date of each sample, sorted by container and date.
+        weights: Of each sample's fish, in 0.01 g, [samples, fish].
+        lengths: Of each sample's fish, in 0.01 cm, [samples, fish].
     """
 
     samples: pl.DataFrame
@@ -58,26 +61,28 @@ class SampledFish:
 
 def sampled_fish(inputs: Inputs) -> SampledFish:
     """Weigh and measure some fish of each assignment that feeds, on the sampling days of its batch."""
-    farm = inputs.farm
-    first_ids = inputs.plan.assignments.select("assignment_id", "first_sample_id", first_day="batch_day")
-    sampled = is_sampling_day(pl.col("batch_day"), farm.samples_per_week)
+    farm, per_week = inputs.farm, inputs.farm.samples_per_week
+    before_first = inputs.shared("ids before the first sample", lambda: _ids_before_first(inputs))
     samples = (
         inputs.frame("life_day")
-        .filter((pl.col("stage") > 1) & sampled)
-        .join(first_ids, on="assignment_id")
-        .with_columns(
-            id=pl.col("first_sample_id")
-            + samples_before(pl.col("batch_day"), farm.samples_per_week)
-            - samples_before(pl.col("first_day"), farm.samples_per_week)
-        )
+        .filter((pl.col("stage") > 1) & is_sampling_day(pl.col("batch_day"), per_week))
+        .join(before_first, on="assignment_id")
         .sort("container_id", "date")
+        .with_columns(id=pl.col("before_first") + samples_before(pl.col("batch_day"), per_week))
     )
-    ids, fish = samples["id"].to_numpy()[:, None], np.arange(farm.fish_per_sample)[None, :]
+    # One row for the first fish of every sample, one for the second, and so on: numpy adds such rows up much faster.
+    ids, fish = samples["id"].to_numpy()[None, :], np.arange(farm.fish_per_sample)[:, None]
     size = draws.normal(draws.stream(farm.seed, "samples", "weight"), ids, fish)
-    weights = units(np.maximum(samples["weight_g"].to_numpy()[:, None] * (1.0 + WEIGHT_VARIATION * size), _LEAST_G), 2)
+    weights = units(np.maximum(samples["weight_g"].to_numpy()[None, :] * (1.0 + WEIGHT_VARIATION * size), _LEAST_G), 2)
     shape = draws.normal(draws.stream(farm.seed, "samples", "condition"), ids, fish)
     lengths = units(length_cm(weights / 100.0, FULTON_K * (1.0 + CONDITION_VARIATION * shape)), 2)
-    return SampledFish(samples.select("id", "assignment_id", "date"), weights, lengths)
+    return SampledFish(samples[["id", "assignment_id", "date"]], weights.T, lengths.T)
+
+
+def _ids_before_first(inputs: Inputs) -> pl.DataFrame:
+    """assignment_id, before_first: what to add to a batch's number of samples so far to get the next sample's id."""
+    first = pl.col("first_sample_id") - samples_before(pl.col("batch_day"), inputs.farm.samples_per_week)
+    return inputs.whole(PLAN_ASSIGNMENTS.name).select("assignment_id", before_first=first)  # shared: of all batches
 
 
 def aggregates(weights: Ints, lengths: Ints) -> dict[str, pl.Series]:
@@ -114,9 +119,9 @@ def _deviation(values: Ints) -> pl.Series:
 def growth_samples(inputs: Inputs) -> pl.DataFrame:
     """Rows of batch_growthsample."""
     fish = sampled_fish(inputs)
-    return fish.samples.select("id", "assignment_id", sample_date="date").with_columns(
-        **aggregates(fish.weights, fish.lengths)
-    )
+    samples = fish.samples
+    keys = {"id": samples["id"], "assignment_id": samples["assignment_id"], "sample_date": samples["date"]}
+    return pl.DataFrame({**keys, **aggregates(fish.weights, fish.lengths)})
 
 
 def samples_by_month(farm: Profile, plan: Plan) -> pl.DataFrame:

@@ -5,6 +5,7 @@ The sun does not depend on the fish: every area has a row for every day of the f
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
@@ -36,6 +37,7 @@ CLOUD_SHARE, CLOUD_DEVIATION = 0.8, 0.25
 _CLEARNESS = (1.0, 0.999362, 0.993269, 0.973284, 0.928951, 0.848276, 0.717987, 0.523691, 0.25)
 """Light that eighths of cloud let through: 1 - 0.75 n^3.4 (Kasten & Czeplak 1980, Solar Energy 24, 177-189)."""
 _SUNRISE_DEGREES = 0.8333  # the sun's upper edge, as air bends its light
+_LONGEST_YEAR = 366
 
 
 def declination(day_of_year: Ints) -> Floats:
@@ -61,38 +63,55 @@ def day_length_hours(latitude: Floats, day_of_year: Ints) -> Floats:
     return hours
 
 
-def daylight_lux(latitude: Floats, day_of_year: Ints, oktas: Ints) -> Floats:
-    """Mean light between sunrise and sunset: half of that at noon, as far as clouds let it through."""
+def clear_sky_lux(latitude: Floats, day_of_year: Ints) -> Floats:
+    """Mean light between sunrise and sunset without a cloud: half of that at noon."""
     noon = cosine(latitude * (np.pi / 180.0) - declination(day_of_year))  # sine of the sun's height
-    lux: Floats = 0.5 * SUN_LUX * np.maximum(noon, 0.0) * np.array(_CLEARNESS)[oktas]
+    lux: Floats = 0.5 * SUN_LUX * np.maximum(noon, 0.0)
     return lux
+
+
+@dataclass(frozen=True)
+class _Sky:
+    """The sea areas by id, and their sun on each day of a year, [days, areas]; the first of January is row 0."""
+
+    area_id: Ints
+    geography_id: Ints
+    hours: Floats
+    clear_lux: Floats
+
+    @classmethod
+    def over(cls, areas: pl.DataFrame) -> _Sky:
+        """The sun over these areas."""
+        sites, days = areas.sort("id"), np.arange(1, _LONGEST_YEAR + 1)[:, None]
+        latitude = sites["latitude"].cast(pl.Float64).to_numpy()[None, :]
+        return cls(
+            sites["id"].to_numpy(),
+            sites["geography_id"].to_numpy(),
+            day_length_hours(latitude, days),
+            clear_sky_lux(latitude, days),
+        )
 
 
 def photoperiods(inputs: Inputs) -> pl.DataFrame:
     """Rows of environmental_photoperioddata of one month, sorted by day and area."""
-    farm, sites = inputs.farm, inputs.whole("infrastructure_area").sort("id")
+    farm = inputs.farm
+    sky = inputs.shared("sun over the areas", lambda: _Sky.over(inputs.whole("infrastructure_area")))
     first, last = _days(farm, str(inputs.month))
     days = np.arange(first.toordinal(), last.toordinal() + 1)
-    of_year = np.array([date.fromordinal(int(day)).timetuple().tm_yday for day in days])
-    months = np.array([date.fromordinal(int(day)).month for day in days])
-    years = np.array([date.fromordinal(int(day)).year for day in days])
-    latitude, area_id = sites["latitude"].cast(pl.Float64).to_numpy(), sites["id"].to_numpy()
-    sky = draws.normal(
-        draws.stream(farm.seed, "photoperiod", "cloud"), sites["geography_id"].to_numpy()[None, :], days[:, None]
-    )
-    oktas = np.rint(8.0 * np.clip(CLOUD_SHARE + CLOUD_DEVIATION * sky, 0.0, 1.0)).astype(np.int64)
-    chosen = draws.uniform(draws.stream(farm.seed, "photoperiod", "lamps"), area_id[None, :], years[:, None])
-    lit = (chosen < LAMPS_SHARE) & (months <= LAMPS_LAST_MONTH)[:, None]
-    hours = np.where(lit, 24.0, day_length_hours(latitude[None, :], of_year[:, None]))
-    lux = daylight_lux(latitude[None, :], of_year[:, None], oktas)
-    passed = days - farm.epoch.toordinal()
+    since_new_year = days - date(first.year, 1, 1).toordinal()
+    cloud = draws.normal(draws.stream(farm.seed, "photoperiod", "cloud"), sky.geography_id[None, :], days[:, None])
+    oktas = np.rint(8.0 * np.clip(CLOUD_SHARE + CLOUD_DEVIATION * cloud, 0.0, 1.0)).astype(np.int64)
+    chosen = draws.uniform(draws.stream(farm.seed, "photoperiod", "lamps"), sky.area_id, first.year)
+    lit = (chosen < LAMPS_SHARE) & (first.month <= LAMPS_LAST_MONTH)
+    hours = np.where(lit[None, :], 24.0, sky.hours[since_new_year])
+    lux = sky.clear_lux[since_new_year] * np.array(_CLEARNESS)[oktas]
+    areas, passed = sky.area_id.size, days - farm.epoch.toordinal()
+    since_1970 = (days - date(1970, 1, 1).toordinal()).astype(np.int32)
     return pl.DataFrame(
         {
-            "id": (passed[:, None] * area_id.size + np.arange(1, area_id.size + 1)[None, :]).ravel(),
-            "area_id": np.tile(area_id, days.size),
-            "date": pl.Series(np.repeat(days - date(1970, 1, 1).toordinal(), area_id.size).astype(np.int32)).cast(
-                pl.Date
-            ),
+            "id": (passed[:, None] * areas + np.arange(1, areas + 1)[None, :]).ravel(),
+            "area_id": np.tile(sky.area_id, days.size),
+            "date": pl.Series(np.repeat(since_1970, areas)).cast(pl.Date),
             "day_length_hours": rounded(hours.ravel(), 5, 2),
             "light_intensity": rounded(lux.ravel(), 10, 2),
         }
@@ -157,4 +176,4 @@ PHOTOPERIOD = TableDefinition(
     freshness=None,
 )
 
-__all__ = ["PHOTOPERIOD", "day_length_hours", "daylight_lux"]
+__all__ = ["PHOTOPERIOD", "clear_sky_lux", "day_length_hours"]

@@ -76,6 +76,15 @@ class EventLog(SqliteEventLogStorage):
             self._engines.popitem(last=False)[1].dispose()
         return self._engines[shard]
 
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store an event, then touch the run's file, so that those who watch it look.
+
+        SQLite shows a commit to readers only after it has written the write-ahead log. A reader that is woken by that
+        write may come too early, and nothing would wake it again.
+        """
+        super().store_event(event)
+        os.utime(self.path_for_shard(event.run_id))
+
     @cached_property
     def supports_asset_checks(self) -> bool:
         """Whether the schema has tables for check results. Cached, because Dagster asks with every result."""
@@ -98,17 +107,14 @@ class EventLog(SqliteEventLogStorage):
 
 
 class _Watchdog(SqliteEventLogStorageWatchdog):
-    """Notices new events in the write-ahead log.
-
-    Dagster's class watches the database file alone. That file changes only when it is closed, and ours stays open.
-    """
+    """Calls back with each event of a run once, whichever thread notices it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._reading, self._changed = Lock(), False
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        if event.event_type == "modified" and event.src_path in (self._log_path, f"{self._log_path}-wal"):
+        if event.event_type == "modified" and event.src_path == self._log_path:
             self.look()
 
     def look(self) -> None:
@@ -123,7 +129,7 @@ class _Watchdog(SqliteEventLogStorageWatchdog):
                 while self._changed:
                     self._changed = False
                     self._process_log()
-            except Exception:  # a locked database, for example; the next event brings everything after the cursor
+            except Exception:  # a locked database, for example; the next touch brings everything after the cursor
                 _LOG.exception("events of run %s could not be read", self._run_id)
             finally:
                 self._reading.release()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
+from aquamind_pipeline.apps.harvest.harvests import HARVEST_LOTS
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import frame
 from aquamind_pipeline.report.model import Check, Section
@@ -41,8 +44,13 @@ _COLUMNS = [
 ]
 
 
-def section(connection: Connection) -> Section:
-    """Follow the batch that started first."""
+def section(connection: Connection, tables: Collection[str]) -> Section:
+    """Follow the batch that started first.
+
+    Args:
+        connection: The database, showing our rows only.
+        tables: Tables that the database has. Without those of harvests, the harvest is not checked.
+    """
     oldest = frame(connection, _OLDEST)
     if oldest.is_empty():
         return Section("One batch", _COLUMNS, [], [Check("one batch", False, "there is no batch")])
@@ -50,7 +58,7 @@ def section(connection: Connection) -> Section:
     stages = frame(connection, _STAGES, {"id": batch["id"]})
     detail = f"{batch['batch_number']}, {batch['status'].lower()}, started {batch['start_date']}"
     checks = [Check("one batch", stages.height > 0, detail)]
-    if batch["status"] == "COMPLETED":
+    if batch["status"] == "COMPLETED" and HARVEST_LOTS.name in tables:
         harvest = frame(connection, _HARVEST, {"id": batch["id"]}).row(0, named=True)
         alive = int(stages["last"][-1]) if stages.height else 0
         checks.append(

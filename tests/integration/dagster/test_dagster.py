@@ -13,16 +13,16 @@ from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.daily_states import STATES
-from aquamind_pipeline.definitions import BUILD_FARM, BUILD_MONTH, LOAD_DATABASE, NIGHTLY, build_defs, night
+from aquamind_pipeline.definitions import BUILD_FARM, BUILD_MONTH, LOAD_DATABASE, NIGHTLY, build_defs, nightly_run
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
 from aquamind_pipeline.pipeline import slices
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.postgres import schema
-from aquamind_pipeline.postgres.inspection import row_counts
+from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.quality.farm_rules import RECOVERS_LIFE
 from aquamind_pipeline.settings import Settings, load_settings
+from tests.helpers.database import row_counts, rows_of
 from tests.helpers.farms import digests
 
 EVENT = "inventory_feedingevent"
@@ -62,7 +62,7 @@ def test_full_build_is_recorded_and_arrives(
     assert not outcome.failed_checks
     assert outcome.checks > 200
     assert digests(settings.lake_path) == digests(built.lake_path)
-    assert row_counts(database, REGISTRY.aquamind) == {name: workspace.lake.rows(name) for name in REGISTRY.aquamind}
+    assert row_counts(database) == rows_of(workspace.lake)
 
     (run,) = instance.get_runs()
     assert run.status == dg.DagsterRunStatus.SUCCESS
@@ -178,18 +178,18 @@ def test_nightly_brings_the_farm_up_to_the_day(
 
     # A night that fails half-way has moved the lake's as_of already: the next one starts where all was whole.
     workspace.lake.claim(farm.model_copy(update={"as_of": date(2026, 8, 20)}))
-    made_up = night(workspace, instance, date(2026, 8, 21))
+    made_up = nightly_run(workspace, instance, date(2026, 8, 21))
     assert made_up.tags["dagster/asset_partition_range_start"] == "2026-07"
     assert made_up.run_config["resources"]["workspace"]["config"] == {"as_of": "2026-08-21", "since": "2026-07"}
 
 
 def test_a_night_before_the_lakes_day_changes_nothing(instance: dg.DagsterInstance, a_copy: Settings) -> None:
-    request = night(Workspace(a_copy), instance, date(2026, 3, 1))
+    request = nightly_run(Workspace(a_copy), instance, date(2026, 3, 1))
     assert request.run_config["resources"]["workspace"]["config"] == {"as_of": "2026-06-07"}
 
 
 def test_a_farm_that_was_never_verified_is_built_whole(instance: dg.DagsterInstance, a_copy: Settings) -> None:
-    request = night(Workspace(a_copy), instance, date(2026, 6, 8))
+    request = nightly_run(Workspace(a_copy), instance, date(2026, 6, 8))
     assert request.tags["dagster/asset_partition_range_start"] == "2026-02"
 
 
@@ -211,4 +211,4 @@ def test_an_as_of_that_goes_back_takes_later_months_along(
     for name in REGISTRY.events:
         assert lake.partitions(name)[-1] == "2026-04"
     assert row_counts(database, REGISTRY.events) == {name: lake.rows(name) for name in REGISTRY.events}
-    assert schema.wipe(database)
+    assert open_target(database).wipe()

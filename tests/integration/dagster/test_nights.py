@@ -23,8 +23,9 @@ from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
 from aquamind_pipeline.orchestration.run_record import last_facts, rules_digest
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.postgres import comparison, load
+from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.postgres.connection import connect
+from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.report import sums
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
@@ -108,7 +109,7 @@ def test_a_night_leaves_what_a_build_of_the_later_day_leaves(
     make_lake(at_once)
     assert digests(settings.lake_path) == digests(at_once.lake_path)
     assert settings.database_url is not None
-    compared = comparison.compared(settings.database_url, Workspace(settings).lake, REGISTRY.aquamind)
+    compared = comparison.compared(open_target(settings.database_url), Workspace(settings).lake, REGISTRY.aquamind)
     assert all(found.passed for found in compared)
 
     made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
@@ -154,7 +155,7 @@ def test_a_file_that_changed_since_it_was_loaded_stops_a_night(
         lake.write(READINGS, lake.read(READINGS, "2026-03").slice(1), "2026-03")
         said = f"{READINGS} 2026-03 is not the file that was proved and loaded"
     else:
-        load.wipe(url)
+        open_target(url).wipe()
         said = "as it was when the farm was last verified: build the whole farm"
     result = executed(settings, instance, asked(settings, instance, LAST + timedelta(days=1)))
     assert not result.success

@@ -37,9 +37,9 @@ from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import connect
-from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers.commands import AQUAMIND
+from tests.helpers.database import row_counts
 from tests.helpers.farms import wait_for
 from tests.helpers.places import ROOT
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from aquamind_pipeline.errors import InputError
 from tests.conftest import AQUAMIND_SCHEMA
-from tests.integration.postgres.test_postgres import ask
+from tests.helpers.database import ask
 from tests.tools import aquamind_schema
 
 SCHEMA = """\

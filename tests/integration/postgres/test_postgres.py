@@ -10,7 +10,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -20,39 +20,34 @@ from polars.testing import assert_frame_equal
 from psycopg import sql
 from pydantic import SecretStr
 
-from aquamind_pipeline import report, tables
+from aquamind_pipeline import report
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, TransientError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.pipeline import check_results
-from aquamind_pipeline.postgres import journal, load, schema
+from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.comparison import compared, differences
 from aquamind_pipeline.postgres.connection import connect
-from aquamind_pipeline.postgres.inspection import row_counts
+from aquamind_pipeline.postgres.copying import Loaded
 from aquamind_pipeline.postgres.server import EmbeddedServer
+from aquamind_pipeline.postgres.targets import open_target
+from aquamind_pipeline.schema.frames import complete, full_schema, primary_key
 from aquamind_pipeline.settings import Settings
 from tests.helpers import farms
+from tests.helpers.database import (
+    EVENT,
+    STATES,
+    ask,
+    load_everything,
+    load_months,
+    nobody_loads,
+    row_counts,
+    rows_of,
+    without_last_days,
+)
 from tests.helpers.farms import wait_for
 
-EVENT = "inventory_feedingevent"
-
-
-def load_everything(url: SecretStr, lake: Lake) -> list[load.Loaded]:
-    manifest = lake.manifest()
-    assert manifest is not None
-    schema.prepare(url, manifest)
-    done = load.load_masters(url, lake)
-    for name in tables.MONTHLY_TABLES:
-        done += load_months(url, lake, name, lake.partitions(name))
-    with load.loading(url) as opened:
-        load.drop_vanished_months(opened, lake, tables.MONTHLY_TABLES)
-    return done
-
-
-def load_months(
-    url: SecretStr, lake: Lake, name: str, months: Sequence[str], on_done: Callable[[], None] = lambda: None
-) -> list[load.Loaded]:
-    with load.loading(url) as opened:
-        return load.load_months(opened, lake, name, months, on_done)
+TABLES = {name: REGISTRY.table(name) for name in REGISTRY.aquamind}
 
 
 @pytest.fixture
@@ -66,27 +61,20 @@ def loaded(database: SecretStr, lake: Lake) -> SecretStr:
     return database
 
 
-def ask(url: SecretStr, query: str, *parameters: object) -> list[tuple[object, ...]]:
-    with psycopg.connect(url.get_secret_value()) as connection:
-        return connection.execute(query.encode(), parameters).fetchall()
-
-
 def test_every_value_arrives(loaded: SecretStr, lake: Lake) -> None:
     """Every cell of every table, read back and compared with the lake."""
     with psycopg.connect(loaded.get_secret_value()) as connection:
         connection.execute("SET TIME ZONE 'UTC'")
-        for name, table in tables.TABLES.items():
-            wanted = tables.complete(lake.scan(name), table).collect().sort(tables.primary_key(table))
+        for name, table in TABLES.items():
+            wanted = complete(lake.scan(name), table).collect().sort(primary_key(table))
             columns = sql.SQL(", ").join(
                 # JSON comes back as text, so that it can be compared as text
                 sql.SQL("{}::text").format(sql.Identifier(c.name)) if str(c.type) == "JSONB" else sql.Identifier(c.name)
                 for c in table.columns
             )
             query = sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(name))
-            found = pl.DataFrame(
-                connection.execute(query).fetchall(), schema=dict(tables.full_schema(table)), orient="row"
-            )
-            found = found.sort(tables.primary_key(table))
+            found = pl.DataFrame(connection.execute(query).fetchall(), schema=dict(full_schema(table)), orient="row")
+            found = found.sort(primary_key(table))
             for one in (c.name for c in table.columns if str(c.type) == "JSONB"):
                 assert [json.loads(text) for text in found[one]] == [json.loads(text) for text in wanted[one]]
                 found, wanted = found.drop(one), wanted.drop(one)
@@ -94,11 +82,11 @@ def test_every_value_arrives(loaded: SecretStr, lake: Lake) -> None:
 
 
 def test_the_second_load_changes_nothing(loaded: SecretStr, lake: Lake) -> None:
-    before = row_counts(loaded, tables.TABLES)
+    before = row_counts(loaded)
     stamps = ask(loaded, "SELECT table_name, partition, loaded_at FROM aquamind_pipeline.load_journal ORDER BY 1, 2")
     again = load_everything(loaded, lake)
     assert all(one.skipped for one in again)
-    assert row_counts(loaded, tables.TABLES) == before == {name: lake.rows(name) for name in tables.TABLES}
+    assert row_counts(loaded) == before == rows_of(lake)
     assert (
         ask(loaded, "SELECT table_name, partition, loaded_at FROM aquamind_pipeline.load_journal ORDER BY 1, 2")
         == stamps
@@ -107,18 +95,18 @@ def test_the_second_load_changes_nothing(loaded: SecretStr, lake: Lake) -> None:
 
 def test_keys_and_indexes_are_in_place_and_valid(loaded: SecretStr) -> None:
     """Every foreign key, on parents and partitions, validated; no index invalid; partitions attached."""
-    wanted = sum(len(table.foreign_key_constraints) for table in tables.TABLES.values())
+    wanted = sum(len(table.foreign_key_constraints) for table in TABLES.values())
     enforced = ask(
         loaded,
         "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated "
         "AND conrelid::regclass::text = ANY(%s) AND conparentid = 0",
-        list(tables.TABLES),
+        list(REGISTRY.aquamind),
     )
     assert enforced == [(wanted,)]
     assert ask(loaded, "SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == [(0,)]
     assert ask(loaded, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
-    for name in tables.MONTHLY_TABLES:
-        on_parent = {c.name for c in tables.TABLES[name].columns for _ in c.foreign_keys}
+    for name in REGISTRY.monthly:
+        on_parent = {c.name for c in REGISTRY.table(name).columns for _ in c.foreign_keys}
         partitions = ask(loaded, "SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass", name)
         assert len(partitions) == 5
         for (partition,) in partitions:
@@ -136,8 +124,8 @@ def test_keys_and_indexes_are_in_place_and_valid(loaded: SecretStr) -> None:
 
 def test_aquamind_can_go_on_inserting(loaded: SecretStr) -> None:
     """Sequences stand after our ids, in plain tables and in partitioned ones."""
-    for name, table in tables.TABLES.items():
-        key = tables.primary_key(table)[0]
+    for name, table in TABLES.items():
+        key = primary_key(table)[0]
         following = ask(loaded, "SELECT pg_get_serial_sequence(%s, %s)", name, key)
         most = ask(loaded, f"SELECT max({key}) FROM {name}")[0][0]  # noqa: S608 - names of our own
         assert following[0][0], name
@@ -148,9 +136,9 @@ def test_what_goes_wrong_in_the_database_is_seen(loaded: SecretStr, lake: Lake, 
     """A lost row, a changed value, a doubled population: the faults for the rules arrived, content and verified."""
 
     def failed(name: str) -> set[str]:
-        return {one.rule for one in compared(loaded, lake, [name]) if not one.passed}
+        return {one.rule for one in compared(open_target(loaded), lake, [name]) if not one.passed}
 
-    assert failed(EVENT) == failed(tables.STATE_TABLE) == set()
+    assert failed(EVENT) == failed(STATES) == set()
     with psycopg.connect(loaded.get_secret_value()) as connection:
         connection.execute("UPDATE inventory_feedingevent SET amount_kg = amount_kg + 0.0001 WHERE id = 1")
     assert failed(EVENT) == {"content"}
@@ -169,7 +157,7 @@ def test_what_goes_wrong_in_the_database_is_seen(loaded: SecretStr, lake: Lake, 
 
 def test_a_database_without_rows_fails_its_report(database: SecretStr, built: Settings, tmp_path: Path) -> None:
     """As a load that was killed early leaves it."""
-    schema.prepare(database, Manifest.of(built.farm))
+    open_target(database).prepare(Manifest.of(built.farm))
     verified, shown = report.verify(database, built.farm)
     report.save_page(verified, shown, pl.DataFrame(schema=check_results.SCHEMA), tmp_path / "page.html")
     wrong = {check.name for check in verified.checks if not check.passed}
@@ -179,14 +167,14 @@ def test_a_database_without_rows_fails_its_report(database: SecretStr, built: Se
 def test_a_changed_id_is_seen(loaded: SecretStr, lake: Lake) -> None:
     with psycopg.connect(loaded.get_secret_value()) as connection:
         connection.execute("UPDATE inventory_feedingevent SET id = -1 WHERE id = 1")
-    _, content = compared(loaded, lake, [EVENT])
+    _, content = compared(open_target(loaded), lake, [EVENT])
     assert content.sample["column"].to_list() == ["id"]
 
 
 def test_a_lake_that_is_newer_than_the_database_has_not_arrived(loaded: SecretStr, a_copy: Settings) -> None:
     lake = Lake(a_copy.lake_path)
     lake.write(EVENT, lake.read(EVENT, "2026-06"), "2026-07")
-    arrived, content = compared(loaded, lake, [EVENT])
+    arrived, content = compared(open_target(loaded), lake, [EVENT])
     assert not arrived.passed
     assert content.sample.rows() == [(EVENT, "2026-07", "(rows)", str(lake.rows(EVENT, "2026-07")), "not loaded")]
 
@@ -195,11 +183,13 @@ def test_a_comparison_that_crashes_has_failed(loaded: SecretStr, a_copy: Setting
     """And one that finds no database has not been made: the step is tried again."""
     lake = Lake(a_copy.lake_path)
     lake.damage(EVENT, "2026-06", keep=0.5)
-    found = {one.rule: (one.passed, one.detail.partition(":")[0]) for one in compared(loaded, lake, [EVENT])}
+    found = {
+        one.rule: (one.passed, one.detail.partition(":")[0]) for one in compared(open_target(loaded), lake, [EVENT])
+    }
     assert found == dict.fromkeys(("arrived", "content"), (False, "the check crashed"))
     nobody = SecretStr("postgresql://nobody@localhost:1/nothing")
     with pytest.raises(TransientError):
-        compared(nobody, lake, [EVENT])
+        compared(open_target(nobody), lake, [EVENT])
 
 
 def change_month(settings: Settings, table: str, month: str) -> Lake:
@@ -209,23 +199,14 @@ def change_month(settings: Settings, table: str, month: str) -> Lake:
 
 
 def test_changed_months_are_swapped_side_by_side(loaded: SecretStr, a_copy: Settings) -> None:
-    """All months of all tables replaced by two streams at once: no deadlock, no doubles, nothing else touched."""
+    """All months of all tables replaced by two connections at once: no deadlock, no doubles, nothing else touched."""
     lake = Lake(a_copy.lake_path)
-    for name in tables.MONTHLY_TABLES:
+    for name in REGISTRY.monthly:
         for month in lake.partitions(name):
             change_month(a_copy, name, month)
     again = load_everything(loaded, lake)
-    assert {one.table for one in again if not one.skipped} == set(tables.MONTHLY_TABLES)
-    assert row_counts(loaded, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
-
-
-def without_last_days(lake: Lake, month: str, days: int) -> dict[str, pl.DataFrame]:
-    """Take a month's last days out of all tables; returns the months as they were."""
-    whole = {name: lake.read(name, month) for name in tables.MONTHLY_TABLES}
-    for name, rows in whole.items():
-        day = pl.col(tables.TABLES[name].info["partition_by"]).cast(pl.Date)
-        lake.write(name, rows.filter(day <= day.max().dt.offset_by(f"-{days}d")), month)
-    return whole
+    assert {one.table for one in again if not one.skipped} == set(REGISTRY.monthly)
+    assert row_counts(loaded) == rows_of(lake)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +235,7 @@ def test_new_days_of_a_month_are_added_to_it(loaded: SecretStr, a_copy: Settings
         replaced = why == "too many" or (name == EVENT and why != "")
         assert one.sent == (one.rows if replaced else one.rows - before[name]), name
         assert (ask(loaded, "SELECT %s::regclass::oid", table_of(name, month)) != stood[name]) == replaced
-    assert differences(loaded, lake, {name: [month] for name in whole}).is_empty()
+    assert differences(open_target(loaded), lake, {name: [month] for name in whole}).is_empty()
     with pytest.raises(DatabaseError, match="violates foreign key"), connect(loaded) as connection:
         connection.execute("UPDATE batch_mortalityevent SET batch_id = 999")
 
@@ -265,10 +246,10 @@ def table_of(name: str, month: str) -> str:
 
 def test_a_month_that_left_the_lake_leaves_the_database(loaded: SecretStr, a_copy: Settings) -> None:
     lake = Lake(a_copy.lake_path)
-    for name in tables.MONTHLY_TABLES:
+    for name in REGISTRY.monthly:
         lake.remove(name, "2026-06")
     load_everything(loaded, lake)
-    assert row_counts(loaded, tables.MONTHLY_TABLES) == {name: lake.rows(name) for name in tables.MONTHLY_TABLES}
+    assert row_counts(loaded, REGISTRY.monthly) == {name: lake.rows(name) for name in REGISTRY.monthly}
 
 
 def test_master_rows_follow_the_lake(loaded: SecretStr, a_copy: Settings) -> None:
@@ -278,12 +259,12 @@ def test_master_rows_follow_the_lake(loaded: SecretStr, a_copy: Settings) -> Non
     changed = feeds.with_columns(brand=pl.lit("Other"))
     extra = changed.tail(1).with_columns(id=pl.lit(99, pl.Int64))
     lake.write("inventory_feed", pl.concat([changed, extra]))
-    load.load_masters(loaded, lake)
+    open_target(loaded).load_whole(lake)
     assert ask(loaded, "SELECT count(*), count(*) FILTER (WHERE id = 99) FROM inventory_feed") == [
         (feeds.height + 1, 1)
     ]
     lake.write("inventory_feed", feeds)
-    load.load_masters(loaded, lake)
+    open_target(loaded).load_whole(lake)
     assert ask(loaded, "SELECT count(*) FROM inventory_feed") == [(feeds.height,)]
 
 
@@ -304,8 +285,8 @@ def _die_between_months(url: SecretStr, folder: Path) -> None:
     lake, done = Lake(folder), itertools.count(1)
     manifest = lake.manifest()
     assert manifest is not None
-    schema.prepare(url, manifest)
-    load.load_masters(url, lake)
+    open_target(url).prepare(manifest)
+    open_target(url).load_whole(lake)
 
     def die_after_two() -> None:
         if next(done) == 2:
@@ -324,16 +305,10 @@ def test_a_killed_load_goes_on(a_copy: Settings, database: SecretStr) -> None:
     process.join()
     assert process.exitcode == -signal.SIGKILL
     wait_for(lambda: nobody_loads(database))
-    months = journalled(database) - len(tables.MASTER_TABLES)
+    months = journalled(database) - len(REGISTRY.whole)
     assert 2 <= months <= len(lake.partitions(EVENT))
     load_everything(database, lake)
-    assert row_counts(database, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
-
-
-def nobody_loads(url: SecretStr) -> bool:
-    """Whether the server has noticed that a killed process is gone."""
-    held = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE datname = current_database()"
-    return ask(url, f"{held} AND locktype = 'advisory'") == [(0,)]
+    assert row_counts(database) == rows_of(lake)
 
 
 def journalled(url: SecretStr) -> int:
@@ -348,8 +323,8 @@ def test_a_servers_crash_leaves_whole_months(home: Path, lake: Lake, tmp_path: P
     manifest = lake.manifest()
     assert manifest is not None
     with server.running("farm") as url:
-        schema.prepare(url, manifest)
-        load.load_masters(url, lake)
+        open_target(url).prepare(manifest)
+        open_target(url).load_whole(lake)
         done = 0
 
         def crash_after_two() -> None:
@@ -362,7 +337,7 @@ def test_a_servers_crash_leaves_whole_months(home: Path, lake: Lake, tmp_path: P
             load_months(url, lake, EVENT, lake.partitions(EVENT), on_done=crash_after_two)
     with server.running("farm") as url:
         load_everything(url, lake)
-        assert row_counts(url, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
+        assert row_counts(url) == rows_of(lake)
 
 
 def test_a_stale_files_number_is_not_the_server(home: Path) -> None:
@@ -402,11 +377,11 @@ def test_a_full_disk_of_the_server_is_said_and_healed(
         with pytest.raises(DatabaseError, match="no space left on the server"):
             load_everything(database, lake)
         held = journalled(database)
-        assert held > len(tables.MASTER_TABLES), "full before the first event"
+        assert held > len(REGISTRY.whole), "full before the first event"
         subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
         assert any(not one.skipped for one in load_everything(database, lake))
         assert journalled(database) > held
-        assert row_counts(database, tables.TABLES) == {name: lake.rows(name) for name in tables.TABLES}
+        assert row_counts(database) == {name: lake.rows(name) for name in REGISTRY.aquamind}
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
         connection.execute(sql.SQL("DROP TABLESPACE {}").format(space))
         connection.execute(sql.SQL("CREATE DATABASE {}").format(name))  # for the fixture to drop
@@ -438,29 +413,29 @@ def test_other_farms_and_foreign_tables_are_left_alone(loaded: SecretStr, databa
     assert manifest is not None
     other = Manifest("tiny", 7, manifest.version, "0123456789abcdef", manifest.as_of)
     with pytest.raises(DatabaseError, match="holds another farm .*wipe --no-files"):
-        schema.prepare(loaded, other)
-    assert schema.wipe(loaded)
-    assert not schema.wipe(loaded)
+        open_target(loaded).prepare(other)
+    assert open_target(loaded).wipe()
+    assert not open_target(loaded).wipe()
     assert ask(loaded, "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'aquamind_pipeline')") == [(0,)]
     with psycopg.connect(loaded.get_secret_value()) as connection:
         connection.execute("CREATE TABLE batch_batch (id int)")
     with pytest.raises(DatabaseError, match="tables that are not ours"):
-        schema.prepare(loaded, manifest)
+        open_target(loaded).prepare(manifest)
 
 
 def test_one_load_at_a_time(loaded: SecretStr, lake: Lake) -> None:
     with connect(loaded) as connection:
         journal.lock(connection, loaded)
         with pytest.raises(DatabaseError, match="is being loaded by another process .server process"):
-            load.load_masters(loaded, lake)
+            open_target(loaded).load_whole(lake)
 
 
 def test_months_of_two_loads_exclude_each_other(loaded: SecretStr, a_copy: Settings, lake: Lake) -> None:
     """While one loads, another one with a lake of its own is refused, whatever table it loads; then it may."""
-    theirs = change_month(a_copy, tables.STATE_TABLE, "2026-04")
+    theirs = change_month(a_copy, STATES, "2026-04")
 
-    def others_load() -> list[load.Loaded]:
-        return load_months(loaded, theirs, tables.STATE_TABLE, ["2026-04"])
+    def others_load() -> list[Loaded]:
+        return load_months(loaded, theirs, STATES, ["2026-04"])
 
     def refused() -> None:
         with pytest.raises(DatabaseAwayError, match="is being loaded by another process .server process"):

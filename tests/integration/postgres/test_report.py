@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from aquamind_pipeline import report
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Manifest
-from aquamind_pipeline.postgres import schema
+from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 
@@ -27,7 +27,7 @@ def test_a_database_with_another_farm_is_refused(
     database: SecretStr, tiny: Profile, change: dict[str, int], message: str
 ) -> None:
     manifest = Manifest.of(tiny)
-    schema.prepare(database, manifest)
+    open_target(database).prepare(manifest)
     other = replace(manifest, identity="0123456789abcdef", **change)  # type: ignore[arg-type]
     with psycopg.connect(database.get_secret_value()) as connection:
         connection.execute(

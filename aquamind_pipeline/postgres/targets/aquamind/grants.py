@@ -1,0 +1,43 @@
+"""The least rights that a load into AquaMind's database needs."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.postgres import journal
+from aquamind_pipeline.postgres.ddl import PUBLIC
+from aquamind_pipeline.postgres.targets.aquamind.history import history_table
+
+
+def grants(role: str, database: str) -> str:
+    """SQL that gives these rights to a role. Run it as the owner of the database. Missing tables are passed over."""
+    names = [*REGISTRY.aquamind, *sorted(map(history_table, REGISTRY.whole))]
+    parts = {
+        "role": sql.Identifier(role),
+        "database": sql.Identifier(database),
+        "ours": sql.Identifier(journal.OURS),
+        "tables": sql.SQL("\n  ").join(
+            sql.SQL("IF to_regclass({}) IS NOT NULL THEN GRANT INSERT, UPDATE, DELETE ON {} TO {}; END IF;").format(
+                sql.Literal(name.as_string()), name, sql.Identifier(role)
+            )
+            for name in (sql.Identifier(PUBLIC, name) for name in names)
+        ),
+    }
+    return (
+        sql.SQL(
+            "-- The role itself, unless there is one: CREATE ROLE {role} LOGIN PASSWORD '…';\n"
+            "GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role};\n"
+            "GRANT USAGE ON SCHEMA public TO {role};\n"
+            "-- A wipe reads all tables to find out which of our rows others use.\n"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};\n"
+            "GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {role};\n"
+            "CREATE SCHEMA IF NOT EXISTS {ours} AUTHORIZATION {role};\n"
+            "DO $$ BEGIN\n  {tables}\nEND $$;\n"
+        )
+        .format(**parts)
+        .as_string()
+    )
+
+
+__all__ = ["grants"]

@@ -1,0 +1,519 @@
+"""AquaMind's own tables, beside rows that are not ours.
+
+Rows of whole tables are found or made (`identities`). Rows of a month get a block of ids (`id_blocks`). For a large
+load a table's indexes are taken off and built again afterwards, also when the load fails (`indexes`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.postgres import ddl, incremental, journal
+from aquamind_pipeline.postgres.connection import Connection, described
+from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
+from aquamind_pipeline.postgres.copying import Loaded, copy_frame
+from aquamind_pipeline.postgres.targets.aquamind import fit, history, id_blocks, identities, indexes
+from aquamind_pipeline.postgres.targets.aquamind.identities import IDENTITY, Identities
+from aquamind_pipeline.postgres.targets.target import LoadMonth, MonthFile, Part, Target
+from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.frames import complete, primary_key, references
+from aquamind_pipeline.schema.kinds import Kind
+
+REBUILD_ROWS = 1_000_000
+"""From so many new rows on, building a table's indexes anew is faster than keeping them up to date."""
+_SHOWN = 12
+
+
+class AquaMindTarget(Target):
+    """A database whose tables AquaMind's migrations made."""
+
+    kind = "aquamind"
+    is_ours_alone = False
+
+    @cached_property
+    def _theirs(self) -> fit.TheirTables:
+        return fit.their_tables(self.url)
+
+    @cached_property
+    def left_out(self) -> tuple[str, ...]:
+        """Tables of apps that are not installed here."""
+        return fit.left_out(self._theirs)
+
+    def _require_tables_fit(self) -> None:
+        wrong = fit.misfits(self._theirs)
+        if wrong:
+            more = f"\n  … and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+            listed = "".join(f"\n  {line}" for line in wrong[:_SHOWN])
+            raise DatabaseError(
+                f"{described(self.url)} has tables that are not ours and that this version does not fit:{listed}{more}"
+                "\nbring AquaMind's migrations to the version that docs/aquamind.md names, or use an empty database"
+            )
+
+    def _make_tables(self, connection: Connection) -> None:
+        """AquaMind's migrations made them."""
+
+    # Tables that are kept whole.
+
+    def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
+        """Find or make every row. Rows of ours that changed or vanished follow the lake."""
+        known: Identities = {}
+        frames: dict[str, pl.DataFrame] = {}
+        for name in self.whole:
+            definition = REGISTRY[name]
+            frames[name] = complete(lake.scan(name), definition.table).collect()
+            known[name] = identities.identify(connection, definition, frames[name], known)
+        if any(_gone(name, known[name], frame).height for name, frame in frames.items()):
+            self._drop_months_since(connection, lake)
+        histories = self._histories(connection) if history else {}
+        return [
+            self._load_whole_table(connection, lake, name, frames[name], known, histories.get(name), run)
+            for name in self.whole
+        ]
+
+    def _load_whole_table(
+        self,
+        connection: Connection,
+        lake: Lake,
+        name: str,
+        frame: pl.DataFrame,
+        known: Identities,
+        history_table: str | None,
+        run: str,
+    ) -> Loaded:
+        table, digest = REGISTRY.table(name), lake.digest(name)
+        key = primary_key(table)[0]
+        before = journal.entries(connection, name).get(journal.ALL)
+        if before and before.digest == digest:
+            return Loaded(name, None, before.rows, 0, 0.0)
+        started = time.perf_counter()
+        created, gone = known[name].filter("created"), _gone(name, known[name], frame)
+        incoming = sql.Identifier("pg_temp", f"incoming_{name}")
+        columns = [sql.Identifier(column) for column in frame.columns]
+        parts = {
+            "table": _public(name),
+            "key": sql.Identifier(key),
+            "incoming": incoming,
+            "columns": sql.SQL(", ").join(columns),
+            "assign": sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(c) for c in columns),
+            "old": sql.SQL(", ").join(sql.SQL("t.{}").format(c) for c in columns),
+            "new": sql.SQL(", ").join(sql.SQL("excluded.{}").format(c) for c in columns),
+            "values": sql.SQL(", ").join(sql.SQL("i.{}").format(c) for c in columns),
+        }
+        connection.execute(
+            sql.SQL("DELETE FROM {table} WHERE {key} = ANY(%s)").format(**parts), (gone["id"].to_list(),)
+        )
+        connection.execute(
+            sql.SQL("DELETE FROM {} WHERE table_name = %s AND lake_id = ANY(%s)").format(IDENTITY),
+            (name, gone["lake_id"].to_list()),
+        )
+        ours = frame.join(created, left_on=key, right_on="lake_id", how="semi", maintain_order="left")
+        ours = identities.translated(identities.with_ids(ours, key, created), table, known)
+        connection.execute(
+            sql.SQL("CREATE TEMPORARY TABLE {incoming} (LIKE {table} INCLUDING DEFAULTS) ON COMMIT DROP").format(
+                **parts
+            )
+        )
+        copy_frame(connection, table, incoming, self._in_their_integers(name, ours))
+        if history_table:
+            # Before the rows themselves: only now the database tells which of them are new.
+            connection.execute(
+                sql.SQL(
+                    "INSERT INTO {history} ({columns}, history_date, history_type, history_change_reason, "
+                    "history_user_id) SELECT {values}, now(), '+', {reason}, NULL FROM {incoming} i "
+                    "WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{key} = i.{key})"
+                ).format(history=_public(history_table), reason=sql.Literal(history.REASON), **parts)
+            )
+        connection.execute(
+            sql.SQL(
+                "INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {incoming} "
+                "ON CONFLICT ({key}) DO UPDATE SET {assign} WHERE ({old}) IS DISTINCT FROM ({new})"
+            ).format(**parts)
+        )
+        journal.remember(connection, name, journal.ALL, journal.Entry(digest, frame.height), run)
+        return Loaded(name, None, frame.height, frame.height, time.perf_counter() - started)
+
+    def _histories(self, connection: Connection) -> dict[str, str]:
+        return history.history_tables(connection, self.whole)
+
+    # Tables that are kept by month.
+
+    @contextlib.contextmanager
+    def _loading_table(
+        self, pool: ConnectionPool, lake: Lake, definition: TableDefinition, files: Sequence[MonthFile], run: str
+    ) -> Iterator[LoadMonth]:
+        name, first = definition.name, pool.first
+        indexes.restore(pool, name)
+        known = identities.known(first, _whole_references(definition))
+        to_send, free = 0, dict[str, int]()
+        for file in files:
+            if not file.is_loaded:
+                before = file.loaded or journal.Entry("", 0)
+                rows = lake.rows(name, file.month)
+                more = rows - before.rows
+                free[file.month] = id_blocks.free_after(first, definition.table, before.last_id or 0)  # before any load
+                to_send += more if before.digest and 0 < more <= free[file.month] else rows
+        if to_send >= REBUILD_ROWS:
+            indexes.suspend(first, name, keep_unique=_scope(definition) is None)
+        first.commit()
+
+        def load_month(connection: Connection, file: MonthFile) -> Loaded:
+            started = time.perf_counter()
+            entry, sent = self._load_month(connection, lake, definition, file, known, free[file.month], run)
+            return Loaded(name, file.month, entry.rows, sent, time.perf_counter() - started)
+
+        try:
+            yield load_month
+        except BaseException:  # Ctrl-C as well: the application works with these tables meanwhile
+            # The old connections may be broken. What cannot be built now is still listed.
+            with contextlib.suppress(DatabaseError), connection_pool(self.url) as others:
+                indexes.restore(others, name)
+            raise
+        indexes.restore(pool, name)
+        first.execute(sql.SQL("ANALYZE {}").format(_public(name)))
+        first.commit()
+
+    def _load_month(
+        self,
+        connection: Connection,
+        lake: Lake,
+        definition: TableDefinition,
+        file: MonthFile,
+        known: Identities,
+        free: int,
+        run: str,
+    ) -> tuple[journal.Entry, int]:
+        """Add new days to a month, or replace the month.
+
+        Args:
+            connection: The database.
+            lake: The lake.
+            definition: The table.
+            file: The month.
+            known: The rows of the whole tables that the table refers to.
+            free: How many new rows may be added: ids after the month's block that are unused.
+            run: The run that loads.
+
+        Returns:
+            The new entry of the journal, and how many rows were sent.
+        """
+        before, name, month = file.loaded, definition.name, file.month
+        if before and before.last_id is not None:
+            ours = sql.SQL("{} WHERE {}").format(_public(name), id_blocks.block(definition.table, before))
+            with connection.transaction():
+                added = incremental.added_rows(connection, lake, definition, month, before, ours, free)
+                if added is not None:
+                    sent = self._send(connection, lake, definition, month, added, known, before.last_id + 1)
+                    entry = replace(before, digest=file.digest, rows=before.rows + sent, last_id=before.last_id + sent)
+                    journal.remember(connection, name, month, entry, run)
+                    return entry, sent
+        rows = lake.read(name, month)
+        with connection.transaction():  # of its own, since it keeps writers out while it lasts
+            size = id_blocks.size_of_block(lake, month, rows.height)
+            first_id = id_blocks.allocate(connection, definition.table, size)
+        with connection.transaction():
+            if before:
+                self._drop_month(connection, name, month)
+            sent = self._send(connection, lake, definition, month, rows, known, first_id)
+            entry = journal.Entry(file.digest, sent, first_id, first_id + sent - 1)
+            journal.remember(connection, name, month, entry, run)
+        return entry, sent
+
+    def _send(
+        self,
+        connection: Connection,
+        lake: Lake,
+        definition: TableDefinition,
+        month: str,
+        rows: pl.DataFrame,
+        known: Identities,
+        first_id: int,
+    ) -> int:
+        """Copy rows of a month, with ids from `first_id` on. Returns how many rows the server counted."""
+        table = definition.table
+        frame = complete(id_blocks.in_order_of_ids(rows, definition).lazy(), table).collect()
+        parent = _monthly_parent(definition)
+        if parent:
+            entry = journal.entries(connection, parent).get(month)
+            if entry is None or entry.digest != lake.digest(parent, month):
+                raise DatabaseError(
+                    f"{table.name} {month} needs the rows of {parent} {month}, which are not loaded or outdated: load "
+                    "the whole farm (aquamind load)"
+                )
+        frame = self._in_their_ids(connection, lake, definition, month, frame, known)
+        ids = pl.int_range(pl.len(), dtype=pl.Int64).alias(primary_key(table)[0])
+        frame = self._in_their_integers(table.name, frame.with_columns(ids + first_id))
+        try:
+            return copy_frame(connection, table, _public(table.name), frame)
+        except psycopg.errors.UniqueViolation as error:
+            raise DatabaseError(
+                f"{table.name} {month}: somebody else's row has the key of one of ours ({error.diag.message_detail}): "
+                "remove that row, or build a farm with another epoch"
+            ) from None
+
+    def _in_their_ids(
+        self,
+        connection: Connection,
+        lake: Lake,
+        definition: TableDefinition,
+        month: str | None,
+        frame: pl.DataFrame,
+        known: Identities,
+    ) -> pl.DataFrame:
+        """Rows with the database's ids in every reference."""
+        frame = identities.translated(frame, definition.table, known)
+        parent = _monthly_parent(definition)
+        if parent is None or month is None:
+            return frame
+        entry = journal.entries(connection, parent).get(month)
+        if entry is None or entry.first_id is None:
+            ids = pl.DataFrame(schema={"lake_id": pl.Int64(), "id": pl.Int64()})
+        else:
+            ids = id_blocks.ids_of_month(lake, REGISTRY[parent], month, entry)
+        return identities.with_ids(frame, definition.parent.column, ids)
+
+    def _in_their_integers(self, name: str, frame: pl.DataFrame) -> pl.DataFrame:
+        types = fit.integer_types(self._theirs, name)
+        return frame.with_columns(pl.col(column).cast(kind) for column, kind in types.items() if column in frame)
+
+    def _drop_month(self, connection: Connection, name: str, month: str) -> None:
+        """Take out a month and the children of its rows. The next load brings the children with their parents' ids."""
+        for child in REGISTRY.children(name):
+            if child in self.monthly:
+                self._drop_month(connection, child, month)
+        entry = journal.entries(connection, name).get(month)
+        if entry is not None:
+            _delete_block(connection, name, entry)
+            journal.forget(connection, name, month)
+
+    # Questions about our rows.
+
+    def show_ours(self, connection: Connection) -> None:
+        """Hide the rows of others behind temporary views.
+
+        Of whole tables the views show the rows that we found or made. Of rows that hang on a batch or assignment of
+        ours they show all, also those that somebody else wrote. Of other rows they show those that we loaded.
+        """
+        self.held(connection)
+        for name in self.left_out:
+            connection.execute(ddl.create_empty_copy(REGISTRY.table(name)))
+        for name in self.tables:
+            connection.execute(
+                sql.SQL("CREATE TEMPORARY VIEW {view} AS SELECT * FROM {table} t WHERE {ours}").format(
+                    view=sql.Identifier(name), table=_public(name), ours=_shown(name)
+                )
+            )
+
+    def part(self, connection: Connection, lake: Lake, name: str, month: str | None) -> Part:
+        """Rows in the database's ids. Of whole tables only the rows that we made are compared."""
+        definition = REGISTRY[name]
+        table, key = definition.table, primary_key(definition.table)[0]
+        rows = complete(lake.scan(name, None if month is None else [month]), table).collect()
+        known = identities.known(connection, _whole_references(definition))
+        if month is None:
+            made = identities.known(connection, [name])[name].filter("created")
+            rows = rows.join(made, left_on=key, right_on="lake_id", how="semi")
+            where = sql.SQL("{} IN (SELECT i.id FROM {} i WHERE i.table_name = {} AND i.created)").format(
+                sql.Identifier(key), IDENTITY, name
+            )
+        else:
+            where = id_blocks.block(table, journal.entries(connection, name)[month])
+        rows = self._in_their_ids(connection, lake, definition, month, rows, known)
+        return Part(_public(name), where, rows.lazy(), tuple(c.name for c in table.columns if c.name != key))
+
+    def _count_rows(self, name: str) -> sql.Composed:
+        parts = {"table": _public(name), "name": sql.Literal(name), "identity": IDENTITY, "journal": _JOURNAL}
+        parts["key"] = sql.Identifier(primary_key(REGISTRY.table(name))[0])
+        if name in self.whole:
+            return sql.SQL(
+                "SELECT count(*) FROM {table} t JOIN {identity} i ON i.table_name = {name} AND i.id = t.{key}"
+            ).format(**parts)
+        return sql.SQL(
+            "SELECT coalesce(sum(c), 0) FROM {journal} j, LATERAL (SELECT count(*) AS c FROM {table} t "
+            "WHERE t.{key} BETWEEN j.first_id AND j.last_id) AS block WHERE j.table_name = {name}"
+        ).format(**parts)
+
+    def _count_month(self, name: str, month: str, entry: journal.Entry) -> sql.Composed:
+        where = id_blocks.block(REGISTRY.table(name), entry)
+        return sql.SQL("SELECT count(*) FROM {} WHERE {}").format(_public(name), where)
+
+    # The end.
+
+    def _wipe(self, *, dry_run: bool) -> dict[str, tuple[int, int]]:
+        """Take out exactly what we loaded."""
+        with journal.locked(self.url), connection_pool(self.url) as pool:
+            connection = pool.first
+            if not dry_run:
+                for name in self.monthly:
+                    indexes.restore(pool, name)
+            result = {name: (_wipe_blocks(connection, name), 0) for name in reversed(self.monthly)}
+            self._break_cycles(connection)
+            histories = self._histories(connection)
+            for name in reversed(self.whole):
+                result[name] = _wipe_whole(connection, name, histories.get(name))
+            if dry_run:
+                connection.rollback()
+                return result
+            for name in journal.JOURNAL_TABLES:
+                connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(journal.OURS, name)))
+        return result
+
+    def _break_cycles(self, connection: Connection) -> None:
+        """Clear the references of our rows to tables that are emptied before theirs, such as a batch's projection."""
+        order = {name: place for place, name in enumerate(self.whole)}
+        for name in self.whole:
+            for column, (target, _) in references(REGISTRY.table(name)).items():
+                if order.get(target, -1) > order[name]:
+                    connection.execute(
+                        sql.SQL("UPDATE {} t SET {} = NULL WHERE {}").format(
+                            _public(name), sql.Identifier(column), _made_by_us(name)
+                        )
+                    )
+
+
+_JOURNAL = sql.Identifier(journal.OURS, "load_journal")
+
+
+def _public(name: str) -> sql.Identifier:
+    return sql.Identifier(ddl.PUBLIC, name)
+
+
+def _gone(name: str, known: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows of ours that the lake no longer has."""
+    key = primary_key(REGISTRY.table(name))[0]
+    return known.filter("created").join(frame.select(lake_id=pl.col(key).cast(pl.Int64)), on="lake_id", how="anti")
+
+
+def _whole_references(definition: TableDefinition) -> list[str]:
+    """The tables that a table refers to and that are kept whole."""
+    targets = {target for target, _ in references(definition.table).values()}
+    return [name for name in REGISTRY.whole if name in targets]
+
+
+def _monthly_parent(definition: TableDefinition) -> str | None:
+    """A child's parent, if it is kept by month."""
+    parent = definition.parent.table
+    return parent if parent in REGISTRY.monthly else None
+
+
+def _scope(definition: TableDefinition) -> tuple[str, str] | None:
+    """The column and table by which a month's rows are ours alone; None where rows of others may stand beside ours.
+
+    Ledger rows, such as batches and assignments, are always made by us. So is what hangs on them.
+    """
+    parent = _monthly_parent(definition)
+    if parent:
+        return (definition.parent.column, parent) if _scope(REGISTRY[parent]) else None
+    for column, (target, _) in references(definition.table).items():
+        if REGISTRY[target].kind is Kind.LEDGER:
+            return column, target
+    return None
+
+
+def _shown(name: str) -> sql.Composed:
+    """Which rows of a table `t` are shown as ours: the text after WHERE."""
+    definition = REGISTRY[name]
+    key = primary_key(definition.table)[0]
+    scope = _scope(definition) if definition.is_monthly else (key, name)
+    if scope is None:
+        return sql.SQL(
+            "EXISTS (SELECT 1 FROM {} j WHERE j.table_name = {} AND t.{} BETWEEN j.first_id AND j.last_id)"
+        ).format(_JOURNAL, name, sql.Identifier(key))
+    column, parent = scope
+    if REGISTRY[parent].is_monthly:
+        parent_key = sql.Identifier(primary_key(REGISTRY.table(parent))[0])
+        return sql.SQL("t.{} IN (SELECT p.{} FROM {} p)").format(
+            sql.Identifier(column), parent_key, sql.Identifier("pg_temp", parent)
+        )
+    return sql.SQL("t.{} IN (SELECT i.id FROM {} i WHERE i.table_name = {})").format(
+        sql.Identifier(column), IDENTITY, parent
+    )
+
+
+def _made_by_us(name: str) -> sql.Composed:
+    """Which rows of a whole table `t` we made: the text after WHERE."""
+    key = sql.Identifier(primary_key(REGISTRY.table(name))[0])
+    return sql.SQL("t.{} IN (SELECT i.id FROM {} i WHERE i.table_name = {} AND i.created)").format(key, IDENTITY, name)
+
+
+def _delete_block(connection: Connection, name: str, entry: journal.Entry) -> int:
+    where = id_blocks.block(REGISTRY.table(name), entry)
+    return connection.execute(sql.SQL("DELETE FROM {} WHERE {}").format(_public(name), where)).rowcount
+
+
+def _wipe_blocks(connection: Connection, name: str) -> int:
+    """Take out our rows of a table that is kept by month. Returns their number."""
+    entries = [entry for entry in journal.entries(connection, name).values() if entry.rows]
+    if _only_ours(connection, name, entries):
+        connection.execute(sql.SQL("TRUNCATE {}").format(_public(name)))
+        return sum(entry.rows for entry in entries)
+    return sum(_delete_block(connection, name, entry) for entry in entries)
+
+
+def _only_ours(connection: Connection, name: str, entries: Sequence[journal.Entry]) -> bool:
+    """Whether a table has no rows of others, nobody refers to it, and we have the right to truncate it."""
+    allowed = connection.execute(
+        "SELECT has_table_privilege(to_regclass(%(name)s), 'TRUNCATE') AND NOT EXISTS "
+        "(SELECT 1 FROM pg_constraint WHERE contype = 'f' AND confrelid = to_regclass(%(name)s))",
+        {"name": f"{ddl.PUBLIC}.{name}"},
+    ).fetchone()
+    if not entries or not allowed or not allowed[0]:
+        return False
+    counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(_public(name))).fetchone()
+    return counted is not None and counted[0] == sum(_count_block(connection, name, entry) for entry in entries)
+
+
+def _count_block(connection: Connection, name: str, entry: journal.Entry) -> int:
+    where = id_blocks.block(REGISTRY.table(name), entry)
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {} WHERE {}").format(_public(name), where)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _wipe_whole(connection: Connection, name: str, history_table: str | None) -> tuple[int, int]:
+    """Take out the rows that we made and that nobody else's rows refer to. Their children are out already.
+
+    Returns:
+        How many rows went, and how many stayed.
+    """
+    key = primary_key(REGISTRY.table(name))[0]
+    target, mine = _public(name), _made_by_us(name)
+    users = connection.execute(
+        "SELECT n.nspname, c.relname, a.attname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] "
+        "WHERE k.contype = 'f' AND k.confrelid = to_regclass(%s)",
+        (f"{ddl.PUBLIC}.{name}",),
+    ).fetchall()
+    free = [
+        sql.SQL("NOT EXISTS (SELECT 1 FROM {} u WHERE u.{} = t.{})").format(
+            sql.Identifier(schema, user), sql.Identifier(column), sql.Identifier(key)
+        )
+        for schema, user, column in users
+    ]
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {} t WHERE {}").format(target, mine)).fetchone()
+    there = int(row[0]) if row else 0
+    if history_table:
+        connection.execute(
+            sql.SQL("DELETE FROM {} t WHERE history_type = '+' AND history_change_reason = {} AND {}").format(
+                _public(history_table), history.REASON, mine
+            )
+        )
+    delete = sql.SQL("DELETE FROM {} t WHERE {}").format(target, sql.SQL(" AND ").join([mine, *free]))
+    out = 0
+    while (gone := connection.execute(delete).rowcount) > 0:  # again, since rows may refer to rows of their own table
+        out += gone
+    return out, there - out
+
+
+__all__ = ["REBUILD_ROWS", "AquaMindTarget"]
