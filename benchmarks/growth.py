@@ -1,9 +1,13 @@
 """Daily states per second, from one batch to 1,700, under both rule sets, with peak memory.
 
-Every size runs in a process of its own, in slices of batches as the asset does. `sums` is the closed form alone, from
-records laid out on the grid; `compute` adds laying them out; `stored` adds rounding and sources; `AquaMind` is laying
-out and stepping under AquaMind's rules. The asset reads the lake, computes everything and writes it; its ratio is to
-`stored`.
+Every size runs in a process of its own, in slices of batches as the asset does. The parts are:
+
+- `sums`: the closed-form solver alone, from records that are laid out;
+- `compute`: laying the records out, and `sums`;
+- `stored`: validation, `compute`, rounding and sources;
+- `AquaMind`: laying out and the daily solver, under AquaMind's rules.
+
+The asset reads the lake, computes everything and writes it. Its ratio is to `stored`.
 """
 
 from __future__ import annotations
@@ -19,9 +23,10 @@ import polars as pl
 
 from aquamind_pipeline.growth import closed_form_solver, daily_solver
 from aquamind_pipeline.growth.assimilation import Run, assimilate, stored
-from aquamind_pipeline.growth.record_grid import known
+from aquamind_pipeline.growth.record_grid import lay_out
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import AQUAMIND, CORRECTED
+from aquamind_pipeline.growth.validation import validate
 from aquamind_pipeline.orchestration.workspace import Workspace
 from aquamind_pipeline.settings import load_settings
 from assets.growth import read_records, write_states
@@ -40,15 +45,16 @@ def measure(profile: str = PROFILE) -> list[Row]:
     with built(profile) as workspace:
         own = ("--home", str(workspace.settings.home), "--profile", profile)
         for size in SIZES:
-            found = alone(__name__, *own, "--batches", str(size))
-            states = int(found["states"])
+            measured = alone(__name__, *own, "--batches", str(size))
+            states = int(measured["states"])
             row: Row = {"work": f"{size:,} batches", "states": states}
             row |= {
-                f"{part}, million/s": states / found[part] / 1e6 for part in ("sums", "compute", "stored", "AquaMind")
+                f"{part}, million/s": states / measured[part] / 1e6
+                for part in ("sums", "compute", "stored", "AquaMind")
             }
-            rows.append(row | {"seconds": found["stored"], "peak MiB": found["peak_mib"]})
-        found = alone(__name__, *own, "--asset")
-        rows.append({"work": "the asset", "seconds": found["asset"], "/ stored": found["asset"] / found["stored"]})
+            rows.append(row | {"seconds": measured["stored"], "peak MiB": measured["peak_mib"]})
+        asset = alone(__name__, *own, "--asset")
+        rows.append({"work": "the asset", "seconds": asset["asset"], "/ stored": asset["asset"] / asset["stored"]})
     return rows
 
 
@@ -60,21 +66,23 @@ def measure_batches(workspace: Workspace, batches: int) -> dict[str, float]:
     states = 0
     for first in range(0, batches, len(ids)):
         for some in batch_slices(ids.head(batches - first)):
-            part = _moved(read_records(lake, some), first // len(ids))
-            facts = known(part, until, CORRECTED)  # also warms up what the first call alone pays for
-            states += facts.grid.rows
-            laid_out = seconds(partial(known, part, until, CORRECTED))
-            summed = seconds(partial(closed_form_solver.solve, facts, CORRECTED))
-            run = Run(part, CORRECTED, facts, closed_form_solver.solve(facts, CORRECTED))
+            given = _renumbered(read_records(lake, some), first // len(ids))
+            records = validate(given, CORRECTED)
+            inputs = lay_out(records, until, CORRECTED)  # the first call also pays for warming up
+            states += inputs.grid.rows
+            validated = seconds(partial(validate, given, CORRECTED))
+            laid_out = seconds(partial(lay_out, records, until, CORRECTED))
+            summed = seconds(partial(closed_form_solver.solve, inputs, CORRECTED))
+            run = Run(records, CORRECTED, inputs, closed_form_solver.solve(inputs, CORRECTED))
             taken["sums"] += summed
             taken["compute"] += laid_out + summed
-            taken["stored"] += laid_out + summed + seconds(partial(stored, run))
-            taken["AquaMind"] += seconds(partial(_as_aquamind, part, until))
+            taken["stored"] += validated + laid_out + summed + seconds(partial(stored, run))
+            taken["AquaMind"] += seconds(partial(_as_aquamind, records, until))
     return {"states": states, "peak_mib": peak_mib(), **taken}
 
 
-def _as_aquamind(part: Records, until: date) -> None:
-    daily_solver.solve(known(part, until, AQUAMIND), AQUAMIND)
+def _as_aquamind(records: Records, until: date) -> None:
+    daily_solver.solve(lay_out(records, until, AQUAMIND), AQUAMIND)
 
 
 def measure_asset(workspace: Workspace) -> dict[str, float]:
@@ -83,23 +91,22 @@ def measure_asset(workspace: Workspace) -> dict[str, float]:
     slices = batch_slices(lake.read("batch_batch")["id"])
     records = [read_records(lake, some) for some in slices]
 
-    def computed() -> None:
+    def compute() -> None:
         for part in records:
             assimilate(part, farm.as_of)
 
-    computed()
-    return {"asset": seconds(lambda: write_states(workspace, farm)), "stored": seconds(computed)}
+    compute()
+    return {"asset": seconds(lambda: write_states(workspace, farm)), "stored": seconds(compute)}
 
 
-def _moved(records: Records, copy: int) -> Records:
+def _renumbered(records: Records, copy: int) -> Records:
     """The same batches under other ids."""
     if copy == 0:
         return records
-    keys = pl.selectors.by_name(
+    ids = pl.selectors.by_name(
         "assignment_id", "batch_id", "source_assignment_id", "dest_assignment_id", require_all=False
     )
-    moved = {name: getattr(records, name).with_columns(keys + copy * _COPIES) for name in Records.__dataclass_fields__}
-    return replace(records, **moved)
+    return replace(records, **{n: f.with_columns(ids + copy * _COPIES) for n, f in records.frames().items()})
 
 
 if __name__ == "__main__":

@@ -116,7 +116,6 @@ def _records(batch: dict[str, str], stages: pl.DataFrame, table) -> Records:  # 
             constraint_max_g=pl.col("max_weight_g").cast(number),
         ),
         assignments=assignments,
-        placements=pl.DataFrame(schema={"assignment_id": pl.Int64, "date": pl.Date, "count": pl.Int64}),
         transfers=table("inputs/transfer_actions")
         .filter(pl.col("status") == "COMPLETED")
         .sort(pl.col("app_order").cast(pl.Int64))
@@ -131,7 +130,6 @@ def _records(batch: dict[str, str], stages: pl.DataFrame, table) -> Records:  # 
         deaths=table("inputs/mortality_events").select(
             pl.col("assignment_id", "count").cast(pl.Int64), date=pl.col("event_date").str.to_date()
         ),
-        incomplete=pl.DataFrame(schema={"assignment_id": pl.Int64, "date": pl.Date}),
         weighings=pl.concat(
             [
                 table("inputs/growth_samples")
@@ -158,11 +156,10 @@ def _records(batch: dict[str, str], stages: pl.DataFrame, table) -> Records:  # 
         .agg(
             total_c=pl.col("value").sum().cast(number), readings=pl.len(), first_c=pl.col("value").first().cast(number)
         )
-        .with_columns(pl.col("container_id").cast(pl.Int64), assignment_id=pl.lit(None, pl.Int64)),
+        .with_columns(pl.col("container_id").cast(pl.Int64)),
         feed=table("inputs/feeding_daily").select(
             pl.col("container_id").cast(pl.Int64),
             pl.col("feed_kg").cast(number),
-            assignment_id=pl.lit(None, pl.Int64),
             date=pl.col("date").str.to_date(),
         ),
         profiles=table("inputs/temperature_profile").select(

@@ -1,4 +1,4 @@
-"""Our states against those of AquaMind's own engine, cell by cell, and what each repair changes in them."""
+"""Our states are those of AquaMind's own engine in every cell, and each repair changes what it says."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from aquamind_pipeline.errors import InputError
 from aquamind_pipeline.growth.assimilation import assimilate
 from aquamind_pipeline.growth.rules import AQUAMIND, CORRECTED, REPAIRS, RuleSet
 from tests.oracle import HERE, Oracle, oracles
 
 KEY = ["assignment_id", "date"]
+ALL_BUT_REFUSAL = replace(CORRECTED, refuse_contradictions=False)
 DOCS = Path(__file__).parents[1] / "docs" / "growth.md"
 RULES = {
     "day_number": "R39",
@@ -64,7 +66,7 @@ def _cell(states: pl.DataFrame, assignment: int, day: str, column: str) -> str:
     return str(states.filter(assignment_id=assignment).filter(pl.col("date").cast(pl.String) == day)[column].item())
 
 
-# Each from the hand-made batch: what AquaMind gives, and what follows from the records with one repair alone.
+# From the hand-made batch: AquaMind's value, and the value with one repair alone, which follows from the records.
 ONE_REPAIR = [
     # 30,000 + 20,000 fish leave tank A1 on 21 January, and 2 x 7 die on the way: 97,703 - 50,014.
     ("transfers_leave", 95, "2025-01-21", "population", "97703", "47689"),
@@ -82,7 +84,6 @@ ONE_REPAIR = [
     ("zero_is_measured", 98, "2025-01-09", "temp_c", "4.67", "0.00"),
     # Readings of 8 and 12 degrees on the nearest day.
     ("gaps_use_means", 100, "2025-01-31", "temp_c", "8.00", "10.00"),
-    # 30,000 and 40,000 fish came in, which AquaMind takes for growth.
     ("empty_stops", 97, "2025-02-28", "avg_weight_g", "12.65", "4.47"),
     # 1.0533 g and not 1.05 g go into the second day.
     ("full_precision", 95, "2025-01-02", "avg_weight_g", "1.10", "1.11"),
@@ -129,8 +130,15 @@ def test_unknown_temperature_is_not_assumed() -> None:
     assert '"weight": "unchanged"' in repaired["sources"][0]
 
 
+def test_fish_that_die_before_they_come_are_refused() -> None:
+    """In tank B3, three deaths are recorded on the day before its first fish arrive."""
+    oracle = Oracle.read(HERE / "EDGE-2025-001")
+    with pytest.raises(InputError, match="assignment 101 on 2025-01-30: 3 fish die and 0 leave, but only 0 are there"):
+        assimilate(oracle.records, oracle.until, CORRECTED)
+
+
 def _change(both: pl.DataFrame) -> str:
-    """How many states, and the largest change of fish and of weight among them."""
+    """The number of states, and the largest change of fish and of weight among them."""
     if both.is_empty():
         return "0"
     fish = (both["population_ours"].cast(pl.Int64) - both["population"].cast(pl.Int64)).abs().max() or 0
@@ -139,13 +147,13 @@ def _change(both: pl.DataFrame) -> str:
 
 
 def differences() -> list[str]:
-    """Rows of the docs' table: states that change in each batch by one repair alone, and by all of them."""
+    """Rows of the table in the docs: states of each batch that change with one repair alone, and with all of them."""
     batches = [Oracle.read(folder) for folder in oracles()]
     theirs = [assimilate(batch.records, batch.until, AQUAMIND) for batch in batches]
     rows = ["| repair | " + " | ".join(f"{b.name} ({s.height:,})" for b, s in zip(batches, theirs, strict=True)) + " |"]
     rows.append("|---|" + "---:|" * len(batches))
     for repair in (*REPAIRS, "all"):
-        rules = CORRECTED if repair == "all" else replace(AQUAMIND, **{repair: True})
+        rules = ALL_BUT_REFUSAL if repair == "all" else replace(AQUAMIND, **{repair: True})
         cells = []
         for batch, before in zip(batches, theirs, strict=True):
             both = before.join(assimilate(batch.records, batch.until, rules), on=KEY, how="full", suffix="_ours")
@@ -156,7 +164,7 @@ def differences() -> list[str]:
 
 
 def test_docs_say_what_each_repair_changes() -> None:
-    """`WRITE_GOLDEN=1 make test ARGS="-k docs_say"` writes the table anew."""
+    """`WRITE_GOLDEN=1 make test ARGS="-k docs_say"` renews the table."""
     text = DOCS.read_text("utf-8")
     begin, end = text.index("<!-- differences -->\n"), text.index("<!-- end of differences -->")
     table = "<!-- differences -->\n" + "\n".join(differences()) + "\n"

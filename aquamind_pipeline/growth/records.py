@@ -1,12 +1,15 @@
-"""What growth assimilation reads: the farm's records in plain frames, whatever they were stored in."""
+"""The records that growth assimilation reads, as frames, whatever they were stored in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Self
 
 import polars as pl
+
+from aquamind_pipeline.growth.record_schema import conform, empty
 
 TEMPERATURE = "temperature"
 """Name of the environmental parameter that growth follows, compared without regard to capitals."""
@@ -14,62 +17,76 @@ TEMPERATURE = "temperature"
 
 @dataclass(frozen=True)
 class Records:
-    """Recorded facts of some batches. Dates are days (UTC), weights grams, temperatures °C, feed kg.
+    """Recorded facts of some batches, one frame for each kind. A frame that is left out is empty.
 
-    batches: batch_id, start_date, profile_id, initial_weight_g.
-    stages: batch_id, lifecycle_stage_id, name, order, tgc (per 1000, or a fraction below 0.01), daily_mortality (a
-        share; of a whole week where weekly), weekly, expected_weight_min_g, expected_weight_max_g, and the scenario's
-        constraint_min_g, constraint_max_g; a batch without rows has no scenario.
-    assignments: assignment_id, batch_id, container_id, lifecycle_stage_id, population_count, avg_weight_g,
-        assignment_date, departure_date (exclusive, null while active).
-    placements: assignment_id, date, count.
-    transfers: source_assignment_id, dest_assignment_id, date, count, deaths, measured_weight_g, selection_method; the
-        completed ones, newest workflow first and then by action number, as AquaMind reads them.
-    deaths: assignment_id (null where the batch only is known), date, count.
-    incomplete: assignment_id, date; days whose deaths were not all recorded.
-    weighings: assignment_id, date, weight_g, kind (growth_sample or vaccination); the last of a day and kind counts.
-    temperature: container_id, assignment_id (or null), date, parameter, total_c (the sum of readings, with at most 4
-        decimals), readings (their number), first_c (the one with the lowest id).
-    feed: container_id, assignment_id (or null), date, feed_kg (with at most 4 decimals).
-    profiles: profile_id, day_number (from 1), temp_c.
+    Columns, types, units and defaults of each frame are declared in `record_schema.FRAMES`; `docs/growth.md` has them
+    as a table. Batches, stages and assignments are the least that states follow from.
     """
 
-    batches: pl.DataFrame
-    stages: pl.DataFrame
-    assignments: pl.DataFrame
-    placements: pl.DataFrame
-    transfers: pl.DataFrame
-    deaths: pl.DataFrame
-    incomplete: pl.DataFrame
-    weighings: pl.DataFrame
-    temperature: pl.DataFrame
-    feed: pl.DataFrame
-    profiles: pl.DataFrame
+    batches: pl.DataFrame = field(default_factory=partial(empty, "batches"))
+    stages: pl.DataFrame = field(default_factory=partial(empty, "stages"))
+    assignments: pl.DataFrame = field(default_factory=partial(empty, "assignments"))
+    placements: pl.DataFrame = field(default_factory=partial(empty, "placements"))
+    transfers: pl.DataFrame = field(default_factory=partial(empty, "transfers"))
+    deaths: pl.DataFrame = field(default_factory=partial(empty, "deaths"))
+    incomplete: pl.DataFrame = field(default_factory=partial(empty, "incomplete"))
+    weighings: pl.DataFrame = field(default_factory=partial(empty, "weighings"))
+    temperature: pl.DataFrame = field(default_factory=partial(empty, "temperature"))
+    feed: pl.DataFrame = field(default_factory=partial(empty, "feed"))
+    profiles: pl.DataFrame = field(default_factory=partial(empty, "profiles"))
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """The frames by name."""
+        return {frame.name: getattr(self, frame.name) for frame in fields(self)}
+
+    def conformed(self) -> Self:
+        """The records with all declared columns, in the declared types.
+
+        Raises:
+            InputError: names the frame and the column that is missing, misspelt or of a wrong type.
+        """
+        return replace(self, **{name: conform(name, frame) for name, frame in self.frames().items()})
 
     def of_batches(self, batch_ids: Sequence[int]) -> Self:
-        """The records of some batches, and all of the water they are in; no fish change batch."""
-        some = list(batch_ids)
-        assignments = self.assignments.filter(pl.col("batch_id").is_in(some))
-        stays = assignments["assignment_id"].implode()
-        containers = assignments["container_id"].unique().implode()
-        kept = {
-            "batches": self.batches.filter(pl.col("batch_id").is_in(some)),
-            "stages": self.stages.filter(pl.col("batch_id").is_in(some)),
-            "assignments": assignments,
-            "transfers": self.transfers.filter(
-                pl.col("dest_assignment_id").is_in(stays) | pl.col("source_assignment_id").is_in(stays)
+        """The records of some batches, with all temperatures and feed of their containers.
+
+        A transfer from or to another batch is kept; the fish of the other batch are not.
+
+        Raises:
+            InputError: names the frame and the column that is missing, misspelt or of a wrong type.
+        """
+        records = self.conformed()
+        in_batches = pl.col("batch_id").is_in(list(batch_ids))
+        assignments = records.assignments.filter(in_batches)
+        assignment_ids = assignments["assignment_id"].implode()
+        in_assignments = pl.col("assignment_id").is_in(assignment_ids)
+        in_containers = pl.col("container_id").is_in(assignments["container_id"].unique().implode())
+        return replace(
+            records,
+            batches=records.batches.filter(in_batches),
+            stages=records.stages.filter(in_batches),
+            assignments=assignments,
+            placements=records.placements.filter(in_assignments),
+            transfers=records.transfers.filter(
+                pl.col("dest_assignment_id").is_in(assignment_ids)
+                | pl.col("source_assignment_id").is_in(assignment_ids)
             ),
-        }
-        for name in ("placements", "deaths", "incomplete", "weighings"):
-            kept[name] = getattr(self, name).filter(pl.col("assignment_id").is_in(stays))
-        for name in ("temperature", "feed"):
-            kept[name] = getattr(self, name).filter(pl.col("container_id").is_in(containers))
-        return replace(self, **kept)
+            deaths=records.deaths.filter(in_assignments),
+            incomplete=records.incomplete.filter(in_assignments),
+            weighings=records.weighings.filter(in_assignments),
+            temperature=records.temperature.filter(in_containers),
+            feed=records.feed.filter(in_containers),
+        )
 
 
 def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | pl.LazyFrame) -> Records:
-    """Records from AquaMind's tables (by table name) and the daily temperature of each stay (`daily_temperature`)."""
-    stays = tables["batch_batchcontainerassignment"].select(
+    """Records from AquaMind's tables.
+
+    Args:
+        tables: AquaMind's tables by name.
+        temperature: The daily temperature of each assignment, as `daily_temperature` makes it.
+    """
+    assignments = tables["batch_batchcontainerassignment"].select(
         "batch_id",
         "container_id",
         "lifecycle_stage_id",
@@ -90,7 +107,7 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
         "start_date", "profile_id", batch_id="id", initial_weight_g=pl.col("initial_weight").cast(pl.Float64)
     )
     tgc = tables["scenario_tgc_model_stage"].select("tgc_model_id", name="lifecycle_stage", own_tgc="tgc_value")
-    deaths = tables["scenario_mortality_model_stage"].select(
+    mortality = tables["scenario_mortality_model_stage"].select(
         "mortality_model_id", name="lifecycle_stage", own_percent="daily_rate_percent"
     )
     rates = tables["scenario_mortalitymodel"].select("rate", "frequency", mortality_model_id="model_id")
@@ -103,16 +120,13 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
             tables["batch_lifecyclestage"].select("name", "order", *_EXPECTED_G, lifecycle_stage_id="id"), how="cross"
         )
         .join(tgc, on=["tgc_model_id", "name"], how="left")
-        .join(deaths, on=["mortality_model_id", "name"], how="left")
+        .join(mortality, on=["mortality_model_id", "name"], how="left")
         .select(
             "batch_id",
             "lifecycle_stage_id",
             "name",
             "order",
             pl.col(_EXPECTED_G).cast(pl.Float64),
-            # This catalogue has no scenario constraints; AquaMind's own scripts make none either.
-            constraint_min_g=pl.lit(None, pl.Float64),
-            constraint_max_g=pl.lit(None, pl.Float64),
             tgc=pl.coalesce(pl.col("own_tgc").cast(pl.Float64), pl.col("base_tgc")),
             daily_mortality=pl.coalesce(own_percent, pl.col("rate")) / 100,
             weekly=own_percent.is_null() & (pl.col("frequency") == "weekly"),
@@ -121,7 +135,7 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
     frames = {
         "batches": batches,
         "stages": stages,
-        "assignments": stays,
+        "assignments": assignments,
         "placements": tables["batch_creationaction"].select(
             assignment_id="dest_assignment_id", date="actual_delivery_date", count="egg_count_actual"
         ),
@@ -139,14 +153,12 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
             measured_weight_g=pl.col("measured_avg_weight_g").cast(pl.Float64),
         ),
         "deaths": tables["batch_mortalityevent"].select("assignment_id", "count", date="event_date"),
-        "incomplete": pl.LazyFrame(schema={"assignment_id": pl.Int64, "date": pl.Date}),
         "weighings": tables["batch_growthsample"]
         .sort("id")
         .select(
             "assignment_id",
             date="sample_date",
             weight_g=pl.col("avg_weight_g").cast(pl.Float64),
-            kind=pl.lit("growth_sample"),
         ),
         "temperature": temperature.lazy(),
         "feed": tables["inventory_feedingevent"]
@@ -159,14 +171,20 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
 
 
 def daily_temperature(readings: pl.LazyFrame, parameters: pl.LazyFrame) -> pl.DataFrame:
-    """Water temperature of each stay and day, from environmental_environmentalreading: `Records.temperature`.
+    """Water temperature of each assignment and day, from AquaMind's readings: the frame `Records.temperature`.
 
-    Every parameter that is called temperature, however capitalised; sorted by container and date.
+    Args:
+        readings: Rows of environmental_environmentalreading.
+        parameters: Rows of environmental_environmentalparameter. Those called temperature are read, whatever their
+            capitals.
+
+    Returns:
+        Sorted by container, date, assignment and parameter.
     """
-    named = parameters.select("id", "name").filter(pl.col("name").str.to_lowercase() == TEMPERATURE).collect()
-    # The few parameters as literals let the scan skip what it does not want.
+    wanted = parameters.select("id", "name").filter(pl.col("name").str.to_lowercase() == TEMPERATURE).collect()
+    # Ids as literals let the scan skip row groups of other parameters.
     return (
-        readings.filter(pl.col("parameter_id").is_in(named["id"].to_list()))
+        readings.filter(pl.col("parameter_id").is_in(wanted["id"].to_list()))
         .group_by(
             "container_id",
             "parameter_id",
@@ -178,7 +196,7 @@ def daily_temperature(readings: pl.LazyFrame, parameters: pl.LazyFrame) -> pl.Da
             readings=pl.len(),
             first_c=pl.col("value").min_by("id").cast(pl.Float64),
         )
-        .with_columns(parameter=pl.col("parameter_id").replace_strict(named["id"], named["name"]))
+        .with_columns(parameter=pl.col("parameter_id").replace_strict(wanted["id"], wanted["name"]))
         .drop("parameter_id")
         .sort("container_id", "date", "assignment_id", "parameter")
         .collect(engine="streaming")

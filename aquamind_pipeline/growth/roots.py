@@ -1,6 +1,6 @@
-"""Cube roots of weights as whole numbers, so that their sums are exact.
+"""Cube roots of weights as whole numbers, so that sums of them are exact.
 
-Sums then do not depend on where a run begins, on its order, or on the machine.
+An exact sum is the same in any order, on any machine, and wherever a run is split.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import numpy as np
 from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 
 UNITS = 2.0**44
-"""Of a root: 6e-14 of a cube root of a gram."""
+"""Units per cube root of a gram; one unit is 6e-14 of it."""
 
 
 def in_units(root: Floats) -> Ints:
-    """Roots (of grams) as whole numbers of 2^-44."""
+    """Cube roots of grams, in units."""
     return np.rint(root * UNITS).astype(np.int64)
 
 
 def root_of(weight_g: Floats) -> Ints:
-    """The root of a weight, in units."""
+    """Cube roots of weights (g), in units."""
     return in_units(cube_root(weight_g))
 
 
 def grams(root: Ints) -> Floats:
-    """The weight of a root in units."""
+    """Weights (g) of cube roots in units."""
     value = root / UNITS
     return value * value * value
 

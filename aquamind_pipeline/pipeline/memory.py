@@ -31,6 +31,10 @@ class MemoryTables:
         """The farm's months, of a table that is kept by month."""
         return list(self._months) if REGISTRY[table].is_monthly else []
 
+    def has(self, table: str, partition: str | None = None) -> bool:
+        """Whether the farm has the table or the month: it is made when it is read."""
+        return partition is None or partition in self._months
+
     def scan(self, table: str, partitions: Sequence[str] | None = None) -> pl.LazyFrame:
         """A table, or some months of it."""
         definition = REGISTRY[table]

@@ -97,13 +97,13 @@ def _literal(bound: float) -> pl.Expr:
 
 
 def foreign_keys(inputs: RuleInputs) -> CheckResult:
-    """Every reference to another table resolves. A child's parent is looked for in the child's own month."""
+    """Every reference to a table that has been made resolves. A child's parent must be in the child's own month."""
     definition, rows = inputs.definition, by_day(inputs).lazy()
     stored = set(lake_schema(definition.table))
     orphans: list[pl.DataFrame] = []
     resolved = []
     for column, (parent, key) in references(definition.table).items():
-        if column not in stored:
+        if column not in stored or not inputs.is_there(parent):
             continue
         resolved.append(f"{column} → {parent}")
         same_month = inputs.month != WHOLE and parent == definition.parent.table

@@ -24,6 +24,10 @@ class LivingTables:
         """The months that a table has."""
         return self._tables.partitions(table)
 
+    def has(self, table: str, partition: str | None = None) -> bool:
+        """Whether a table without months, or a month of a table, is there."""
+        return self._tables.has(table, partition)
+
     def scan(self, table: str, partitions: Sequence[str] | None = None) -> pl.LazyFrame:
         """A table's rows of living batches; all rows of a table that knows no batch."""
         months = partitions

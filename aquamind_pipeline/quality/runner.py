@@ -37,9 +37,6 @@ _COUNTS = pl.Schema({"month": pl.String, "rows": pl.Int64})
 class Stored(Tables, Protocol):
     """Tables that lie in files."""
 
-    def has(self, table: str, partition: str | None = None) -> bool:
-        """Whether the table, or its month, is there."""
-
     def rows(self, table: str, partition: str | None = None) -> int:
         """Rows of a table or a month."""
 

@@ -28,6 +28,9 @@ class Tables(Protocol):
     def partitions(self, table: str) -> list[str]:
         """The months that a table has, in order; none for a table without months."""
 
+    def has(self, table: str, partition: str | None = None) -> bool:
+        """Whether a table without months, or a month of a table, is there."""
+
 
 class DeclaredReads:
     """Reads tables, but only those that were declared. The same table or computation is read or made once.
@@ -51,6 +54,11 @@ class DeclaredReads:
         """The months that a table has."""
         self._require(name)
         return self.tables.partitions(name)
+
+    def is_there(self, name: str) -> bool:
+        """Whether a table, or any month of it, has been made."""
+        self._require(name)
+        return self.tables.has(name) or bool(self.tables.partitions(name))
 
     def whole(self, name: str) -> pl.DataFrame:
         """All rows of a small table; read once for all parts of a run."""
