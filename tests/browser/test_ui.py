@@ -13,8 +13,8 @@ from aquamind_pipeline import tables
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.settings import Settings
 from tests.browser.uis import ARTEFACTS, LOCATION, UI, kept, shown
-from tests.farms import wait_for
-from tests.test_cli import aquamind
+from tests.helpers.commands import aquamind
+from tests.helpers.farms import wait_for
 
 pytestmark = pytest.mark.browser
 
