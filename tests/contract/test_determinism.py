@@ -6,16 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from hypothesis import given, seed, settings
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.simulation.profile import Profile
 from tests.contract.digests import digests
-from tests.contract.drawn import SEED, farms
-
-ROOT = Path(__file__).parents[2]
+from tests.contract.drawn import SEED, small_farms
+from tests.helpers.places import ROOT
 
 
 def in_another_process(farm: Profile, order: int) -> dict[str, str]:
@@ -35,7 +33,7 @@ def in_another_process(farm: Profile, order: int) -> dict[str, str]:
 
 @settings(max_examples=4)
 @seed(SEED)
-@given(farms())
+@given(small_farms())
 def test_the_same_bytes_in_any_order_and_process(farm: Profile) -> None:
     here = digests(farm, 1)
     assert {path.partition("/")[0] for path in here} == set(REGISTRY)
