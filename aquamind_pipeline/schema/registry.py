@@ -51,8 +51,13 @@ class Registry(Mapping[str, TableDefinition]):
         with warnings.catch_warnings():
             # Batch, scenario and projection run refer to each other. Keys are checked at commit, so any order loads.
             warnings.simplefilter("ignore", sa.exc.SAWarning)
-            order = [str(table.name) for table in self.metadata.sorted_tables]
-        self._definitions = {name: given[name] for name in _children_last(order, given)}
+            order = sa.schema.sort_tables(
+                sorted(self.metadata.tables.values(), key=lambda table: table.name),
+                extra_dependencies=[  # a child's reference to its parent may be no foreign key
+                    (given[one.parent.table].table, one.table) for one in given.values() if one.parent.table
+                ],
+            )
+        self._definitions = {str(table.name): given[str(table.name)] for table in order}
 
     def __getitem__(self, name: str) -> TableDefinition:
         return self._definitions[name]
@@ -181,21 +186,6 @@ def _targets(table: sa.Table) -> Iterator[str]:
         yield from (key.target_fullname for key in column.foreign_keys)
         if "references" in column.info:
             yield column.info["references"]
-
-
-def _children_last(order: list[str], given: Mapping[str, TableDefinition]) -> list[str]:
-    """The order of foreign keys, but each child after its parent: some references are no foreign keys here."""
-    done: dict[str, None] = {}
-
-    def add(name: str) -> None:
-        parent = given[name].parent.table
-        if parent and parent not in done:
-            add(parent)
-        done.setdefault(name)
-
-    for name in order:
-        add(name)
-    return list(done)
 
 
 __all__ = ["Registry", "discover"]

@@ -42,30 +42,6 @@ def instance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dg.Dag
         yield instance
 
 
-def test_everything_loads_and_hangs_together() -> None:
-    defs = build_defs(load_settings(profile="tiny"))
-    dg.Definitions.validate_loadable(defs)
-    graph = defs.resolve_asset_graph()
-    for name in tables.TABLES:
-        node = graph.get(dg.AssetKey(name))
-        assert node.description, name
-        assert node.group_name, name
-        assert node.kinds, name
-    partitioned = {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).is_partitioned}
-    assert partitioned == {*tables.EVENT_TABLES, "container_day_temperature", "postgres_events"}
-    assert {job.name for job in defs.jobs or []} == {BUILD_FARM, BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, "tidy_history"}
-
-
-def test_every_check_that_guards_the_database_blocks() -> None:
-    checks = build_defs(load_settings(profile="tiny")).resolve_asset_graph().asset_check_keys
-    assert len(checks) > 200
-    defs = build_defs(load_settings(profile="tiny"))
-    specs = [spec for one in defs.asset_checks or [] for spec in one.check_specs]  # type: ignore[union-attr]
-    assert {spec.name for spec in specs} == set(RULES)
-    assert all(spec.blocking == RULES[spec.name].blocks for spec in specs)
-    assert {name for name, rule in RULES.items() if not rule.blocks} == {"feed_conversion", "growth_rate"}
-
-
 def test_what_cannot_be_drawn_does_not_take_the_finding_with_it(a_copy: Settings) -> None:
     """Without lives there are no errors to show a picture of; the check has failed, and says why."""
     workspace = Workspace(a_copy)
@@ -75,16 +51,6 @@ def test_what_cannot_be_drawn_does_not_take_the_finding_with_it(a_copy: Settings
     assert not found.passed
     assert found.description.startswith("the check crashed: LakeError")
     assert "LakeError" in found.metadata["not shown"].value
-
-
-@settings(max_examples=25)
-@given(days=st.integers(1, 4_000))
-@example(days=180)
-@example(days=960)
-def test_dates_of_any_span_find_their_ticks(days: int) -> None:
-    """Else matplotlib warns, which is an error here."""
-    first = date(2019, 6, 17)
-    lines({"fish": pl.DataFrame({"date": [first, first + timedelta(days=days)], "fish": [0, 1]})}, "date", ["fish"])
 
 
 def test_full_build_is_recorded_and_arrives(
@@ -226,16 +192,6 @@ def test_a_night_before_the_lakes_day_changes_nothing(instance: dg.DagsterInstan
 def test_a_farm_that_was_never_verified_is_built_whole(instance: dg.DagsterInstance, a_copy: Settings) -> None:
     request = night(Workspace(a_copy), instance, date(2026, 6, 8))
     assert request.tags["dagster/asset_partition_range_start"] == "2026-02"
-
-
-def test_one_setting_switches_the_nights_on() -> None:
-    """The schedule runs from the start, and every asset of a night that misses it is shown as overdue."""
-    for nightly in (False, True):
-        defs = build_defs(load_settings(profile="tiny", nightly=nightly))
-        assert (defs.resolve_schedule_def(NIGHTLY).default_status == dg.DefaultScheduleStatus.RUNNING) == nightly
-        watched = {s.key.to_user_string() for s in defs.resolve_all_asset_specs() if s.freshness_policy is not None}
-        every = {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
-        assert watched == (every - set(LASTING) if nightly else set())
 
 
 def test_an_as_of_that_goes_back_takes_later_months_along(
