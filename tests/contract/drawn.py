@@ -9,7 +9,6 @@ import polars as pl
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.schema.definition import TableDefinition
@@ -58,13 +57,6 @@ def small_farms(draw: st.DrawFn, least_eggs: int = 1) -> Profile:
     farm = farm.model_copy(update={"eggs": (least, most), "fish_per_sample": draw(st.integers(2, 12))})
     assume(_fits(farm))
     return farm
-
-
-def has_batches(definition: TableDefinition) -> bool:
-    """Whether the rows of a month can be made for some batches alone: those of a batch, and what hangs on them."""
-    if definition.parent.table:
-        return has_batches(REGISTRY[definition.parent.table])
-    return definition.is_monthly and definition.scope.has_batch
 
 
 def part(

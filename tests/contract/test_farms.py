@@ -21,13 +21,14 @@ from aquamind_pipeline.quality.farm_rules import FARM_RULES
 from aquamind_pipeline.quality.runner import CheckRunner
 from aquamind_pipeline.quality.volumes import expected_rows, planned_rows
 from aquamind_pipeline.schema.definition import ByFormula, Unpredictable
+from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.schema.rules import WHOLE
 from aquamind_pipeline.simulation.profile import Profile
-from tests.contract.drawn import PLAUSIBLE_EGGS, SEED, Stored, has_batches, made, part, small_farms
+from tests.contract.drawn import PLAUSIBLE_EGGS, SEED, Stored, made, part, small_farms
 
 EVERY = pytest.mark.parametrize("name", REGISTRY)
 MONTH_BY_MONTH = [name for name, one in REGISTRY.items() if one.is_monthly and not one.batch_slices]
-BY_BATCH = [name for name, one in REGISTRY.items() if has_batches(one)]
+BY_BATCH = [name for name, one in REGISTRY.items() if one.kind is Kind.EVENT and one.scope.has_batch]
 IN_SLICES = [name for name, one in REGISTRY.items() if one.batch_slices]
 FORETOLD = [name for name, one in REGISTRY.items() if not isinstance(one.expected, Unpredictable)]
 CHANGING = [name for name, one in REGISTRY.items() if one.changes_with_as_of]
