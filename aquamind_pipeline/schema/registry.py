@@ -44,7 +44,8 @@ class Registry(Mapping[str, TableDefinition]):
                     f"{one.place}: {one.name} is defined in {given[one.name].place}, too: delete one of them"
                 )
             given[one.name] = one
-            table = sa.Table(one.name, self.metadata, *one.columns, comment=one.meaning)
+            info = {"place": one.place}  # for messages about its rows
+            table = sa.Table(one.name, self.metadata, *one.columns, comment=one.meaning, info=info)
             object.__setattr__(one, "table", table)
         for one in given.values():
             _require_known(one, given)

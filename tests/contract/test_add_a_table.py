@@ -132,6 +132,10 @@ def test_the_new_module_is_clean(project: Project) -> None:
     """As `make lint` wants it."""
     project.succeed("ruff", "check", NEW_PACKAGE)
     project.succeed("ruff", "format", "--check", NEW_PACKAGE)
+
+
+@pytest.mark.slow
+def test_the_new_module_is_typed(project: Project) -> None:
     project.succeed("mypy", "-p", NEW_PACKAGE.strip("/").replace("/", "."))
 
 
@@ -159,7 +163,7 @@ def test_the_new_tables_keep_the_contract(renewed: Project) -> None:
     assert done.returncode == 0, done.stdout[-4000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
-    assert int(passed[1]) >= 5 * TABLES
+    assert int(passed[1]) >= 4 * TABLES
 
 
 @pytest.mark.timeout(900)
@@ -195,7 +199,7 @@ def test_what_the_page_says_of_forgotten_things(project: Project) -> None:
         ', comment="Fish that were examined"': (importing, "does not say what its column number_of_fish_sampled means"),
         '"life_day", SAMPLINGS.name': (
             importing,
-            "health_individualfishobservation hangs on health_healthsamplingevent",
+            "hangs on health_healthsamplingevent without reading it",
         ),
         '    reads=("life_day",),\n': (making, 'reads life_day without saying so: add "life_day" to `reads`'),
         'id="state_id", sampling': (making, "missing columns ['id']"),

@@ -228,7 +228,9 @@ def test_a_rule_that_reads_what_it_did_not_declare() -> None:
 
 def test_a_frame_that_is_not_what_the_definition_says() -> None:
     table = Registry([ponds()]).table("test_pond")
-    with pytest.raises(InputError, match=r"test_pond: .*missing columns \['name'\].*unknown columns \['colour'\]"):
+    with pytest.raises(
+        InputError, match=rf"^{HERE}:\d+: test_pond: missing columns \['name'\].*unknown columns \['colour'\]"
+    ):
         conform(pl.DataFrame({"id": [1], "colour": ["red"]}), table)
 
 
