@@ -7,7 +7,7 @@ import dagster as dg
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.lake import Manifest
 from aquamind_pipeline.orchestration.asset_specs import POSTGRES_EVENTS, POSTGRES_MASTER
-from aquamind_pipeline.orchestration.retries import healing
+from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.pipeline import disk_space
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import schema
@@ -34,7 +34,7 @@ def require_target(context: dg.AssetExecutionContext, workspace: Workspace, farm
     """
     made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
     if POSTGRES_MASTER in made and workspace.settings.database_url is not None:
-        with healing():
+        with retry_transient_errors():
             schema.require_target(workspace.settings.database_url, Manifest.of(farm))
 
 

@@ -19,7 +19,7 @@ from aquamind_pipeline.orchestration.asset_specs import (
     page_link,
     spec,
 )
-from aquamind_pipeline.orchestration.retries import healing
+from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.run_record import rules_of_run
 from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.pipeline.workspace import Workspace
@@ -55,7 +55,7 @@ def postgres_master(
     started = time.perf_counter()
     require_disk_space(context, workspace, workspace.planned)
     lake = workspace.lake
-    with healing(), lake.exclusive(), workspace.database() as url:
+    with retry_transient_errors(), lake.exclusive(), workspace.database() as url:
         schema.prepare(url, Manifest.of(workspace.planned))
         if since := workspace.settings.since:
             kept = {name: [m for m in lake.partitions(name) if m < since] for name in REGISTRY.monthly}
@@ -154,7 +154,7 @@ def verification_report(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Compute the verification report from the database and write it as JSON."""
     settings = workspace.settings
-    with healing(), workspace.database() as url:
+    with retry_transient_errors(), workspace.database() as url:
         verified, series = report.verify(url, workspace.planned, settings.since, report.sums_path(settings))
     report.save(verified, report.report_path(settings))
     page = report.page_path(settings)
@@ -176,7 +176,7 @@ def verification_report(
 @contextlib.contextmanager
 def _loading(workspace: Workspace, names: Sequence[str]) -> Iterator[Streams]:
     """Connections for a load of these tables from a lake that nobody changes meanwhile."""
-    with healing(), workspace.lake.exclusive(), workspace.database() as url:
+    with retry_transient_errors(), workspace.lake.exclusive(), workspace.database() as url:
         if workspace.settings.reload:
             load.distrust(url, names)
         with load.loading(url) as opened:

@@ -8,7 +8,7 @@ import dagster as dg
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.lake import Written
 from aquamind_pipeline.orchestration.asset_specs import table_spec, written_metadata
-from aquamind_pipeline.orchestration.retries import healing
+from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.table_figures import shown_of
 from aquamind_pipeline.pipeline.slices import make_slices
 from aquamind_pipeline.pipeline.steps import failure, farm_of, make_months, make_whole
@@ -60,7 +60,7 @@ Make = Callable[[Workspace, Sequence[TableDefinition]], Iterator[tuple[str, Writ
 
 
 def _made(workspace: Workspace, definitions: Sequence[TableDefinition], make: Make) -> Iterator[Made]:
-    with healing(), workspace.lake.exclusive():
+    with retry_transient_errors(), workspace.lake.exclusive():
         farm = farm_of(workspace, definitions)
         for name, written in make(workspace, definitions):
             facts = written_metadata(written, farm, written.seconds)
@@ -78,7 +78,7 @@ def _of_months(definition: TableDefinition, months: dg.MonthlyPartitionsDefiniti
     )
     def monthly_table(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         farm = workspace.planned
-        with healing(), workspace.lake.exclusive():
+        with retry_transient_errors(), workspace.lake.exclusive():
             made = make_months(workspace, definition, context.partition_keys)
         facts: dict[str, dict[str, Any]] = {
             month: dict(written_metadata(written, farm, written.seconds))

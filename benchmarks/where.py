@@ -23,7 +23,7 @@ INTERVAL_SECONDS = 0.004
 SHOWN = 3
 _ROOT = Path(__file__).parents[1]
 _OURS = tuple(str(_ROOT / folder) for folder in ("aquamind_pipeline", "assets", "checks"))
-_BOOKKEEPING = "dagster_storage.py"
+_BOOKKEEPING = "compat/storage.py"
 _WAITING = ("threading.py", "queue.py", "selectors.py", "thread.py")
 
 

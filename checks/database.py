@@ -8,7 +8,7 @@ import polars as pl
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.orchestration.asset_specs import POSTGRES_EVENTS, POSTGRES_MASTER, POSTGRES_STATES, REPORT
 from aquamind_pipeline.orchestration.partitions import months_of_run
-from aquamind_pipeline.orchestration.retries import healing
+from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
@@ -31,7 +31,7 @@ def _arrived(asset: str, names: Iterable[str]) -> dg.AssetChecksDefinition:
     def arrived(
         context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> Iterable[dg.AssetCheckResult]:
-        with healing(), workspace.database() as url:
+        with retry_transient_errors(), workspace.database() as url:
             since = workspace.settings.since
             own = [name for name in names if since is None or name not in REGISTRY.lasting]
             months = months_of_run(context.run.tags)

@@ -1,1 +1,1 @@
-"""What assets, checks and definitions share with each other: the workspace, partitions, groups, metadata."""
+"""What Dagster needs beside assets and checks: resources, partitions, run config, retries, metadata, jobs."""

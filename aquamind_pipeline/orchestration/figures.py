@@ -1,4 +1,4 @@
-"""Small pictures for people who would rather look than read, as Markdown that Dagster's pages show."""
+"""Small charts, as Markdown that Dagster's pages show."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def lines(
     panels: Mapping[str, pl.DataFrame], x: str, y: Sequence[str], *, x_label: str = "", y_label: str = ""
 ) -> dg.MarkdownMetadataValue:
-    """Panels side by side, each with a line for every column of `y` over `x`."""
+    """Panels side by side. Each draws one line for every column of `y` over the column `x`."""
     figure = _figure(4.2 * len(panels))
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (title, frame) in zip(axes, panels.items(), strict=True):
@@ -37,7 +37,7 @@ def lines(
 
 
 def bars(title: str, names: Sequence[str], heights: Sequence[int]) -> dg.MarkdownMetadataValue:
-    """A bar for each name; only some names are written."""
+    """A bar for each name. About six of the names label the axis."""
     figure = _figure(6.0)
     axis = figure.subplots()
     axis.bar(range(len(names)), heights, width=0.8)
@@ -50,7 +50,7 @@ def bars(title: str, names: Sequence[str], heights: Sequence[int]) -> dg.Markdow
 
 
 def _figure(width: float) -> Figure:
-    # matplotlib takes a third of a second to import, which no code location should wait for.
+    # Importing matplotlib takes a third of a second, which would delay every code location.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, 3.0), dpi=90)
@@ -62,7 +62,7 @@ def _figure(width: float) -> Figure:
 def _few_dates(axis: Axes) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    # With three at least no half year, and with seven at most no three years lack a distance that fits.
+    # With 3 to 7 ticks some spacing fits every span. Other limits make matplotlib warn for some spans.
     places = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
     axis.xaxis.set_major_locator(places)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(places))  # type: ignore[no-untyped-call]

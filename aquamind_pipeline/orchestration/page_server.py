@@ -1,6 +1,6 @@
-"""A small web server for reports and Data Docs, so that Dagster's pages can link to them. On loopback only.
+"""A small web server for reports and Data Docs, so that Dagster's pages can link to them. It listens on loopback only.
 
-A page of one origin may not open files of the disk, so a `file:` link in Dagster would do nothing.
+Browsers do not follow `file:` links from web pages.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ from urllib.parse import urlsplit
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Companion(ThreadingHTTPServer):
-    """Ends with the process that started it."""
+    """Exits soon after the process that started it has ended."""
 
     parent = os.getppid()
 
     def service_actions(self) -> None:
-        """Called twice a second."""
+        """Check the parent process. The base class calls this twice a second."""
         if os.getppid() != self.parent:
             os._exit(0)
 
 
 def serve(folder: Path, url: str) -> None:
-    """Serve a folder until the process that started this one ends; nothing where others serve it, or do already."""
+    """Serve a folder until the process that started this one ends.
+
+    Does nothing if `url` is of another machine, where somebody else serves the pages, or if its port is in use.
+    """
     where = urlsplit(url)
     if where.hostname not in ("127.0.0.1", "localhost"):
         return

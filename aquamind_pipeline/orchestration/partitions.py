@@ -1,4 +1,4 @@
-"""Monthly partitions of the event tables."""
+"""The monthly partitions of event tables, and the months of a run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def monthly(farm: Profile) -> dg.MonthlyPartitionsDefinition:
 
 
 def range_tags(keys: list[str]) -> dict[str, str]:
-    """Tags of a run over all these (successive) months at once.
+    """Tags of one run over several successive months.
 
     Raises:
-        ConfigError: when there is none.
+        ConfigError: when there is no month.
     """
     if not keys:
         raise ConfigError("there is no month to build: as_of lies before epoch")
@@ -29,7 +29,7 @@ def range_tags(keys: list[str]) -> dict[str, str]:
 
 
 def months_of_run(tags: Mapping[str, str]) -> list[str] | None:
-    """Months that a run with these tags is for; None for a run over no months."""
+    """The months of a run, from its tags; None if the run has no partitions."""
     if "dagster/partition" in tags:
         return [tags["dagster/partition"]]
     ends = [tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]

@@ -1,4 +1,4 @@
-"""Another try for what heals by itself, and for nothing else."""
+"""Retry transient errors only."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import dagster as dg
 
 from aquamind_pipeline.errors import TransientError
 
-TRIES = 4
+MAX_RETRIES = 4
 WAIT_SECONDS = 15
-"""Time for a server to start again, or for another build to end; a lock that is held longer fails the step, clearly."""
+"""Seconds between tries: a server may restart, or another build may end. After the last try the step fails."""
 
 
 @contextlib.contextmanager
-def healing() -> Iterator[None]:
-    """Let Dagster repeat the step where an error heals by itself; any other error fails it at once."""
+def retry_transient_errors() -> Iterator[None]:
+    """Let Dagster retry the step after a `TransientError`. Any other error fails the step at once."""
     try:
         yield
     except TransientError as error:
-        raise dg.RetryRequested(max_retries=TRIES, seconds_to_wait=WAIT_SECONDS) from error
+        raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS) from error
 
 
-__all__ = ["healing"]
+__all__ = ["retry_transient_errors"]

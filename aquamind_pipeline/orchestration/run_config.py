@@ -1,8 +1,8 @@
-"""What may differ between runs of one farm: typed, shown in the launchpad, refused before a run starts.
+"""The options of one run: typed, shown in the launchpad, and checked before a run starts.
 
-The farm itself (profile, seed, epoch, faults, lake) belongs to the code location: two runs of it must not disagree.
-Dagster reads these annotations, so they are real ones.
+The farm itself (profile, seed, epoch, faults, lake) belongs to the code location, so that its runs cannot disagree.
 """
+# Dagster reads the annotations at run time, so this module has no `from __future__ import annotations`.
 
 import os
 import re
@@ -21,33 +21,33 @@ OWNER_TAG = "aquamind/owner"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERVICE = re.compile(r"service=([A-Za-z0-9_.-]+)")
 
-# A type checker wants an enumeration's members spelled out; these are the names of rules.
+# Type checkers want the members of an enumeration written out. These are names of rules.
 Rule: Any = Enum("Rule", {name: name for name in SKIPPABLE})  # type: ignore[misc]
 
 
 class RunOptions(dg.Config):
-    """Options of one run; unset, the code location's settings hold."""
+    """Options of one run. An option that is not set is the code location's setting."""
 
-    as_of: str | None = Field(None, description="Last day with data, as 2026-06-30. Only builds heed it.")
+    as_of: str | None = Field(None, description="Last day with data, as 2026-06-30. Only builds use it.")
     since: str | None = Field(
         None,
-        description="A month, as 2026-06: what lake and database have of earlier ones is kept and not looked at again. "
-        "The nightly schedule sets it, where all that was verified.",
+        description="A month, as 2026-06. Earlier months are kept in lake and database and are not checked again. "
+        "The nightly schedule sets it when earlier months are verified.",
     )
     database: str | None = Field(
         None,
-        description="Another database to load into: the name of an environment variable that holds its URL, or "
-        "service=NAME of a pg_service.conf. Never a URL: run config is shown and stored.",
+        description="Another database to load into: the name of an environment variable with its URL, or "
+        "service=NAME of a pg_service.conf. Never a URL, because Dagster stores and shows run config.",
     )
-    reload: bool = Field(False, description="Load again what the database has already, not only what changed.")
-    load_anyway: bool = Field(False, description="Failed checks only warn, and the load goes on.")
-    skip_checks: list[Rule] = Field([], description="Checks that are not looked at; each shows a warning that says so.")
+    reload: bool = Field(False, description="Load everything again, not only what changed.")
+    load_anyway: bool = Field(False, description="Failed checks only warn, and the load continues.")
+    skip_checks: list[Rule] = Field([], description="Checks to skip. Each shows a warning that says so.")
 
     def applied(self, settings: Settings) -> Settings:
-        """The settings of a run with these options.
+        """The settings of a run: the code location's, replaced where an option is set.
 
         Raises:
-            ConfigError: when an option cannot be used.
+            ConfigError: when an option is invalid.
         """
         given: dict[str, Any] = {
             "as_of": self.as_of,
@@ -64,7 +64,7 @@ class RunOptions(dg.Config):
 
 
 def _url(name: str) -> SecretStr:
-    """The URL that an environment variable or a service stands for."""
+    """The URL of a database that is named by an environment variable or a service."""
     if service := _SERVICE.fullmatch(name):
         return SecretStr(f"postgresql:///?service={service[1]}")
     if not _VARIABLE.fullmatch(name):
@@ -72,7 +72,7 @@ def _url(name: str) -> SecretStr:
     if not os.environ.get(name):
         raise ConfigError(f"database {name}: the code location's environment has no such variable")
     url = SecretStr(os.environ[name])
-    described(url)  # refuses what is no URL
+    described(url)  # raises if it is no URL
     return url
 
 

@@ -1,4 +1,4 @@
-"""Runs the pipeline's jobs from the command line: the same assets and checks that the UI runs, in this process."""
+"""Runs the pipeline's jobs from the command line, with the same assets and checks as in Dagster's user interface."""
 
 from __future__ import annotations
 
@@ -11,65 +11,63 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core import errors as dg_errors
 
 from aquamind_pipeline import definitions, errors
 from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.errors import AquaMindError, ConfigError
-from aquamind_pipeline.orchestration.compat.launcher import PROCESS_TAG, close_dead_runs, this_process
+from aquamind_pipeline.files import write_atomically
 from aquamind_pipeline.orchestration.partitions import range_tags
 from aquamind_pipeline.orchestration.run_config import OWNER_TAG
+from aquamind_pipeline.orchestration.run_health import PROCESS_TAG, close_dead_runs, this_process
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.settings import Settings
 
-_OURS = {"dagster/max_retries": "0"}
-"""Dagster's daemon cannot start a command again, and should not say that it will."""
-_INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
-_CHECK_FAILED = dg_errors.DagsterAssetCheckFailedError.__name__
-"""What ends a step of checks that block; which they are is said by the checks themselves."""
+_NEVER_RETRY = {"dagster/max_retries": "0"}
+"""Tag of our runs: Dagster's daemon cannot restart a command, so it must not promise to."""
+_INTERRUPTED = (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
+_CHECK_FAILED = "DagsterAssetCheckFailedError"
+"""Name of the error that ends a step whose blocking check failed; Dagster does not export its class."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run."""
+    """The result of a run."""
 
     success: bool
     seconds: float
     checks: int
     failed_checks: list[str]
-    """Checks that block; those that only warn are in `warnings`."""
+    """Failed checks that block, as `asset check: reason`."""
     warnings: list[str]
+    """Failed checks that only warn, in the same form."""
     step_seconds: dict[str, float]
 
 
 def dagster_home(settings: Settings) -> Path:
-    """Dagster's folder, with a copy of our dagster.yaml in it, and DAGSTER_HOME pointing there.
+    """Dagster's folder. Copies our dagster.yaml into it and sets DAGSTER_HOME.
 
-    A DAGSTER_HOME that the user has set is respected.
+    If DAGSTER_HOME is set already, that folder is used as it is.
 
     Raises:
-        ConfigError: when the folder cannot be written, or the user's is none that Dagster can use.
+        ConfigError: when the folder cannot be written, or DAGSTER_HOME is not an absolute path of a folder.
     """
     if given := os.environ.get("DAGSTER_HOME"):
         home = Path(given)
-        if not home.is_absolute() or not os.path.isdir(home):  # Path.is_dir raises where it may not look
+        if not home.is_absolute() or not os.path.isdir(home):  # Path.is_dir raises without permission
             raise ConfigError(
-                f"DAGSTER_HOME={given} is not the absolute path of a folder that is there: make the folder, or unset "
-                "DAGSTER_HOME for one of our own"
+                f"DAGSTER_HOME={given} is not the absolute path of an existing folder: make the folder, or unset "
+                "DAGSTER_HOME to use the pipeline's own"
             )
         return home
     home = settings.home.absolute() / "dagster"
     ours = project_file("dagster.yaml")
     copy, content = home / ours.name, ours.read_bytes()
     try:
-        home.mkdir(parents=True, exist_ok=True)
         if not copy.exists() or copy.read_bytes() != content:
-            temporary = copy.with_name(f".{copy.name}.{os.getpid()}")
-            temporary.write_bytes(content)
-            temporary.replace(copy)  # a user interface that runs reads the old file or the new one
+            write_atomically(copy, content)  # a running user interface may be reading the file
     except OSError as error:
         raise ConfigError(
-            f"{home} cannot be written ({error.strerror}): set AQUAMIND_HOME to a folder that can"
+            f"{home} cannot be written ({error.strerror}): set AQUAMIND_HOME to a writable folder"
         ) from None
     os.environ["DAGSTER_HOME"] = str(home)
     return home
@@ -79,7 +77,7 @@ def project_file(name: str) -> Path:
     """A file at the top of the project.
 
     Raises:
-        ConfigError: when this is not an installation of the project's folder (`make install`).
+        ConfigError: when the package was installed without the project's folder.
     """
     path = Path(__file__).parents[2] / name
     if not path.is_file():
@@ -95,49 +93,50 @@ def run_job(
     run_config: Mapping[str, Any] | None = None,
     assets: Sequence[str] | None = None,
 ) -> Outcome:
-    """Run a job, or some of its assets, over successive months at once, recorded in Dagster's history like any run.
+    """Run a job over successive months in one run, recorded in Dagster's history.
 
-    With an executor of processes or machines, each step makes its own workspace, and they share the lake in the name
-    of this one.
+    Other executors than `in_process` run each step in another process, with its own workspace. These workspaces share
+    the lake's lock, because they hold it under this workspace's owner name.
+
+    Args:
+        workspace: The farm.
+        name: Name of the job.
+        months: Partition keys, as `2026-01`, without gaps.
+        run_config: Dagster's run config; empty for the workspace's own settings.
+        assets: Names of the assets to make; all assets of the job when None.
 
     Raises:
-        AquaMindError: the first one that stopped a step.
-        KeyboardInterrupt: when Ctrl-C stopped it.
+        AquaMindError: when it stopped a step; of several, the first.
+        KeyboardInterrupt: when Ctrl-C stopped the run.
+        RuntimeError: when another error stopped a step. Its text is Dagster's report of that error.
     """
     started = time.perf_counter()
     dagster_home(workspace.settings)
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
         close_dead_runs(instance)
-        asked: dict[str, Any] = {
+        holder = {PROCESS_TAG: this_process(), OWNER_TAG: workspace.lake.owner}
+        arguments: dict[str, Any] = {
             "instance": instance,
             "run_config": dict(run_config or {}) | quiet,
-            "tags": range_tags(list(months)) | _OURS | {PROCESS_TAG: this_process(), OWNER_TAG: workspace.lake.owner},
+            "tags": range_tags(list(months)) | _NEVER_RETRY | holder,
             "raise_on_error": False,
             "asset_selection": None if assets is None else [dg.AssetKey(name) for name in assets],
         }
         result: dg.ExecuteInProcessResult | dg.JobExecutionResult
         if workspace.settings.executor == "in_process":
             defs = build_defs(workspace.settings, resource_overrides={"workspace": workspace})
-            result = defs.resolve_job_def(name).execute_in_process(**asked)
+            result = defs.resolve_job_def(name).execute_in_process(**arguments)
         else:
-            known = {"name": name, "settings": workspace.settings.texts()}
-            job = dg.build_reconstructable_job(definitions.__name__, "job", reconstructable_kwargs=known)
+            job = dg.build_reconstructable_job(
+                definitions.__name__,
+                "job",
+                reconstructable_kwargs={"name": name, "settings": workspace.settings.texts()},
+            )
             with _environment(workspace.settings.environment()):
-                result = dg.execute_job(job, **asked)
-        failures = [e.step_failure_data.error for e in result.all_events if e.is_step_failure]
-        failures += [e.job_failure_data.error for e in result.all_events if e.is_job_failure and not failures]
+                result = dg.execute_job(job, **arguments)
         checks = result.get_asset_check_evaluations()
-    for failure in failures:
-        while failure is not None:
-            if failure.cls_name in _INTERRUPTED:
-                raise KeyboardInterrupt
-            kind = getattr(errors, failure.cls_name or "", None)
-            if isinstance(kind, type) and issubclass(kind, AquaMindError):
-                raise kind(failure.message.removeprefix(f"aquamind_pipeline.errors.{kind.__name__}: ").strip())
-            if failure.cause is None and failure.cls_name != _CHECK_FAILED:
-                raise RuntimeError(failure.to_string())
-            failure = failure.cause
+    _raise_first_error(result.all_events)
     return Outcome(
         success=result.success,
         seconds=time.perf_counter() - started,
@@ -150,9 +149,29 @@ def run_job(
     )
 
 
+def _raise_first_error(events: Sequence[dg.DagsterEvent]) -> None:
+    """Raise the error that failed a step, else the error that failed the run. Failed checks are no errors here.
+
+    Dagster wraps errors of steps in errors of its own, and stores only names and messages of their classes.
+    """
+    failures = [event.step_failure_data.error for event in events if event.is_step_failure]
+    failures = failures or [event.job_failure_data.error for event in events if event.is_job_failure]
+    for failure in failures:
+        error = failure
+        while error is not None:
+            if error.cls_name in _INTERRUPTED:
+                raise KeyboardInterrupt
+            kind = getattr(errors, error.cls_name or "", None)
+            if isinstance(kind, type) and issubclass(kind, AquaMindError):
+                raise kind(error.message.removeprefix(f"{errors.__name__}.{kind.__name__}: ").strip())
+            if error.cause is None and error.cls_name != _CHECK_FAILED:
+                raise RuntimeError(error.to_string())
+            error = error.cause
+
+
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """These variables for the processes that the block starts."""
+    """Set environment variables for the processes that the block starts."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:

@@ -44,10 +44,10 @@ def clicked(page: Page, ui: UI, farm: Settings) -> Settings:
     kept(page, "materialise", guide=True)
     before = ui.runs(page)
     page.get_by_role("button", name="Launch backfill").click()
-    wait_for(lambda: len(ui.runs(page)) > len(before), 240)
+    wait_for(lambda: len(ui.runs(page)) > len(before))
     run, _ = ui.runs(page)[0]
     shown(page, f"/runs/{run}", "build_farm")
-    wait_for(lambda: ui.status(page, run) in ("SUCCESS", "FAILURE"), 240)
+    wait_for(lambda: ui.status(page, run) in ("SUCCESS", "FAILURE"))
     done = page.get_by_text(f"Succeeded ({ui.steps(page, run)})")
     expect(done).to_be_visible(timeout=LOADING_MS)  # the page follows the run
     shown(page, f"/runs/{run}", "Finished execution of run", image="run")

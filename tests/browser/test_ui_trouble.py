@@ -76,14 +76,14 @@ def test_a_killed_run_and_a_killed_dagster(page: Page, ui: UI, farm: Settings) -
         return {tag["key"]: tag["value"] for tag in ui.asked(page, TAGS, run=run)["runOrError"]["tags"]}
 
     def started(run: str) -> int:
-        wait_for(lambda: ui.status(page, run) == "STARTED" and process_of(run), 180)
+        wait_for(lambda: ui.status(page, run) == "STARTED" and process_of(run))
         return process_of(run) or 0
 
     launched = ui.asked(page, LAUNCH, job="build_lake", config={}, tags=MONTHS)["launchPipelineExecution"]
     killed = launched["run"]["runId"]
     os.kill(started(killed), signal.SIGKILL)
-    wait_for(lambda: ui.status(page, killed) == "FAILURE", 90)
-    wait_for(lambda: ui.runs(page)[0][0] != killed, 90)
+    wait_for(lambda: ui.status(page, killed) == "FAILURE")
+    wait_for(lambda: ui.runs(page)[0][0] != killed)
     shown(page, f"/runs/{killed}", "Failure", "terminated by signal 9", "Retrying the run")
     kept(page, "killed-run")
     again = ui.runs(page)[0][0]
@@ -91,7 +91,7 @@ def test_a_killed_run_and_a_killed_dagster(page: Page, ui: UI, farm: Settings) -
     ui.kill()
 
     ui.start(**NIGHTS_ON)
-    wait_for(lambda: ui.status(page, again) == "FAILURE", 60)
+    wait_for(lambda: ui.status(page, again) == "FAILURE")
     page.goto(f"/runs/{again}")
     expect(page.get_by_text("the process of this run is gone").first).to_be_visible(timeout=LOADING_MS)
     kept(page, "killed-dagster")

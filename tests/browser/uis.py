@@ -60,13 +60,13 @@ class UI:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_for(lambda: _answers(self.address), 180)
+        wait_for(lambda: _answers(self.address), self.process)
 
     def stop(self) -> None:
         """As Ctrl-C does."""
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(timeout=60)
+            self.process.wait()
             self.process = None
 
     def kill(self) -> None:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 import pytest
@@ -143,12 +144,25 @@ def digests(lake: Path | str) -> dict[str, str]:
     }
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Until it is so; fails when it never is."""
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "waited in vain"
-        time.sleep(0.02)  # between looks at another process, which tells nobody when it is so far
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], *processes: subprocess.Popen[Any]) -> T:
+    """Wait until a condition holds, however slow the machine is. pytest's time limit ends a test that waits in vain.
+
+    Args:
+        condition: What other processes bring about without telling this one: a file, a lock, a run's status.
+        processes: Processes that must be alive until then. The wait fails at once when one of them has ended.
+
+    Returns:
+        What the condition returned when it held.
+    """
+    while True:
+        ended = [process for process in processes if process.poll() is not None]
+        if found := condition():
+            return found
+        assert not ended, f"{ended[0].args} ended with status {ended[0].returncode} first"
+        time.sleep(0.02)  # only yields the processor: no result depends on how long
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def s3_server(folder: Path) -> Iterator[Mapping[str, str]]:
     ):
         variables = _USER | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3.port']}", "AWS_REGION": "us-east-1"}
         try:
-            wait_for(lambda: _answers(variables))
+            wait_for(lambda: _answers(variables), server)
             yield variables
         finally:
             server.kill()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from aquamind_pipeline.farm.volume import total_volume
-
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.environmental.readings import READINGS
+from aquamind_pipeline.pipeline.preview import preview
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.simulation.profile import Profile
-from aquamind_pipeline.simulation.schedule import schedule
 from tests.helpers.commands import aquamind
-from tests.helpers.farms import make
+from tests.helpers.farms import Made
 from tests.helpers.places import DOCS
 
 PAGE = (DOCS / "volumes.md").read_text(encoding="utf-8")
@@ -30,12 +30,11 @@ def test_the_pages_own_farm(tmp_path: Path) -> None:
     done = aquamind("plan", "--profile", str(path), AQUAMIND_HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(block("text"))
-    farm = load_profile(str(path))
-    made = make(farm)
-    planned = total_volume(farm, schedule(farm))
-    for name in ("environmental_environmentalreading", "inventory_feedingevent", "batch_growthsample"):
-        assert made.events[name].height == planned[name]
-    assert f"{planned['environmental_environmentalreading']:,} readings" in PAGE
+    made = Made(load_profile(str(path)))
+    rows = preview(made.farm).rows
+    for name in REGISTRY.events:
+        assert rows[name] in (None, made.frame(name).height), name
+    assert f"{rows[READINGS.name]:,} readings" in PAGE
 
 
 def test_every_key_of_a_profile_is_explained() -> None:

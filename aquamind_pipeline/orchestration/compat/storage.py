@@ -1,7 +1,7 @@
-"""Where Dagster keeps its own records: SQLite files, or PostgreSQL where AQUAMIND_DAGSTER_DATABASE_URL names one.
+"""Where Dagster keeps its records: SQLite files, or PostgreSQL when AQUAMIND_DAGSTER_DATABASE_URL is set.
 
-SQLite is Dagster's own storage with connections kept open: a build stores some thousand events, and opening the file
-anew for each, as the class it extends does, takes longer than generating the farm.
+The SQLite storage is Dagster's own with open connections. A build stores some thousand events. Dagster's class opens
+the file anew for each event, which takes longer than generating the farm.
 """
 
 from __future__ import annotations
@@ -10,22 +10,24 @@ import logging
 import os
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 import sqlalchemy as sa
-from dagster._core.event_api import EventHandlerFn
-from dagster._core.storage.base_storage import DagsterStorage
+
+# dagster.yaml may name a storage class, but Dagster exports none. Ours extends these to keep Dagster's files, tables
+# and rows.
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SqliteEventLogStorage,
     SqliteEventLogStorageWatchdog,
 )
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+
+# The storage of runs, events and schedules together, which `storage.custom` of dagster.yaml expects.
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import ConfigurableClassData
 from pydantic import SecretStr
 from watchdog.events import FileSystemEvent
 from watchdog.observers import Observer
@@ -33,16 +35,22 @@ from watchdog.observers import Observer
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres.connection import connect
 
+if TYPE_CHECKING:
+    from dagster_postgres import DagsterPostgresStorage
+
 DATABASE_VARIABLE = "AQUAMIND_DAGSTER_DATABASE_URL"
+"""The environment variable with the URL of the PostgreSQL database for Dagster's records."""
 _LOG = logging.getLogger(__name__)
-_FILES_OPEN = 4
-"""The index and a few runs: a web server that shows many runs does not run out of file handles."""
+_OPEN_FILES = 4
+"""How many files stay open: the index and a few runs. A web server that shows many runs needs a limit."""
+_LOCK_WAIT_SECONDS = 30
+"""How long SQLite waits for another writer. Dagster's own class waits as long."""
 
 
 class EventLog(SqliteEventLogStorage):
-    """Dagster's event log, one engine for each of its files. Files, tables and rows are Dagster's."""
+    """Dagster's event log with one engine per file. Files, tables and rows are Dagster's."""
 
-    _obs: Any  # the observer, which the base class makes, too, and stops
+    _obs: Any  # the observer; the base class declares it, starts it in its own `watch` and stops it
 
     def __init__(self, base_dir: str) -> None:
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
@@ -60,29 +68,27 @@ class EventLog(SqliteEventLogStorage):
 
     def _engine(self, shard: str) -> sa.Engine:
         if shard not in self._engines:
-            engine = sa.create_engine(
-                self.conn_string_for_shard(shard), connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
-            )
-            sa.event.listen(engine, "connect", _relax)
+            engine = sa.create_engine(self.conn_string_for_shard(shard), connect_args={"timeout": _LOCK_WAIT_SECONDS})
+            sa.event.listen(engine, "connect", _sync_less)
             self._engines[shard] = engine
         self._engines.move_to_end(shard)
-        while len(self._engines) > _FILES_OPEN:
+        while len(self._engines) > _OPEN_FILES:
             self._engines.popitem(last=False)[1].dispose()
         return self._engines[shard]
 
     @cached_property
     def supports_asset_checks(self) -> bool:
-        """Whether the schema has them, which it is asked for with every check's result."""
+        """Whether the schema has tables for check results. Cached, because Dagster asks with every result."""
         return bool(super().supports_asset_checks)
 
-    def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
-        """Call back with each event of a run after a cursor: how pages follow a run."""
+    def watch(self, run_id: str, cursor: str | None, callback: Callable[[dg.EventLogEntry, str], object]) -> None:
+        """Call back with each event of a run after a cursor. Dagster's pages follow a run this way."""
         if self._obs is None:
             self._obs = Observer()
             self._obs.start()
         watchdog = _Watchdog(self, run_id, callback, cursor)
         self._watchers[run_id][callback] = (watchdog, self._obs.schedule(watchdog, self._base_dir, recursive=True))
-        watchdog.look()  # an event may have come after the caller read those up to its cursor
+        watchdog.look()  # events may have come between the caller's cursor and the start of the watch
 
     def dispose(self) -> None:
         """Close every file."""
@@ -92,47 +98,58 @@ class EventLog(SqliteEventLogStorage):
 
 
 class _Watchdog(SqliteEventLogStorageWatchdog):
-    """Sees the write-ahead log grow, too: Dagster's looks at the file alone, which changes only where it is closed."""
+    """Notices new events in the write-ahead log.
 
-    def __init__(self, *of: Any) -> None:
-        super().__init__(*of)
-        self._looking, self._grown = Lock(), False
+    Dagster's class watches the database file alone. That file changes only when it is closed, and ours stays open.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._reading, self._changed = Lock(), False
 
     def dispatch(self, event: FileSystemEvent) -> None:
         if event.event_type == "modified" and event.src_path in (self._log_path, f"{self._log_path}-wal"):
             self.look()
 
     def look(self) -> None:
-        """Call back with what is new. One thread does, so that nothing comes twice, and no other waits for it: it may
-        itself wait for the observer, to end the watch.
+        """Call back with new events.
+
+        One thread reads at a time, so that no event comes twice. Other threads do not wait for it: the callback may
+        end the watch, which waits for the observer's thread.
         """
-        self._grown = True
-        while self._grown and self._looking.acquire(blocking=False):
+        self._changed = True
+        while self._changed and self._reading.acquire(blocking=False):
             try:
-                while self._grown:
-                    self._grown = False
+                while self._changed:
+                    self._changed = False
                     self._process_log()
-            except Exception:  # of a database that is locked, say: the next event brings all since the cursor
+            except Exception:  # a locked database, for example; the next event brings everything after the cursor
                 _LOG.exception("events of run %s could not be read", self._run_id)
             finally:
-                self._looking.release()
+                self._reading.release()
 
 
-def _relax(connection: Any, _record: object) -> None:
-    """In a write-ahead log a power cut may take the last events, never break the file: no sync for each event."""
+def _sync_less(connection: Any, _record: object) -> None:
+    """Do not sync to disk after each event. With a write-ahead log, a power cut loses at most the last events."""
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
 class Storage(DagsterSqliteStorage):
-    """Dagster's SQLite storage with our event log; dagster.yaml names it."""
+    """Dagster's SQLite storage with our event log; dagster.yaml names this class."""
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         super().__init__(base_dir, inst_data)
         self._event_log_storage: EventLog = EventLog(self._event_log_storage._base_dir)
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> DagsterStorage:  # type: ignore[override]
-        """What Dagster calls with dagster.yaml's `config`. The URL of PostgreSQL stays in the environment.
+    def from_config_value(  # type: ignore[override] # Dagster calls it for the storage, whichever class that is
+        cls, inst_data: Any, config_value: Any
+    ) -> DagsterSqliteStorage | DagsterPostgresStorage:
+        """Make the storage from dagster.yaml.
+
+        Args:
+            inst_data: This entry of dagster.yaml as Dagster stores it; only passed on.
+            config_value: The entry's `config`. The URL of PostgreSQL is never there, only in the environment.
 
         Raises:
             DatabaseError: when that PostgreSQL cannot be used.
@@ -143,17 +160,17 @@ class Storage(DagsterSqliteStorage):
         return cls.from_local(inst_data=inst_data, **config_value)
 
 
-def _postgres(url: SecretStr, inst_data: ConfigurableClassData | None) -> DagsterStorage:
+def _postgres(url: SecretStr, inst_data: Any) -> DagsterPostgresStorage:
     try:
         with connect(url):
             pass
-    except DatabaseError as error:  # at once and in one line; Dagster would try for a quarter of a minute
+    except DatabaseError as error:  # Dagster itself would retry for seconds and end in a traceback
         raise type(error)(f"Dagster's own {error}".replace("AQUAMIND_DATABASE_URL", DATABASE_VARIABLE)) from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of psycopg2 and alembic, which only Dagster uses
         from dagster_postgres import DagsterPostgresStorage
 
-    # A plain postgresql:// would pick psycopg 3, which Dagster's SQL does not fit.
+    # SQLAlchemy may choose psycopg 3 for a plain postgresql:// URL, and Dagster's SQL needs psycopg 2.
     driver = "postgresql+psycopg2://" + url.get_secret_value().partition("://")[2]
     return DagsterPostgresStorage(driver, should_autocreate_tables=True, inst_data=inst_data)
 

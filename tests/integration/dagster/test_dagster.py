@@ -9,20 +9,15 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
-from aquamind_pipeline.orchestration.workspace import Workspace
-from aquamind_pipeline.quality.catalogue import RULES
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
-from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, NIGHTLY, build_defs, night
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES, TEMPERATURE
+from aquamind_pipeline.definitions import BUILD_FARM, BUILD_MONTH, LOAD_DATABASE, NIGHTLY, build_defs, night
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE
-from aquamind_pipeline.orchestration.figures import lines
-from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
-from aquamind_pipeline.orchestration.run_record import LASTING
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import schema
 from aquamind_pipeline.postgres.inspection import row_counts
 from aquamind_pipeline.settings import Settings, load_settings
@@ -31,7 +26,7 @@ from checks import truth
 from tests.helpers.farms import Made, digests
 
 EVENT = "inventory_feedingevent"
-PICTURED = (*tables.EVENT_TABLES, TEMPERATURE, "plan_assignment", "life_day", tables.STATE_TABLE)
+PICTURED = (*REGISTRY.events, TEMPERATURE, "plan_assignment", "life_day", STATES.name)
 
 
 @pytest.fixture
@@ -58,7 +53,7 @@ def test_full_build_is_recorded_and_arrives(
 ) -> None:
     settings = load_settings(profile="tiny", home=tmp_path, database_url=database.get_secret_value())
     workspace = Workspace(settings)
-    outcome = run_job(workspace, BUILD_FARM, months(settings.farm.epoch, settings.farm.as_of))
+    outcome = run_job(workspace, BUILD_FARM, months_between(settings.farm.epoch, settings.farm.as_of))
     assert outcome.success
     assert not outcome.failed_checks
     assert outcome.checks > 200
@@ -67,7 +62,7 @@ def test_full_build_is_recorded_and_arrives(
 
     (run,) = instance.get_runs()
     assert run.status == dg.DagsterRunStatus.SUCCESS
-    for name in tables.EVENT_TABLES:
+    for name in REGISTRY.events:
         assert instance.get_materialized_partitions(dg.AssetKey(name)) == set(workspace.lake.partitions(name))
     event = instance.get_latest_materialization_event(dg.AssetKey("batch_batch"))
     assert event is not None
@@ -93,12 +88,12 @@ def test_bad_data_does_not_reach_the_database(
     settings = a_copy.model_copy(update={"database_url": database})
     workspace = Workspace(settings)
     lake = Lake(a_copy.lake_path)
-    states = lake.read(tables.STATE_TABLE, "2026-04")
+    states = lake.read(STATES.name, "2026-04")
     doubled = pl.when(pl.int_range(pl.len()) == 300).then(pl.col("population") * 2).otherwise("population")
     defs = build_defs(settings, resource_overrides={"workspace": workspace})
     spoiled = states.with_columns(doubled.cast(states.schema["population"]).alias("population"))
-    lake.write(tables.STATE_TABLE, spoiled, "2026-04")
-    checks = dg.AssetSelection.checks_for_assets(tables.STATE_TABLE)
+    lake.write(STATES.name, spoiled, "2026-04")
+    checks = dg.AssetSelection.checks_for_assets(STATES.name)
     job = dg.define_asset_job("guarded", checks | dg.AssetSelection.assets("postgres_states"))
     guarded = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("guarded")
     result = guarded.execute_in_process(instance=instance, raise_on_error=False)
@@ -111,8 +106,8 @@ def test_slices_of_batches_leave_no_trace(a_copy: Settings, built: Settings, mon
     """Lives and states made four batches at a time, as on a large farm, are the bytes of those made at once."""
     monkeypatch.setattr(writing, "SLICE_BATCHES", 4)
     defs = build_defs(a_copy)
-    made = dg.AssetSelection.assets("life_day", "life_move", tables.STATE_TABLE)
-    job = dg.define_asset_job("in_slices", made | dg.AssetSelection.checks_for_assets(tables.STATE_TABLE))
+    made = dg.AssetSelection.assets("life_day", "life_move", STATES.name)
+    job = dg.define_asset_job("in_slices", made | dg.AssetSelection.checks_for_assets(STATES.name))
     for path in Lake(a_copy.lake_path).folder.glob("life_day/*.parquet"):
         path.unlink()
     result = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("in_slices").execute_in_process()
@@ -124,7 +119,7 @@ def test_one_month_alone(instance: dg.DagsterInstance, a_copy: Settings, databas
     """A backfilled month replaces its own file and partition and no other."""
     settings = a_copy.model_copy(update={"database_url": database})
     workspace = Workspace(settings)
-    everything = months(settings.farm.epoch, settings.farm.as_of)
+    everything = months_between(settings.farm.epoch, settings.farm.as_of)
     assert run_job(workspace, LOAD_DATABASE, everything).success
     before = digests(settings.lake_path)
     lake = workspace.lake
@@ -150,7 +145,7 @@ def test_nightly_brings_the_farm_up_to_the_day(
     workspace = Workspace(settings)
     farm = settings.farm
     evening = datetime.combine(farm.as_of + timedelta(days=24), datetime.min.time())
-    assert run_job(workspace, LOAD_DATABASE, months(farm.epoch, farm.as_of)).success
+    assert run_job(workspace, LOAD_DATABASE, months_between(farm.epoch, farm.as_of)).success
     defs = build_defs(settings, resource_overrides={"workspace": workspace})
     schedule = defs.resolve_schedule_def(NIGHTLY)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 23 * * *", "UTC")
@@ -170,12 +165,12 @@ def test_nightly_brings_the_farm_up_to_the_day(
     assert manifest is not None
     assert manifest.as_of == evening.date()
     before, after = digests(built.lake_path), digests(settings.lake_path)
-    for name in tables.EVENT_TABLES:
+    for name in REGISTRY.events:
         for month in ("2026-02", "2026-03", "2026-04", "2026-05"):
             assert after[f"{name}/{month}"] == before[f"{name}/{month}"]
         assert f"{name}/2026-07" in after or name == "batch_growthsample"
-    counts = row_counts(database, tables.EVENT_TABLES)
-    assert counts == {name: workspace.lake.rows(name) for name in tables.EVENT_TABLES}
+    counts = row_counts(database, REGISTRY.events)
+    assert counts == {name: workspace.lake.rows(name) for name in REGISTRY.events}
 
     # A night that fails half-way has moved the lake's as_of already: the next one starts where all was whole.
     workspace.lake.claim(farm.model_copy(update={"as_of": date(2026, 8, 20)}))
@@ -206,10 +201,10 @@ def test_an_as_of_that_goes_back_takes_later_months_along(
         database_url=database.get_secret_value(),
     )
     full = a_copy.model_copy(update={"database_url": database})
-    assert run_job(Workspace(full), LOAD_DATABASE, months(full.farm.epoch, full.farm.as_of)).success
-    assert run_job(Workspace(settings), BUILD_FARM, months(settings.farm.epoch, settings.farm.as_of)).success
+    assert run_job(Workspace(full), LOAD_DATABASE, months_between(full.farm.epoch, full.farm.as_of)).success
+    assert run_job(Workspace(settings), BUILD_FARM, months_between(settings.farm.epoch, settings.farm.as_of)).success
     lake = Lake(a_copy.lake_path)
-    for name in tables.EVENT_TABLES:
+    for name in REGISTRY.events:
         assert lake.partitions(name)[-1] == "2026-04"
-    assert row_counts(database, tables.EVENT_TABLES) == {name: lake.rows(name) for name in tables.EVENT_TABLES}
+    assert row_counts(database, REGISTRY.events) == {name: lake.rows(name) for name in REGISTRY.events}
     assert schema.wipe(database)

@@ -16,16 +16,16 @@ import polars as pl
 import psutil
 import psycopg
 import pytest
-from aquamind_pipeline.orchestration.workspace import Workspace
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.definitions import BUILD_LAKE, BUILD_MONTH, MONTH_ASSETS
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.compat import dask_steps
-from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import Outcome, dagster_home, run_job
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
 from tests.helpers.commands import AQUAMIND
@@ -53,14 +53,16 @@ def cluster(s3: Mapping[str, str], target: SecretStr, tmp_path_factory: pytest.T
     commands = [["scheduler", "--host", "127.0.0.1", "--port", "0", *one], *[["worker", "--nthreads", "1", *one]] * 2]
     with contextlib.ExitStack() as started:
         log = started.enter_context((folder / "log").open("w"))
+        processes = []
         for command in commands:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dask", *command], env=environment, stdout=log, stderr=log, cwd=folder
             )
             started.callback(process.wait)
             started.callback(process.terminate)
-        wait_for(found.exists, seconds=120)
-        wait_for(lambda: (folder / "log").read_text().count("Registered to:") == 2, seconds=120)
+            processes.append(process)
+        wait_for(found.exists, *processes)
+        wait_for(lambda: (folder / "log").read_text().count("Registered to:") == 2, *processes)
         yield json.loads(found.read_text())["address"]
 
 
@@ -102,11 +104,11 @@ def test_on_dask_a_month_has_the_same_bytes_and_a_failed_check_stops_the_load(
     outcome = build_month(settings)
     assert not outcome.success
     assert [one for one in outcome.failed_checks if one.startswith("environmental_environmentalreading gaps")], outcome
-    assert set(tables.EVENT_TABLES) <= set(outcome.step_seconds)
+    assert set(REGISTRY.events) <= set(outcome.step_seconds)
     assert not {"container_day_temperature", "postgres_events"} & set(outcome.step_seconds)
     with psycopg.connect(target.get_secret_value()) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
-    differ = {name for name in tables.EVENT_TABLES if lake.digest(name, MONTH) != same.digest(name, MONTH)}
+    differ = {name for name in REGISTRY.events if lake.digest(name, MONTH) != same.digest(name, MONTH)}
     assert differ == {"environmental_environmentalreading"}
 
     (run,) = instance.get_runs()
@@ -117,7 +119,7 @@ def test_on_dask_a_month_has_the_same_bytes_and_a_failed_check_stops_the_load(
 
 
 def test_on_dask_ctrl_c_stops_the_steps(a_copy: Settings, cluster: str, tmp_path: Path) -> None:
-    """Interrupted while steps are at work: nobody holds the lake afterwards."""
+    """After Ctrl-C during the steps the lake is unlocked."""
     environment = os.environ | a_copy.environment() | {"AQUAMIND_EXECUTOR": "dask", "AQUAMIND_DASK_ADDRESS": cluster}
     lake = Lake(a_copy.lake_path)
     for name in MONTH_ASSETS:
@@ -125,13 +127,13 @@ def test_on_dask_ctrl_c_stops_the_steps(a_copy: Settings, cluster: str, tmp_path
     process = subprocess.Popen(
         [AQUAMIND, "build", "--month", MONTH, "--no-database"], env=environment, stderr=subprocess.PIPE, text=True
     )
-    wait_for(lambda: any(lake.has(name, MONTH) for name in MONTH_ASSETS))
+    wait_for(lambda: any(lake.has(name, MONTH) for name in MONTH_ASSETS), process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate()
     assert process.returncode == 130, errors
     assert errors.strip() == "Interrupted. Finished files are kept; run again to continue."
     with lake.exclusive():
-        assert not lake.has("container_day_temperature", MONTH), "it came too late to show anything"
+        assert not lake.has("container_day_temperature", MONTH), "the signal came too late: every step had ended"
 
 
 def test_an_executor_that_cannot_be_used() -> None:
@@ -154,14 +156,13 @@ def test_an_executor_without_its_cluster(
 
 @pytest.mark.slow
 def test_on_dask_a_killed_step_fails_its_run(a_copy: Settings, cluster: str) -> None:
-    """The kernel may take a step for lack of memory: the run says so instead of waiting, and lets the lake go."""
+    """The kernel may kill a step for lack of memory. The run fails with that reason and unlocks the lake."""
     environment = os.environ | a_copy.environment() | {"AQUAMIND_EXECUTOR": "dask", "AQUAMIND_DASK_ADDRESS": cluster}
     process = subprocess.Popen(
         [AQUAMIND, "build", "--month", MONTH, "--no-database"], env=environment, stderr=subprocess.PIPE, text=True
     )
-    wait_for(step_processes)
-    step_processes()[0].kill()
-    _, errors = process.communicate(timeout=120)
+    wait_for(step_processes, process)[0].kill()
+    _, errors = process.communicate()
     assert process.returncode == 1
     assert "ended with status -9" in errors
     with Lake(a_copy.lake_path).exclusive():
@@ -169,9 +170,13 @@ def test_on_dask_a_killed_step_fails_its_run(a_copy: Settings, cluster: str) -> 
 
 
 def step_processes() -> list[psutil.Process]:
-    """Steps that our workers execute now."""
-    found = psutil.Process().children(recursive=True)
-    return [one for one in found if "execute_step" in one.cmdline()]
+    """Processes of the steps that our workers execute now."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
+            if "execute_step" in child.cmdline():
+                found.append(child)
+    return found
 
 
 @pytest.mark.slow
@@ -198,14 +203,14 @@ def test_in_processes_the_whole_farm_has_the_same_bytes(
 def build_whole(settings: Settings) -> Lake:
     workspace = Workspace(settings)
     with workspace.lake.exclusive():
-        outcome = run_job(workspace, BUILD_LAKE, months(settings.farm.epoch, settings.farm.as_of))
+        outcome = run_job(workspace, BUILD_LAKE, months_between(settings.farm.epoch, settings.farm.as_of))
     assert outcome.success
     assert not outcome.failed_checks
     return workspace.lake
 
 
 def build_month(settings: Settings, *assets: str) -> Outcome:
-    """One month, by a command that holds the lake all the while."""
+    """Build one month as a command does, which locks the lake."""
     workspace = Workspace(settings)
     with workspace.lake.exclusive():
         return run_job(workspace, BUILD_MONTH, [MONTH], assets=assets or None)

@@ -1,4 +1,4 @@
-"""Nights: what a day changes is made, proved and loaded; the rest is left, and seen if it is not what it was."""
+"""Nights: what a day changes is made, checked and loaded; the rest is left, and seen if it is not what it was."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
-from aquamind_pipeline.orchestration.workspace import Workspace
 from pydantic import SecretStr
 
-from aquamind_pipeline import report, tables
+from aquamind_pipeline import report
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.definitions import BUILD_FARM, LOAD_DATABASE, NIGHTLY, build_defs
+from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.asset_specs import REPORT
-from aquamind_pipeline.orchestration.partitions import months
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
-from aquamind_pipeline.orchestration.run_record import LASTING, last_facts, proof_digest
+from aquamind_pipeline.orchestration.run_record import last_facts, rules_digest
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import comparison, load
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.report import sums
 from aquamind_pipeline.settings import Settings, load_settings
-from benchmarks.measuring import LAKE_STAGES, make
 from tests.conftest import new_database
-from tests.helpers.farms import digests
+from tests.helpers.farms import digests, make_lake
 
 LAST = date(2026, 5, 20)
 """The day to which the farm is built before its nights."""
@@ -36,11 +37,11 @@ DEATHS, READINGS = "batch_mortalityevent", "environmental_environmentalreading"
 
 @pytest.fixture(scope="module")
 def before(home: Path, server: SecretStr) -> Iterator[Settings]:
-    """A farm built, proved, loaded and verified up to `LAST`, to be copied."""
+    """A farm built, checked, loaded and verified up to `LAST`, to be copied."""
     with new_database(server) as url, pytest.MonkeyPatch.context() as patched:
         patched.setenv("DAGSTER_HOME", "")
         settings = load_settings(profile="tiny", home=home / "nights", as_of=LAST, database_url=url.get_secret_value())
-        assert run_job(Workspace(settings), BUILD_FARM, months(settings.farm.epoch, LAST)).success
+        assert run_job(Workspace(settings), BUILD_FARM, months_between(settings.farm.epoch, LAST)).success
         yield settings
 
 
@@ -97,31 +98,29 @@ def test_a_night_leaves_what_a_build_of_the_later_day_leaves(
     request = asked(settings, instance, today)
     assert config(request) == {"as_of": today.isoformat(), "since": "2026-05"}
     lake = Workspace(settings).lake
-    before = {name: lake.rows(name, "2026-05") for name in tables.EVENT_TABLES}
+    before = {name: lake.rows(name, "2026-05") for name in REGISTRY.events}
     result = executed(settings, instance, request)
     assert result.success
     added = sum(lake.rows(name, "2026-05") - rows for name, rows in before.items())
     loaded = last_facts(instance, "postgres_events")
     assert days > 1 or (added and loaded["rows_sent"] == added), "a night sends new rows only"
     at_once = load_settings(profile="tiny", home=tmp_path / "at-once", as_of=today)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("DAGSTER_HOME", "")
-        make(Workspace(at_once), LAKE_STAGES)
+    make_lake(at_once)
     assert digests(settings.lake_path) == digests(at_once.lake_path)
     assert settings.database_url is not None
-    compared = comparison.compared(settings.database_url, Workspace(settings).lake, tables.TABLES)
+    compared = comparison.compared(settings.database_url, Workspace(settings).lake, REGISTRY.aquamind)
     assert all(found.passed for found in compared)
 
     made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
-    assert not made & set(LASTING)
+    assert not made & set(REGISTRY.lasting)
     checks = {(one.asset_key.to_user_string(), one.check_name): one for one in result.get_asset_check_evaluations()}
-    assert {(name, "gaps") for name in (READINGS, tables.STATE_TABLE)} <= checks.keys()
+    assert {(name, "gaps") for name in (READINGS, STATES.name)} <= checks.keys()
     assert ((READINGS, "expectations") in checks) == (days == 30), "suites wait for a month's end"
-    ledger = checks[tables.STATE_TABLE, "ledger"]
+    ledger = checks[STATES.name, "ledger"]
     assert (ledger.description or "").startswith("batches with fish since 2026-05: ")
     arrived = checks["postgres_events", "arrived"]
     assert (arrived.description or "").endswith("of months since 2026-05")
-    assert last_facts(instance, REPORT)["proof"] == proof_digest()
+    assert last_facts(instance, REPORT)["rules"] == rules_digest()
     assert config(asked(settings, instance, today + timedelta(days=1)))["since"] == f"{today:%Y-%m}"
 
 
@@ -166,7 +165,7 @@ def test_a_file_that_changed_since_it_was_loaded_stops_a_night(
 
 def test_what_a_night_must_not_rely_on_is_made_anew(settings: Settings, instance: dg.DagsterInstance) -> None:
     """Other rules, checks that were skipped, a changed table of the farm's places: everything is proved again."""
-    tomorrow, told = LAST + timedelta(days=1), ("passed", "as_of", "identity", "proof")
+    tomorrow, told = LAST + timedelta(days=1), ("passed", "as_of", "identity", "rules")
     facts, lake = last_facts(instance, REPORT), Workspace(settings).lake
 
     def whole() -> bool:
@@ -178,7 +177,7 @@ def test_what_a_night_must_not_rely_on_is_made_anew(settings: Settings, instance
         return everything
 
     assert not whole()
-    for changed in ({"proof": "of other rules"}, {"proof": ""}, {"identity": "another farm"}, {"passed": False}):
+    for changed in ({"rules": "others"}, {"rules": ""}, {"identity": "another farm"}, {"passed": False}):
         said = {name: value for name, value in (facts | changed).items() if name in told}
         instance.report_runless_asset_event(dg.AssetMaterialization(REPORT, metadata=said))
         assert whole(), changed
@@ -230,8 +229,8 @@ def test_a_nights_report_sums_up_the_last_months_only(settings: Settings, instan
 
 def test_a_run_that_leaves_something_out_proves_nothing(settings: Settings, instance: dg.DagsterInstance) -> None:
     """A load alone looks at no rule: what it brings is verified, but the next night proves it first."""
-    assert last_facts(instance, REPORT)["proof"] == proof_digest()
+    assert last_facts(instance, REPORT)["rules"] == rules_digest()
     farm = settings.farm.model_copy(update={"as_of": LAST})
-    assert run_job(Workspace(settings), LOAD_DATABASE, months(farm.epoch, LAST)).success
+    assert run_job(Workspace(settings), LOAD_DATABASE, months_between(farm.epoch, LAST)).success
     facts = last_facts(instance, REPORT)
-    assert (facts["passed"], facts["proof"]) == (True, "")
+    assert (facts["passed"], facts["rules"]) == (True, "")

@@ -1,7 +1,9 @@
-"""What runs of a farm may differ in, and what becomes of runs that fail: real instances, databases and processes."""
+"""Options of runs, and runs that fail or are killed: real instances, databases and processes."""
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import signal
 import socket
@@ -10,28 +12,29 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 
 import dagster as dg
 import polars as pl
+import psutil
 import psycopg
 import pytest
-from aquamind_pipeline.orchestration.workspace import Workspace
-from dagster._core.launcher.base import WorkerStatus
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
-from aquamind_pipeline.definitions import BUILD_MONTH, LOAD_DATABASE, build_defs
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES, TEMPERATURE
+from aquamind_pipeline.definitions import BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, build_defs
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, LakeBusyError, LakeError, TransientError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration import retries
-from aquamind_pipeline.orchestration.asset_specs import TEMPERATURE
-from aquamind_pipeline.orchestration.compat import launcher
-from aquamind_pipeline.orchestration.compat.launcher import close_dead_runs
+from aquamind_pipeline.months import months_between
+from aquamind_pipeline.orchestration import retries, run_health
 from aquamind_pipeline.orchestration.compat.storage import DATABASE_VARIABLE
-from aquamind_pipeline.orchestration.partitions import months
-from aquamind_pipeline.orchestration.retention import forget_runs
+from aquamind_pipeline.orchestration.retention import delete_old_runs
+from aquamind_pipeline.orchestration.run_health import close_dead_runs
 from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.inspection import row_counts
@@ -57,7 +60,7 @@ def options(**values: object) -> dict[str, object]:
 
 
 def all_months(settings: Settings) -> list[str]:
-    return months(settings.farm.epoch, settings.farm.as_of)
+    return months_between(settings.farm.epoch, settings.farm.as_of)
 
 
 @pytest.mark.parametrize(
@@ -87,14 +90,14 @@ def test_a_wrong_option_makes_no_run(
     assert not instance.get_runs()
 
 
-def test_checks_that_are_skipped_warn_and_say_so(instance: dg.DagsterInstance, a_copy: Settings) -> None:
+def test_skipped_checks_warn(instance: dg.DagsterInstance, a_copy: Settings) -> None:
     lake = Lake(a_copy.lake_path)
-    states = lake.read(tables.STATE_TABLE, "2026-04")
+    states = lake.read(STATES.name, "2026-04")
     doubled = pl.when(pl.int_range(pl.len()) == 300).then(pl.col("population") * 2).otherwise("population")
     spoiled = states.with_columns(doubled.cast(states.schema["population"]).alias("population"))
-    lake.write(tables.STATE_TABLE, spoiled, "2026-04")
+    lake.write(STATES.name, spoiled, "2026-04")
     defs = build_defs(a_copy)
-    checks = dg.AssetSelection.checks_for_assets(tables.STATE_TABLE)
+    checks = dg.AssetSelection.checks_for_assets(STATES.name)
     job = dg.Definitions.merge(defs, dg.Definitions(jobs=[dg.define_asset_job("checks", checks)])).resolve_job_def(
         "checks"
     )
@@ -131,8 +134,8 @@ def test_a_database_by_name_and_loading_it_again(
     with Beside(let_go_when_it_waits):
         loaded = run_job(workspace, LOAD_DATABASE, all_months(a_copy), run_config=options(database="UAT_URL"))
     assert loaded.success
-    counts = row_counts(database, tables.EVENT_TABLES)
-    assert counts == {name: workspace.lake.rows(name) for name in tables.EVENT_TABLES}
+    counts = row_counts(database, REGISTRY.events)
+    assert counts == {name: workspace.lake.rows(name) for name in REGISTRY.events}
 
     def skipped(asset: str) -> object:
         event = instance.get_latest_materialization_event(dg.AssetKey(asset))
@@ -143,13 +146,13 @@ def test_a_database_by_name_and_loading_it_again(
     for reload in (False, True):
         again = options(database="UAT_URL", reload=reload)
         assert run_job(workspace, LOAD_DATABASE, all_months(a_copy), run_config=again).success
-        assert skipped("postgres_master") == (0 if reload else len(tables.MASTER_TABLES))
-        assert skipped("postgres_states") == (0 if reload else len(workspace.lake.partitions(tables.STATE_TABLE)))
-    assert row_counts(database, tables.EVENT_TABLES) == counts
+        assert skipped("postgres_master") == (0 if reload else len(REGISTRY.whole))
+        assert skipped("postgres_states") == (0 if reload else len(workspace.lake.partitions(STATES.name)))
+    assert row_counts(database, REGISTRY.events) == counts
 
 
-def test_a_crash_is_said_although_a_check_warned(a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug of ours in a step after one whose check only warns."""
+def test_a_crash_is_reported_even_if_a_check_warned(a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in a step that follows a step whose check only warns."""
 
     def buggy(*_: object) -> None:
         raise ZeroDivisionError("a bug")
@@ -161,7 +164,7 @@ def test_a_crash_is_said_although_a_check_warned(a_copy: Settings, monkeypatch: 
 
 
 def test_dagsters_settings_are_copied_when_they_differ(tmp_path: Path) -> None:
-    """A reader that has the file open reads it to its end; a copy that is right is left alone."""
+    """A process that has the file open reads its old content to the end. An equal copy is not written again."""
 
     def copied() -> Path:
         os.environ["DAGSTER_HOME"] = ""
@@ -178,15 +181,15 @@ def test_dagsters_settings_are_copied_when_they_differ(tmp_path: Path) -> None:
 
 
 def temperature_job() -> dg.JobDefinition:
-    """A job that Dagster can make again by its name, which running one again from its failure needs."""
+    """A job that Dagster can make again by its name; re-execution needs that."""
     return build_defs().resolve_job_def(BUILD_MONTH)
 
 
 def test_a_failed_month_does_not_spoil_its_neighbours(
     instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One damaged month of five: the others are written and recorded, the step fails and names it. Once the input is
-    mended, running it again from its failure heals.
+    """One month of five is damaged. The others are written and recorded; the step fails and names the damaged one.
+    After the input is repaired, re-execution from the failure writes that month.
     """
     monkeypatch.setenv("AQUAMIND_PROFILE", "tiny")
     monkeypatch.setenv("AQUAMIND_LAKE", str(a_copy.lake_path))
@@ -207,29 +210,29 @@ def test_a_failed_month_does_not_spoil_its_neighbours(
     assert month.asset_materialization is not None
     assert month.asset_materialization.metadata["sha256"].value == before[month.asset_materialization.partition or ""]
     (failed,) = instance.get_runs()
-    assert not instance.all_logs(failed.run_id, of_type=RETRY), "damage does not heal by itself"
+    assert not instance.all_logs(failed.run_id, of_type=RETRY), "a retry cannot repair a damaged file"
     partitions = build_defs(a_copy).resolve_assets_def(TEMPERATURE).partitions_def
     statuses = instance.get_status_by_partition(key, list(before), partitions) or {}
     assert {month for month, status in statuses.items() if status and status.value == "FAILED"} == {"2026-04"}
 
     assert run_job(workspace, BUILD_MONTH, ["2026-04"], assets=[READINGS]).success
-    healed = dg.execute_job(
+    again = dg.execute_job(
         dg.reconstructable(temperature_job),
         instance,
         reexecution_options=dg.ReexecutionOptions.from_failure(failed.run_id, instance),
         tags=dict(failed.tags),
     )
-    assert healed.success
+    assert again.success
     assert {month: lake.digest(TEMPERATURE, month) for month in lake.partitions(TEMPERATURE)} == before
     assert instance.get_materialized_partitions(key) == set(before)
 
 
 class Beside:
-    """Something that goes on beside the block, and has to end well."""
+    """Work in a thread beside the block. It must succeed, unless the block itself fails."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, args=(work,))
+        self.thread = threading.Thread(target=self._run, args=(work,), daemon=True)
 
     def _run(self, work: Callable[[], None]) -> None:
         try:
@@ -240,13 +243,16 @@ class Beside:
     def __enter__(self) -> None:
         self.thread.start()
 
-    def __exit__(self, *_: object) -> None:
-        self.thread.join()
-        assert self.error is None
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:  # else the work may wait for what the block did not do
+            self.thread.join()
+            assert self.error is None
 
 
-def test_a_lock_heals(instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step that meets another build waits for its end and goes on; in vain, it fails with the reason."""
+def test_a_step_waits_for_a_locked_lake(
+    instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step retries until another build has ended. After the last retry it fails with the reason."""
     monkeypatch.setattr(retries, "WAIT_SECONDS", 1)
     held = threading.Event()
 
@@ -260,12 +266,12 @@ def test_a_lock_heals(instance: dg.DagsterInstance, a_copy: Settings, monkeypatc
         done = run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
     assert done.success
 
-    monkeypatch.setattr(retries, "TRIES", 1)
+    monkeypatch.setattr(retries, "MAX_RETRIES", 1)
     with Lake(a_copy.lake_path).exclusive(), pytest.raises(LakeBusyError, match="is building the lake"):
         run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
 
 
-def test_what_heals_is_told_from_what_does_not(database: SecretStr, server: SecretStr) -> None:
+def test_errors_of_the_database_are_transient_or_lasting(database: SecretStr, server: SecretStr) -> None:
     good = database.get_secret_value()
     user, password = good.split("//")[1].split("@")[0].split(":")
     for wrong in (good.replace(password, "wrong"), good + "_missing", good.replace(user, "nobody")):
@@ -291,37 +297,58 @@ def test_what_heals_is_told_from_what_does_not(database: SecretStr, server: Secr
             journal.lock(two, database)
 
 
+def _build_and_wait(home: Path, at_work: Connection) -> None:
+    """Build a farm; at the first progress say so and wait to be killed."""
+
+    class Waiting:
+        @contextlib.contextmanager
+        def track(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+            at_work.send(f"{label} of {total}")
+            signal.pause()
+            yield lambda: None
+
+    settings = load_settings(profile="tiny", home=home)
+    run_job(Workspace(settings, Waiting()), BUILD_LAKE, all_months(settings))
+
+
 def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGKILL leaves a run that looks alive: run monitoring is told, and the next start says that it failed. A run of
-    another machine is left; a process that has the number by now is not the run's.
+    """SIGKILL leaves a run that looks alive. Run monitoring is told, and the next start marks it as failed. A run of
+    another machine is left alone. A later process with the same id is not the run's.
     """
-    environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
-    process = subprocess.Popen(
-        [AQUAMIND, "build", "--no-database"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    spawn = multiprocessing.get_context("spawn")
+    at_work, ends_with_it = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_build_and_wait, args=(tmp_path, ends_with_it))
+    process.start()
+    ends_with_it.close()
 
     def found() -> dg.DagsterRun:
         (run,) = instance.get_runs()
         return run
 
-    def health() -> WorkerStatus:
-        return instance.run_launcher.check_run_worker_health(found()).status
+    def health() -> str:
+        return str(instance.run_launcher.check_run_worker_health(found()).status.name)
 
-    wait_for(lambda: (tmp_path / "lake" / "tiny" / "life_move" / "all.parquet").exists())
-    assert health() == WorkerStatus.RUNNING
-    process.send_signal(signal.SIGKILL)
-    wait_for(lambda: health() == WorkerStatus.FAILED)  # though it is a zombie as long as nobody waits for it
-    process.wait()
-    assert health() == WorkerStatus.FAILED
+    at_work.recv()  # fails when the process ends before
+    assert health() == "RUNNING"
+    assert process.pid is not None
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie until it is joined
+    assert health() == "FAILED"
+    process.join()
+    assert health() == "FAILED"
     assert found().tags["aquamind/process"] == f"{socket.gethostname()}:{process.pid}"
 
     instance.add_run_tags(found().run_id, {"aquamind/process": f"another-machine:{process.pid}"})
     close_dead_runs(instance)
     assert found().status == dg.DagsterRunStatus.STARTED
-    monkeypatch.setattr(launcher, "_CLOCKS_SECONDS", 0)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as later:
         instance.add_run_tags(found().run_id, {"aquamind/process": f"{socket.gethostname()}:{later.pid}"})
-        assert health() == WorkerStatus.FAILED
+        record = instance.get_run_record_by_id(found().run_id)
+        assert record is not None
+        after = psutil.Process(later.pid).create_time() - record.create_timestamp.timestamp()
+        for tolerance, expected in ((after + 1, "RUNNING"), (after - 1, "FAILED")):
+            monkeypatch.setattr(run_health, "CLOCK_TOLERANCE_SECONDS", tolerance)
+            assert health() == expected
         later.communicate(b"\n")
     instance.add_run_tags(found().run_id, {"aquamind/process": ""})  # as a run of the UI, which has no such tag
     close_dead_runs(instance)
@@ -330,29 +357,28 @@ def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path, m
 
 
 def test_a_run_is_followed_while_it_writes(instance: dg.DagsterInstance) -> None:
-    """What a page shows of a run comes event by event, although the run keeps its records open."""
-    run, seen = dg.DagsterRun("build_lake", "a-run"), []
+    """A page shows a run event by event, although the run keeps its records open."""
+    run, seen, others = dg.DagsterRun("build_lake", "a-run"), SimpleQueue[str](), SimpleQueue[str]()
     instance.report_engine_event("event 0", run)
 
     def follow(entry: dg.EventLogEntry, _cursor: str) -> None:
-        seen.append(entry.message)
+        seen.put(entry.message)
 
     with dg.DagsterInstance.get() as page:
         page.watch_event_logs(run.run_id, None, follow)
         for number in (1, 2, 3):
-            wait_for(lambda: len(seen) == number, 10)  # noqa: B023 - called at once
+            assert seen.get() == f"event {number - 1}"
             instance.report_engine_event(f"event {number}", run)
-        wait_for(lambda: len(seen) == 4, 10)
+        assert seen.get() == "event 3"
         page.end_watch_event_logs(run.run_id, follow)
-        others: list[str] = []
-        page.watch_event_logs(run.run_id, None, lambda entry, _: others.append(entry.message))
+        page.watch_event_logs(run.run_id, None, lambda entry, _: others.put(entry.message))
         instance.report_engine_event("event 4", run)
-        wait_for(lambda: len(others) == 5, 10)
-    assert seen == [f"event {number}" for number in range(4)], "a page that was closed is told nothing more"
+        assert [others.get() for _ in range(5)] == [f"event {number}" for number in range(5)]
+    assert seen.empty(), "a page that was closed is told nothing more"
 
 
 def test_a_watch_ends_itself_while_events_come(instance: dg.DagsterInstance) -> None:
-    """As Dagster's own does, when its callback says that the run has ended."""
+    """Dagster ends a watch from its callback when the run has ended."""
     run, seen = dg.DagsterRun("build_lake", "a-run"), []
     instance.report_engine_event("event 0", run)
 
@@ -363,21 +389,20 @@ def test_a_watch_ends_itself_while_events_come(instance: dg.DagsterInstance) -> 
         return dg.DagsterRunStatus.SUCCESS
 
     with dg.DagsterInstance.get() as page:
-        ended = threading.Thread(target=page.watch_event_logs, args=(run.run_id, None, follow))
+        ended = threading.Thread(target=page.watch_event_logs, args=(run.run_id, None, follow), daemon=True)
         ended.start()
-        ended.join(10)
-        assert not ended.is_alive()
-        others: list[str] = []
+        ended.join()
+        others = SimpleQueue[str]()
         instance.report_engine_event("after", run)
-        page.watch_event_logs(run.run_id, None, lambda entry, _: others.append(entry.message))
-        wait_for(lambda: len(others) == 3, 10)
+        page.watch_event_logs(run.run_id, None, lambda entry, _: others.put(entry.message))
+        assert [others.get() for _ in range(3)] == ["event 0", "while it looks", "after"]
     assert "after" not in seen
 
 
-def test_old_runs_are_forgotten_unless_they_tell_how_assets_stand(
+def test_old_runs_are_deleted_unless_they_wrote_the_latest_state(
     instance: dg.DagsterInstance, a_copy: Settings
 ) -> None:
-    """A month written again leaves its first run without meaning; the job deletes that run and no other."""
+    """When a month is written again, its first run is no longer needed. That run is deleted and no other."""
     workspace = Workspace(a_copy)
     for month in ("2026-03", "2026-04", "2026-03"):
         assert run_job(workspace, BUILD_MONTH, [month], assets=[SAMPLES]).success
@@ -385,7 +410,7 @@ def test_old_runs_are_forgotten_unless_they_tell_how_assets_stand(
     job = build_defs(a_copy).resolve_job_def("tidy_history")
     assert job.execute_in_process(instance=instance).success
     assert replaced in {run.run_id for run in instance.get_runs()}, "90 days have not passed"
-    assert forget_runs(instance, datetime.now(UTC) + timedelta(seconds=1))[-1:] == [replaced]
+    assert delete_old_runs(instance, datetime.now(UTC) + timedelta(seconds=1))[-1:] == [replaced]
     assert {run.run_id for run in instance.get_runs()} == set(kept)
     assert instance.get_materialized_partitions(dg.AssetKey(SAMPLES)) == {"2026-03", "2026-04"}
     assert not instance.all_logs(replaced)
@@ -411,8 +436,8 @@ def test_dagsters_records_in_postgresql(
     assert not list(home.glob("**/*.db"))
 
 
-def test_definitions_load_without_what_they_need_not(tmp_path: Path) -> None:
-    """Every way of loading finds them; what takes seconds to import waits until a step needs it."""
+def test_definitions_load_without_slow_imports(tmp_path: Path) -> None:
+    """Packages that take seconds to import wait until a step needs them. `dagster definitions validate` works."""
     environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "DAGSTER_HOME": str(tmp_path)}
     code = "import sys; from aquamind_pipeline.definitions import build_defs; build_defs(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -423,7 +448,7 @@ def test_definitions_load_without_what_they_need_not(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_records_that_cannot_be_reached_end_in_one_line(tmp_path: Path) -> None:
+def test_an_unreachable_database_of_records_ends_in_one_line(tmp_path: Path) -> None:
     wrong = {DATABASE_VARIABLE: "postgresql://a:hunter2@127.0.0.1:1/records", "AQUAMIND_HOME": str(tmp_path)}
     done = subprocess.run(
         [AQUAMIND, "build", "--no-database"],

@@ -14,22 +14,19 @@ import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from aquamind_pipeline.farm.readings import readings
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.environmental import readings
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import ROW_GROUP_ROWS, Lake, duckdb_views
-from aquamind_pipeline.orchestration.asset_specs import OWN_TABLES
+from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.settings import Settings
-from aquamind_pipeline.simulation.life import live
-from aquamind_pipeline.simulation.schedule import schedule
-from aquamind_pipeline.simulation.sites import infrastructure
 from tests.helpers.commands import aquamind, one_line
 from tests.helpers.places import DOCS
 
 PAGE = DOCS / "lake.md"
-READINGS = "environmental_environmentalreading"
+READINGS = readings.READINGS.name
 BLOCK = re.compile(r"^```(python|sql|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -38,7 +35,7 @@ def lake(built: Settings, tmp_path: Path) -> Lake:
     """The built lake with its views, in the folder that the examples of its page use."""
     lake = Lake(tmp_path / "data" / "lake" / "tiny")
     shutil.copytree(built.lake_path, lake.folder)
-    duckdb_views.create(lake, OWN_TABLES)
+    duckdb_views.create(lake)
     return lake
 
 
@@ -49,12 +46,11 @@ def ask(lake: Lake, query: str, *values: object) -> list[tuple[Any, ...]]:
 
 def test_a_view_for_every_table(lake: Lake) -> None:
     """AquaMind's tables and our own, each with its comment and rows; monthly tables with their month."""
-    names = {*tables.TABLES, *OWN_TABLES}
     comments = ask(lake, "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal")
-    assert dict(comments) == {n: tables.TABLES[n].comment if n in tables.TABLES else OWN_TABLES[n] for n in names}
-    for name in names:
+    assert dict(comments) == {name: one.meaning for name, one in REGISTRY.items()}
+    for name in REGISTRY:
         assert ask(lake, "SELECT count(*) FROM query_table(?)", name) == [(lake.rows(name),)]
-    for name in tables.MONTHLY_TABLES:
+    for name in (name for name, one in REGISTRY.items() if one.is_monthly):
         found = ask(lake, "SELECT month, count(*) FROM query_table(?) GROUP BY month ORDER BY month", name)
         assert found == [(month, lake.rows(name, month)) for month in lake.partitions(name)]
 
@@ -78,14 +74,14 @@ def test_views_show_the_lake_as_it_is_now(lake: Lake, tmp_path: Path, monkeypatc
 def test_folders_with_strange_names(lake: Lake, tmp_path: Path) -> None:
     copy = Lake(tmp_path / "o'hara [1] *" / "lake")
     shutil.copytree(lake.folder, copy.folder)
-    duckdb_views.create(copy, OWN_TABLES)
+    duckdb_views.create(copy)
     assert ask(copy, "SELECT count(*) FROM environmental_environmentalreading") == [(lake.rows(READINGS),)]
     assert ask(copy, "SELECT count(*) FROM batch_batch") == [(6,)]
 
 
 def test_an_empty_lake_has_no_views(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="run `aquamind build` first"):
-        duckdb_views.create(Lake(tmp_path / "lake"), {})
+        duckdb_views.create(Lake(tmp_path / "lake"))
     one_line(aquamind("lake", AQUAMIND_HOME=str(tmp_path)), "there is no lake")
     assert not list(tmp_path.rglob("*.duckdb"))
 
@@ -124,12 +120,9 @@ def test_the_pages_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture(scope="module")
 def large_month(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A month of the full farm's first year: more readings than a row group holds."""
-    farm = load_profile("saturation-170", as_of=date(2020, 6, 30))
-    plan = schedule(farm)
-    june = live(farm, plan).days.filter(pl.col("date") >= date(2020, 6, 1))
-    rows = readings(farm.seed, plan, june, infrastructure()["infrastructure_sensor"])
+    farm = MemoryTables(load_profile("saturation-170", as_of=date(2020, 6, 30)))
     lake = Lake(tmp_path_factory.mktemp("large") / "lake")
-    lake.write(READINGS, tables.conform(rows, tables.TABLES[READINGS]), "2020-06")
+    lake.write(READINGS, farm.make(READINGS, "2020-06"), "2020-06")
     return lake
 
 
@@ -152,7 +145,7 @@ def test_readings_are_sorted_and_have_statistics(large_month: Lake) -> None:
 
 def test_a_query_about_one_container_reads_few_row_groups(large_month: Lake) -> None:
     """DuckDB itself counts the row groups that it reads, and finds every row."""
-    duckdb_views.create(large_month, OWN_TABLES)
+    duckdb_views.create(large_month)
     rows = large_month.read(READINGS)
     groups = pq.read_metadata(large_month.path(READINGS, "2020-06")).num_row_groups
     containers = rows["container_id"].unique().sort().to_list()

@@ -10,22 +10,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from aquamind_pipeline.orchestration.workspace import Workspace
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
 from aquamind_pipeline.definitions import BUILD_FARM, BUILD_LAKE, LOAD_DATABASE
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.partitions import months
+from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.pipeline import disk_space
 from aquamind_pipeline.pipeline.disk_space import DiskSpace
 from aquamind_pipeline.pipeline.preview import preview
+from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers import farms
 from tests.helpers.commands import aquamind, one_line
+from tests.helpers.farms import steps_in_order
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_full_disk_is_reported_before_anything_is_written(small_disk: Path, tm
     settings = load_settings(profile="tiny", home=home, lake=small_disk / "lake")
     for job in (BUILD_LAKE, BUILD_FARM):
         with pytest.raises(LakeError, match="too little disk space"):
-            run_job(Workspace(settings), job, months(settings.farm.epoch, settings.farm.as_of))
+            run_job(Workspace(settings), job, months_between(settings.farm.epoch, settings.farm.as_of))
     assert not list(small_disk.rglob("*.parquet"))
 
 
@@ -139,13 +139,14 @@ def test_a_server_on_a_disk_that_is_too_small_is_not_started(
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     settings = a_copy.model_copy(update={"home": small_disk})
     with pytest.raises(LakeError, match="the embedded PostgreSQL needs about"):
-        run_job(Workspace(settings), LOAD_DATABASE, months(settings.farm.epoch, settings.farm.as_of))
+        run_job(Workspace(settings), LOAD_DATABASE, months_between(settings.farm.epoch, settings.farm.as_of))
     done = aquamind("load", AQUAMIND_HOME=str(small_disk), AQUAMIND_LAKE=str(settings.lake_path))
     one_line(done, "the embedded PostgreSQL needs about")
     assert not (small_disk / "postgres").exists()
 
 
 def test_runs_of_some_tables_are_not_checked(small_disk: Path, home: Path) -> None:
-    """One table needs little space."""
+    """One step needs little space."""
+    some = [one.name for one in steps_in_order()[0]]
     settings = load_settings(profile="tiny", home=home / "some", lake=small_disk / "lake")
-    assert run_job(Workspace(settings), BUILD_LAKE, ["2026-02"], assets=tables.of_layer("infrastructure")).success
+    assert run_job(Workspace(settings), BUILD_LAKE, ["2026-02"], assets=some).success

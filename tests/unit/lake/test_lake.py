@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
-import resource
-import signal
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -20,59 +15,16 @@ from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.files import write_atomically
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.profiles import load_profile
-from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
-from tests.helpers.commands import aquamind, one_line
+from tests.helpers.manifests import newer, older, rewrite
 
 FRAME = pl.DataFrame({"id": range(1000), "value": [0.5] * 1000})
-
-Values = dict[str, Any]
-
-
-def older(values: Values) -> Values:
-    """The manifest as the previous version wrote it: it did not say epoch and faults."""
-    kept = {name: value for name, value in values.items() if name not in ("epoch", "faults")}
-    return kept | {"version": GENERATOR_VERSION - 1, "identity": "0123456789abcdef"}
-
-
-def newer(values: Values) -> Values:
-    """The manifest as a later version may write it: fields that we do not know, and without two that we know."""
-    kept = {name: value for name, value in values.items() if name not in ("as_of", "identity")}
-    return kept | {"version": GENERATOR_VERSION + 1, "digest": {"farm": "x"}, "reaches": "2026-06-07"}
-
-
-def rewrite(root: Path, change: Callable[[Values], Values]) -> None:
-    path = root / "manifest.json"
-    path.write_text(json.dumps(change(json.loads(path.read_text()))))
 
 
 def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     one, two = Lake(tmp_path / "a").write("t", FRAME, "2026-01"), Lake(tmp_path / "b").write("t", FRAME, "2026-02")
     assert one.digest == two.digest == hashlib.sha256((tmp_path / "a/t/2026-01.parquet").read_bytes()).hexdigest()
     assert one.rows == 1000
-
-
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
-    """A limit on file sizes acts as a full disk: the writer fails midway, the reader sees the old rows."""
-    lake = Lake(tmp_path)
-    lake.write("t", FRAME)
-    process = multiprocessing.get_context("spawn").Process(target=_write_with_little_room, args=(tmp_path,))
-    process.start()
-    process.join()
-    assert process.exitcode == 0, "the child saw another error than LakeError"
-    assert lake.read("t").equals(FRAME)
-    assert [p.name for p in (tmp_path / "t").iterdir()] == ["all.parquet"]
-
-
-def _write_with_little_room(root: Path) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-    rows = pl.DataFrame({"id": pl.int_range(200_000, eager=True).hash(1)})
-    try:
-        Lake(root).write("t", rows)
-    except LakeError as error:
-        os._exit(0 if "cannot be written" in str(error) or "no space" in str(error) else 2)
-    os._exit(3)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -126,28 +78,6 @@ def test_a_damaged_manifest_is_named(tmp_path: Path, tiny: Profile, content: str
     with pytest.raises(LakeError, match=rf"manifest.json cannot be read \({reason}.*: delete the lake") as caught:
         Lake(tmp_path).require(tiny, any_version=True)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("change", [older, newer])
-def test_a_lake_of_another_version_is_refused_and_can_be_wiped(a_copy: Settings, change: Callable[..., Values]) -> None:
-    """Every command says which versions meet and what to do. After `wipe`, nothing of the lake is left."""
-    root = a_copy.lake_path
-    assert isinstance(root, Path)
-    rewrite(root, change)
-    Lake(root).write("table_of_another_version", FRAME, "2026-01")
-    version = json.loads((root / "manifest.json").read_text())["version"]
-    where = {"AQUAMIND_HOME": str(a_copy.home), "AQUAMIND_LAKE": str(root)}
-    message = (
-        f"the lake {root} was built by generator version {version}, but this program has version "
-        f"{GENERATOR_VERSION}: run `aquamind wipe` and build again, or set AQUAMIND_LAKE to another folder"
-    )
-    for command in (["build", "--no-database"], ["build"], ["load"], ["verify"], ["lake"]):
-        one_line(aquamind(*command, **where), message)
-    one_line(aquamind("wipe", "--yes", "--no-database", "--seed", "7", **where), "but profile tiny, seed 7")
-    assert Lake(root).has("batch_batch")
-    done = aquamind("wipe", "--yes", "--no-database", **where)
-    assert done.returncode == 0, done.stderr
-    assert not root.exists()
 
 
 def test_wiping_another_version_deletes_only_what_looks_like_a_table(tmp_path: Path, tiny: Profile) -> None:

@@ -1,26 +1,20 @@
-"""The report's own parts: its files, its texts, the bands of a profile, and databases that hold another farm."""
+"""The report's own parts: its files, its texts, the bands of a profile."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
-import psycopg
 import pytest
-from pydantic import SecretStr
 
 from aquamind_pipeline import report
-from aquamind_pipeline.errors import DatabaseError, LakeError
-from aquamind_pipeline.lake import Manifest
-from aquamind_pipeline.postgres import schema
+from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality import farm_rules
 from aquamind_pipeline.report import Check, Report, Section
 from aquamind_pipeline.report.render_text import as_text
 from aquamind_pipeline.report.sections.bands import band_checks, bands
-from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 FIRST = date(2026, 2, 2)
 
@@ -95,26 +89,3 @@ def test_days_on_which_a_batch_gains_fish() -> None:
         (2, 50, None, None, None),
         (2, 50, 50, True, False),
     ]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"version": GENERATOR_VERSION - 1}, f"but this program has generator version {GENERATOR_VERSION}: run `aqua"),
-        ({"version": GENERATOR_VERSION + 1}, f"but this program has generator version {GENERATOR_VERSION}: run `aqua"),
-        ({"seed": 7}, r"holds profile tiny, seed 7.*, not profile tiny with seed \d+$"),
-    ],
-)
-def test_a_database_with_another_farm_is_refused(
-    database: SecretStr, tiny: Profile, change: dict[str, int], message: str
-) -> None:
-    manifest = Manifest.of(tiny)
-    schema.prepare(database, manifest)
-    other = replace(manifest, identity="0123456789abcdef", **change)  # type: ignore[arg-type]
-    with psycopg.connect(database.get_secret_value()) as connection:
-        connection.execute(
-            "UPDATE aquamind_pipeline.farm SET identity = %s, description = %s", (other.identity, other.farm)
-        )
-    with pytest.raises(DatabaseError, match=message) as caught:
-        report.verify(database, tiny)
-    assert "\n" not in str(caught.value)
