@@ -166,23 +166,28 @@ def test_the_new_tables_keep_the_contract(renewed: Project) -> None:
     assert int(passed[1]) >= 4 * TABLES
 
 
+QUERY = """
+SELECT count(DISTINCT s.id), count(DISTINCT f.id), count(*)
+FROM health_healthsamplingevent s
+JOIN health_individualfishobservation f ON f.sampling_event_id = s.id
+JOIN health_fishparameterscore p ON p.individual_fish_observation_id = f.id
+JOIN health_healthparameter h ON h.id = p.parameter_id AND h.name LIKE '%% Condition'
+"""
+"""Samplings, their fish, and the scores of these."""
+
+
 @pytest.mark.timeout(900)
-def test_the_farm_is_built_checked_and_loaded(renewed: Project, database: SecretStr) -> None:
-    """Into an embedded PostgreSQL. Each fish has its scores there, and each sampling its fish."""
-    url = database.get_secret_value()
-    renewed.succeed("python", "-m", "aquamind_pipeline.cli", "build", "--profile", "tiny", AQUAMIND_DATABASE_URL=url)
-    with psycopg.connect(url) as connection:
-        counted = connection.execute(
-            """
-            SELECT count(DISTINCT s.id), count(DISTINCT f.id), count(*)
-            FROM health_healthsamplingevent s
-            JOIN health_individualfishobservation f ON f.sampling_event_id = s.id
-            JOIN health_fishparameterscore p ON p.individual_fish_observation_id = f.id
-            JOIN health_healthparameter h ON h.id = p.parameter_id
-            """
-        ).fetchone()
-    assert counted is not None
-    samplings, fish, scores = counted
+def test_the_farm_is_built_checked_and_loaded(renewed: Project, database: SecretStr, migrated: SecretStr) -> None:
+    """Into our own database and into AquaMind's, where rows get other ids. Nothing of ours is left without its own."""
+    aquamind = ("python", "-m", "aquamind_pipeline.cli")
+    counted = []
+    for command, url in (("build", database), ("load", migrated)):
+        place = url.get_secret_value()
+        renewed.succeed(*aquamind, command, "--profile", "tiny", AQUAMIND_DATABASE_URL=place)
+        with psycopg.connect(place) as connection:
+            counted.append(connection.execute(QUERY).fetchone())
+    assert counted[0] == counted[1]
+    samplings, fish, scores = counted[0] or (0, 0, 0)
     assert samplings > 0
     assert (fish, scores) == (5 * samplings, 15 * samplings)
 
