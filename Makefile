@@ -27,8 +27,12 @@ run: install ## Build the farm (test-40) into the embedded PostgreSQL; PROFILE=t
 	$(BIN)/aquamind build $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
 
 .PHONY: test
-test: install ## Run the tests, two files at a time
+test: install ## Run all tests but slow ones and those of the browser, two files at a time
 	$(BIN)/pytest -n 2 $(ARGS)
+
+.PHONY: test-fast
+test-fast: install ## Run the unit tests: no server, no run, under a minute
+	$(BIN)/pytest -n 2 tests/unit $(ARGS)
 
 .PHONY: test-slow
 test-slow: install ## Run the slow tests: whole farms
@@ -37,6 +41,10 @@ test-slow: install ## Run the slow tests: whole farms
 .PHONY: test-browser
 test-browser: install ## Run the tests in a real browser (Debian's chromium)
 	$(BIN)/pytest -m browser --timeout 600 $(ARGS)
+
+.PHONY: renew
+renew: install ## Write the generated files anew: digests, snapshot, lists of tables and checks
+	WRITE_GOLDEN=1 $(BIN)/pytest -m generated $(ARGS)
 
 .PHONY: ui
 ui: install ## Open Dagster's user interface on http://127.0.0.1:3000

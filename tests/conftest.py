@@ -29,11 +29,12 @@ from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.settings import Settings, load_settings
 from aquamind_pipeline.simulation.profile import Profile
-from tests.farms import Made, build_lake, make
-from tests.objects import BUCKET, s3_server, set_in
-from tests.oracle import HERE, oracles
+from tests.helpers.farms import Made, make_lake
+from tests.helpers.objects import BUCKET, s3_server, set_in
+from tests.helpers.oracle import HERE, oracles
+from tests.helpers.places import DATA
 
-AQUAMIND_SCHEMA = Path(__file__).parent / "data" / "aquamind_schema.sql"
+AQUAMIND_SCHEMA = DATA / "aquamind_schema.sql"
 
 settings.register_profile(
     "default",
@@ -63,7 +64,7 @@ def tiny() -> Profile:
 
 @pytest.fixture(scope="session")
 def tiny_made(tiny: Profile) -> Made:
-    return make(tiny)
+    return Made(tiny)
 
 
 @pytest.fixture(scope="session")
@@ -77,9 +78,12 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def built(home: Path) -> Settings:
-    """The tiny farm's lake, built by its Dagster job. Read only: tests that write take `a_copy`."""
+    """The tiny farm's lake, made by the library alone. Read only: tests that write take `a_copy`.
+
+    A build in Dagster gives the same bytes (`test_full_build_is_recorded_and_arrives`).
+    """
     settings = load_settings(profile="tiny", home=home / "built")
-    build_lake(settings)
+    make_lake(settings)
     return settings
 
 

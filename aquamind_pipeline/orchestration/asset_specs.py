@@ -44,10 +44,14 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
 
 
 def _dependencies(definition: TableDefinition) -> list[str]:
-    """Tables that must exist before this one: the tables that it reads. The plan also needs the infrastructure."""
+    """Tables that must exist before this one: the tables that it reads. The plan also needs the infrastructure.
+
+    The plan says how far the farm reaches, so all that happens comes after the plan, also what does not read it.
+    """
     if definition.name in PLAN:
         return [name for name in REGISTRY.of_kind(Kind.REFERENCE) if REGISTRY[name].app == "infrastructure"]
-    return list(definition.reads)
+    planned = () if definition.kind is Kind.REFERENCE else PLAN
+    return list(dict.fromkeys((*planned, *definition.reads)))
 
 
 def spec(name: str, group: str, *, deps: tuple[str, ...], kinds: frozenset[str], description: str) -> dg.AssetSpec:

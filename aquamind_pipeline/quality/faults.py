@@ -16,12 +16,13 @@ from fractions import Fraction
 import polars as pl
 
 from aquamind_pipeline.apps.batch import assignments, daily_states, growth_samples, mortality
-from aquamind_pipeline.apps.environmental import readings
+from aquamind_pipeline.apps.environmental import photoperiod, readings
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.simulation import draws
 
 READINGS, FEEDINGS = readings.READINGS.name, feeding.FEEDINGS.name
+PHOTOPERIOD = photoperiod.PHOTOPERIOD.name
 SAMPLES, DEATHS = growth_samples.GROWTH_SAMPLES.name, mortality.MORTALITY.name
 STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
 SILENT_DAYS = 3
@@ -125,7 +126,7 @@ def _sent_twice(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
 
 
 def _without_days(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
-    column = "reading_time" if "reading_time" in frame.columns else "feeding_date"
+    column = next(name for name in ("reading_time", "feeding_date", "date") if name in frame.columns)
     return frame.filter(~dose.hits(_days(column, 1)))
 
 
@@ -230,7 +231,7 @@ FAULTS: dict[str, Fault] = {
             "repeated-rows", "Rows are stored twice under one key.", (FEEDINGS,), "rows", 0.01,
             lambda f, d: pl.concat([f, f.filter(d.hits(_ROW))]),
         ),
-        Fault("missing-days", "A day was never recorded.", (READINGS, FEEDINGS), "days", 0.05, _without_days),
+        Fault("missing-days", "A day was never recorded.", (READINGS, FEEDINGS, PHOTOPERIOD), "days", 0.05, _without_days),
         Fault(
             "silent-farm", "The last days have no readings.", (READINGS,), "last days", 1.0, _silent, whole=True
         ),

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.browser.uis import LOADING_MS, LOCATION, UI, browsing, kept, shown
-from tests.farms import wait_for
+from tests.helpers.farms import wait_for
 
 
 @pytest.fixture(scope="session")

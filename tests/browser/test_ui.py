@@ -9,12 +9,13 @@ import pytest
 from playwright.sync_api import Page, expect
 from pydantic import SecretStr
 
-from aquamind_pipeline import tables
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.settings import Settings
 from tests.browser.uis import ARTEFACTS, LOCATION, UI, kept, shown
-from tests.farms import wait_for
-from tests.test_cli import aquamind
+from tests.helpers.commands import aquamind
+from tests.helpers.farms import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +24,7 @@ READINGS, SAMPLES = "environmental_environmentalreading", "batch_growthsample"
 
 def test_a_farm_is_materialised_by_clicking(clicked: Settings) -> None:
     lake = Lake(clicked.lake_path)
-    assert all(lake.has(name) or lake.partitions(name) for name in tables.TABLES)
+    assert all(lake.has(name) or lake.partitions(name) for name in REGISTRY.aquamind)
 
 
 def test_the_graph_shows_every_group(page: Page, clicked: Settings) -> None:
@@ -37,7 +38,7 @@ def test_the_catalogue_says_what_a_table_is(page: Page, clicked: Settings) -> No
 
 
 def test_a_picture_shows_weights_and_fish(page: Page, clicked: Settings) -> None:
-    shown(page, f"/assets/{tables.STATE_TABLE}?view=events", "rows_per_second")
+    shown(page, f"/assets/{STATES.name}?view=events", "rows_per_second")
     page.get_by_text("Show Markdown").first.click()
     expect(page.locator("img[src^='data:image/png']")).to_be_visible()
     kept(page, "picture", guide=True)
@@ -68,12 +69,12 @@ def test_a_partition_tells_rows_bytes_and_hash(page: Page, clicked: Settings) ->
 
 
 def test_check_results_are_shown(page: Page, clicked: Settings) -> None:
-    shown(page, f"/assets/{tables.STATE_TABLE}?view=checks", "no_doubling", "ledger", "weight_continuity", "Succeeded")
+    shown(page, f"/assets/{STATES.name}?view=checks", "no_doubling", "ledger", "weight_continuity", "Succeeded")
     expect(page.get_by_text("Failed")).to_have_count(0)
 
 
 def test_a_check_shows_its_picture(page: Page, clicked: Settings) -> None:
-    shown(page, f"/assets/{tables.STATE_TABLE}?view=checks&checkDetail=recovers_life", "by_stage", "Egg&Alevin")
+    shown(page, f"/assets/{STATES.name}?view=checks&checkDetail=recovers_life", "by_stage", "Egg&Alevin")
     page.get_by_text("Show Markdown").first.click()
     picture = page.locator("img[src^='data:image/png']")
     expect(picture).to_be_visible()
@@ -84,16 +85,16 @@ def test_a_check_shows_its_picture(page: Page, clicked: Settings) -> None:
 def test_a_failed_check_shows_rows_and_reason(page: Page, ui: UI, clicked: Settings) -> None:
     """A month is spoiled, its checks are looked at again by a click: those that block fail their run."""
     lake = Lake(clicked.lake_path)
-    good = lake.read(tables.STATE_TABLE, "2026-04")
+    good = lake.read(STATES.name, "2026-04")
     doubled = pl.when(pl.int_range(pl.len()) == 300).then(pl.col("population") * 2).otherwise("population")
     spoiled = good.with_columns(doubled.cast(good.schema["population"]).alias("population"))
-    lake.write(tables.STATE_TABLE, spoiled, "2026-04")
-    failed = f"/assets/{tables.STATE_TABLE}?view=checks&checkDetail=recovers_life"
+    lake.write(STATES.name, spoiled, "2026-04")
+    failed = f"/assets/{STATES.name}?view=checks&checkDetail=recovers_life"
     page.goto(failed)
     before = ui.runs(page)
     page.get_by_role("button", name="Execute all").click()
     wait_for(lambda: [status for _, status in ui.runs(page)[: -len(before)]] == ["FAILURE"])
-    lake.write(tables.STATE_TABLE, good, "2026-04")
+    lake.write(STATES.name, good, "2026-04")
     shown(page, failed, "states with other", "Failed", "sample", image="failed-check")
 
 

@@ -13,7 +13,7 @@ from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.orchestration.run_jobs import dagster_home
 from aquamind_pipeline.settings import Settings
 from tests.browser.uis import LOADING_MS, LOCATION, UI, kept, shown
-from tests.farms import wait_for
+from tests.helpers.farms import wait_for
 
 pytestmark = pytest.mark.browser
 

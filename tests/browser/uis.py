@@ -21,9 +21,9 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.farms import wait_for
+from tests.helpers.farms import wait_for
+from tests.helpers.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "test-artefacts"
 IMAGES = ROOT / "docs" / "images"
 LOADING_MS = 90_000

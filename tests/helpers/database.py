@@ -1,0 +1,84 @@
+"""Databases in tests: load a lake into one, count its rows, ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import polars as pl
+import psycopg
+from pydantic import SecretStr
+
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch import daily_states, growth_samples
+from aquamind_pipeline.apps.inventory import feeding
+from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.postgres.copying import Loaded
+from aquamind_pipeline.postgres.targets import open_target
+
+EVENT, STATES = feeding.FEEDINGS.name, daily_states.STATES.name
+SAMPLES, FISH = growth_samples.GROWTH_SAMPLES.name, growth_samples.FISH_OBSERVATIONS.name
+
+
+def load_everything(url: SecretStr, lake: Lake) -> list[Loaded]:
+    manifest = lake.manifest()
+    assert manifest is not None
+    open_target(url).prepare(manifest)
+    target = open_target(url)
+    done = target.load_whole(lake)
+    for name in target.monthly:
+        done += load_months(url, lake, name, lake.partitions(name))
+    with target.loading() as pool:
+        target.drop_vanished(pool, lake, target.monthly)
+    return done
+
+
+def load_months(
+    url: SecretStr, lake: Lake, name: str, months: Sequence[str], on_done: Callable[[], None] = lambda: None
+) -> list[Loaded]:
+    target = open_target(url)
+    with target.loading() as pool:
+        return target.load_months(pool, lake, name, months, on_done)
+
+
+def row_counts(url: SecretStr, names: Iterable[str] = REGISTRY.aquamind) -> dict[str, int]:
+    return open_target(url).row_counts(names)
+
+
+def rows_of(lake: Lake) -> dict[str, int]:
+    """Rows of every table of AquaMind's in a lake."""
+    return {name: lake.rows(name) for name in REGISTRY.aquamind}
+
+
+def ask(url: SecretStr, query: str, *parameters: object) -> list[tuple[object, ...]]:
+    with psycopg.connect(url.get_secret_value()) as connection:
+        return connection.execute(query.encode(), parameters).fetchall()
+
+
+def without_last_days(lake: Lake, month: str, days: int) -> dict[str, pl.DataFrame]:
+    """Take a month's last days out of all tables; returns the months as they were."""
+    whole = {name: lake.read(name, month) for name in REGISTRY.monthly}
+    for name, rows in whole.items():
+        day = pl.col(str(REGISTRY[name].time)).cast(pl.Date)
+        lake.write(name, rows.filter(day <= day.max().dt.offset_by(f"-{days}d")), month)
+    return whole
+
+
+def nobody_loads(url: SecretStr) -> bool:
+    """Whether the server has noticed that a killed process is gone."""
+    held = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE datname = current_database()"
+    return ask(url, f"{held} AND locktype = 'advisory'") == [(0,)]
+
+
+__all__ = [
+    "EVENT",
+    "FISH",
+    "SAMPLES",
+    "STATES",
+    "ask",
+    "load_everything",
+    "load_months",
+    "nobody_loads",
+    "row_counts",
+    "rows_of",
+    "without_last_days",
+]

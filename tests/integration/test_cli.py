@@ -1,0 +1,387 @@
+"""The command line as a user meets it: a process, its output, its exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import termios
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import typer
+from pydantic import SecretStr
+
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES
+from aquamind_pipeline.cli.app import app
+from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.pipeline.preview import preview
+from aquamind_pipeline.postgres.server import EmbeddedServer
+from aquamind_pipeline.settings import Settings, load_settings
+from tests.helpers.commands import AQUAMIND, aquamind, one_line
+from tests.helpers.database import load_everything, row_counts
+from tests.helpers.farms import digests, wait_for
+from tests.helpers.places import DATA
+
+GOLDEN = DATA / "tiny_digests.json"
+
+
+def test_the_same_seed_gives_the_same_bytes_on_every_machine(built: Settings) -> None:
+    """The tiny farm's files, byte for byte. A wanted change raises GENERATOR_VERSION and writes this file anew:
+    `WRITE_GOLDEN=1 make test ARGS="-k every_machine"`.
+    """
+    found = digests(built.lake_path)
+    if os.environ.get("WRITE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=0) + "\n")
+    assert found == json.loads(GOLDEN.read_text())
+
+
+def test_threads_and_order_do_not_matter(built: Settings, tmp_path: Path) -> None:
+    """One thread, months in another order, in another process: the same bytes."""
+    lake = tmp_path / "lake"
+    one = {"POLARS_MAX_THREADS": "1", "AQUAMIND_HOME": str(tmp_path), "AQUAMIND_LAKE": str(lake)}
+    assert aquamind("build", "--no-database", **one).returncode == 0
+    for name in REGISTRY.events:
+        for month in Lake(lake).partitions(name):
+            Lake(lake).remove(name, month)
+    months = [f"--month=2026-{number:02}" for number in (5, 2, 6, 3, 4)]
+    done = aquamind("build", "--no-database", *months, **one)
+    assert done.returncode == 0, done.stderr
+    assert digests(lake) == digests(built.lake_path)
+
+
+def test_a_killed_build_goes_on_to_the_same_farm(built: Settings, tmp_path: Path) -> None:
+    """SIGKILL while events are written; the next build makes the farm as if nothing had happened."""
+    environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        [AQUAMIND, "build", "--no-database"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    lake = tmp_path / "lake" / "tiny"
+    wait_for(lambda: any(lake.glob("batch_growthsample/*.parquet")), process)
+    process.kill()
+    process.wait()
+    assert not (lake / STATES.name).exists(), "the kill came too late to show anything"
+    assert aquamind("build", "--no-database", AQUAMIND_HOME=str(tmp_path)).returncode == 0
+    assert digests(lake) == digests(built.lake_path)
+    assert not [path for path in lake.rglob(".*") if path.name not in {".lock"}]
+
+
+def test_ctrl_c_ends_in_one_line(tmp_path: Path) -> None:
+    environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        [AQUAMIND, "build", "--no-database"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: any((tmp_path / "lake" / "tiny").glob("plan_batch/*.parquet")), process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.strip() == "Interrupted. Finished files are kept; run again to continue."
+    assert "Traceback" not in errors
+
+
+def test_a_second_build_at_once_is_refused(tmp_path: Path) -> None:
+    with Lake(tmp_path / "lake" / "tiny").exclusive():
+        done = aquamind("build", "--no-database", AQUAMIND_HOME=str(tmp_path))
+    one_line(done, f"process {os.getpid()} on {socket.gethostname()}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "--profile", "salmon"], "there is no profile 'salmon'"),
+        (["plan", "--as-of", "2020-01-01"], "lies before epoch"),
+        (["build", "--month", "2031-01"], "there is no month '2031-01': the farm has 2026-02 to 2026-06"),
+        (["build", "--no-database", "--month", "2026-03", "--month", "2031-01"], "there is no month '2031-01'"),
+        (["db", "url"], "start it with `aquamind db start`"),
+        (["db", "stop", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "unset it first"),
+        (["load"], "run `aquamind build`"),
+        (["verify", "--database-url", "mysql://localhost/x"], "must look like postgresql://"),
+        (["verify", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "cannot be used"),
+    ],
+)
+def test_a_users_mistake_ends_in_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = aquamind(*arguments, AQUAMIND_HOME=str(tmp_path))
+    one_line(done, message)
+    assert "hunter2" not in done.stdout + done.stderr
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("home", ["dagster", "/no/such/folder"])
+def test_a_dagster_home_that_dagster_cannot_use(tmp_path: Path, home: str) -> None:
+    done = aquamind("build", "--no-database", AQUAMIND_HOME=str(tmp_path), DAGSTER_HOME=home)
+    one_line(done, f"DAGSTER_HOME={home} is not the absolute path of an existing folder")
+
+
+def test_unwritable_home(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    one_line(aquamind("build", AQUAMIND_HOME=str(tmp_path / "file")), "cannot be written")
+
+
+def test_a_damaged_file_is_named(a_copy: Settings, database: SecretStr) -> None:
+    path = Lake(a_copy.lake_path).path("inventory_feedingevent", "2026-04")
+    path.write_bytes(path.read_bytes()[:1000])
+    done = aquamind(
+        "load",
+        AQUAMIND_HOME=str(a_copy.home),
+        AQUAMIND_LAKE=str(a_copy.lake_path),
+        AQUAMIND_DATABASE_URL=database.get_secret_value(),
+    )
+    one_line(done, "2026-04.parquet is damaged (not a whole Parquet file): delete it and materialise")
+
+
+def test_another_seeds_lake_is_refused(a_copy: Settings) -> None:
+    done = aquamind("build", "--seed", "7", AQUAMIND_HOME=str(a_copy.home), AQUAMIND_LAKE=str(a_copy.lake_path))
+    one_line(done, "set AQUAMIND_LAKE to another folder")
+
+
+def test_plan_builds_nothing(tmp_path: Path) -> None:
+    done = aquamind("plan", "--profile", "test-40", AQUAMIND_HOME=str(tmp_path))
+    assert done.returncode == 0
+    assert "40 batches: 25 harvested, 15 alive" in done.stdout
+    assert "9,918,048" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_plan_shows_whole_names_and_numbers_on_a_narrow_terminal(tmp_path: Path) -> None:
+    """40 columns: less than the longest name and its number need."""
+    shown = on_a_terminal(40, "plan", AQUAMIND_HOME=str(tmp_path))
+    lines = re.findall(r"^│ (\w+) +│( +)([\d,]+|decided by chance) │$", shown, re.MULTILINE)
+    farm = preview(load_settings(profile="tiny", home=tmp_path).farm)
+    assert {name: rows for name, _, rows in lines} == {
+        name: "decided by chance" if rows is None else f"{rows:,}" for name, rows in farm.rows.items()
+    }
+    assert len({len(space + rows) for _, space, rows in lines}) == 1, "right-aligned"
+
+
+def on_a_terminal(columns: int, *arguments: str, **environment: str) -> str:
+    """What a command shows on a terminal of so many columns, without colours."""
+    screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, columns))
+    variables = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    variables |= {"AQUAMIND_PROFILE": "tiny", "TERM": "dumb"} | environment
+    process = subprocess.Popen([AQUAMIND, *arguments], env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that nobody writes to the terminal any more
+        while part := os.read(screen, 65536):
+            shown += part
+    os.close(screen)
+    assert process.wait() == 0, shown
+    return shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["build", "--help"], ["db", "--help"], ["build", "--no-such-option"]], ids=" ".join
+)
+def test_help_starts_without_heavy_imports(arguments: list[str]) -> None:
+    """Help and a wrong option import Typer, but nothing of what a command works with."""
+    command = [sys.executable, "-X", "importtime", "-m", "aquamind_pipeline.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == (0 if "--help" in arguments else 2)
+    imported = {name.split(".")[0] for name in re.findall(r"^import time: .*\| +([\w.]+)$", done.stderr, re.MULTILINE)}
+    assert "typer" in imported
+    heavy = {
+        "dagster",
+        "duckdb",
+        "great_expectations",
+        "matplotlib",
+        "numpy",
+        "polars",
+        "psycopg",
+        "pyarrow",
+    }
+    assert not imported & heavy
+
+
+def test_every_option_and_command_is_explained() -> None:
+    """No command and no option of a command is without a help text."""
+    todo: list[tuple[str, Any]] = [("aquamind", typer.main.get_command(app))]
+    seen = set()
+    while todo:
+        path, command = todo.pop()
+        seen.add(path)
+        assert command.help, path
+        todo += [(f"{path} {name}", sub) for name, sub in getattr(command, "commands", {}).items()]
+        for parameter in command.params:
+            assert parameter.help, f"{path} {parameter.name}"
+    assert {"aquamind build", "aquamind db psql"} <= seen
+
+
+def test_profiles_are_listed() -> None:
+    done = aquamind("profiles")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("single", "test-40", "saturation-170", "tiny"))
+
+
+def test_build_load_verify_wipe(tmp_path: Path, database: SecretStr) -> None:
+    """A whole life: build into a database by URL, verify, wipe. The password shows nowhere."""
+    url = database.get_secret_value()
+    where = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_DATABASE_URL": url}
+    built = aquamind("build", **where)
+    assert built.returncode == 0, built.stdout + built.stderr
+    for title in ("1. Batches", "2. Event volume", "3. Growth", "4. One batch", "5. Container utilisation"):
+        assert title in built.stdout
+    assert "checks, all passed" in built.stdout
+    saved = json.loads((tmp_path / "reports" / "tiny.json").read_text())
+    assert all(check["passed"] for section in saved["sections"] for check in section["checks"])
+
+    again = aquamind("load", **where)
+    assert again.returncode == 0, again.stdout + again.stderr
+    verified = aquamind("verify", "--skip-check", "ledger", **where)
+    assert verified.returncode == 0, verified.stderr
+    assert f"check skipped {STATES.name} ledger: not looked at" in verified.stderr
+    other = aquamind("verify", "--seed", "7", **where)
+    one_line(other, "not profile tiny with seed 7")
+
+    password = url.split(":")[2].split("@")[0]
+    everything = "".join(done.stdout + done.stderr for done in (built, again, verified, other))
+    assert password not in everything
+    stored = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".parquet")
+    assert password.encode() not in stored
+
+    asked = aquamind("wipe", **where)
+    assert asked.returncode == 1, "without an answer nothing is deleted"
+    assert (tmp_path / "lake" / "tiny").exists()
+    assert aquamind("wipe", "--yes", **where).returncode == 0
+    assert not (tmp_path / "lake" / "tiny").exists()
+    one_line(aquamind("verify", **where), "holds no farm of ours")
+
+
+def test_nothing_is_built_into_or_wiped_from_a_folder_of_somebody_else(tmp_path: Path) -> None:
+    """Not by a build, not by one of a month alone, and so not by a wipe."""
+    stuff = tmp_path / "stuff"
+    stuff.mkdir()
+    (stuff / "thesis.tex").write_text("years of work")
+    where = {"AQUAMIND_HOME": str(tmp_path / "home"), "AQUAMIND_LAKE": str(stuff)}
+    for command in (["build", "--no-database"], ["build", "--month", "2026-03", "--no-database"], ["wipe", "--yes"]):
+        one_line(aquamind(*command, **where), f"{stuff} is no lake of ours and not empty: set AQUAMIND_LAKE")
+    assert [path.name for path in stuff.iterdir()] == ["thesis.tex"]
+
+
+def test_wipe_takes_this_farm_and_no_other(a_copy: Settings, database: SecretStr) -> None:
+    """Another farm's lake and another farm's database stay, and so does one that somebody is building."""
+    lake = Lake(a_copy.lake_path)
+    manifest = lake.manifest()
+    assert manifest is not None
+    load_everything(database, lake)
+    where = {
+        "AQUAMIND_HOME": str(a_copy.home),
+        "AQUAMIND_LAKE": str(lake.root),
+        "AQUAMIND_DATABASE_URL": database.get_secret_value(),
+    }
+    one_line(aquamind("wipe", "--yes", "--seed", "7", **where), "but profile tiny, seed 7")
+    one_line(
+        aquamind("wipe", "--yes", "--seed", "7", "--no-files", **where), "give the profile, seed, epoch and faults"
+    )
+    with lake.exclusive():
+        one_line(aquamind("wipe", "--yes", **where), f"is building the lake {lake.root}")
+    assert row_counts(database, ["batch_batch"])["batch_batch"] == lake.rows("batch_batch")
+    with psycopg.connect(database.get_secret_value()) as connection:
+        connection.execute("UPDATE aquamind_pipeline.farm SET identity = 'x', description = %s", (older(manifest),))
+    (Path(lake.folder) / "notes.txt").write_text("theirs")
+    done = aquamind("wipe", "--yes", **where)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in lake.folder.iterdir()] == ["notes.txt"]
+    with psycopg.connect(database.get_secret_value()) as connection:
+        assert connection.execute("SELECT to_regclass('batch_batch')").fetchone() == (None,)
+
+
+def older(manifest: Manifest) -> str:
+    """The farm in words, as an earlier version of the generator said it."""
+    return replace(manifest, version=manifest.version - 1, identity="x").farm
+
+
+def test_a_farm_with_faults_does_not_reach_the_database(tmp_path: Path, database: SecretStr) -> None:
+    """Blocking checks stop it before the first row; --load-anyway is the way to test AquaMind's own alarms with it."""
+    where = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_DATABASE_URL": database.get_secret_value()}
+    fault = ("--fault", "doubled-transfers:0.5")
+    blocked = aquamind("build", *fault, **where)
+    assert blocked.returncode == 1
+    assert "check failed batch_actualdailyassignmentstate no_doubling" in blocked.stderr
+    assert "Traceback" not in blocked.stderr
+    with psycopg.connect(database.get_secret_value()) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+    loaded = aquamind("build", *fault, "--load-anyway", **where)
+    assert loaded.returncode == 0, loaded.stderr
+    assert "check warns batch_actualdailyassignmentstate no_doubling" in loaded.stderr
+    verified = aquamind("verify", *fault, **where)
+    assert verified.returncode == 1
+    assert "check failed batch_actualdailyassignmentstate ledger" in verified.stderr
+    labels = list((tmp_path / "lake" / "tiny-with-doubled-transfers-0.5" / "fault").glob("*/*.parquet"))
+    assert {path.parent.name for path in labels} == {STATES.name}
+    assert not (tmp_path / "lake" / "tiny").exists()
+
+
+def test_a_database_that_cannot_take_the_farm_is_refused_before_anything_is_made(
+    tmp_path: Path, database: SecretStr
+) -> None:
+    where = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_DATABASE_URL": database.get_secret_value()}
+    with psycopg.connect(database.get_secret_value()) as connection:
+        connection.execute("CREATE TABLE batch_batch (id bigint PRIMARY KEY)")
+    refused = aquamind("build", **where)
+    assert refused.returncode == 1
+    assert "has tables that are not ours and that this version does not fit" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    one_line(aquamind("build", **where | {"AQUAMIND_DATABASE_URL": "postgres:/x"}), "must look like postgresql://")
+    assert not list((tmp_path / "lake").rglob("*.parquet"))
+
+
+def test_pages_need_nothing_from_elsewhere(tmp_path: Path, database: SecretStr) -> None:
+    """Report and Data Docs load no style, script, font or picture from anywhere, and all links between them work."""
+    done = aquamind("build", AQUAMIND_HOME=str(tmp_path), AQUAMIND_DATABASE_URL=database.get_secret_value())
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "reports").rglob("*.html"))
+    assert len(pages) == len(REGISTRY.aquamind) + 2
+    for page in pages:
+        text = page.read_text("utf-8")
+        assert not re.search(r"<(?:link|script|img|iframe)\b|url\((?!#)|@import", text), page.name
+        for link in re.findall(r'href="([^"#]+)"', text):
+            assert (page.parent / link).is_file(), (page.name, link)
+    report = (tmp_path / "reports" / "tiny.html").read_text("utf-8")
+    assert report.count("<svg") == 5
+    assert all(
+        name in report for name in ("doubled-transfers", "no_doubling", "1. Batches", "5. Container utilisation")
+    )
+
+
+def test_db_starts_stops_and_connects(home: Path) -> None:
+    """Start, status, url, psql, stop: the server outlives the command that started it, until it is stopped."""
+    home = home / "db"
+
+    def db(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home)}
+        return subprocess.run(
+            [AQUAMIND, "db", *arguments], env=environment, capture_output=True, text=True, check=False
+        )
+
+    assert (db("status").returncode, db("url").returncode) == (3, 1)
+    assert "aquamind db start" in db("url").stderr
+    assert db("start").returncode == 0
+    url = db("url").stdout.strip()
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT current_database()").fetchone()
+    assert row == ("aquamind_tiny",)
+    assert "aquamind_tiny" in db("psql", "-c", "SELECT current_database()").stdout
+    assert db("status").stdout == "running\n"
+    assert db("stop").stdout == "stopped\n"
+    assert db("status").returncode == 3
+
+
+def test_a_cluster_of_another_version_is_refused(home: Path) -> None:
+    cluster = home / "old" / "postgres" / "cluster"
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text("12\n")
+    with pytest.raises(DatabaseError, match="was made by PostgreSQL 12"), EmbeddedServer(home / "old").running("x"):
+        pass

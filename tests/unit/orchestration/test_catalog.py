@@ -1,0 +1,124 @@
+"""What Dagster's catalogue says of every asset, and a snapshot of all that the definitions define."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.definitions import build_defs
+from aquamind_pipeline.schema.frames import lake_schema, references
+from aquamind_pipeline.settings import load_settings
+from tests.helpers.golden import RENEW
+from tests.helpers.places import DATA
+
+GOLDEN = DATA / "definitions.json"
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    return build_defs(load_settings(profile="tiny", faults=("doubled-transfers",), pages_url="http://127.0.0.1:3001"))
+
+
+@pytest.fixture(scope="module")
+def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_every_asset_says_what_it_is_and_of_which_farm(specs: dict[str, dg.AssetSpec]) -> None:
+    for name, spec in specs.items():
+        what, how = (spec.description or "").split("\n\n")
+        assert what.endswith("."), name
+        assert how.endswith("."), name
+        assert spec.owners == ["team:aquamind-data"]
+        assert spec.metadata["profile"] == "tiny"
+        assert spec.metadata["seed"] == "20261123"
+        assert spec.metadata["faults"] == "doubled-transfers"
+        assert spec.metadata["report"].value.startswith("http://127.0.0.1:3001/tiny-with"), name  # type: ignore[union-attr]
+
+
+def test_every_column_says_what_it_is(specs: dict[str, dg.AssetSpec]) -> None:
+    for name, one in REGISTRY.items():
+        schema = specs[name].metadata["dagster/column_schema"]
+        assert isinstance(schema, dg.TableSchema)
+        assert [column.name for column in schema.columns] == list(lake_schema(one.table))
+        for column in schema.columns:
+            assert column.description, f"{name}.{column.name}"
+            if column.name.endswith(("_kg", "_g", "_cm", "_c", "_m3", "_mm")):
+                assert "[" in column.description, f"{name}.{column.name} has a unit"
+    samples = specs["batch_growthsample"].metadata["dagster/column_schema"]
+    weight = next(column for column in samples.columns if column.name == "avg_weight_g")  # type: ignore[union-attr]
+    assert weight.description == "Mean weight of a fish [g]"
+    assert weight.constraints.other == [">= 0", "<= 20000"]
+    assigned = next(column for column in samples.columns if column.name == "assignment_id")  # type: ignore[union-attr]
+    assert str(assigned.description).endswith(": batch_batchcontainerassignment.id")
+
+
+def test_lineage_says_where_columns_come_from(specs: dict[str, dg.AssetSpec]) -> None:
+    """All that the definition says, and every reference. That the columns exist, the registry requires."""
+    for name, one in REGISTRY.items():
+        lineage = specs[name].metadata.get("dagster/column_lineage")
+        told = {}
+        if lineage is not None:
+            assert isinstance(lineage, dg.TableColumnLineage)
+            told = {
+                column: {(dep.asset_key.to_user_string(), dep.column_name) for dep in deps}
+                for column, deps in lineage.deps_by_column.items()
+            }
+        referring = {
+            column: {target}
+            for column, target in references(one.table).items()
+            if column in lake_schema(one.table) and target[0] != name
+        }
+        computed = {column: {tuple(each.split(".")) for each in text.split()} for column, text in one.lineage.items()}
+        assert told == referring | computed, name
+
+
+def test_code_references_lead_to_the_code(specs: dict[str, dg.AssetSpec]) -> None:
+    for name, spec in specs.items():
+        (reference,) = spec.metadata["dagster/code_references"].code_references  # type: ignore[union-attr]
+        assert isinstance(reference, dg.LocalFileCodeReference)
+        lines = Path(reference.file_path).read_text().splitlines()
+        assert "multi_asset(" in lines[(reference.line_number or 0) - 1], name
+
+
+@pytest.mark.generated
+def test_the_definitions_are_those_of_the_snapshot(defs: dg.Definitions) -> None:
+    """Assets, checks, jobs, schedules and partitions. `make renew` writes a wanted change."""
+    graph = defs.resolve_asset_graph()
+    checks: dict[str, list[str]] = {}
+    for key in graph.asset_check_keys:
+        blocks = graph.get(key).blocking
+        checks.setdefault(key.asset_key.to_user_string(), []).append(key.name if blocks else f"{key.name} (warns)")
+    assets = {}
+    for key in sorted(graph.materializable_asset_keys):
+        node = graph.get(key)
+        assets[key.to_user_string()] = {
+            "group": node.group_name,
+            "kinds": sorted(node.kinds),
+            "months": node.partitions_def.get_first_partition_key() if node.partitions_def else None,
+            "backfill": node.backfill_policy.policy_type.name if node.backfill_policy else None,
+            "pools": sorted(node.pools or ()),
+            "after": sorted(parent.to_user_string() for parent in node.parent_keys),
+            "checks": sorted(checks.get(key.to_user_string(), ())),
+        }
+    found = {
+        "assets": assets,
+        "jobs": {
+            job.name: sorted(
+                key.to_user_string() for key in defs.resolve_job_def(job.name).asset_layer.selected_asset_keys
+            )
+            for job in defs.jobs or ()
+        },
+        "schedules": {
+            schedule.name: [schedule.cron_schedule, schedule.execution_timezone, schedule.default_status.name]
+            for schedule in defs.schedules or ()
+            if isinstance(schedule, dg.ScheduleDefinition)
+        },
+    }
+    if RENEW:
+        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+    assert found == json.loads(GOLDEN.read_text())

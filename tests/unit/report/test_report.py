@@ -1,0 +1,91 @@
+"""The report's own parts: its files, its texts, the bands of a profile."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from aquamind_pipeline import report
+from aquamind_pipeline.errors import LakeError
+from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.quality import farm_rules
+from aquamind_pipeline.report import Check, Report, Section
+from aquamind_pipeline.report.render_text import as_text
+from aquamind_pipeline.report.sections.bands import band_checks, bands
+
+FIRST = date(2026, 2, 2)
+
+
+def a_report() -> Report:
+    checks = [Check("batches", True, "6 batches"), Check("volumes", False, "not as planned")]
+    return Report(
+        "a farm", "a database", "2026-06-07", [Section("Batches", ["what", "batches"], [["total", 6]], checks)]
+    )
+
+
+def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "farm.json"
+    with pytest.raises(LakeError, match="there is no report .*aquamind verify"):
+        report.load_saved(path)
+    report.save(a_report(), path)
+    assert report.load_saved(path) == a_report()
+    assert not report.load_saved(path).passed
+    path.write_text(path.read_text()[:-9])
+    with pytest.raises(LakeError, match="there is no report"):
+        report.load_saved(path)
+    with pytest.raises(LakeError, match=r"farm.json/x cannot be written \(.*\): check AQUAMIND_HOME"):
+        report.save(a_report(), path / "x")
+
+
+def test_markdown_has_a_row_for_each_check() -> None:
+    lines = report.as_markdown(a_report()).splitlines()
+    assert lines[2:] == [
+        "| Batches | batches | yes | 6 batches |",
+        "| Batches | volumes | **no** | not as planned |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (True, "yes"), (False, "no"), (1234567, "1,234,567"), (0.12345, "0.1235"), (1234.56, "1,234.6")],
+)
+def test_figures_as_people_write_them(value: object, text: str) -> None:
+    assert as_text(value) == text
+
+
+def test_bands_are_checked_at_the_profiles_own_last_day() -> None:
+    farm = load_profile("test-40")
+    ranges = bands(farm)
+    assert set(ranges) > {"batches", "completed"}
+    for bound, passed in ((0, True), (1, True), (-1, False)):
+        counts = {name: (least - 1, least, most)[bound + 1] for name, (least, most) in ranges.items()}
+        checks = band_checks(farm, counts | {"batch_batch": 1})
+        assert [(check.name, check.passed) for check in checks] == [(f"band of {name}", passed) for name in ranges]
+    assert [check.name for check in band_checks(farm, {"completed": 25})] == ["band of completed"]
+    assert not band_checks(farm.model_copy(update={"as_of": farm.as_of + timedelta(days=1)}), {"completed": 0})
+
+
+def test_days_on_which_a_batch_gains_fish() -> None:
+    """A batch is compared with its own day before, in any order of rows; its first day is compared with nothing."""
+    days = pl.DataFrame(
+        [
+            (2, FIRST, 50, 1),
+            (1, FIRST + timedelta(days=2), 9, 2),
+            (1, FIRST, 10, 1),
+            (1, FIRST + timedelta(days=1), 8, 1),
+            (2, FIRST + timedelta(days=1), 50, 2),
+        ],
+        schema=["batch_id", "date", "fish", "stage"],
+        orient="row",
+    )
+    compared = farm_rules.with_day_before(days).select("batch_id", "fish", "fish_before", "transition", "gains")
+    assert compared.rows() == [
+        (1, 10, None, None, None),
+        (1, 8, 10, False, False),
+        (1, 9, 8, True, True),
+        (2, 50, None, None, None),
+        (2, 50, 50, True, False),
+    ]

@@ -1,0 +1,26 @@
+"""The result of one rule: of a rule that crashes, and of a rule on several months."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from aquamind_pipeline.schema.check_result import CheckResult, attempted, merged
+
+
+def test_a_rule_that_crashes_has_not_passed() -> None:
+    def crash() -> CheckResult:
+        raise pl.exceptions.ComputeError("no such thing\nand more")
+
+    found = attempted("keys", crash)
+    assert not found.passed
+    assert found.detail == "the check crashed: ComputeError: no such thing"
+
+
+def test_months_become_one_result() -> None:
+    good = CheckResult("gaps", passed=True, detail="none")
+    bad = CheckResult("gaps", passed=False, wrong=2, detail="some", sample=pl.DataFrame({"id": [1, 2]}))
+    assert merged([("2026-01", good), ("2026-02", good)]).passed
+    found = merged([("2026-01", good), ("2026-02", bad), ("2026-03", bad)])
+    assert (found.passed, found.wrong) == (False, 4)
+    assert "in 2 of 3 months: 2026-02, 2026-03" in found.detail
+    assert found.sample["(month)"].to_list() == ["2026-02"] * 2 + ["2026-03"] * 2
