@@ -211,7 +211,7 @@ def test_a_farm_that_reaches_less_far_takes_the_place_of_one_that_reached_furthe
 ) -> None:
     """Also where a batch is gone that later months refer to, in the transaction that deletes it."""
     shorter = load_settings(profile="tiny", home=tmp_path, as_of=date(2026, 3, 10))
-    farms.build_lake(shorter)
+    farms.make_lake(shorter)
     earlier = Lake(shorter.lake_path)
     assert earlier.rows("batch_batch") < lake.rows("batch_batch")
     load_everything(loaded, earlier)
