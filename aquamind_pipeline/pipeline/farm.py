@@ -100,8 +100,9 @@ class Farm:
 
     def _require(self, name: str, month: str | None) -> None:
         if name not in REGISTRY:
-            close = ", ".join(one for one in REGISTRY if name.rpartition("_")[2] in one) or "see Farm.tables"
-            raise ConfigError(f"there is no table {name!r}; is it one of these: {close}?")
+            close = ", ".join(one for one in REGISTRY if name.rpartition("_")[2] in one)
+            hint = f"is it one of these: {close}?" if close else "Farm.tables lists them"
+            raise ConfigError(f"there is no table {name!r}; {hint}")
         if month is None:
             return
         if not REGISTRY[name].is_monthly:

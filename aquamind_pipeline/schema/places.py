@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 _PACKAGE = "aquamind_pipeline"
@@ -12,7 +11,7 @@ _PACKAGE = "aquamind_pipeline"
 
 def place(file: str, line: int) -> str:
     """A file and line, such as `aquamind_pipeline/apps/batch/stages.py:12`; of other projects the file's name."""
-    parts = Path(file).parts
+    parts = file.replace("\\", "/").split("/")
     start = len(parts) - 1 - parts[::-1].index(_PACKAGE) if _PACKAGE in parts else len(parts) - 1
     return f"{'/'.join(parts[start:])}:{line}"
 

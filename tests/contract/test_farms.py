@@ -14,13 +14,17 @@ from hypothesis import given, seed
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+import aquamind_pipeline as aq
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.assignments import ASSIGNMENTS, BATCHES
+from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.common_rules import COMMON_RULES
 from aquamind_pipeline.quality.farm_rules import FARM_RULES
 from aquamind_pipeline.quality.runner import CheckRunner
 from aquamind_pipeline.quality.volumes import expected_rows, planned_rows
 from aquamind_pipeline.schema.definition import ByFormula, Unpredictable
+from aquamind_pipeline.schema.frames import references
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.schema.rules import WHOLE
 from aquamind_pipeline.simulation.profile import Profile
@@ -59,6 +63,24 @@ def test_batches_of_a_month_add_up_to_the_month(name: str, farm: Profile, order:
     for month in tables.partitions(name):
         alone = pl.concat(tables.make(name, month, [batch]) for batch in shuffled)
         assert_frame_equal(alone, tables.read(name, month), check_row_order=False)
+
+
+@pytest.fixture(scope="module")
+def farm() -> aq.Farm:
+    return aq.Farm("tiny")
+
+
+@EVERY
+def test_batches_of_the_library_add_up_to_the_table(name: str, farm: aq.Farm) -> None:
+    """I2: `Farm.table` gives the rows of one batch for every table whose rows belong to batches."""
+    table = REGISTRY.table(name)
+    owners = {BATCHES.name, ASSIGNMENTS.name} & {parent for parent, _ in references(table).values()}
+    if name != BATCHES.name and not owners and "batch_id" not in table.columns and not REGISTRY[name].parent.table:
+        with pytest.raises(ConfigError, match=f"^{name} has no batches: leave `batch` out$"):
+            farm.table(name, batch=1)
+        return
+    parts = [farm.table(name, batch=batch) for batch in farm.batches["batch_id"]]
+    assert_frame_equal(pl.concat(parts), farm.table(name), check_row_order=False)
 
 
 @pytest.mark.parametrize("name", IN_SLICES)

@@ -471,11 +471,9 @@ LIGHT = "environmental_photoperioddata"
 LEFT_OUT = (
     FISH,
     LIGHT,
-    "harvest_harvestevent",
-    "harvest_harvestlot",
-    "harvest_productgrade",
-    "users_userprofile",
+    *(table.name for table in REGISTRY.aquamind if table.app in ("harvest", "users")),
 )
+"""Tables that no table of a database without them refers to: some of an app, and whole apps."""
 
 
 def move(url: SecretStr, names: Iterable[str], source: str, destination: str) -> None:
