@@ -42,6 +42,10 @@ test-slow: install ## Run the slow tests: whole farms
 test-browser: install ## Run the tests in a real browser (Debian's chromium)
 	$(BIN)/pytest -m browser --timeout 600 $(ARGS)
 
+.PHONY: renew
+renew: install ## Write the generated files anew: digests, snapshot, lists of tables and checks
+	WRITE_GOLDEN=1 $(BIN)/pytest -m generated $(ARGS)
+
 .PHONY: ui
 ui: install ## Open Dagster's user interface on http://127.0.0.1:3000
 	$(BIN)/aquamind ui $(ARGS)

@@ -46,7 +46,7 @@ def _by_two_processes(workspace: Workspace) -> float:
     other = Workspace(workspace.settings.model_copy(update={"home": workspace.settings.home / "other"}))
 
     def half(job: tuple[Workspace, list[str]]) -> None:
-        alone(__name__, *_named(job[0]), "--stages", *MONTHLY, "--months", job[1][0], job[1][-1])
+        alone(__name__, *_named(job[0]), "--stages", *MONTHLY, "--months", *job[1])
 
     def work() -> None:
         alone(__name__, *_named(workspace), "--stages", *before)
@@ -82,7 +82,7 @@ if __name__ == "__main__":
     options.add_argument("--home", type=Path, required=True)
     options.add_argument("--profile", required=True)
     options.add_argument("--stages", nargs="+", default=LAKE_STAGES)
-    options.add_argument("--months", nargs=2, default=None)
+    options.add_argument("--months", nargs="+", default=None)
     given = options.parse_args()
     collect_rarely()
     ours = Workspace(load_settings(profile=given.profile, home=given.home))

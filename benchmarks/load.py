@@ -1,6 +1,6 @@
 """The load against its floor, and against what one would write instead, on the same rows in one run.
 
-The floor does all that the load does (tables, keys, indexes, foreign keys, journal, two streams), but its rows come
+The floor does all that the load does (tables, keys, indexes, foreign keys, journal, two connections), but its rows come
 from files on the server that PostgreSQL wrote itself, in its binary COPY format. `ADBC` is Polars' write_database with
 its fastest engine, `executemany` is psycopg's; both write a sample into a table without key or index, as ours does.
 """
@@ -20,10 +20,14 @@ from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.postgres import guest, journal, load, schema
+from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection, connect
+from aquamind_pipeline.postgres.connection_pool import connection_pool
 from aquamind_pipeline.postgres.copying import constants, copy_frame
-from aquamind_pipeline.postgres.streams import streams
+from aquamind_pipeline.postgres.ddl import PUBLIC
+from aquamind_pipeline.postgres.targets import open_target, own
+from aquamind_pipeline.postgres.targets.aquamind import indexes
+from aquamind_pipeline.postgres.targets.aquamind import target as aquamind_target
 from aquamind_pipeline.schema.frames import complete
 from benchmarks.measuring import FEEDINGS, READINGS, Row, against, built
 
@@ -33,12 +37,13 @@ SCHEMA = Path(__file__).parents[1] / "tests" / "data" / "aquamind_schema.sql"
 
 
 def measure(profile: str = "test-40") -> list[Row]:
-    """Measure on months of a farm, into our own database and into AquaMind's tables, two streams each."""
+    """Measure on months of a farm, into our own database and into AquaMind's tables, two connections each."""
     with built(profile) as workspace, workspace.database() as url:
         lake, manifest = workspace.lake, Manifest.of(workspace.planned)
         months = {name: lake.partitions(name)[-14:-2] for name in (READINGS, FEEDINGS, *REGISTRY.states)}
-        schema.prepare(url, manifest)
-        load.load_masters(url, lake)
+        target = open_target(url)
+        target.prepare(manifest)
+        target.load_whole(lake)
         with server_files(workspace.settings.home) as files:
             rows = [
                 against(name, sum(lake.rows(name, month) for month in some), *of_months(url, lake, files, name, some))
@@ -60,8 +65,9 @@ def server_files(home: Path) -> Iterator[Path]:
 
 
 def _load(url: SecretStr, lake: Lake, name: str, months: list[str]) -> None:
-    with load.loading(url) as opened:
-        load.load_months(opened, lake, name, months)
+    target = open_target(url)
+    with target.loading() as pool:
+        target.load_months(pool, lake, name, months)
 
 
 def of_months(url: SecretStr, lake: Lake, files: Path, name: str, months: list[str]) -> tuple[Work, Work]:
@@ -83,7 +89,7 @@ def of_months(url: SecretStr, lake: Lake, files: Path, name: str, months: list[s
             return _server_copy(connection, target, columns, files / f"{name}-{month}")
 
         _forget(url, name)
-        with mock.patch.object(load, "copy_rows", copy):
+        with mock.patch.object(own, "copy_rows", copy):
             _load(url, lake, name, months)
 
     return again, floor
@@ -139,9 +145,10 @@ def _peers(url: SecretStr, lake: Lake, months: list[str]) -> list[Row]:
 def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, months: list[str]) -> Row:
     """Into AquaMind's unpartitioned table with all its indexes; floor: server-side COPY and the same rebuilding."""
     theirs = aquamind_database(url)
-    schema.prepare(theirs, manifest)
-    load.load_masters(theirs, lake)
-    target = sql.Identifier("public", READINGS)
+    opened = open_target(theirs)
+    opened.prepare(manifest)
+    opened.load_whole(lake)
+    target = sql.Identifier(PUBLIC, READINGS)
     _load(theirs, lake, READINGS, months)
     with connect(theirs) as connection:
         for entry in journal.entries(connection, READINGS).values():
@@ -162,14 +169,14 @@ def _aquamind(url: SecretStr, lake: Lake, manifest: Manifest, files: Path, month
 
     def floor() -> None:
         _empty(theirs, target)
-        with streams(theirs) as opened:
-            guest.suspend(opened.first, READINGS)
-            opened.first.commit()
-            opened.spread(copy, paths)
-            guest.restore(opened, READINGS)
+        with connection_pool(theirs) as pool:
+            indexes.suspend(pool.first, READINGS)
+            pool.first.commit()
+            pool.spread(copy, paths)
+            indexes.restore(pool, READINGS)
 
     rows = sum(lake.rows(READINGS, month) for month in months)
-    with mock.patch.object(guest, "REBUILD_ROWS", 1):
+    with mock.patch.object(aquamind_target, "REBUILD_ROWS", 1):
         return against("AquaMind's readings, 10 indexes", rows, again, floor, runs=3)
 
 

@@ -29,6 +29,7 @@ from aquamind_pipeline.pipeline.slices import make_slices
 from aquamind_pipeline.pipeline.steps import failure, make_months, make_whole
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.settings import load_settings
 
@@ -42,11 +43,18 @@ Row = dict[str, str | int | float]
 """One line of a benchmark's table, by column."""
 
 
+def _sources(name: str) -> set[str]:
+    """Tables that must be there before a table: those that it reads; and the plan, which tells how far a farm goes."""
+    definition = REGISTRY[name]
+    planned = () if definition.kind is Kind.REFERENCE or name in PLAN else PLAN
+    return {*planned, *definition.reads}
+
+
 def _in_order() -> Steps:
-    """The registry's build steps, each after those whose tables it reads."""
+    """The registry's build steps, each after those that make what it needs."""
     steps = REGISTRY.steps()
     sources = {
-        name: {REGISTRY[read].build_step for one in tables for read in one.reads} - {name}
+        name: {REGISTRY[source].build_step for one in tables for source in _sources(one.name)} - {name}
         for name, tables in steps.items()
     }
     return {name: steps[name] for name in TopologicalSorter(sources).static_order()}
@@ -73,11 +81,10 @@ LAKE_STAGES = list(_LAKE)
 def stages_before(tables: Iterable[str]) -> list[str]:
     """The stages whose tables these tables need, directly or through others."""
     needed: set[str] = set()
-    unseen = [read for name in tables for read in REGISTRY[name].reads]
+    unseen = set[str]().union(*map(_sources, tables))
     while unseen:
-        if (name := unseen.pop()) not in needed:
-            needed.add(name)
-            unseen += REGISTRY[name].reads
+        needed |= unseen
+        unseen = set[str]().union(*map(_sources, unseen)) - needed
     return [stage for stage in LAKE_STAGES if needed.intersection(STAGES[stage])]
 
 

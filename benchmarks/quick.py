@@ -15,7 +15,8 @@ from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.growth.assimilation import assimilate
 from aquamind_pipeline.lake import Manifest
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.postgres import comparison, load, schema
+from aquamind_pipeline.postgres import comparison
+from aquamind_pipeline.postgres.targets import open_target
 from benchmarks import checks, generate, growth, results
 from benchmarks import load as loads
 from benchmarks.measuring import READINGS, Row, by_turns, farm, run, seconds
@@ -93,8 +94,9 @@ def _load(workspace: Workspace) -> dict[str, float]:
     lake = workspace.lake
     some = lake.partitions(READINGS)[-MONTHS - 1 : -1]
     with workspace.database() as url, loads.server_files(workspace.settings.home) as files:
-        schema.prepare(url, Manifest.of(workspace.planned))
-        load.load_masters(url, lake)
+        target = open_target(url)
+        target.prepare(Manifest.of(workspace.planned))
+        target.load_whole(lake)
         work, floor = loads.of_months(url, lake, files, READINGS, some)
-        compared = by_turns(lambda: comparison.differences(url, lake, {READINGS: some}), work, runs=3)
+        compared = by_turns(lambda: comparison.differences(target, lake, {READINGS: some}), work, runs=3)
         return {"load readings / floor": by_turns(work, floor, runs=3)[1][1], "comparison / load": compared[1][1]}

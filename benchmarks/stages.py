@@ -13,6 +13,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
+from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import load_settings
 from benchmarks.measuring import LAKE_STAGES, LOAD, STAGES, alone, make, peak_mib, seconds
 
@@ -24,7 +25,7 @@ def _checks(workspace: Workspace) -> None:
 
 def _compared(workspace: Workspace) -> None:
     with workspace.database() as url:
-        assert all(result.passed for result in comparison.compared(url, workspace.lake, REGISTRY.aquamind))
+        assert all(result.passed for result in comparison.compared(open_target(url), workspace.lake, REGISTRY.aquamind))
 
 
 def _report(workspace: Workspace) -> None:

@@ -15,7 +15,7 @@ from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.pipeline.preview import Preview, preview
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.schema.frames import references
-from aquamind_pipeline.schema.kinds import Scope
+from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation.profile import Profile
 
 
@@ -80,8 +80,8 @@ class Farm:
 
     def _of_batch(self, name: str, month: str | None, batch_id: int) -> pl.DataFrame:
         definition = REGISTRY[name]
-        if definition.is_monthly and not definition.batch_slices:
-            if not self._scope(name).has_batch:
+        if definition.kind is Kind.EVENT:
+            if not definition.scope.has_batch:
                 raise ConfigError(f"{name} has no batches: leave `batch` out")
             months: Sequence[str] = self.months if month is None else [month]
             return pl.concat(self._tables.make(name, one, [batch_id]) for one in months)
@@ -90,22 +90,19 @@ class Farm:
             return rows.filter(pl.col("id") == batch_id)
         if "batch_id" in rows.columns:
             return rows.filter(pl.col("batch_id") == batch_id)
-        by_parent = {parent: column for column, (parent, _) in references(definition.table).items()}
-        for parent in (ASSIGNMENTS.name, definition.parent.table):
-            if parent in by_parent:
-                ids = self._of_batch(parent, None, batch_id)["id"]
-                return rows.filter(pl.col(by_parent[parent]).is_in(ids.implode()))
+        columns = {table: (column, key) for column, (table, key) in references(definition.table).items()}
+        for owner in (definition.parent.table, ASSIGNMENTS.name):
+            if owner in columns:
+                column, key = columns[owner]
+                owners = self._of_batch(owner, month if REGISTRY[owner].is_monthly else None, batch_id)[key]
+                return rows.filter(pl.col(column).is_in(owners.implode()))
         raise ConfigError(f"{name} has no batches: leave `batch` out")
-
-    def _scope(self, name: str) -> Scope:
-        """What a row is about; of a child, what its parent is about."""
-        parent = REGISTRY[name].parent.table
-        return self._scope(parent) if parent else REGISTRY[name].scope
 
     def _require(self, name: str, month: str | None) -> None:
         if name not in REGISTRY:
-            close = ", ".join(one for one in REGISTRY if name.rpartition("_")[2] in one) or "see Farm.tables"
-            raise ConfigError(f"there is no table {name!r}; is it one of these: {close}?")
+            close = ", ".join(one for one in REGISTRY if name.rpartition("_")[2] in one)
+            hint = f"is it one of these: {close}?" if close else "Farm.tables lists them"
+            raise ConfigError(f"there is no table {name!r}; {hint}")
         if month is None:
             return
         if not REGISTRY[name].is_monthly:

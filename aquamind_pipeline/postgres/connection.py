@@ -19,12 +19,12 @@ Connection = psycopg.Connection[TupleRow]
 _CONNECT_SECONDS = 10
 _DISK_FULL = "53100"
 _HEALS = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
-"""SQLSTATEs that pass: connection lost, conflict with another transaction, server full, table locked, server going down
-or coming up."""
+"""SQLSTATEs of errors after which another try may succeed: connection lost, conflict with another transaction, server
+full, table locked, server going down or coming up."""
 
 
 def described(url: SecretStr) -> str:
-    """Where a URL leads, without its password: database, host and port."""
+    """A URL in words, without its password: database, host and port."""
     parts = _parts(url)
     if "service" in parts:
         return f"service {parts['service']!r}"
@@ -75,7 +75,7 @@ def connect(url: SecretStr) -> Iterator[Connection]:
 
 
 class _RefusedError(psycopg.OperationalError):
-    """The server answers and does not let us in, which it will not the next time either."""
+    """The server answered and refused us. It would refuse another try, too."""
 
 
 def _opened(conninfo: str) -> Connection:

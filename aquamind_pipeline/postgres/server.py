@@ -133,7 +133,10 @@ class EmbeddedServer:
         return None if self._port is None else self._url(database)
 
     def held(self, database: str) -> int:
-        """Bytes that `database` and what every server needs take already. Starts a server that exists to ask it."""
+        """Bytes on disk of `database`, of every server's own databases, and of the log.
+
+        If there is a server, it is started to ask it.
+        """
         if not (self._cluster / "PG_VERSION").exists():
             return 0
         with self.running("postgres") as url, connect(url) as connection:

@@ -185,10 +185,10 @@ def fresh(inputs: RuleInputs) -> CheckResult:
     days = assignment_days(inputs, all_time=True).filter(stages)
     last_lived, lived = days.select(pl.col("date").max(), days=pl.col("date").n_unique()).collect().row(0)
     slack = definition.freshness.silent_days
-    if lived <= slack:
+    if lived <= slack or not definition.freshness.wanted(inputs.farm):
         return CheckResult("fresh", passed=True, detail="nothing is due yet")
     due = last_lived - timedelta(days=slack)
-    months = inputs.months(definition.name)[-2:]
+    months = [month for month in inputs.months(definition.name) if month >= month_key(due)]
     if inputs.chosen is not None and month_key(due) not in {*months, *inputs.chosen}:
         detail = f"the month of {due} is not built, and this run does not make it"
         return CheckResult("fresh", passed=True, detail=detail)

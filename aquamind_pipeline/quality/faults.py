@@ -231,7 +231,14 @@ FAULTS: dict[str, Fault] = {
             "repeated-rows", "Rows are stored twice under one key.", (FEEDINGS,), "rows", 0.01,
             lambda f, d: pl.concat([f, f.filter(d.hits(_ROW))]),
         ),
-        Fault("missing-days", "A day was never recorded.", (READINGS, FEEDINGS, PHOTOPERIOD), "days", 0.05, _without_days),
+        Fault(
+            "missing-days",
+            "A day was never recorded.",
+            (READINGS, FEEDINGS, PHOTOPERIOD),
+            "days",
+            0.05,
+            _without_days,
+        ),
         Fault(
             "silent-farm", "The last days have no readings.", (READINGS,), "last days", 1.0, _silent, whole=True
         ),

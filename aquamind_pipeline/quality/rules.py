@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 from aquamind_pipeline.apps import REGISTRY
@@ -33,20 +34,29 @@ def farm_rules_about(name: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in FARM_RULES if rule.about == name)
 
 
-def _statements() -> dict[str, Statement]:
-    """Every statement by name."""
+def statements_of(statements: Iterable[Statement]) -> dict[str, Statement]:
+    """Statements by name.
+
+    Raises:
+        DefinitionError: when two have one name and say different things.
+    """
     every: dict[str, Statement] = {}
-    of_tables = [rule for name in REGISTRY.aquamind for rule in rules_of(name).values()]
-    for one in (*of_tables, *FARM_RULES, *DATABASE_STATEMENTS):
+    for one in statements:
         first = every.setdefault(one.name, one)
         if (first.text, first.why, first.blocks) != (one.text, one.why, one.blocks):
             raise DefinitionError(
-                f"two rules are called {one.name} and say different things ({first.text} / {one.text}): rename one"
+                f"{_place(one)}: the rule {one.name} says something else ({one.text}) than the rule of that name at "
+                f"{_place(first)} ({first.text}): rename one, or let both say the same"
             )
     return every
 
 
-STATEMENTS = _statements()
+def _place(one: Statement) -> str:
+    return one.place if isinstance(one, Rule) else "aquamind_pipeline/quality/rules.py"
+
+
+_OF_TABLES = [rule for name in REGISTRY.aquamind for rule in rules_of(name).values()]
+STATEMENTS = statements_of((*_OF_TABLES, *FARM_RULES, *DATABASE_STATEMENTS))
 """What every check says, by its name."""
 
-__all__ = ["DATABASE_STATEMENTS", "STATEMENTS", "farm_rules_about", "rules_of"]
+__all__ = ["DATABASE_STATEMENTS", "STATEMENTS", "farm_rules_about", "rules_of", "statements_of"]

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -21,6 +20,7 @@ from aquamind_pipeline.errors import DefinitionError
 from aquamind_pipeline.schema.columns import Item, checked_columns
 from aquamind_pipeline.schema.inputs import DeclaredReads, Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
+from aquamind_pipeline.schema.places import place
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
@@ -72,10 +72,12 @@ class Freshness:
     Attributes:
         silent_days: For how many days the table may have no row.
         fed: Whether only the stages that are fed have rows.
+        wanted: Whether a farm has such rows at all.
     """
 
     silent_days: int = 0
     fed: bool = False
+    wanted: Callable[[Profile], bool] = lambda farm: True
 
 
 @dataclass(frozen=True)
@@ -121,15 +123,13 @@ _ASKED_OF_KIND = MappingProxyType(
     }
 )
 """What definitions of one kind must say, too."""
+_TUPLES = ("columns", "reads", "rules", "natural_key", "changes_with_as_of")
 
 
 def _caller() -> str:
     """The file and line that make a definition: two frames above, past the generated __init__."""
     frame = sys._getframe(2)
-    path = Path(frame.f_code.co_filename)
-    parts = path.parts
-    start = parts.index("aquamind_pipeline") if "aquamind_pipeline" in parts else len(parts) - 1
-    return f"{'/'.join(parts[start:])}:{frame.f_lineno}"
+    return place(frame.f_code.co_filename, frame.f_lineno)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,6 +151,8 @@ class TableDefinition:
         time: Column that says when a row happened; lake and database keep the table by its months. Null: whole.
         scope: Of events: what a row is about.
         parent: Of children: the table that a row hangs on.
+        changes_with_as_of: Columns whose values depend on the farm's last day, such as the fish that live now. A later
+            as_of changes no other column of a row that is there. Only ledger and derived tables have such columns.
         batch_slices: Whether the rows are made for some batches at a time, so that memory holds no whole farm.
         lake_only: Whether AquaMind has no such table: it is no more than a file of the lake.
         step: Name of the build step that makes the table with others; by default one of its own, or one for all
@@ -179,6 +181,7 @@ class TableDefinition:
     time: str | None = MISSING
     scope: Scope = MISSING
     parent: Parent = MISSING
+    changes_with_as_of: tuple[str, ...] = ()
     batch_slices: bool = False
     lake_only: bool = False
     step: str = ""
@@ -200,6 +203,13 @@ class TableDefinition:
         for one in fields(self):
             if getattr(self, one.name) is MISSING:
                 object.__setattr__(self, one.name, _UNASKED[one.name])
+        for name in _TUPLES:
+            if not isinstance(getattr(self, name), tuple):
+                self._refuse(f"has `{name}` that is no tuple: write (…,), with a comma also after a single item")
+        if not callable(self.generate):
+            self._refuse(f"has a `generate` that is no function: write {_ASKED['generate']}")
+        if not isinstance(self.expected, Expected):
+            self._refuse(f"has an `expected` of another type: write {_ASKED['expected']}")
         for name in ("meaning", "how"):
             if not str(getattr(self, name)).endswith("."):
                 self._refuse(f"has a `{name}` that is no sentence: write {_ASKED[name]}")
@@ -211,11 +221,20 @@ class TableDefinition:
         if self.kind is Kind.CHILD and self.parent.table not in self.reads:
             self._refuse(f'hangs on {self.parent.table} without reading it: add "{self.parent.table}" to `reads`')
 
+        if self.changes_with_as_of and self.kind not in (Kind.LEDGER, Kind.DERIVED):
+            self._refuse(
+                f"has rows of the kind {self.kind.value}, which never change: leave `changes_with_as_of` out, and make "
+                "each row from what is known on its own day"
+            )
+
     def _column_names(self) -> Iterable[tuple[str, str]]:
         yield from (("natural_key", name) for name in self.natural_key)
         yield from (("lineage", name) for name in self.lineage)
-        yield from (("time", self.time) for _ in range(self.time is not None) if self.time is not None)
-        yield from (("split_by", self.split_by) for _ in range(1) if self.split_by is not None)
+        yield from (("changes_with_as_of", name) for name in self.changes_with_as_of)
+        if self.time is not None:
+            yield "time", self.time
+        if self.split_by is not None:
+            yield "split_by", self.split_by
         if self.kind is Kind.CHILD:
             yield "parent", self.parent.column
 

@@ -56,12 +56,12 @@ def conform(frame: pl.DataFrame, table: sa.Table) -> pl.DataFrame:
     Raises:
         InputError: when columns are missing or unknown, or a value does not fit its type.
     """
-    schema = lake_schema(table)
-    _require_columns(frame.columns, schema, table)
+    schema, where = lake_schema(table), f"{table.info.get('place', 'generate')}: "
+    _require_columns(frame.columns, schema, table, where, "a generator gives each column without `fill`, and no other")
     try:
         return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"{table.name}: a value does not fit its column ({error})") from None
+        raise InputError(f"{where}{table.name}: a value does not fit its column ({error})") from None
 
 
 def complete(frame: pl.LazyFrame, table: sa.Table) -> pl.LazyFrame:
@@ -75,10 +75,13 @@ def complete(frame: pl.LazyFrame, table: sa.Table) -> pl.LazyFrame:
     return frame.with_columns(**fills).select(pl.col(name).cast(dtype) for name, dtype in full_schema(table).items())
 
 
-def _require_columns(given: Sequence[str], schema: pl.Schema, table: sa.Table) -> None:
+def _require_columns(
+    given: Sequence[str], schema: pl.Schema, table: sa.Table, where: str = "", remedy: str = ""
+) -> None:
     missing, extra = sorted(set(schema) - set(given)), sorted(set(given) - set(schema))
     if missing or extra:
-        raise InputError(f"{table.name}: missing columns {missing or 'none'}, unknown columns {extra or 'none'}")
+        found = f"missing columns {missing or 'none'}, unknown columns {extra or 'none'}"
+        raise InputError(f"{where}{table.name}: {found}{': ' if remedy else ''}{remedy}")
 
 
 def primary_key(table: sa.Table) -> tuple[str, ...]:

@@ -109,7 +109,8 @@ class Inputs(DeclaredReads):
         shared: dict[Any, Any] | None = None,
         own: dict[Any, Any] | None = None,
     ) -> None:
-        super().__init__(definition.place, definition.reads, farm, tables, {} if shared is None else shared)
+        where = f"{definition.place}: {definition.name}"
+        super().__init__(where, definition.reads, farm, tables, {} if shared is None else shared)
         self.month, self.batches = month, None if batches is None else list(batches)
         if own is not None:  # tables of one step that are made from the same part share what they compute of it
             self._own = own

@@ -6,6 +6,8 @@ import importlib
 import pkgutil
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
 
 import sqlalchemy as sa
 
@@ -42,7 +44,8 @@ class Registry(Mapping[str, TableDefinition]):
                     f"{one.place}: {one.name} is defined in {given[one.name].place}, too: delete one of them"
                 )
             given[one.name] = one
-            table = sa.Table(one.name, self.metadata, *one.columns, comment=one.meaning)
+            info = {"place": one.place}  # for messages about its rows
+            table = sa.Table(one.name, self.metadata, *one.columns, comment=one.meaning, info=info)
             object.__setattr__(one, "table", table)
         for one in given.values():
             _require_known(one, given)
@@ -124,33 +127,66 @@ class Registry(Mapping[str, TableDefinition]):
 def discover(package: str, path: Iterable[str]) -> Registry:
     """The registry of every definition at the top of a module anywhere below a package."""
     definitions: dict[int, TableDefinition] = {}
-    for module in sorted(m.name for m in pkgutil.walk_packages(path, f"{package}.")):
+    folders = list(path)
+    for folder in folders:
+        _require_packages(Path(folder))
+    for module in sorted(m.name for m in pkgutil.walk_packages(folders, f"{package}.")):
         for value in vars(importlib.import_module(module)).values():
             if isinstance(value, TableDefinition):
                 definitions[id(value)] = value
     return Registry(definitions.values())
 
 
+def _require_packages(path: Path) -> None:
+    """Refuse folders with modules that Python does not take for packages: their tables would be left out in silence."""
+    for module in sorted(path.rglob("*.py")):
+        folder = module.parent
+        if not (folder / "__init__.py").exists():
+            raise DefinitionError(f"{folder} has no __init__.py, so its modules are not found: add one")
+
+
 def _require_known(one: TableDefinition, given: Mapping[str, TableDefinition]) -> None:
-    try:
-        targets = references(one.table)
-    except sa.exc.InvalidRequestError as error:  # names the key that leads nowhere
-        raise DefinitionError(
-            f"{one.place}: {one.name} refers to a table or column that nothing defines ({error})"
-        ) from None
-    for target, _ in targets.values():
-        if target not in given:
-            raise DefinitionError(f"{one.place}: {one.name} refers to {target}, which nothing defines: define it first")
-    for name in (*one.reads, *(name for rule in one.rules for name in rule.reads)):
+    def refuse(problem: str) -> NoReturn:
+        raise DefinitionError(f"{one.place}: {problem}")
+
+    for target in _targets(one.table):
+        name, _, column = target.rpartition(".")
         if name not in given:
-            raise DefinitionError(f"{one.place}: {one.name} reads {name}, which nothing defines: correct the name")
+            refuse(f"{one.name} refers to {name}, which nothing defines: define it, or correct the name")
+        if column not in given[name].table.columns:
+            refuse(f"{one.name} refers to {target}, which is no column: correct it")
+    for name in one.reads:
+        if name not in given:
+            refuse(f"{one.name} reads {name}, which nothing defines: correct the name")
+    for rule in one.rules:
+        for name in rule.reads:
+            if name not in given:
+                refuse(f"the rule {rule.name} of {one.name} reads {name}, which nothing defines: correct the name")
     for column, sources in one.lineage.items():
         for source in sources.split():
             name, _, key = source.partition(".")
             if name not in given or key not in given[name].table.columns:
-                raise DefinitionError(
-                    f"{one.place}: the lineage of {one.name}.{column} names {source}, which is no column: correct it"
-                )
+                refuse(f"the lineage of {one.name}.{column} names {source}, which is no column: correct it")
+    parent = one.parent
+    if parent.table:
+        target, _ = references(one.table).get(parent.column, ("", ""))
+        if target != parent.table:
+            refuse(
+                f"{one.name}.{parent.column} does not refer to {parent.table}: write "
+                f'refers("{parent.column}", "{parent.table}.id") in `columns`'
+            )
+        if one.is_monthly != given[parent.table].is_monthly:
+            kept, other = ("by month", "is not") if one.is_monthly else ("whole", "is kept by month")
+            remedy = "leave `time` out" if one.is_monthly else "give `time`, a column with the day of the parent's row"
+            refuse(f"{one.name} is kept {kept}, but its parent {parent.table} {other}: {remedy}")
+
+
+def _targets(table: sa.Table) -> Iterator[str]:
+    """What columns refer to, as TABLE.COLUMN, whether or not it exists."""
+    for column in table.columns:
+        yield from (key.target_fullname for key in column.foreign_keys)
+        if "references" in column.info:
+            yield column.info["references"]
 
 
 __all__ = ["Registry", "discover"]

@@ -11,6 +11,7 @@ import polars as pl
 from aquamind_pipeline.months import month_key
 from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.schema.inputs import DeclaredReads, Tables
+from aquamind_pipeline.schema.places import place_of
 from aquamind_pipeline.simulation.profile import Profile
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Rule(Statement):
     once: bool = field(default=False, kw_only=True)
     about: str = field(default="", kw_only=True)
 
+    @property
+    def place(self) -> str:
+        """File and line of the check."""
+        return place_of(self.check)
+
 
 class RuleInputs(DeclaredReads):
     """What a rule is given.
@@ -83,7 +89,7 @@ class RuleInputs(DeclaredReads):
         shared: dict[Any, Any],
         own: dict[Any, Any],
     ) -> None:
-        where = f"rule {rule.name} of {definition.name}"
+        where = f"{rule.place}: the rule {rule.name} of {definition.name}"
         super().__init__(where, (definition.name, *rule.reads), farm, tables, shared)
         self.definition, self.month, self.chosen, self.since = definition, month, chosen, since
         self.rows = pl.DataFrame() if rows is None else rows

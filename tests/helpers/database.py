@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import polars as pl
 import psycopg
@@ -40,7 +40,7 @@ def load_months(
         return target.load_months(pool, lake, name, months, on_done)
 
 
-def row_counts(url: SecretStr, names: Sequence[str] = REGISTRY.aquamind) -> dict[str, int]:
+def row_counts(url: SecretStr, names: Iterable[str] = REGISTRY.aquamind) -> dict[str, int]:
     return open_target(url).row_counts(names)
 
 
@@ -58,7 +58,7 @@ def without_last_days(lake: Lake, month: str, days: int) -> dict[str, pl.DataFra
     """Take a month's last days out of all tables; returns the months as they were."""
     whole = {name: lake.read(name, month) for name in REGISTRY.monthly}
     for name, rows in whole.items():
-        day = pl.col(REGISTRY[name].time).cast(pl.Date)
+        day = pl.col(str(REGISTRY[name].time)).cast(pl.Date)
         lake.write(name, rows.filter(day <= day.max().dt.offset_by(f"-{days}d")), month)
     return whole
 

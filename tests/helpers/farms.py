@@ -114,7 +114,7 @@ def books(made: Made) -> Records:
 
 
 def steps_in_order() -> list[list[TableDefinition]]:
-    """The build steps, each after those whose tables it reads, and after the plan, which says how far a farm reaches."""
+    """Return the build steps, each after the steps whose tables it reads, and after the plan."""
     steps = REGISTRY.steps()
     step_of = {one.name: name for name, some in steps.items() for one in some}
     before = {

@@ -34,6 +34,7 @@ def test_a_correct_farm_passes_every_rule(built: Settings) -> None:
     assert {rule for _, rule in looked_at} == OF_THE_LAKE
 
 
+@pytest.mark.generated
 def test_the_matrix_is_the_one_shown(built: Settings, tmp_path: Path) -> None:
     """Fault by fault, which rules see it; each fault is seen, and each rule sees one. Written with WRITE_GOLDEN=1."""
     found = {name: caught(built, spoiled(built, name, tmp_path / name)) for name in FAULTS}

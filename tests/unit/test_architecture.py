@@ -82,8 +82,8 @@ NOT_PURE_CALLS = {
     "import_module",
 }
 PURE_BUT = {
-    ("schema/definition.py", "pathlib"): "shortens the name of the file that makes a definition",
     ("schema/registry.py", "import_module"): "discovers the modules of apps/",
+    ("schema/registry.py", "pathlib"): "discovers the modules of apps/",
     ("quality/matrix.py", "read_text"): "reads the matrix that comes with the package",
 }
 """What pure code uses all the same, and what for."""

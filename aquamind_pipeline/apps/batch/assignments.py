@@ -122,6 +122,7 @@ BATCHES = TableDefinition(
         "expected_end_date": "plan_batch.harvest_date",
     },
     rules=(),
+    changes_with_as_of=("lifecycle_stage_id", "status", "actual_end_date"),
 )
 
 
@@ -193,6 +194,14 @@ ASSIGNMENTS = TableDefinition(
         "biomass_kg": "life_day.population life_day.weight_g",
     },
     rules=(),
+    changes_with_as_of=(
+        "population_count",
+        "avg_weight_g",
+        "biomass_kg",
+        "departure_date",
+        "is_active",
+        "last_weighing_date",
+    ),
 )
 
 __all__ = ["ASSIGNMENTS", "BATCHES", "LIVED", "begun", "lived_assignments", "placed_eggs"]

@@ -165,7 +165,7 @@ GROWTH_SAMPLES = TableDefinition(
         "avg_weight_g": "life_day.weight_g",
     },
     rules=(PLAUSIBLE_SAMPLES,),
-    freshness=Freshness(silent_days=7, fed=True),
+    freshness=Freshness(silent_days=7, fed=True, wanted=lambda farm: farm.samples_per_week > 0),
     bytes_per_row=(22, 298),
 )
 

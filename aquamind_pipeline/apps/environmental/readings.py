@@ -183,7 +183,7 @@ READINGS = TableDefinition(
         refers("container_id", "infrastructure_container.id", nullable=True),
         refers("batch_id", "batch_batch.id", nullable=True),
         refers("sensor_id", "infrastructure_sensor.id", nullable=True),
-        bigint("batch_container_assignment_id", references="batch_batchcontainerassignment.id", nullable=True),
+        refers("batch_container_assignment_id", "batch_batchcontainerassignment.id", nullable=True),
         numeric("value", 10, 4),
         timestamp("reading_time", primary_key=True),
         boolean("is_manual", fill=FALSE),

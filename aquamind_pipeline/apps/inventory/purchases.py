@@ -230,6 +230,7 @@ STOCK = TableDefinition(
     expected=_UNFORETOLD,
     lineage={"quantity_kg": "life_day.feed_dg", "entry_date": "life_day.date"},
     rules=(),
+    changes_with_as_of=("quantity_kg",),
 )
 
 STORE_COST = TableDefinition(

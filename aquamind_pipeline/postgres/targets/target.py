@@ -10,6 +10,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import polars as pl
@@ -32,14 +33,21 @@ class MonthFile:
     """One month of a table in the lake, and what the database has of it.
 
     Attributes:
+        lake: The lake.
+        name: The table.
         month: The month.
-        digest: SHA-256 of the lake's file.
         loaded: The journal's entry of the month; None if nothing is loaded.
     """
 
+    lake: Lake
+    name: str
     month: str
-    digest: str
     loaded: journal.Entry | None
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the lake's file, computed when it is first asked for, so that connections share this work."""
+        return self.lake.digest(self.name, self.month)
 
     @property
     def is_loaded(self) -> bool:
@@ -253,7 +261,7 @@ class Target(ABC):
             return []
         there = journal.entries(pool.first, name)
         pool.first.commit()
-        files = [MonthFile(month, lake.digest(name, month), there.get(month)) for month in months]
+        files = [MonthFile(lake, name, month, there.get(month)) for month in months]
 
         def load(connection: Connection, file: MonthFile) -> Loaded:
             if file.loaded is not None and file.is_loaded:

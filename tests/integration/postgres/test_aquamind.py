@@ -22,6 +22,7 @@ from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres.comparison import compared, differences
 from aquamind_pipeline.postgres.connection import Connection, connect
+from aquamind_pipeline.postgres.copying import copy_frame
 from aquamind_pipeline.postgres.journal import Entry
 from aquamind_pipeline.postgres.targets import AquaMindTarget, open_target
 from aquamind_pipeline.postgres.targets.aquamind import fit, id_blocks
@@ -470,11 +471,9 @@ LIGHT = "environmental_photoperioddata"
 LEFT_OUT = (
     FISH,
     LIGHT,
-    "harvest_harvestevent",
-    "harvest_harvestlot",
-    "harvest_productgrade",
-    "users_userprofile",
+    *(table.name for table in REGISTRY.aquamind if table.app in ("harvest", "users")),
 )
+"""Tables that no table of a database without them refers to: some of an app, and whole apps."""
 
 
 def move(url: SecretStr, names: Iterable[str], source: str, destination: str) -> None:
@@ -645,7 +644,7 @@ def test_a_disturbed_copy_is_healed_by_the_next_load(
     aquamind: SecretStr, lake: Lake, monkeypatch: pytest.MonkeyPatch, disturb: Callable[[Connection, SecretStr], None]
 ) -> None:
     """A connection that drops, or a query that is cancelled, in the middle of a COPY."""
-    real = aquamind_target.copy_frame
+    real = copy_frame
     calls = 0
 
     def disturbed(connection: Connection, *arguments: object, **options: object) -> int:

@@ -31,11 +31,13 @@ from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.copying import Loaded
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.postgres.targets import open_target
-from aquamind_pipeline.schema.frames import complete, full_schema, primary_key
+from aquamind_pipeline.schema.frames import complete, full_schema, primary_key, references
 from aquamind_pipeline.settings import Settings
 from tests.helpers import farms
 from tests.helpers.database import (
     EVENT,
+    FISH,
+    SAMPLES,
     STATES,
     ask,
     load_everything,
@@ -451,3 +453,24 @@ def test_the_server_listens_on_loopback_and_asks_for_a_password(server: SecretSt
     without = url.replace(url.split(":")[2].split("@")[0], "")
     with pytest.raises(psycopg.OperationalError, match="no password supplied"):
         psycopg.connect(without)
+
+
+def test_every_reference_is_enforced_where_postgresql_can() -> None:
+    """What is no foreign key leads to a table kept by month, and says why."""
+    for name, table in TABLES.items():
+        enforced = {column.name for column in table.columns if column.foreign_keys}
+        for column, (target, _) in references(table).items():
+            assert (column in enforced) == (target in REGISTRY.whole), f"{name}.{column}"
+            assert (column in enforced) != bool(table.columns[column].info.get("unenforced")), f"{name}.{column}"
+
+
+def test_a_farm_of_a_version_with_fewer_tables_is_wiped(loaded: SecretStr) -> None:
+    """This program's further tables are not there, and nobody misses them."""
+    with psycopg.connect(loaded.get_secret_value()) as connection:
+        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(FISH)))
+        connection.execute("UPDATE aquamind_pipeline.farm SET catalogue = 'an earlier one'")
+    out = open_target(loaded).wipe()
+    assert out is not None
+    assert FISH not in out
+    assert out[SAMPLES][0] > 0
+    assert open_target(loaded).wipe() is None

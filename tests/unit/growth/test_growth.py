@@ -602,6 +602,7 @@ def test_the_first_reading_is_the_mean_where_it_is_unknown() -> None:
     assert_frame_equal(states, assimilate(replace(records, temperature=means), UNTIL, AQUAMIND))
 
 
+@pytest.mark.generated
 def test_docs_declare_every_column() -> None:
     """`WRITE_GOLDEN=1 make test ARGS="-k docs_declare"` renews the table."""
     text = PAGE.read_text("utf-8")

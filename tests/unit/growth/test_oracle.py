@@ -164,6 +164,7 @@ def differences() -> list[str]:
     return rows
 
 
+@pytest.mark.generated
 def test_docs_say_what_each_repair_changes() -> None:
     """`WRITE_GOLDEN=1 make test ARGS="-k docs_say"` renews the table."""
     text = PAGE.read_text("utf-8")

@@ -85,6 +85,7 @@ def test_code_references_lead_to_the_code(specs: dict[str, dg.AssetSpec]) -> Non
         assert "multi_asset(" in lines[(reference.line_number or 0) - 1], name
 
 
+@pytest.mark.generated
 def test_the_definitions_are_those_of_the_snapshot(defs: dg.Definitions) -> None:
     """Assets, checks, jobs, schedules and partitions. `make renew` writes a wanted change."""
     graph = defs.resolve_asset_graph()

@@ -24,6 +24,7 @@ def golden(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.generated
 def test_the_same_seed_gives_the_same_bytes_on_every_machine(built: Settings) -> None:
     """The tiny farm's files, byte for byte. A wanted change raises GENERATOR_VERSION, then `make renew` writes them."""
     hold(DATA / "tiny_digests.json", GENERATOR_VERSION, digests(built.lake_path))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.schema.table_page import as_markdown
 
 PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
 
 
+@pytest.mark.generated
 def test_the_page_of_tables_is_up_to_date() -> None:
     """Written anew with WRITE_GOLDEN=1 (`make renew`)."""
     if os.environ.get("WRITE_GOLDEN"):

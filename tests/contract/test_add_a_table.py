@@ -1,0 +1,228 @@
+"""docs/add-a-table.md, carried out on a copy of the project: the page cannot say what does not work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from tests.helpers.places import DOCS, ROOT
+
+PAGE = (DOCS / "add-a-table.md").read_text("utf-8")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# (\S+\.py)\n")
+BIN = Path(sys.executable).parent
+NEW_PACKAGE = "aquamind_pipeline/apps/health/"
+GENERATED = {
+    "aquamind_pipeline/quality/matrix.json",
+    "docs/checks.md",
+    "docs/tables.md",
+    "tests/data/definitions.json",
+    "tests/data/tiny_digests.json",
+}
+"""What `make renew` writes anew for these tables."""
+TABLES = 4
+"""Tables that the page adds."""
+
+
+def blocks(language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(PAGE) if found == language]
+
+
+def files() -> dict[str, str]:
+    """The files that the page writes: blocks of one file follow each other, two empty lines apart."""
+    written: dict[str, list[str]] = {}
+    for text in blocks("python"):
+        found = FILE.match(text)
+        assert found is not None, f"a block says in its first line which file it is of: {text[:60]}"
+        written.setdefault(found[1], []).append(text[found.end() :].strip("\n"))
+    return {path: "\n\n\n".join(parts) + "\n" for path, parts in written.items()}
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    skipped = {"__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache", ".hypothesis"}
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {
+        path.as_posix(): hashlib.sha256((folder / path).read_bytes()).hexdigest()
+        for path in found
+        if not skipped.intersection(path.parts)
+    }
+
+
+class Project:
+    """A copy of the project, and commands that run in it."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.folder = folder
+        tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
+        for path in filter(None, tracked.stdout.split("\0")):
+            if (ROOT / path).is_file():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / path, folder / path)
+        self.before = hashes(folder)
+        self._environment = os.environ | {
+            "PYTHONPATH": str(folder),
+            "AQUAMIND_HOME": str(home),
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self._environment | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def succeed(self, *command: str, **environment: str) -> None:
+        done = self.run(*command, **environment)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+
+    def changed(self) -> set[str]:
+        """Files that are not as they were, new ones included."""
+        after = hashes(self.folder)
+        return {path for path in self.before.keys() | after.keys() if self.before.get(path) != after.get(path)}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project with what the page writes, before anything generated is renewed."""
+    copy = Project(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("home"))
+    for path, text in files().items():
+        assert not (copy.folder / path).exists(), f"{path} exists: the page needs another example"
+        (copy.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (copy.folder / path).write_text(text, "utf-8")
+    patch = copy.folder / "page.patch"
+    patch.write_text("".join(blocks("diff")), "utf-8")
+    copy.succeed("git", "apply", "--recount", patch.name)
+    patch.unlink()
+    return copy
+
+
+@pytest.fixture(scope="module")
+def renewed(project: Project) -> Project:
+    """The same after `make renew`, which finds this environment instead of making one."""
+    project.succeed("make", "-o", "install", f"BIN={BIN}", "renew")
+    return project
+
+
+def test_the_page_shows_these_commands() -> None:
+    assert blocks("sh") == ["make renew\nmake lint\naquamind build --profile tiny\n"]
+
+
+def test_the_page_shows_aquaminds_columns() -> None:
+    """The SQL of the page stands in the generated schema as it is shown."""
+    schema = (ROOT / "tests" / "data" / "aquamind_schema.sql").read_text("utf-8")
+    for text in blocks("sql"):
+        assert text in schema
+
+
+def test_the_new_module_is_clean(project: Project) -> None:
+    """As `make lint` wants it."""
+    project.succeed("ruff", "check", NEW_PACKAGE)
+    project.succeed("ruff", "format", "--check", NEW_PACKAGE)
+
+
+@pytest.mark.slow
+def test_the_new_module_is_typed(project: Project) -> None:
+    project.succeed("mypy", "-p", NEW_PACKAGE.strip("/").replace("/", "."))
+
+
+@pytest.mark.timeout(900)
+def test_one_file_outside_the_new_module_is_touched(renewed: Project) -> None:
+    """That of the fault; without a rule of one's own there is none."""
+    outside = {path for path in renewed.changed() if not path.startswith(NEW_PACKAGE)}
+    assert outside - GENERATED == {"aquamind_pipeline/quality/faults.py"}
+    assert outside >= GENERATED
+
+
+@pytest.mark.timeout(900)
+def test_bytes_of_other_tables_stay(renewed: Project) -> None:
+    golden = "tests/data/tiny_digests.json"
+    before, after = (json.loads((folder / golden).read_text())["digests"] for folder in (ROOT, renewed.folder))
+    new = {path for path in after if path.startswith("health_")}
+    assert {path: digest for path, digest in after.items() if path not in new} == before
+    assert len({path.partition("/")[0] for path in new}) == TABLES
+
+
+@pytest.mark.timeout(900)
+def test_the_new_tables_keep_the_contract(renewed: Project) -> None:
+    """The tests that the page names ran for them: those of every definition, and of AquaMind's columns and keys."""
+    named = ("tests/contract/test_farms.py", "tests/integration/postgres/test_aquamind_tables.py")
+    done = renewed.run("pytest", "-q", *named, "-k", "health_")
+    assert done.returncode == 0, done.stdout[-4000:]
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None
+    assert int(passed[1]) >= 6 * TABLES
+
+
+QUERY = """
+SELECT count(DISTINCT s.id), count(DISTINCT f.id), count(*)
+FROM health_healthsamplingevent s
+JOIN health_individualfishobservation f ON f.sampling_event_id = s.id
+JOIN health_fishparameterscore p ON p.individual_fish_observation_id = f.id
+JOIN health_healthparameter h ON h.id = p.parameter_id AND h.name LIKE '%% Condition'
+"""
+"""Samplings, their fish, and the scores of these."""
+
+
+@pytest.mark.timeout(900)
+def test_the_farm_is_built_checked_and_loaded(renewed: Project, database: SecretStr, migrated: SecretStr) -> None:
+    """Into our own database and into AquaMind's, where rows get other ids. Nothing of ours is left without its own."""
+    aquamind = ("python", "-m", "aquamind_pipeline.cli")
+    counted = []
+    for command, url in (("build", database), ("load", migrated)):
+        place = url.get_secret_value()
+        renewed.succeed(*aquamind, command, "--profile", "tiny", AQUAMIND_DATABASE_URL=place)
+        with psycopg.connect(place) as connection:
+            counted.append(connection.execute(QUERY).fetchone())
+    assert counted[0] == counted[1]
+    samplings, fish, scores = counted[0] or (0, 0, 0)
+    assert samplings > 0
+    assert (fish, scores) == (5 * samplings, 15 * samplings)
+
+
+def test_what_the_page_says_of_forgotten_things(project: Project) -> None:
+    """The messages that the page quotes, from modules without the thing."""
+    module = project.folder / NEW_PACKAGE / "sampling.py"
+    package = project.folder / NEW_PACKAGE / "__init__.py"
+    whole = module.read_text("utf-8")
+    importing = ("python", "-c", "import aquamind_pipeline.apps")
+    making = ("python", "-c", "import aquamind_pipeline as aq; aq.Farm('tiny').table('health_healthsamplingevent')")
+    forgotten = {
+        '    natural_key=("name",),\n': (importing, "health_healthparameter has no `natural_key`: write "),
+        ', comment="Fish that were examined"': (importing, "does not say what its column number_of_fish_sampled means"),
+        '"life_day", SAMPLINGS.name': (
+            importing,
+            "hangs on health_healthsamplingevent without reading it",
+        ),
+        '    reads=("life_day",),\n': (making, 'reads life_day without saying so: add "life_day" to `reads`'),
+        'id="state_id", sampling': (making, "missing columns ['id']"),
+    }
+    instead = {'"life_day", SAMPLINGS.name': '"life_day",', '    reads=("life_day",),\n': "    reads=(),\n"}
+    instead['id="state_id", sampling'] = "sampling"
+    try:
+        for text, (command, message) in forgotten.items():
+            assert whole.count(text) == 1
+            module.write_text(whole.replace(text, instead.get(text, "")), "utf-8")
+            done = project.run(*command)
+            assert done.returncode != 0
+            assert message in done.stderr
+            assert re.search(r"aquamind_pipeline/apps/health/sampling\.py:\d+: ", done.stderr), done.stderr
+        module.write_text(whole, "utf-8")
+        package.unlink()
+        assert "has no __init__.py" in project.run(*importing).stderr
+    finally:
+        module.write_text(whole, "utf-8")
+        package.write_text(files()[f"{NEW_PACKAGE}__init__.py"], "utf-8")
