@@ -14,16 +14,13 @@ import sys
 import termios
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-import typer
 from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.daily_states import STATES
-from aquamind_pipeline.cli.app import app
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.pipeline.preview import preview
@@ -32,19 +29,6 @@ from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers.commands import AQUAMIND, aquamind, one_line
 from tests.helpers.database import load_everything, row_counts
 from tests.helpers.farms import digests, wait_for
-from tests.helpers.places import DATA
-
-GOLDEN = DATA / "tiny_digests.json"
-
-
-def test_the_same_seed_gives_the_same_bytes_on_every_machine(built: Settings) -> None:
-    """The tiny farm's files, byte for byte. A wanted change raises GENERATOR_VERSION and writes this file anew:
-    `WRITE_GOLDEN=1 make test ARGS="-k every_machine"`.
-    """
-    found = digests(built.lake_path)
-    if os.environ.get("WRITE_GOLDEN"):
-        GOLDEN.write_text(json.dumps(found, indent=0) + "\n")
-    assert found == json.loads(GOLDEN.read_text())
 
 
 def test_threads_and_order_do_not_matter(built: Settings, tmp_path: Path) -> None:
@@ -202,20 +186,6 @@ def test_help_starts_without_heavy_imports(arguments: list[str]) -> None:
         "pyarrow",
     }
     assert not imported & heavy
-
-
-def test_every_option_and_command_is_explained() -> None:
-    """No command and no option of a command is without a help text."""
-    todo: list[tuple[str, Any]] = [("aquamind", typer.main.get_command(app))]
-    seen = set()
-    while todo:
-        path, command = todo.pop()
-        seen.add(path)
-        assert command.help, path
-        todo += [(f"{path} {name}", sub) for name, sub in getattr(command, "commands", {}).items()]
-        for parameter in command.params:
-            assert parameter.help, f"{path} {parameter.name}"
-    assert {"aquamind build", "aquamind db psql"} <= seen
 
 
 def test_profiles_are_listed() -> None:

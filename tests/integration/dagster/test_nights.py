@@ -126,13 +126,13 @@ def test_a_night_leaves_what_a_build_of_the_later_day_leaves(
 
 
 def test_a_fault_that_a_night_meets_stops_its_load(settings: Settings, instance: dg.DagsterInstance) -> None:
-    """Deaths of an earlier month that are no longer those of the lives: today's states do not balance."""
+    """Fewer deaths in an earlier month than fish died: today's states have fish that do not live."""
     lake = Workspace(settings).lake
     deaths = lake.read(DEATHS, "2026-04")
     last = deaths.group_by("batch_id").len().sort("batch_id")["batch_id"][-1]
     lake.write(
         DEATHS,
-        deaths.with_columns(pl.when(batch_id=last).then(pl.col("count") + 1).otherwise("count").cast(pl.Int32)),
+        deaths.with_columns(pl.when(batch_id=last).then(pl.col("count") - 1).otherwise("count").cast(pl.Int32)),
         "2026-04",
     )
     result = executed(settings, instance, asked(settings, instance, LAST + timedelta(days=1)))
@@ -153,7 +153,7 @@ def test_a_file_that_changed_since_it_was_loaded_stops_a_night(
     assert url is not None
     if changed == "file":
         lake.write(READINGS, lake.read(READINGS, "2026-03").slice(1), "2026-03")
-        said = f"{READINGS} 2026-03 is not the file that was proved and loaded"
+        said = f"{READINGS} 2026-03 is not the file that was verified and loaded"
     else:
         open_target(url).wipe()
         said = "as it was when the farm was last verified: build the whole farm"
