@@ -250,6 +250,7 @@ FISH_OBSERVATIONS = TableDefinition(
         "created_at": "batch_growthsample.sample_date",
     },
     rules=(SAMPLES_ADD_UP,),
+    bytes_per_row=(6, 175),
 )
 
 __all__ = ["FISH_OBSERVATIONS", "GROWTH_SAMPLES", "aggregates", "sampled_fish"]

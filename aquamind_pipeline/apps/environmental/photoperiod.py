@@ -173,7 +173,7 @@ PHOTOPERIOD = TableDefinition(
             reads=("infrastructure_area",),
         ),
     ),
-    freshness=None,
+    bytes_per_row=(8, 237),
 )
 
 __all__ = ["PHOTOPERIOD", "clear_sky_lux", "day_length_hours"]
