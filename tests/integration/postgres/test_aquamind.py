@@ -471,7 +471,7 @@ LIGHT = "environmental_photoperioddata"
 LEFT_OUT = (
     FISH,
     LIGHT,
-    *(table.name for table in REGISTRY.aquamind if table.app in ("harvest", "users")),
+    *(table.name for table in REGISTRY.values() if table.app in ("harvest", "users")),
 )
 """Tables that no table of a database without them refers to: some of an app, and whole apps."""
 
