@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from aquamind_pipeline.errors import DefinitionError
 from aquamind_pipeline.schema.definition import TableDefinition
-from aquamind_pipeline.schema.frames import references
+from aquamind_pipeline.schema.frames import primary_key, references, unique_keys
 from aquamind_pipeline.schema.kinds import Kind
 
 _NAMES = {
@@ -155,6 +155,22 @@ def _require_known(one: TableDefinition, given: Mapping[str, TableDefinition]) -
             refuse(f"{one.name} refers to {name}, which nothing defines: define it, or correct the name")
         if column not in given[name].table.columns:
             refuse(f"{one.name} refers to {target}, which is no column: correct it")
+    for key in one.table.foreign_keys:
+        target = key.column.table.name
+        if given[target].is_monthly:
+            refuse(
+                f"{one.name}.{key.parent.name} refers to {target}, which is kept by month: add unenforced=PARTITIONED "
+                "to refers(…), since no foreign key can lead there"
+            )
+    if one.is_monthly and not one.lake_only:
+        if one.time not in primary_key(one.table):
+            refuse(
+                f"{one.name} is kept by month of {one.time}, which is not in its primary key: add primary_key=True to "
+                "that column, since PostgreSQL wants it of partitioned tables"
+            )
+        for columns in unique_keys(one.table):
+            if one.time not in columns:
+                refuse(f'unique{columns} of {one.name} lacks "{one.time}", by which its rows are kept by month: add it')
     for name in one.reads:
         if name not in given:
             refuse(f"{one.name} reads {name}, which nothing defines: correct the name")

@@ -193,36 +193,63 @@ def test_the_farm_is_built_checked_and_loaded(renewed: Project, database: Secret
     assert (fish, scores) == (5 * samplings, 15 * samplings)
 
 
-def test_what_the_page_says_of_forgotten_things(project: Project) -> None:
-    """The messages that the page quotes, from modules without the thing."""
-    module = project.folder / NEW_PACKAGE / "sampling.py"
-    package = project.folder / NEW_PACKAGE / "__init__.py"
-    whole = module.read_text("utf-8")
-    importing = ("python", "-c", "import aquamind_pipeline.apps")
-    making = ("python", "-c", "import aquamind_pipeline as aq; aq.Farm('tiny').table('health_healthsamplingevent')")
-    forgotten = {
-        '    natural_key=("name",),\n': (importing, "health_healthparameter has no `natural_key`: write "),
-        ', comment="Fish that were examined"': (importing, "does not say what its column number_of_fish_sampled means"),
-        '"life_day", SAMPLINGS.name': (
-            importing,
-            "hangs on health_healthsamplingevent without reading it",
+IMPORT = "import aquamind_pipeline.apps"
+MAKE = "import aquamind_pipeline as aq; aq.Farm('tiny').table('health_healthsamplingevent')"
+
+
+@pytest.mark.parametrize(
+    ("text", "instead", "program", "message"),
+    [
+        ('    natural_key=("name",),\n', "", IMPORT, "health_healthparameter has no `natural_key`: write "),
+        (
+            ', comment="Fish that were examined"',
+            "",
+            IMPORT,
+            "number_of_fish_sampled means: write comment=",
         ),
-        '    reads=("life_day",),\n': (making, 'reads life_day without saying so: add "life_day" to `reads`'),
-        'id="state_id", sampling': (making, "missing columns ['id']"),
-    }
-    instead = {'"life_day", SAMPLINGS.name': '"life_day",', '    reads=("life_day",),\n': "    reads=(),\n"}
-    instead['id="state_id", sampling'] = "sampling"
+        (
+            '("life_day", SAMPLINGS.name)',
+            '("life_day",)',
+            IMPORT,
+            "hangs on health_healthsamplingevent without ",
+        ),
+        ('reads=("life_day",)', "reads=()", MAKE, 'reads life_day without saying so: add "life_day" to `reads`'),
+        (
+            '{SAMPLINGS.name}.id", unenforced=PARTITIONED',
+            '{SAMPLINGS.name}.id"',
+            IMPORT,
+            "add unenforced=PARTITIONED",
+        ),
+        (
+            '"sampling_date", primary_key=True',
+            '"sampling_date"',
+            IMPORT,
+            "primary key: add primary_key=True",
+        ),
+        ('id="state_id", sampling', "sampling", MAKE, "missing columns ['id']"),
+    ],
+    ids=["field", "meaning", "parent", "reads", "unenforced", "key", "column"],
+)
+def test_what_is_forgotten_is_named(project: Project, text: str, instead: str, program: str, message: str) -> None:
+    """The page's table: from a module without the thing comes its place, and what to write."""
+    module = project.folder / NEW_PACKAGE / "sampling.py"
+    whole = module.read_text("utf-8")
+    assert whole.count(text) == 1
+    module.write_text(whole.replace(text, instead), "utf-8")
     try:
-        for text, (command, message) in forgotten.items():
-            assert whole.count(text) == 1
-            module.write_text(whole.replace(text, instead.get(text, "")), "utf-8")
-            done = project.run(*command)
-            assert done.returncode != 0
-            assert message in done.stderr
-            assert re.search(r"aquamind_pipeline/apps/health/sampling\.py:\d+: ", done.stderr), done.stderr
-        module.write_text(whole, "utf-8")
-        package.unlink()
-        assert "has no __init__.py" in project.run(*importing).stderr
+        done = project.run("python", "-c", program)
     finally:
         module.write_text(whole, "utf-8")
-        package.write_text(files()[f"{NEW_PACKAGE}__init__.py"], "utf-8")
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert re.search(r"aquamind_pipeline/apps/health/sampling\.py:\d+: ", done.stderr), done.stderr
+
+
+def test_a_package_without_init_is_named(project: Project) -> None:
+    package = project.folder / NEW_PACKAGE / "__init__.py"
+    text = package.read_text("utf-8")
+    package.unlink()
+    try:
+        assert "health has no __init__.py" in project.run("python", "-c", IMPORT).stderr
+    finally:
+        package.write_text(text, "utf-8")

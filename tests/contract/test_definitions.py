@@ -155,9 +155,28 @@ def test_a_child_without_its_parent_in_reads() -> None:
 
 
 def test_a_child_by_month_of_a_parent_that_is_whole() -> None:
-    dated = (*catches().columns, date_column("date"))
+    dated = (*catches().columns, date_column("date", primary_key=True))
     with refused("is kept by month, but its parent test_pond is not"):
         Registry([ponds(), catches(columns=dated, time="date")])
+
+
+def nets(*columns: Any) -> TableDefinition:
+    """An event table, with further columns."""
+    day = date_column("date", primary_key=True)
+    said: dict[str, Any] = {"name": "test_net", "kind": Kind.EVENT, "scope": Scope.FARM, "time": "date"}
+    return ponds(**said, natural_key=(), columns=(*columns, day))
+
+
+def test_keys_of_tables_that_are_kept_by_month() -> None:
+    """What PostgreSQL would refuse of a partitioned table is refused before anything is built."""
+    assert list(Registry([nets(identity("id"))])) == ["test_net"]
+    without = replace(nets(identity("id")), columns=(identity("id"), date_column("date")))
+    with refused("kept by month of date, which is not in its primary key: add primary_key=True"):
+        Registry([without])
+    with refused(r"unique\('name',\) of test_net lacks \"date\""):
+        Registry([nets(identity("id"), varchar("name", 20), unique("name"))])
+    with refused(r"test_pond\.net_id refers to test_net, which is kept by month: add unenforced=PARTITIONED"):
+        Registry([ponds(columns=(*ponds().columns, refers("net_id", "test_net.id"))), nets(identity("id"))])
 
 
 def test_rows_that_never_change_have_no_columns_that_do() -> None:
