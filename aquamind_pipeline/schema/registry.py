@@ -155,12 +155,18 @@ def _require_known(one: TableDefinition, given: Mapping[str, TableDefinition]) -
             refuse(f"{one.name} refers to {name}, which nothing defines: define it, or correct the name")
         if column not in given[name].table.columns:
             refuse(f"{one.name} refers to {target}, which is no column: correct it")
-    for key in one.table.foreign_keys:
-        target = key.column.table.name
+    for foreign in one.table.foreign_keys:
+        target = foreign.column.table.name
         if given[target].is_monthly:
             refuse(
-                f"{one.name}.{key.parent.name} refers to {target}, which is kept by month: add unenforced=PARTITIONED "
+                f"{one.name}.{foreign.parent.name} refers to {target}, which is kept by month: add unenforced=PARTITIONED "
                 "to refers(…), since no foreign key can lead there"
+            )
+    for name, (target, _) in references(one.table).items():
+        if given[target].is_monthly and name != one.parent.column and not one.lake_only:
+            refuse(
+                f"{one.name}.{name} refers to {target}, which is kept by month, so only a child's `parent` can: "
+                "AquaMind's database gives other ids, and a load knows those of the month and parent that it loads"
             )
     if one.is_monthly and not one.lake_only:
         if one.time not in primary_key(one.table):

@@ -17,7 +17,7 @@ from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.rules import statements_of
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
-from aquamind_pipeline.schema.columns import bigint, identity, integer, refers, unique, varchar
+from aquamind_pipeline.schema.columns import PARTITIONED, bigint, identity, integer, refers, unique, varchar
 from aquamind_pipeline.schema.columns import date as date_column
 from aquamind_pipeline.schema.definition import MISSING, ByFormula, Parent, TableDefinition
 from aquamind_pipeline.schema.frames import conform
@@ -177,6 +177,9 @@ def test_keys_of_tables_that_are_kept_by_month() -> None:
         Registry([nets(identity("id"), varchar("name", 20), unique("name"))])
     with refused(r"test_pond\.net_id refers to test_net, which is kept by month: add unenforced=PARTITIONED"):
         Registry([ponds(columns=(*ponds().columns, refers("net_id", "test_net.id"))), nets(identity("id"))])
+    loose = refers("net_id", "test_net.id", unenforced=PARTITIONED)
+    with refused(r"test_pond\.net_id refers to test_net, which is kept by month, so only a child's `parent` can"):
+        Registry([ponds(columns=(*ponds().columns, loose)), nets(identity("id"))])
 
 
 def test_rows_that_never_change_have_no_columns_that_do() -> None:
