@@ -146,61 +146,80 @@ def _require_packages(path: Path) -> None:
 
 
 def _require_known(one: TableDefinition, given: Mapping[str, TableDefinition]) -> None:
-    def refuse(problem: str) -> NoReturn:
-        raise DefinitionError(f"{one.place}: {problem}")
-
+    """Refuse names that lead nowhere, and keys that the table's months or its parent forbid."""
     for target in _targets(one.table):
         name, _, column = target.rpartition(".")
         if name not in given:
-            refuse(f"{one.name} refers to {name}, which nothing defines: define it, or correct the name")
+            _refuse(one, f"{one.name} refers to {name}, which nothing defines: define it, or correct the name")
         if column not in given[name].table.columns:
-            refuse(f"{one.name} refers to {target}, which is no column: correct it")
-    for foreign in one.table.foreign_keys:
-        target = foreign.column.table.name
-        if given[target].is_monthly:
-            refuse(
-                f"{one.name}.{foreign.parent.name} refers to {target}, which is kept by month: add unenforced=PARTITIONED "
-                "to refers(…), since no foreign key can lead there"
-            )
-    for name, (target, _) in references(one.table).items():
-        if given[target].is_monthly and name != one.parent.column and not one.lake_only:
-            refuse(
-                f"{one.name}.{name} refers to {target}, which is kept by month, so only a child's `parent` can: "
-                "AquaMind's database gives other ids, and a load knows those of the month and parent that it loads"
-            )
-    if one.is_monthly and not one.lake_only:
-        if one.time not in primary_key(one.table):
-            refuse(
-                f"{one.name} is kept by month of {one.time}, which is not in its primary key: add primary_key=True to "
-                "that column, since PostgreSQL wants it of partitioned tables"
-            )
-        for columns in unique_keys(one.table):
-            if one.time not in columns:
-                refuse(f'unique{columns} of {one.name} lacks "{one.time}", by which its rows are kept by month: add it')
+            _refuse(one, f"{one.name} refers to {target}, which is no column: correct it")
     for name in one.reads:
         if name not in given:
-            refuse(f"{one.name} reads {name}, which nothing defines: correct the name")
+            _refuse(one, f"{one.name} reads {name}, which nothing defines: correct the name")
     for rule in one.rules:
         for name in rule.reads:
             if name not in given:
-                refuse(f"the rule {rule.name} of {one.name} reads {name}, which nothing defines: correct the name")
+                _refuse(
+                    one, f"the rule {rule.name} of {one.name} reads {name}, which nothing defines: correct the name"
+                )
     for column, sources in one.lineage.items():
         for source in sources.split():
-            name, _, key = source.partition(".")
-            if name not in given or key not in given[name].table.columns:
-                refuse(f"the lineage of {one.name}.{column} names {source}, which is no column: correct it")
-    parent = one.parent
-    if parent.table:
-        target, _ = references(one.table).get(parent.column, ("", ""))
-        if target != parent.table:
-            refuse(
-                f"{one.name}.{parent.column} does not refer to {parent.table}: write "
-                f'refers("{parent.column}", "{parent.table}.id") in `columns`'
+            name, _, origin = source.partition(".")
+            if name not in given or origin not in given[name].table.columns:
+                _refuse(one, f"the lineage of {one.name}.{column} names {source}, which is no column: correct it")
+    _require_keys(one, given)
+    if one.parent.table:
+        _require_parent(one, given[one.parent.table])
+
+
+def _require_keys(one: TableDefinition, given: Mapping[str, TableDefinition]) -> None:
+    """Refuse keys that PostgreSQL cannot have, since it keeps monthly tables in partitions."""
+    for key in one.table.foreign_keys:
+        target = key.column.table.name
+        if given[target].is_monthly:
+            _refuse(
+                one,
+                f"{one.name}.{key.parent.name} refers to {target}, which is kept by month: add unenforced=PARTITIONED "
+                "to refers(…), since no foreign key can lead there",
             )
-        if one.is_monthly != given[parent.table].is_monthly:
-            kept, other = ("by month", "is not") if one.is_monthly else ("whole", "is kept by month")
-            remedy = "leave `time` out" if one.is_monthly else "give `time`, a column with the day of the parent's row"
-            refuse(f"{one.name} is kept {kept}, but its parent {parent.table} {other}: {remedy}")
+    if one.lake_only:
+        return
+    for name, (target, _) in references(one.table).items():
+        if given[target].is_monthly and name != one.parent.column:
+            _refuse(
+                one,
+                f"{one.name}.{name} refers to {target}, which is kept by month, so only a child's `parent` can: "
+                "AquaMind's database gives other ids, and a load knows those of the month and parent that it loads",
+            )
+    if not one.is_monthly:
+        return
+    if one.time not in primary_key(one.table):
+        _refuse(
+            one,
+            f"{one.name} is kept by month of {one.time}, which is not in its primary key: add primary_key=True to "
+            "that column, since PostgreSQL wants it of partitioned tables",
+        )
+    for columns in unique_keys(one.table):
+        if one.time not in columns:
+            _refuse(one, f'unique{columns} of {one.name} lacks "{one.time}", by which rows are kept by month: add it')
+
+
+def _require_parent(one: TableDefinition, parent: TableDefinition) -> None:
+    """Refuse a child that does not refer to its parent, or is not kept as it is."""
+    column = one.parent.column
+    target, _ = references(one.table).get(column, ("", ""))
+    if target != parent.name:
+        remedy = f'write refers("{column}", "{parent.name}.id") in `columns`'
+        _refuse(one, f"{one.name}.{column} does not refer to {parent.name}: {remedy}")
+    if one.is_monthly and not parent.is_monthly:
+        _refuse(one, f"{one.name} is kept by month, but its parent {parent.name} is not: leave `time` out")
+    if parent.is_monthly and not one.is_monthly:
+        remedy = "give `time`, a column with the day of the parent's row"
+        _refuse(one, f"{one.name} is kept whole, but its parent {parent.name} is kept by month: {remedy}")
+
+
+def _refuse(one: TableDefinition, problem: str) -> NoReturn:
+    raise DefinitionError(f"{one.place}: {problem}")
 
 
 def _targets(table: sa.Table) -> Iterator[str]:

@@ -154,10 +154,21 @@ def test_a_child_without_its_parent_in_reads() -> None:
         Registry([ponds(), catches(columns=(identity("id"), bigint("pond_id", comment="Pond")))])
 
 
-def test_a_child_by_month_of_a_parent_that_is_whole() -> None:
+def test_a_child_is_kept_as_its_parent_is() -> None:
     dated = (*catches().columns, date_column("date", primary_key=True))
     with refused("is kept by month, but its parent test_pond is not"):
         Registry([ponds(), catches(columns=dated, time="date")])
+    with refused("is kept whole, but its parent test_net is kept by month: give `time`"):
+        Registry(
+            [
+                nets(identity("id")),
+                catches(
+                    parent=Parent("test_net", "net_id"),
+                    reads=("test_net",),
+                    columns=(identity("id"), refers("net_id", "test_net.id", unenforced="by month")),
+                ),
+            ]
+        )
 
 
 def nets(*columns: Any) -> TableDefinition:
