@@ -101,6 +101,7 @@ def test_the_command_shows_path_and_sizes(lake: Lake, tmp_path: Path) -> None:
     assert not duckdb_views.path_of(lake.folder).exists()
 
 
+@pytest.mark.generated
 @pytest.mark.usefixtures("lake")
 def test_the_pages_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every block of the page runs, in order, and prints what the page shows. `make renew` writes what they print."""
