@@ -25,6 +25,7 @@ from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.daily_states import STATES, TEMPERATURE
+from aquamind_pipeline.apps.environmental import readings
 from aquamind_pipeline.definitions import BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, build_defs
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, LakeBusyError, LakeError, TransientError
 from aquamind_pipeline.lake import Lake
@@ -157,7 +158,7 @@ def test_a_crash_is_reported_even_if_a_check_warned(a_copy: Settings, monkeypatc
     def buggy(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("assets.events.daily_temperature", buggy)
+    monkeypatch.setattr(readings, "daily_temperature", buggy)
     warning = a_copy.model_copy(update={"skip_checks": ("gaps",)})
     with pytest.raises(RuntimeError, match="ZeroDivisionError: a bug"):
         run_job(Workspace(warning), BUILD_MONTH, ["2026-03"], assets=[READINGS, TEMPERATURE])
