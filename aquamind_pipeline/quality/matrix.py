@@ -26,7 +26,7 @@ def as_markdown(detected: Mapping[str, Sequence[str]]) -> str:
         "",
         "Each rule is an asset check on a table. A failed check that blocks stops the steps after it, also the load. A",
         "failed check that warns is only shown. Rules on event tables check one month at a time. A check that crashes",
-        'has failed. The tests write this page (`WRITE_GOLDEN=1 make test ARGS="-k the_matrix"`).',
+        "has failed. `make renew` writes this page.",
         "",
         "| Rule | What must hold | If broken | Why | Detects |",
         "|---|---|---|---|---|",

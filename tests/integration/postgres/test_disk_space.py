@@ -103,7 +103,8 @@ def test_a_full_disk_is_reported_before_anything_is_written(small_disk: Path, tm
     """By the command line, and by Dagster's runs of the whole farm. `plan` only shows it."""
     where = {"AQUAMIND_HOME": str(tmp_path / "home"), "AQUAMIND_LAKE": str(small_disk / "lake")}
     needed = disk_space.size(preview(load_settings(profile="tiny").farm).lake_bytes)
-    message = (
+    lake_disk = f"the disk of {small_disk}/lake has 0.3 MB free; the lake needs about {needed} more"
+    message = f"too little disk space: {lake_disk}"
         f"too little disk space: the disk of {small_disk}/lake has 0.3 MB free; the lake needs about {needed} more"
     )
     one_line(aquamind("build", "--no-database", **where), message)

@@ -604,7 +604,7 @@ def test_the_first_reading_is_the_mean_where_it_is_unknown() -> None:
 
 @pytest.mark.generated
 def test_docs_declare_every_column() -> None:
-    """`WRITE_GOLDEN=1 make test ARGS="-k docs_declare"` renews the table."""
+    """`make renew` writes the table anew."""
     text = PAGE.read_text("utf-8")
     begin, end = text.index("<!-- records -->\n"), text.index("<!-- end of records -->")
     table = "<!-- records -->\n" + "\n".join(_declared()) + "\n"

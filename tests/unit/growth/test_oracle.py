@@ -166,7 +166,7 @@ def differences() -> list[str]:
 
 @pytest.mark.generated
 def test_docs_say_what_each_repair_changes() -> None:
-    """`WRITE_GOLDEN=1 make test ARGS="-k docs_say"` renews the table."""
+    """`make renew` writes the table anew."""
     text = PAGE.read_text("utf-8")
     begin, end = text.index("<!-- differences -->\n"), text.index("<!-- end of differences -->")
     table = "<!-- differences -->\n" + "\n".join(differences()) + "\n"

@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
 
 @pytest.mark.generated
 def test_the_page_of_tables_is_up_to_date() -> None:
-    """Written anew with WRITE_GOLDEN=1 (`make renew`)."""
+    """`make renew` writes the page anew."""
     if os.environ.get("WRITE_GOLDEN"):
         PAGE.write_text(as_markdown(REGISTRY), "utf-8")
     assert PAGE.read_text("utf-8") == as_markdown(REGISTRY)
