@@ -36,7 +36,7 @@ def test_a_correct_farm_passes_every_rule(built: Settings) -> None:
 
 @pytest.mark.generated
 def test_the_matrix_is_the_one_shown(built: Settings, tmp_path: Path) -> None:
-    """Fault by fault, which rules see it; each fault is seen, and each rule sees one. `make renew` writes the matrix anew."""
+    """Fault by fault, which rules see it; each fault is seen, and each rule sees one. `make renew` writes the page."""
     found = {name: caught(built, spoiled(built, name, tmp_path / name)) for name in FAULTS}
     seen = {name: sorted(rules) for name, rules in found.items()}
     if os.environ.get("WRITE_GOLDEN"):

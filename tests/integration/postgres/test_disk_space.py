@@ -105,8 +105,6 @@ def test_a_full_disk_is_reported_before_anything_is_written(small_disk: Path, tm
     needed = disk_space.size(preview(load_settings(profile="tiny").farm).lake_bytes)
     lake_disk = f"the disk of {small_disk}/lake has 0.3 MB free; the lake needs about {needed} more"
     message = f"too little disk space: {lake_disk}"
-        f"too little disk space: the disk of {small_disk}/lake has 0.3 MB free; the lake needs about {needed} more"
-    )
     one_line(aquamind("build", "--no-database", **where), message)
     one_line(aquamind("build", **where), message)
     planned = aquamind("plan", **where)
