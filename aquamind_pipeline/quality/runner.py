@@ -240,12 +240,9 @@ class CheckRunner:
             .sort("month")
         )
         total = int(expected["rows"].sum())
-        return check_result(
-            VOLUME.name,
-            wrong,
-            f"{total:,} rows in {expected.height} months, as expected",
-            f"{wrong.height} months have more or fewer rows than expected",
-        )
+        months = f" in {expected.height} months" if definition.is_monthly else ""
+        broken = ", ".join(_wrong_volume(row) for row in wrong.head(3).to_dicts()) + (" …" if wrong.height > 3 else "")
+        return check_result(VOLUME.name, wrong, f"{total:,} rows{months}, as expected", broken)
 
     def _expectations(self, definition: TableDefinition, profiles: list[pl.DataFrame]) -> CheckResult:
         if not profiles and definition.is_monthly:
@@ -261,6 +258,11 @@ class CheckRunner:
         if all(self.lake.has(name) for name in PLAN):
             return Plan(*(self.lake.read(name) for name in PLAN))
         return schedule(self.farm)
+
+
+def _wrong_volume(row: dict[str, Any]) -> str:
+    month = "" if row["month"] == WHOLE else f"{row['month']}: "
+    return f"{month}{row['found']:,} rows instead of {row['expected']:,}"
 
 
 def _unreadable(rule: Rule) -> CheckResult:

@@ -186,7 +186,7 @@ PARTITIONED = "tables kept by month have the time in their key, and a foreign ke
 
 
 def checked_columns(items: Iterable[Item], refuse: Callable[[str], NoReturn]) -> None:
-    """Refuse columns that are repeated or say nothing of what they mean."""
+    """Refuse columns that are repeated, have a fill that no row can have, or say nothing of what they mean."""
     seen: set[str] = set()
     for column in items:
         if not isinstance(column, sa.Column):
@@ -194,6 +194,13 @@ def checked_columns(items: Iterable[Item], refuse: Callable[[str], NoReturn]) ->
         if column.name in seen:
             refuse(f"has the column {column.name} twice: delete one")
         seen.add(column.name)
+        fill = column.info.get("fill", ZERO)
+        if not isinstance(fill, pl.Expr):
+            refuse(f"fills its column {column.name} with {fill!r}, which is no expression: write fill=pl.lit({fill!r})")
+        if fill.meta.eq(NULL) and not column.nullable:
+            refuse(
+                f"fills its column {column.name} with NULL, which may not be null: write nullable=True, or another fill"
+            )
         refers_elsewhere = column.foreign_keys or "references" in column.info
         if not column.comment and not refers_elsewhere and "fill" not in column.info:
             refuse(

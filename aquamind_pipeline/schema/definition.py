@@ -210,6 +210,13 @@ class TableDefinition:
             self._refuse(f"has a `generate` that is no function: write {_ASKED['generate']}")
         if not isinstance(self.expected, Expected):
             self._refuse(f"has an `expected` of another type: write {_ASKED['expected']}")
+        for name, type_, advice in (
+            ("kind", Kind, _ASKED["kind"]),
+            ("scope", Scope, _ASKED_OF_KIND[Kind.EVENT, "scope"]),
+            ("parent", Parent, _ASKED_OF_KIND[Kind.CHILD, "parent"]),
+        ):
+            if not isinstance(getattr(self, name), type_):
+                self._refuse(f"has a `{name}` of another type: write {advice}")
         for name in ("meaning", "how"):
             if not str(getattr(self, name)).endswith("."):
                 self._refuse(f"has a `{name}` that is no sentence: write {_ASKED[name]}")

@@ -12,7 +12,7 @@ from typing import NoReturn
 import sqlalchemy as sa
 
 from aquamind_pipeline.errors import DefinitionError
-from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.definition import CountedIn, TableDefinition
 from aquamind_pipeline.schema.frames import primary_key, references, unique_keys
 from aquamind_pipeline.schema.kinds import Kind
 
@@ -147,15 +147,25 @@ def _require_packages(path: Path) -> None:
 
 def _require_known(one: TableDefinition, given: Mapping[str, TableDefinition]) -> None:
     """Refuse names that lead nowhere, and keys that the table's months or its parent forbid."""
-    for target in _targets(one.table):
+    for key, target in _targets(one.table):
         name, _, column = target.rpartition(".")
+        if not name:
+            _refuse(one, f'{one.name}.{key} refers to {target}: write TABLE.COLUMN, such as "{target}.id"')
         if name not in given:
-            _refuse(one, f"{one.name} refers to {name}, which nothing defines: define it, or correct the name")
+            _refuse(
+                one,
+                f"{one.name} refers to {name}, which nothing defines: define it, or correct the name. "
+                f'If {key} is always null, write bigint("{key}", nullable=True, fill=NULL)',
+            )
         if column not in given[name].table.columns:
             _refuse(one, f"{one.name} refers to {target}, which is no column: correct it")
     for name in one.reads:
         if name not in given:
             _refuse(one, f"{one.name} reads {name}, which nothing defines: correct the name")
+    if isinstance(one.expected, CountedIn) and one.expected.table not in given:
+        _refuse(
+            one, f"{one.name} has `expected` counted in {one.expected.table}, which nothing defines: correct the name"
+        )
     for rule in one.rules:
         for name in rule.reads:
             if name not in given:
@@ -191,8 +201,10 @@ def _require_keys(one: TableDefinition, given: Mapping[str, TableDefinition]) ->
                 f"{one.name}.{name} refers to {target}, which is kept by month, so only a child's `parent` can: "
                 "AquaMind's database gives other ids, and a load knows those of the month and parent that it loads",
             )
-    if not one.is_monthly:
+    if one.time is None:
         return
+    if not isinstance(one.table.columns[one.time].type, sa.Date | sa.DateTime):
+        _refuse(one, f"{one.name} has the `time` {one.time}, which is no date or timestamp: name a column that is one")
     if one.time not in primary_key(one.table):
         _refuse(
             one,
@@ -222,12 +234,12 @@ def _refuse(one: TableDefinition, problem: str) -> NoReturn:
     raise DefinitionError(f"{one.place}: {problem}")
 
 
-def _targets(table: sa.Table) -> Iterator[str]:
-    """What columns refer to, as TABLE.COLUMN, whether or not it exists."""
+def _targets(table: sa.Table) -> Iterator[tuple[str, str]]:
+    """Columns and what they refer to, as TABLE.COLUMN, whether or not it exists."""
     for column in table.columns:
-        yield from (key.target_fullname for key in column.foreign_keys)
+        yield from ((column.name, key.target_fullname) for key in column.foreign_keys)
         if "references" in column.info:
-            yield column.info["references"]
+            yield column.name, column.info["references"]
 
 
 __all__ = ["Registry", "discover"]

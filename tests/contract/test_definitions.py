@@ -17,9 +17,9 @@ from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.rules import statements_of
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
-from aquamind_pipeline.schema.columns import PARTITIONED, bigint, identity, integer, refers, unique, varchar
+from aquamind_pipeline.schema.columns import NULL, PARTITIONED, bigint, identity, integer, refers, unique, varchar
 from aquamind_pipeline.schema.columns import date as date_column
-from aquamind_pipeline.schema.definition import MISSING, ByFormula, Parent, TableDefinition
+from aquamind_pipeline.schema.definition import MISSING, ByFormula, CountedIn, Parent, TableDefinition
 from aquamind_pipeline.schema.frames import conform
 from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
@@ -120,6 +120,18 @@ def test_a_function_that_is_called_where_it_should_be_named() -> None:
         ponds(expected=3)
 
 
+def test_a_text_where_a_value_is_wanted() -> None:
+    wrong: Any = "event"
+    for field, wanted in {"kind": "Kind.REFERENCE", "scope": "Scope.ASSIGNMENT", "parent": "Parent"}.items():
+        with refused(rf"`{field}` of another type: write .*{wanted}"):
+            ponds(**{field: wrong})
+
+
+def test_a_time_that_is_no_time() -> None:
+    with refused("`time` name, which is no date or timestamp"):
+        Registry([ponds(kind=Kind.LEDGER, time="name")])
+
+
 def test_a_meaning_that_is_no_sentence() -> None:
     with refused("has a `meaning` that is no sentence: write one sentence, with a full stop"):
         ponds(meaning="Pond")
@@ -128,6 +140,14 @@ def test_a_meaning_that_is_no_sentence() -> None:
 def test_a_column_without_a_meaning() -> None:
     with refused(r"column depth_cubits means: write comment='…' .*glossary\.py"):
         ponds(columns=(*ponds().columns, integer("depth_cubits")))
+
+
+def test_a_fill_that_no_row_can_have() -> None:
+    wrong: Any = "rain"
+    with refused(r"fills its column water with 'rain', .*: write fill=pl\.lit\('rain'\)"):
+        ponds(columns=(*ponds().columns, varchar("water", 30, fill=wrong)))
+    with refused("fills its column water with NULL, which may not be null: write nullable=True"):
+        ponds(columns=(*ponds().columns, varchar("water", 30, fill=NULL)))
 
 
 def test_columns_that_are_not_there() -> None:
@@ -205,6 +225,10 @@ def test_a_reference_to_an_unknown_table() -> None:
         Registry([catches(columns=(*catches().columns, refers("lake_id", "test_lake.id"))), ponds()])
     with refused("test_catch refers to test_pond.number, which is no column"):
         Registry([catches(columns=(*catches().columns, refers("lake_id", "test_pond.number"))), ponds()])
+    with refused(r'If lake_id is always null, write bigint\("lake_id", nullable=True, fill=NULL\)'):
+        Registry([catches(columns=(*catches().columns, refers("lake_id", "test_lake.id"))), ponds()])
+    with refused('test_catch.lake_id refers to test_pond: write TABLE.COLUMN, such as "test_pond.id"'):
+        Registry([catches(columns=(*catches().columns, refers("lake_id", "test_pond"))), ponds()])
     by_month = refers("lake_id", "test_lake.id", unenforced="by month")
     with refused("test_catch refers to test_lake, which nothing defines"):
         Registry([catches(columns=(*catches().columns, by_month)), ponds()])
@@ -213,6 +237,8 @@ def test_a_reference_to_an_unknown_table() -> None:
 def test_reading_an_unknown_table() -> None:
     with refused("test_pond reads test_lake, which nothing defines: correct the name"):
         Registry([ponds(reads=("test_lake",))])
+    with refused("test_pond has `expected` counted in test_lake, which nothing defines: correct the name"):
+        Registry([ponds(expected=CountedIn("test_lake", pl.len(), about=lambda farm, plan: 1))])
     with refused("the rule deep of test_pond reads test_lake, which nothing defines"):
         Registry([ponds(rules=(Rule("deep", "Ponds are deep.", "Fish freeze.", no_rows, reads=("test_lake",)),))])
 

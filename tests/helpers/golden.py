@@ -36,7 +36,8 @@ def hold(path: Path, version: int, found: Mapping[str, str], *, renew: bool = RE
     changed = sorted(file for file in (kept.keys() | found.keys()) - new if kept.get(file) != found.get(file))
     assert not changed or version > golden["version"], (
         f"{len(changed)} files are no longer what version {version} of the generator made: {', '.join(changed[:5])}. "
-        "If that is wanted, raise GENERATOR_VERSION in aquamind_pipeline/simulation/profile.py, then run `make renew`"
+        "If that is wanted, raise GENERATOR_VERSION in aquamind_pipeline/simulation/profile.py, then run `make renew`. "
+        f"If it is a new table that is not committed, restore {path.name} by `git checkout`, then run `make renew`"
     )
     if renew:
         path.write_text(json.dumps({"version": version, "digests": dict(sorted(found.items()))}, indent=1) + "\n")
@@ -47,4 +48,9 @@ def hold(path: Path, version: int, found: Mapping[str, str], *, renew: bool = RE
     )
 
 
-__all__ = ["RENEW", "hold"]
+def stale(path: Path) -> str:
+    """What to do about a generated file that is not what the definitions say."""
+    return f"{path.name} is not what the definitions say: run `make renew`, and read the difference in git"
+
+
+__all__ = ["RENEW", "hold", "stale"]

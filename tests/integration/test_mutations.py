@@ -16,6 +16,7 @@ from aquamind_pipeline.quality.faults import FAULTS
 from aquamind_pipeline.quality.rules import DATABASE_STATEMENTS, STATEMENTS, rules_of
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers.farms import make_lake
+from tests.helpers.golden import stale
 from tests.helpers.mutations import caught, spoiled
 from tests.helpers.places import DOCS
 
@@ -42,8 +43,8 @@ def test_the_matrix_is_the_one_shown(built: Settings, tmp_path: Path) -> None:
     if os.environ.get("WRITE_GOLDEN"):
         MATRIX.write_text(json.dumps(seen, indent=2) + "\n")
         PAGE.write_text(matrix.as_markdown(seen))
-    assert seen == json.loads(MATRIX.read_text("utf-8"))
-    assert PAGE.read_text("utf-8") == matrix.as_markdown(seen)
+    assert seen == json.loads(MATRIX.read_text("utf-8")), stale(MATRIX)
+    assert PAGE.read_text("utf-8") == matrix.as_markdown(seen), stale(PAGE)
     assert all(seen.values()), "a fault that nobody sees"
     assert OF_THE_LAKE - {rule for rules in seen.values() for rule in rules} == set(), "rules that see nothing"
     by_table = {(name, rule) for rules in found.values() for rule, names in rules.items() for name in names}

@@ -12,7 +12,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.schema.frames import lake_schema, references
 from aquamind_pipeline.settings import load_settings
-from tests.helpers.golden import RENEW
+from tests.helpers.golden import RENEW, stale
 from tests.helpers.places import DATA
 
 GOLDEN = DATA / "definitions.json"
@@ -121,4 +121,4 @@ def test_the_definitions_are_those_of_the_snapshot(defs: dg.Definitions) -> None
     }
     if RENEW:
         GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
-    assert found == json.loads(GOLDEN.read_text())
+    assert found == json.loads(GOLDEN.read_text()), stale(GOLDEN)
