@@ -168,7 +168,7 @@ def _maker(workspace: Workspace, name: str, tables: InMemory) -> Callable[[str],
     shared: dict[Any, Any] = {}
 
     def one(month: str) -> pl.DataFrame:
-        rows = definition.generate(Inputs(definition, planned, tables, month=month, shared=shared))
+        rows = definition.make(Inputs(definition, planned, tables, month=month, shared=shared))
         return conform(rows, definition.table)
 
     return one

@@ -34,9 +34,7 @@ class DiskSpace:
     @property
     def description(self) -> str:
         """The same in words."""
-        return (
-            f"the disk of {self.folder} has {size(self.free)} free; {self.content} needs about {size(self.needed)} more"
-        )
+        return f"the disk of {self.folder} has {size(self.free)} free; {self.content} will take about {size(self.needed)} more"
 
     @property
     def is_enough(self) -> bool:

@@ -55,7 +55,7 @@ class MemoryTables:
         shared = self._shared.setdefault(step, {})
         own = self._own.setdefault((step, month), {}) if batches is None else None
         inputs = Inputs(definition, self.farm, self, month=month, batches=batches, shared=shared, own=own)
-        return conform(definition.generate(inputs), definition.table)
+        return conform(definition.make(inputs), definition.table)
 
     def _part(self, table: str, month: str | None = None) -> pl.DataFrame:
         if (table, month) not in self._made:

@@ -54,7 +54,7 @@ def make_slices(workspace: Workspace, definitions: Sequence[TableDefinition]) ->
             own: dict[Any, Any] = {}  # what the tables of the step share of this slice
             for one, writer in zip(definitions, writers, strict=True):
                 inputs = Inputs(one, farm, lake, batches=some, shared=shared, own=own)
-                writer.add(one.generate(inputs), number, last=len(slices) == 1)
+                writer.add(one.make(inputs), number, last=len(slices) == 1)
             advance()
     for one, writer in zip(definitions, writers, strict=True):
         yield one.name, writer.finish(started)

@@ -46,7 +46,7 @@ def make_whole(workspace: Workspace, definitions: Sequence[TableDefinition]) -> 
         lake.claim(farm)
         _forget_later_months(workspace, farm)
     for one in definitions:
-        written = write(lake, farm, one, one.generate(Inputs(one, farm, lake, shared=shared)))
+        written = write(lake, farm, one, one.make(Inputs(one, farm, lake, shared=shared)))
         yield one.name, _taking(written, time.perf_counter() - started)
         started = time.perf_counter()
 
@@ -88,7 +88,7 @@ def make_months(workspace: Workspace, definition: TableDefinition, months: Seque
             if month > last:
                 lake.remove(name, month)
                 return None
-            rows = definition.generate(Inputs(definition, farm, lake, month=month, shared=shared))
+            rows = definition.make(Inputs(definition, farm, lake, month=month, shared=shared))
             return _taking(write(lake, farm, definition, rows, month), time.perf_counter() - started)
         except Exception as error:
             return error

@@ -227,7 +227,8 @@ class TableDefinition:
                 self._refuse(f"names {used} in `{where}`, which is none of its columns: correct it, or add the column")
         if self.kind is Kind.CHILD and self.parent.table not in self.reads:
             self._refuse(f'hangs on {self.parent.table} without reading it: add "{self.parent.table}" to `reads`')
-
+        if not self.lake_only and not any(one.primary_key for one in self.columns if isinstance(one, sa.Column)):
+            self._refuse('has no primary key: write identity("id") in `columns`')
         if self.changes_with_as_of and self.kind not in (Kind.LEDGER, Kind.DERIVED):
             self._refuse(
                 f"has rows of the kind {self.kind.value}, which never change: leave `changes_with_as_of` out, and make "
@@ -248,6 +249,15 @@ class TableDefinition:
     def _refuse(self, problem: str) -> NoReturn:
         name = "a table definition" if self.name is MISSING else str(self.name)
         raise DefinitionError(f"{self.place}: {name} {problem}")
+
+    def make(self, inputs: Inputs) -> pl.DataFrame:
+        """Generate the rows of one part. An error of the generator tells the table, its place and the month."""
+        try:
+            return self.generate(inputs)
+        except Exception as error:
+            part = "" if inputs.month is None else f" of {inputs.month}"
+            error.add_note(f"{self.place}: this happened while the rows of {self.name}{part} were generated")
+            raise
 
     @property
     def app(self) -> str:

@@ -63,4 +63,4 @@ def part(
     definition: TableDefinition, tables: MemoryTables, month: str | None = None, batches: Sequence[int] | None = None
 ) -> pl.DataFrame:
     """A part of a table, made with nothing that other parts have computed."""
-    return definition.generate(Inputs(definition, tables.farm, tables, month=month, batches=batches))
+    return definition.make(Inputs(definition, tables.farm, tables, month=month, batches=batches))

@@ -268,10 +268,23 @@ def test_a_generator_that_reads_what_it_did_not_declare() -> None:
     farm = load_profile("tiny")
     definition = ponds(generate=lambda inputs: inputs.whole("life_day"))
     with refused('reads life_day without saying so: add "life_day" to `reads`'):
-        definition.generate(Inputs(definition, farm, MemoryTables(farm)))
+        definition.make(Inputs(definition, farm, MemoryTables(farm)))
     planned = ponds(generate=lambda inputs: inputs.plan.batches)
     with refused('reads plan_batch without saying so: add "plan_batch" to `reads`'):
-        planned.generate(Inputs(planned, farm, MemoryTables(farm)))
+        planned.make(Inputs(planned, farm, MemoryTables(farm)))
+
+
+def test_a_generator_that_crashes() -> None:
+    """The error stays what it is; a note tells which table and month it is about."""
+    definition, farm = ponds(generate=lambda inputs: 1 // 0), load_profile("tiny")
+    with pytest.raises(ZeroDivisionError) as caught:
+        definition.make(Inputs(definition, farm, MemoryTables(farm), month="2026-02"))
+    assert re.search(rf"{HERE}:\d+: .* the rows of test_pond of 2026-02 were generated", caught.value.__notes__[0])
+
+
+def test_a_table_without_a_primary_key() -> None:
+    with refused(r'has no primary key: write identity\("id"\)'):
+        ponds(columns=(varchar("name", 20), unique("name")))
 
 
 def test_a_rule_that_reads_what_it_did_not_declare() -> None:

@@ -44,7 +44,7 @@ def test_a_disk_that_is_too_small_is_refused() -> None:
             [DiskSpace("the lake", Path("/a"), 1, 2), DiskSpace("the server", Path("/b"), 2_600_000_000, 1_400_000_000)]
         )
     assert str(refused.value) == (
-        "too little disk space: the disk of /b has 1.4 GB free; the server needs about 2.6 GB more. "
+        "too little disk space: the disk of /b has 1.4 GB free; the server will take about 2.6 GB more. "
         "Free some, set AQUAMIND_HOME to a larger disk, or take a smaller profile"
     )
 
@@ -103,14 +103,14 @@ def test_a_full_disk_is_reported_before_anything_is_written(small_disk: Path, tm
     """By the command line, and by Dagster's runs of the whole farm. `plan` only shows it."""
     where = {"AQUAMIND_HOME": str(tmp_path / "home"), "AQUAMIND_LAKE": str(small_disk / "lake")}
     needed = disk_space.size(preview(load_settings(profile="tiny").farm).lake_bytes)
-    lake_disk = f"the disk of {small_disk}/lake has 0.3 MB free; the lake needs about {needed} more"
+    lake_disk = f"the disk of {small_disk}/lake has 0.3 MB free; the lake will take about {needed} more"
     message = f"too little disk space: {lake_disk}"
     one_line(aquamind("build", "--no-database", **where), message)
     one_line(aquamind("build", **where), message)
     planned = aquamind("plan", **where)
     assert planned.returncode == 0
     assert message.removeprefix("too little disk space: ") in planned.stdout
-    assert "the embedded PostgreSQL needs about" in planned.stdout
+    assert "the embedded PostgreSQL will take about" in planned.stdout
     assert not list(tmp_path.glob("home/*"))
 
     settings = load_settings(profile="tiny", home=home, lake=small_disk / "lake")
@@ -140,10 +140,10 @@ def test_a_server_on_a_disk_that_is_too_small_is_not_started(
     """By `load_database` in Dagster and by `aquamind load`: the lake exists, the server's disk is too small."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     settings = a_copy.model_copy(update={"home": small_disk})
-    with pytest.raises(LakeError, match="the embedded PostgreSQL needs about"):
+    with pytest.raises(LakeError, match="the embedded PostgreSQL will take about"):
         run_job(Workspace(settings), LOAD_DATABASE, months_between(settings.farm.epoch, settings.farm.as_of))
     done = aquamind("load", AQUAMIND_HOME=str(small_disk), AQUAMIND_LAKE=str(settings.lake_path))
-    one_line(done, "the embedded PostgreSQL needs about")
+    one_line(done, "the embedded PostgreSQL will take about")
     assert not (small_disk / "postgres").exists()
 
 
