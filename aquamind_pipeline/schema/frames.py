@@ -58,6 +58,9 @@ def conform(frame: pl.DataFrame, table: sa.Table) -> pl.DataFrame:
     """
     schema, where = lake_schema(table), f"{table.info.get('place', 'generate')}: "
     _require_columns(frame.columns, schema, table, where, "a generator gives each column without `fill`, and no other")
+    cut = [name for name, dtype in schema.items() if dtype.is_integer() and frame.schema[name].is_float()]
+    if cut:
+        raise InputError(f"{where}{table.name}: {cut} would lose their fractions in columns of integers: round them")
     try:
         return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
     except pl.exceptions.PolarsError as error:

@@ -265,6 +265,8 @@ def test_a_frame_that_is_not_what_the_definition_says() -> None:
         InputError, match=rf"^{HERE}:\d+: test_pond: missing columns \['name'\].*unknown columns \['colour'\]"
     ):
         conform(pl.DataFrame({"id": [1], "colour": ["red"]}), table)
+    with pytest.raises(InputError, match=rf"^{HERE}:\d+: test_pond: \['id'\] would lose their fractions"):
+        conform(pl.DataFrame({"id": [1.5], "name": ["North"]}), table)
 
 
 def test_modules_that_would_not_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
