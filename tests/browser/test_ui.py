@@ -11,7 +11,9 @@ from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.daily_states import STATES
+from aquamind_pipeline.apps.batch.growth_samples import GROWTH_SAMPLES
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.quality.rules import STATEMENTS
 from aquamind_pipeline.settings import Settings
 from tests.browser.uis import ARTEFACTS, LOCATION, UI, kept, shown
 from tests.helpers.commands import aquamind
@@ -28,13 +30,13 @@ def test_a_farm_is_materialised_by_clicking(clicked: Settings) -> None:
 
 
 def test_the_graph_shows_every_group(page: Page, clicked: Settings) -> None:
-    shown(page, "/asset-groups/", "farm", "life", "events", "growth", "postgres", image="graph")
+    shown(page, "/asset-groups/", *sorted({one.app for one in REGISTRY.values()}), "postgres", image="graph")
 
 
 def test_the_catalogue_says_what_a_table_is(page: Page, clicked: Settings) -> None:
     """Description, columns with units, owner, source code, seed."""
-    texts = ("Some fish of each stay", "Mean weight of a fish [g]", "aquamind-data", "Source code")
-    shown(page, f"/assets/{SAMPLES}?view=overview", *texts, "20261123", image="catalogue")
+    texts = (GROWTH_SAMPLES.meaning, "Mean weight of a fish [g]", "aquamind-data", "Source code")
+    shown(page, f"/assets/{GROWTH_SAMPLES.name}?view=overview", *texts, "20261123", image="catalogue")
 
 
 def test_a_picture_shows_weights_and_fish(page: Page, clicked: Settings) -> None:
@@ -89,13 +91,14 @@ def test_a_failed_check_shows_rows_and_reason(page: Page, ui: UI, clicked: Setti
     doubled = pl.when(pl.int_range(pl.len()) == 300).then(pl.col("population") * 2).otherwise("population")
     spoiled = good.with_columns(doubled.cast(good.schema["population"]).alias("population"))
     lake.write(STATES.name, spoiled, "2026-04")
-    failed = f"/assets/{STATES.name}?view=checks&checkDetail=recovers_life"
+    rule = "recovers_life"
+    failed = f"/assets/{STATES.name}?view=checks&checkDetail={rule}"
     page.goto(failed)
     before = ui.runs(page)
     page.get_by_role("button", name="Execute all").click()
     wait_for(lambda: [status for _, status in ui.runs(page)[: -len(before)]] == ["FAILURE"])
     lake.write(STATES.name, good, "2026-04")
-    shown(page, failed, "states with other", "Failed", "sample", image="failed-check")
+    shown(page, failed, STATEMENTS[rule].text, "Failed", "sample", image="failed-check")
 
 
 def test_data_docs_are_a_click_away(page: Page, clicked: Settings) -> None:
@@ -142,7 +145,7 @@ def test_the_nights_are_switched_on_by_a_click(page: Page, ui: UI) -> None:
     def running() -> str:
         return str(ui.asked(page, status)["schedulesOrError"]["results"][0]["scheduleState"]["status"])
 
-    shown(page, f"{LOCATION}/schedules/nightly", "At 11:30 PM UTC", "since the last build that was proved")
+    shown(page, f"{LOCATION}/schedules/nightly", "At 11:30 PM UTC", "since the last verified build")
     assert running() == "STOPPED"
     switch = page.locator("label:has(input[type=checkbox])")
     for wanted in ("RUNNING", "STOPPED"):
