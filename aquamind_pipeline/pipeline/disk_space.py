@@ -34,7 +34,8 @@ class DiskSpace:
     @property
     def description(self) -> str:
         """The same in words."""
-        return f"the disk of {self.folder} has {size(self.free)} free; {self.content} will take about {size(self.needed)} more"
+        there, needed = size(self.free), size(self.needed)
+        return f"the disk of {self.folder} has {there} free; {self.content} will take about {needed} more"
 
     @property
     def is_enough(self) -> bool:

@@ -21,7 +21,9 @@ _MONTH_BYTES = (10_000, 350_000)
 """Overhead of a month, without its rows: bytes of its files in the lake, and of its partitions in PostgreSQL."""
 _TABLE_BYTES = (4_000, 60_000)
 """Overhead of a table, without its rows: bytes in the lake, and in PostgreSQL."""
-_SERVER_BYTES, _SERVER_SHARE = 86_000_000, 0.13
+_EMPTY_BYTES = (0, 10_400_000)
+"""Bytes of an empty lake, and of an empty database."""
+_SERVER_BYTES, _SERVER_SHARE = 76_000_000, 0.13
 """Bytes of a server's own databases, and the size of its write-ahead log as a share of the data."""
 
 
@@ -82,6 +84,7 @@ def preview(farm: Profile) -> Preview:
     sizes = [
         sum(counted[name] * _bytes_per_row(one)[place] + _TABLE_BYTES[place] for name, one in REGISTRY.items())
         + months * _MONTH_BYTES[place]
+        + _EMPTY_BYTES[place]
         for place in (0, 1)
     ]
     return Preview(

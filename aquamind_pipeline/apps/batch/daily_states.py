@@ -145,7 +145,7 @@ STATES = TableDefinition(
     freshness=Freshness(),
     rows_due=_one_a_day,
     split_by="lifecycle_stage_id",
-    bytes_per_row=(16, 446),
+    bytes_per_row=(16, 495),
     figure="lives",
 )
 
