@@ -15,13 +15,14 @@ from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.pipeline.preview import Preview, preview
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.quality.faults import parsed
 from aquamind_pipeline.schema.frames import references
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation.profile import Profile
 
 
 class Farm:
-    """One farm, in memory. Making the object computes nothing.
+    """One farm, in memory. Making the object computes nothing. Faults of the profile are not put into its tables.
 
     Args:
         profile: Name of a profile, or path of a TOML file.
@@ -30,7 +31,7 @@ class Farm:
         as_of: Another last day.
 
     Raises:
-        ConfigError: for an unknown profile, or values that do not fit together.
+        ConfigError: for an unknown profile or fault, or values that do not fit together.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Farm:
         as_of: date | None = None,
     ) -> None:
         self.profile: Profile = load_profile(str(profile), seed=seed, epoch=epoch, as_of=as_of)
+        for fault in self.profile.faults:
+            parsed(fault)
         self._tables = MemoryTables(self.profile)
 
     def __repr__(self) -> str:

@@ -77,6 +77,7 @@ def test_passwords_stay_secret() -> None:
     [
         ("", "own.toml': description: this has no value; add it"),
         ("eggs = ", "cannot be read"),
+        (f"{OWN}faults = ['nope']", "there is no fault 'nope'"),
         (f"{OWN}colour = 1", "own.toml': colour: there is no such key; leave it out, or correct its name"),
         (f"{OWN}geographies = 'Scotland'", "geographies: write a list"),
         (f"{OWN}geographies = ['Scotland', 'Scotland']", "geographies names one twice"),
@@ -89,7 +90,7 @@ def test_bad_profile_files(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "own.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=message) as caught:
-        load_profile(str(path))
+        Farm(path)
     assert "\n" not in str(caught.value)
 
 
