@@ -33,12 +33,14 @@ _WHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return metadata.version("aquamind-pipeline")
-    if name in _WHERE:
-        return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # else every misspelt name would have a type
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return metadata.version("aquamind-pipeline")
+        if name in _WHERE:
+            return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

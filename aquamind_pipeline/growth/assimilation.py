@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import product
 
 import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, decimal, rounded_units
+from aquamind_pipeline.errors import InputError
 from aquamind_pipeline.growth import closed_form_solver, daily_solver
 from aquamind_pipeline.growth.grid import day_number, day_numbers
 from aquamind_pipeline.growth.record_grid import ANCHORS, Carried, RecordGrid, lay_out
@@ -77,6 +78,10 @@ def run(records: Records, until: date, rules: RuleSet = CORRECTED, carried: Carr
     Raises:
         InputError: when a frame or column is wrong, a batch has no scenario, or records contradict each other.
     """
+    if not isinstance(until, date) or isinstance(until, datetime):
+        raise InputError(f"the last day is {until!r}; give a datetime.date")
+    if not isinstance(rules, RuleSet):
+        raise InputError(f"the rules are {rules!r}; give CORRECTED, AQUAMIND or another RuleSet")
     records = validate(records, rules)
     inputs = lay_out(records, until, rules, carried)
     in_closed_form = rules.closed_form and not inputs.may_model_deaths.any()

@@ -236,13 +236,14 @@ def conform(name: str, frame: pl.DataFrame) -> pl.DataFrame:
         InputError: when a column is missing, misspelt or of a type that cannot be cast.
     """
     if not isinstance(frame, pl.DataFrame):
-        raise InputError(f"Records.{name} is a {type(frame).__name__}; give a Polars DataFrame")
+        given = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__name__}".removeprefix("builtins.")
+        raise InputError(f"Records.{name} is a {given}; give a Polars DataFrame")
     declared = FRAMES[name]
     if frame.schema == declared.schema:
         return frame
     if frame.width == 0:
         return empty(name)
-    unread = [column for column in frame.columns if column not in declared.columns]
+    unread = {column.lower(): column for column in frame.columns if column not in declared.columns}
     columns = []
     for column_name, column in declared.columns.items():
         if column_name in frame.columns:
@@ -250,7 +251,7 @@ def conform(name: str, frame: pl.DataFrame) -> pl.DataFrame:
             continue
         if similar := get_close_matches(column_name, unread, n=1, cutoff=_LIKENESS):
             raise InputError(
-                f"Records.{name} has a column {similar[0]!r}, which is not read; rename it to {column_name!r} "
+                f"Records.{name} has a column {unread[similar[0]]!r}, which is not read; rename it to {column_name!r} "
                 f"({column.meaning}) or drop it"
             )
         if not column.optional:
@@ -267,14 +268,13 @@ def _cast(name: str, values: pl.Series, column: Column) -> pl.Series:
     wrong = f"Records.{name}: column {values.name!r} ({column.meaning})"
     if not _castable(values.dtype, column.dtype):
         raise InputError(f"{wrong} has the type {values.dtype}; cast it to {column.dtype}")
-    try:
-        cast = values.cast(column.dtype)
-    except pl.exceptions.PolarsError:
-        raise InputError(f"{wrong} has values that {column.dtype} cannot hold; correct them") from None
-    is_exact = values.dtype.is_integer() or column.dtype.is_float()
-    if not is_exact and (changed := cast.cast(values.dtype) != values).any():
-        value = values.filter(changed)[0]
-        raise InputError(f"{wrong} has the value {value}, which {column.dtype} cannot hold; correct it")
+    cast = values.cast(column.dtype, strict=False)
+    lost = cast.is_null() & values.is_not_null()
+    if not (values.dtype.is_integer() or column.dtype.is_float()):
+        lost |= (cast.cast(values.dtype) != values).fill_null(False)
+    if lost.any():
+        row = lost.arg_true()[0]
+        raise InputError(f"{wrong} is {values[row]} in row {row}, which {column.dtype} cannot hold; correct it")
     return cast
 
 

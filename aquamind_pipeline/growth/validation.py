@@ -31,7 +31,10 @@ _NEGATIVE = {
     ("weighings", "weight_g"): "weighing of {date} in assignment {assignment_id} is {weight_g} g",
     ("feed", "feed_kg"): "feed of {date} in container {container_id} is {feed_kg} kg",
 }
-"""What a record says whose column must not be negative, by frame and column."""
+"""What a record says whose column must lie between 0 and `_MOST`, by frame and column."""
+_MOST = 99_999_999
+"""No farm counts or weighs as much in one record. Sums of larger numbers could overflow."""
+_COLDEST_C, _HOTTEST_C, _LARGEST_TGC = -10, 100, 100
 _TRANSFER = "transfer of {date} from assignment {source_assignment_id} to {dest_assignment_id} "
 
 
@@ -104,12 +107,13 @@ def _check_scenarios(records: Records, rules: RuleSet) -> None:
     assignments, stages = records.assignments, records.stages
     _refuse(
         assignments.join(records.batches, on="batch_id", how="anti"),
-        "assignment {assignment_id}: batch {batch_id} has no scenario; pin a projection run to the batch",
+        "assignment {assignment_id}: batch {batch_id} has no scenario; pin a projection run to the batch "
+        "(Records.batches has no row of it)",
     )
     _refuse(
         assignments.join(stages, on=["batch_id", "lifecycle_stage_id"], how="anti"),
         "assignment {assignment_id}: the scenario of batch {batch_id} does not know its stage {lifecycle_stage_id}; "
-        "add the lifecycle stage",
+        "add the lifecycle stage (to Records.stages)",
     )
     if not rules.ledger_population:
         _refuse(
@@ -127,9 +131,13 @@ def _check_numbers(records: Records) -> None:
     """Check the range of numbers."""
     for (name, column), what in _NEGATIVE.items():
         rows: pl.DataFrame = getattr(records, name)
-        least = rows[column].min()
-        if isinstance(least, int | float) and least < 0:  # the minimum is cheaper than a filter
-            _refuse(rows.filter(pl.col(column) < 0), what + "; correct it")
+        least, most = rows[column].min(), rows[column].max()  # cheaper than a filter
+        if isinstance(least, int | float) and isinstance(most, int | float) and (least < 0 or most > _MOST):
+            _refuse(rows.filter(~pl.col(column).is_between(0, _MOST)), what + "; correct it")
+    _refuse(
+        records.stages.filter(~pl.col("tgc").is_between(0, _LARGEST_TGC)),
+        f"stage {{name}} of batch {{batch_id}} has a tgc of {{tgc}}; give a number between 0 and {_LARGEST_TGC}",
+    )
     _refuse(
         records.stages.filter(~pl.col("daily_mortality").is_between(0, 1)),
         "stage {name} of batch {batch_id} has a daily_mortality of {daily_mortality}; give a share between 0 and 1",
@@ -142,9 +150,20 @@ def _check_numbers(records: Records) -> None:
         records.temperature.filter(pl.col("readings") < 1),
         "temperature of {date} in container {container_id} has {readings} readings; leave out days without readings",
     )
+    possible = f"; water has {_COLDEST_C} to {_HOTTEST_C} °C: correct it"
     _refuse(
-        records.transfers.filter((pl.col("count") < 0) | (pl.col("deaths") < 0) | (pl.col("measured_weight_g") < 0)),
-        _TRANSFER + "has a negative count or weight; correct it",
+        records.temperature.filter(~(pl.col("total_c") / pl.col("readings")).is_between(_COLDEST_C, _HOTTEST_C)),
+        "temperature of {date} in container {container_id} is {total_c} °C in {readings} readings" + possible,
+    )
+    _refuse(
+        records.profiles.filter(~pl.col("temp_c").is_between(_COLDEST_C, _HOTTEST_C)),
+        "day {day_number} of temperature profile {profile_id} has {temp_c} °C" + possible,
+    )
+    _refuse(
+        records.transfers.filter(
+            pl.any_horizontal(~pl.col("count", "deaths", "measured_weight_g").is_between(0, _MOST))
+        ),
+        _TRANSFER + "has a negative or impossible count or weight; correct it",
     )
 
 
@@ -184,7 +203,8 @@ def _check_references(records: Records) -> None:
     ):
         _refuse(
             getattr(records, name).filter(~pl.col("assignment_id").is_in(ids)),
-            f"{what} of {{date}}: there is no assignment {{assignment_id}}; add the assignment or correct the number",
+            f"{what} of {{date}}: there is no assignment {{assignment_id}}; add the assignment or correct the number "
+            f"(Records.{name})",
         )
     _refuse(
         records.transfers.filter(

@@ -33,6 +33,8 @@ PARTS = "parts"
 """Folder of the lake for slices of a month (some batches), until all slices of the month are made."""
 _WHOLE = "all"
 _SUFFIX = ".parquet"
+_PARTITION = re.compile(r"\d{4}-\d{2}(\.\d+)?")
+"""A month, or a slice of one in `PARTS`. Other files beside a table's, such as copies, are not read."""
 _TABLE_FILE = re.compile(rf"({_WHOLE}|\d{{4}}-\d{{2}}){re.escape(_SUFFIX)}")
 _MANIFEST = "manifest.json"
 _MAGIC = b"PAR1"
@@ -96,7 +98,7 @@ class Lake:
 
     def partitions(self, table: str) -> list[str]:
         """Months (as 2026-01) that a table has, in order."""
-        return sorted(name for name in self._store.partitions(table) if name != _WHOLE)
+        return sorted(filter(_PARTITION.fullmatch, self._store.partitions(table)))
 
     def has(self, table: str, partition: str | None = None) -> bool:
         """Whether the file exists."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 
 import polars as pl
 
@@ -14,13 +15,14 @@ from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.pipeline.preview import Preview, preview
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.quality.faults import parsed
 from aquamind_pipeline.schema.frames import references
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation.profile import Profile
 
 
 class Farm:
-    """One farm, in memory. Making the object computes nothing.
+    """One farm, in memory. Making the object computes nothing. Faults of the profile are not put into its tables.
 
     Args:
         profile: Name of a profile, or path of a TOML file.
@@ -29,13 +31,20 @@ class Farm:
         as_of: Another last day.
 
     Raises:
-        ConfigError: for an unknown profile, or values that do not fit together.
+        ConfigError: for an unknown profile or fault, or values that do not fit together.
     """
 
     def __init__(
-        self, profile: str = "test-40", *, seed: int | None = None, epoch: date | None = None, as_of: date | None = None
+        self,
+        profile: str | Path = "test-40",
+        *,
+        seed: int | None = None,
+        epoch: date | None = None,
+        as_of: date | None = None,
     ) -> None:
-        self.profile: Profile = load_profile(profile, seed=seed, epoch=epoch, as_of=as_of)
+        self.profile: Profile = load_profile(str(profile), seed=seed, epoch=epoch, as_of=as_of)
+        for fault in self.profile.faults:
+            parsed(fault)
         self._tables = MemoryTables(self.profile)
 
     def __repr__(self) -> str:
@@ -99,8 +108,9 @@ class Farm:
         raise ConfigError(f"{name} has no batches: leave `batch` out")
 
     def _require(self, name: str, month: str | None) -> None:
-        if name not in REGISTRY:
-            close = ", ".join(one for one in REGISTRY if name.rpartition("_")[2] in one)
+        if not isinstance(name, str) or name not in REGISTRY:
+            noun = str(name).rpartition("_")[2]
+            close = ", ".join(one for one in REGISTRY if noun and noun in one)
             hint = f"is it one of these: {close}?" if close else "Farm.tables lists them"
             raise ConfigError(f"there is no table {name!r}; {hint}")
         if month is None:
@@ -111,11 +121,10 @@ class Farm:
             raise ConfigError(f"there is no month {month!r}: the farm has {self.months[0]} to {self.months[-1]}")
 
     def _batch_id(self, batch: str | int) -> int:
-        column = "batch_number" if isinstance(batch, str) else "batch_id"
-        found = self.batches.filter(pl.col(column) == batch)
-        if found.is_empty():
-            raise ConfigError(f"there is no batch {batch!r}; Farm.batches lists them")
-        return int(found["batch_id"][0])
+        for batch_id, number in self.batches.select("batch_id", "batch_number").iter_rows():
+            if str(batch) in (str(batch_id), number):
+                return int(batch_id)
+        raise ConfigError(f"there is no batch {batch!r}; Farm.batches lists them")
 
 
 __all__ = ["Farm"]

@@ -15,6 +15,12 @@ from aquamind_pipeline.simulation.profile import Profile
 
 COUNTED_BATCHES = ("batches", "completed")
 """Names of counts that a profile's bands may have, beside the names of AquaMind's tables."""
+_MEND = {
+    "extra_forbidden": "there is no such key; leave it out, or correct its name (docs/volumes.md has the keys)",
+    "missing": "this has no value; add it (docs/volumes.md says what it means)",
+    "tuple_type": "write a list, such as [1, 2]",
+}
+"""What to write, by the kind of a mistake, where pydantic's words say only what is wrong."""
 
 
 def profile_names() -> list[str]:
@@ -62,7 +68,8 @@ def load_profile(
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "values"
-        raise ConfigError(f"profile {name!r}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+        what = _MEND.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"profile {name!r}: {where}: {what}") from None
 
 
 def _require_known_bands(profile: str, bands: object) -> None:

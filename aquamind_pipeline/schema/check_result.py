@@ -51,7 +51,12 @@ def attempted(rule: str, work: Callable[[], CheckResult], *, raises: tuple[type[
         raises: Errors to pass on to the caller, who may retry.
     """
     try:
-        return work()
+        found: object = work()
+        if not isinstance(found, CheckResult):
+            raise TypeError(f"it returns {type(found).__name__}; let it return a CheckResult")
+        if found.rule != rule:
+            raise ValueError(f"its result is called {found.rule!r}; call it {rule!r}")
+        return found
     except raises:
         raise
     except Exception as error:

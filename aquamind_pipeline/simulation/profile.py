@@ -18,6 +18,9 @@ GENERATOR_VERSION = 4
 
 GEOGRAPHIES = ("Faroe Islands", "Scotland")
 
+_LAST_YEAR = 9900
+"""Plans reach some years beyond `as_of`, and no date lies after the year 9999."""
+
 Range = tuple[int, int]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -75,6 +78,12 @@ class Profile(BaseModel):
         for name, (smallest, largest) in (("eggs", self.eggs), ("harvest_weight_g", self.harvest_weight_g)):
             if smallest > largest:
                 raise ValueError(f"{name} is [smallest, largest], so {smallest} must not exceed {largest}")
+            if smallest < 1:
+                raise ValueError(f"{name} must be at least 1, not {smallest}")
+        if len(set(self.geographies)) < len(self.geographies):
+            raise ValueError("geographies names one twice; leave it out once")
+        if self.as_of.year > _LAST_YEAR:
+            raise ValueError(f"as_of {self.as_of} lies after the year {_LAST_YEAR}; give an earlier day")
         unknown = set(self.geographies) - set(GEOGRAPHIES)
         if unknown or not self.geographies:
             raise ValueError(f"geographies are {', '.join(GEOGRAPHIES)}; got {sorted(unknown) or 'none'}")

@@ -47,6 +47,11 @@ def test_the_pages_examples(built: Settings, tmp_path: Path, monkeypatch: pytest
         assert said == shown
 
 
+def test_a_wrong_name_is_refused_by_python_and_by_type_checkers() -> None:
+    with pytest.raises(AttributeError, match="module 'aquamind_pipeline' has no attribute 'Farmer'"):
+        aq.Farmer  # type: ignore[attr-defined]  # noqa: B018 - mypy reports an ignore that is not needed
+
+
 def test_the_page_names_every_public_name() -> None:
     text = PAGE.read_text("utf-8")
     assert [name for name in aq.__all__ if f"aq.{name}" not in text] == []

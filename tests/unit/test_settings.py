@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.pipeline.farm import Farm
 from aquamind_pipeline.profiles import load_profile, profile_names
 from aquamind_pipeline.settings import load_settings
 from aquamind_pipeline.simulation.profile import Profile
+
+OWN = (
+    'description = "x"\nseed = 1\nepoch = 2026-01-01\nas_of = 2026-02-01\n'
+    "batches_per_geography = 1\nstagger_days = 30\neggs = [1000, 1000]\n"
+)
 
 
 def test_every_profile_loads() -> None:
@@ -67,25 +75,46 @@ def test_passwords_stay_secret() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("eggs = [1, 2]", "Field required"),
-        ("colour = 1", "Field required|Extra inputs"),
+        ("", "own.toml': description: this has no value; add it"),
         ("eggs = ", "cannot be read"),
+        (f"{OWN}faults = ['nope']", "there is no fault 'nope'"),
+        (f"{OWN}colour = 1", "own.toml': colour: there is no such key; leave it out, or correct its name"),
+        (f"{OWN}geographies = 'Scotland'", "geographies: write a list"),
+        (f"{OWN}geographies = ['Scotland', 'Scotland']", "geographies names one twice"),
+        (f"{OWN}harvest_weight_g = [-5, 5]", "harvest_weight_g must be at least 1, not -5"),
+        (OWN.replace("[1000, 1000]", "[0, 0]"), "eggs must be at least 1, not 0"),
+        (OWN.replace("2026-02-01", "9999-12-31"), "as_of 9999-12-31 lies after the year 9900; give an earlier day"),
     ],
 )
 def test_bad_profile_files(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "own.toml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=message):
-        load_profile(str(path))
+    with pytest.raises(ConfigError, match=message) as caught:
+        Farm(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_own_profile_file(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
-    path.write_text(
-        'description = "x"\nseed = 1\nepoch = 2026-01-01\nas_of = 2026-02-01\n'
-        "batches_per_geography = 1\nstagger_days = 30\neggs = [1000, 1000]\n"
-    )
+    path.write_text(OWN)
     assert load_profile(str(path)).name == "own"
+    assert Farm(path).profile.name == "own"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"name": ""}, "there is no table ''; Farm.tables lists them"),
+        ({"name": ["batch_batch"]}, "there is no table ['batch_batch']"),
+        ({"name": "batch_batch", "batch": [1, 2]}, "there is no batch [1, 2]; Farm.batches lists them"),
+        ({"name": "batch_batch", "batch": b"FI"}, "there is no batch b'FI'"),
+        ({"name": "batch_growthsample", "month": 3}, "there is no month 3: the farm has 2026-02 to 2026-06"),
+    ],
+)
+def test_a_farm_refuses_what_it_does_not_have(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}") as caught:
+        Farm("tiny").table(**wrong)
+    assert "\n" not in str(caught.value)
 
 
 def test_regulation_limits_fish_in_a_ring(tiny: Profile) -> None:

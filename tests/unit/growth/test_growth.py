@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from random import Random
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -248,12 +249,13 @@ def _twice(name: str) -> Callable[[Records], Records]:
 # Refused under any rules.
 WRONG_FRAMES = [
     (_edit("deaths", lambda f: f.to_dicts()), "Records.deaths is a list; give a Polars DataFrame"),
-    (_edit("deaths", lambda f: f.lazy()), "Records.deaths is a LazyFrame; give a Polars DataFrame"),
+    (_edit("deaths", lambda f: f.lazy()), "Records.deaths is a polars.LazyFrame; give a Polars DataFrame"),
     (_edit("deaths", lambda f: f.drop("count")), "Records.deaths has no column 'count' (fish); add it"),
     (
         _edit("deaths", lambda f: f.rename({"count": "counts"})),
         "Records.deaths has a column 'counts', which is not read; rename it to 'count' (fish) or drop it",
     ),
+    (_edit("temperature", lambda f: f.rename({"readings": "READINGS"})), "has a column 'READINGS', which is not read"),
     (
         _edit("assignments", lambda f: f.rename({"departure_date": "departure_dt"})),
         "Records.assignments has a column 'departure_dt', which is not read; rename it to 'departure_date'",
@@ -264,15 +266,15 @@ WRONG_FRAMES = [
     ),
     (
         _edit("deaths", lambda f: f.with_columns(pl.col("date").cast(pl.Datetime) + pl.duration(hours=9))),
-        "Records.deaths: column 'date' (day) has the value 2026-01-0",
+        "Records.deaths: column 'date' (day) is 2026-01-0",
     ),
     (
         _edit("deaths", lambda f: f.with_columns(pl.col("count") + 0.5)),
-        "which Int64 cannot hold; correct it",
+        ".5 in row 0, which Int64 cannot hold; correct it",
     ),
     (
         _edit("deaths", lambda f: f.with_columns(count=pl.lit(2**63, pl.UInt64))),
-        "Records.deaths: column 'count' (fish) has values that Int64 cannot hold; correct them",
+        "Records.deaths: column 'count' (fish) is 9223372036854775808 in row 0, which Int64 cannot hold; correct it",
     ),
     (
         _edit("stages", lambda f: f.with_columns(weekly=pl.lit(0, pl.Int64))),
@@ -317,6 +319,18 @@ def test_wrong_frames_are_refused(change: Callable[[Records], Records], message:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("until", ["2026-01-10", datetime(2026, 1, 10), None])
+def test_the_last_day_is_a_date(until: Any) -> None:
+    with pytest.raises(InputError, match="the last day is .*; give a datetime.date"):
+        assimilate(seeded(3), until)
+
+
+def test_rules_are_no_name() -> None:
+    rules: Any = "AQUAMIND"
+    with pytest.raises(InputError, match="the rules are 'AQUAMIND'; give CORRECTED, AQUAMIND or another RuleSet"):
+        assimilate(seeded(3), UNTIL, rules)
+
+
 def test_aquaminds_rules_need_what_they_start_from() -> None:
     """Under our rules both columns may be null."""
     records = seeded(3)
@@ -340,6 +354,11 @@ CONTRADICTIONS = [
     (_set("placements", count=-1), "egg delivery of 2026-01-01 in assignment 1 counts -1 fish"),
     (_set("placements", assignment_id=99), "egg delivery of 2026-01-01: there is no assignment 99; add the assignment"),
     (_set("deaths", count=-1), "counts -1 fish; correct it"),
+    (_set("placements", count=3_000_000_000), "counts 3000000000 fish; correct it"),
+    (_set("weighings", weight_g=1e300), "is 1e+300 g; correct it"),
+    (_set("stages", tgc=-1.0), "stage Fry of batch 1 has a tgc of -1.0; give a number between 0 and 100"),
+    (_set("temperature", total_c=1e9), "is 1000000000.0 °C in 6 readings; water has -10 to 100 °C: correct it"),
+    (_set("profiles", temp_c=-99.0), "of temperature profile 1 has -99.0 °C; water has -10 to 100 °C: correct it"),
     (_set("deaths", assignment_id=99), "there is no assignment 99; add the assignment or correct the number"),
     (
         lambda r: replace(r, incomplete=frame("incomplete", [(99, START)])),
@@ -351,7 +370,7 @@ CONTRADICTIONS = [
     (_set("stages", daily_mortality=3.0), "stage Fry of batch 1 has a daily_mortality of 3.0; give a share"),
     (_set("stages", expected_weight_max_g=-6.0), "stage Fry of batch 1 has a negative weight; correct it"),
     (_set("temperature", readings=0), "in container 101 has 0 readings; leave out days without readings"),
-    (_set("transfers", count=-1), "has a negative count or weight; correct it"),
+    (_set("transfers", count=-1), "has a negative or impossible count or weight; correct it"),
     (_set("transfers", dest_assignment_id=1, source_assignment_id=1), "from assignment 1 to 1 goes to its own source"),
     (_set("transfers", dest_assignment_id=98, source_assignment_id=99), "names no known assignment"),
     (_set("transfers", date=date(2025, 12, 31)), "comes before its source exists (2026-01-01)"),

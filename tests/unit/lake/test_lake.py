@@ -46,6 +46,13 @@ def test_missing_and_damaged_files_name_themselves(tmp_path: Path) -> None:
         lake.read("t", "2026-02")
 
 
+def test_a_copy_beside_a_month_is_not_read(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.write("t", FRAME, "2026-01")
+    lake.write("t", FRAME, "2026-01 copy")
+    assert (lake.partitions("t"), lake.rows("t")) == (["2026-01"], FRAME.height)
+
+
 def test_a_lake_holds_one_farm(tmp_path: Path, tiny: Profile) -> None:
     lake = Lake(tmp_path)
     with pytest.raises(LakeError, match="there is no lake"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
+import pytest
 
 from aquamind_pipeline.schema.check_result import CheckResult, attempted, merged
 
@@ -14,6 +17,18 @@ def test_a_rule_that_crashes_has_not_passed() -> None:
     found = attempted("keys", crash)
     assert not found.passed
     assert found.detail == "the check crashed: ComputeError: no such thing"
+
+
+@pytest.mark.parametrize(
+    ("returned", "detail"),
+    [
+        (None, "TypeError: it returns NoneType; let it return a CheckResult"),
+        (CheckResult("gapz", passed=True), "ValueError: its result is called 'gapz'; call it 'gaps'"),
+    ],
+)
+def test_a_rule_that_returns_something_else_has_not_passed(returned: Any, detail: str) -> None:
+    found = attempted("gaps", lambda: returned)
+    assert (found.rule, found.passed, found.detail) == ("gaps", False, f"the check crashed: {detail}")
 
 
 def test_months_become_one_result() -> None:
