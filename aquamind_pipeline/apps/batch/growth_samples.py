@@ -88,8 +88,8 @@ def _ids_before_first(inputs: Inputs) -> pl.DataFrame:
 def aggregates(weights: Ints, lengths: Ints) -> dict[str, pl.Series]:
     """The columns of batch_growthsample that AquaMind computes from a sample's fish, as it stores them.
 
-    Means and population standard deviations are exact before they are rounded, half to even. The condition factor is
-    that of the mean fish, 100 × mean weight / mean length³, rounded half up.
+    Means and population standard deviations are exact before they are rounded, half up as PostgreSQL rounds. The
+    condition factor is that of the mean fish, 100 × mean weight / mean length³, rounded half up.
     """
     n = weights.shape[1]
     weight, length = weights.sum(axis=1), lengths.sum(axis=1)
@@ -107,13 +107,16 @@ def aggregates(weights: Ints, lengths: Ints) -> dict[str, pl.Series]:
 
 
 def _mean(total: Ints, n: int) -> pl.Series:
-    return decimal(np.rint(total / n).astype(np.int64), 10, 2)
+    return decimal((2 * total + n) // (2 * n), 10, 2)
 
 
 def _deviation(values: Ints) -> pl.Series:
     n, total = values.shape[1], values.sum(axis=1)
     spread = n * (values * values).sum(axis=1) - total * total  # n² times the variance, in whole numbers
-    return decimal(np.rint(np.sqrt(spread.astype(np.float64)) / n).astype(np.int64), 10, 2)
+    near = np.floor(np.sqrt(spread.astype(np.float64)) / n + 0.5).astype(np.int64)
+    too_high = ((2 * near - 1) * n) ** 2 > 4 * spread  # the root is a float; whole numbers decide what lies at a half
+    too_low = ((2 * near + 1) * n) ** 2 <= 4 * spread
+    return decimal(near - (too_high & (near > 0)) + too_low, 10, 2)
 
 
 def growth_samples(inputs: Inputs) -> pl.DataFrame:

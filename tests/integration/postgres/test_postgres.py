@@ -83,6 +83,32 @@ def test_every_value_arrives(loaded: SecretStr, lake: Lake) -> None:
             assert_frame_equal(found, wanted, check_exact=True)
 
 
+AGGREGATES_DIFFER = """
+SELECT sample.id FROM batch_growthsample sample LEFT JOIN (
+    SELECT growth_sample_id AS id, count(*) AS size,
+        round(avg(weight_g), 2) AS weight, round(stddev_pop(weight_g), 2) AS weight_deviation,
+        round(avg(length_cm), 2) AS length, round(stddev_pop(length_cm), 2) AS length_deviation,
+        round(100 * avg(weight_g) / power(avg(length_cm), 3), 2) AS condition,
+        min(weight_g) AS lightest, max(weight_g) AS heaviest
+    FROM batch_individualgrowthobservation GROUP BY growth_sample_id
+) fish USING (id)
+WHERE (sample_size, avg_weight_g, std_deviation_weight, avg_length_cm, std_deviation_length, condition_factor,
+    min_weight_g, max_weight_g)
+    IS DISTINCT FROM (size, weight, weight_deviation, length, length_deviation, condition, lightest, heaviest)
+"""
+
+
+def test_samples_are_what_postgresql_computes_of_their_fish(loaded: SecretStr) -> None:
+    """Also where a mean lies exactly between two numbers, which AquaMind leaves to PostgreSQL: it rounds up."""
+    halves = (
+        "SELECT count(*) FROM (SELECT sum(weight_g) FROM batch_individualgrowthobservation GROUP BY growth_sample_id"
+    )
+    assert ask(loaded, halves + " HAVING mod(100 * avg(weight_g), 1) = 0.5) tied")[0][0] > 0, (
+        "the test needs such means"
+    )
+    assert ask(loaded, AGGREGATES_DIFFER) == []
+
+
 def test_the_second_load_changes_nothing(loaded: SecretStr, lake: Lake) -> None:
     before = row_counts(loaded)
     stamps = ask(loaded, "SELECT table_name, partition, loaded_at FROM aquamind_pipeline.load_journal ORDER BY 1, 2")
