@@ -19,7 +19,7 @@ from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import CORRECTED, LARGEST_FCR, LEAST_GAIN_KG, RuleSet
 from aquamind_pipeline.growth.solution import Solution
 from aquamind_pipeline.growth.temperature import CONFIDENCE, NONE, SOURCES, UNNAMED, Bools, container_grid
-from aquamind_pipeline.growth.validation import validate
+from aquamind_pipeline.growth.validation import require_known_start, validate
 
 _LARGEST_STORED_FCR = 99_999.999
 
@@ -86,7 +86,10 @@ def run(records: Records, until: date, rules: RuleSet = CORRECTED, carried: Carr
     inputs = lay_out(records, until, rules, carried)
     in_closed_form = rules.closed_form and not inputs.may_model_deaths.any()
     solver = closed_form_solver if in_closed_form else daily_solver
-    return Run(records, rules, inputs, solver.solve(inputs, rules))
+    solution = solver.solve(inputs, rules)
+    if rules.refuse_contradictions and rules.follows_ledger:
+        require_known_start(records)  # not before the solver, which can name the day on which fish are lacking
+    return Run(records, rules, inputs, solution)
 
 
 def assimilate(

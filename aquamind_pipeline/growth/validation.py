@@ -235,6 +235,29 @@ def _check_transfers(records: Records) -> None:
         )
 
 
+def require_known_start(records: Records) -> None:
+    """Refuse assignments whose fish at the start can be known from nothing but a doubtful `population_count`.
+
+    Raises:
+        InputError: when more fish died than are left, and neither a placement nor a transfer says how many came.
+    """
+    uncertain = (
+        records.assignments.filter(pl.col("population_count").is_not_null())
+        .join(records.placements, on="assignment_id", how="anti")
+        .join(records.transfers, left_on="assignment_id", right_on="dest_assignment_id", how="anti")
+    )
+    if uncertain.is_empty():
+        return
+    dead = records.deaths.group_by("assignment_id").agg(dead=pl.col("count").sum())
+    _refuse(
+        uncertain.join(dead, on="assignment_id")
+        .filter(pl.col("dead") > pl.col("population_count"))
+        .sort("assignment_id"),
+        "assignment {assignment_id}: {dead:,} fish die (Records.deaths), more than its population_count of "
+        "{population_count:,}; correct one of them, or say in Records.placements how many fish were put in",
+    )
+
+
 def _refuse(wrong: pl.DataFrame, message: str) -> None:
     """Refuse wrong records, if there are any: `message` is filled with the columns of the first."""
     if wrong.height:
@@ -245,4 +268,4 @@ def _more(number: int) -> str:
     return f" ({number - 1:,} more like it)" if number > 1 else ""
 
 
-__all__ = ["validate"]
+__all__ = ["require_known_start", "validate"]

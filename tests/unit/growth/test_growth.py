@@ -496,14 +496,21 @@ def test_a_carried_run_refuses_more_fish_than_there_are() -> None:
 
 
 def test_population_count_is_of_the_fish_that_did_not_die() -> None:
-    """So 5,000 deaths and a count of 1,000 mean 6,000 fish at first; a placement of 1,000 would be a contradiction."""
+    """So 500 deaths and a count of 1,000 mean 1,500 fish at first. If more died than are left, that must be told."""
     one = Records(
         batches=_tank().batches,
         stages=_tank().stages,
         assignments=_tank().assignments.head(1).with_columns(population_count=1000),
-        deaths=_died(1, 1, 5000),
+        deaths=_died(1, 1, 500),
     )
-    assert assimilate(one, UNTIL)["population"].to_list()[:2] == [6000, 1000]
+    assert assimilate(one, UNTIL)["population"].to_list()[:2] == [1500, 1000]
+    most = replace(one, deaths=_died(1, 1, 5000))
+    with pytest.raises(InputError, match=r"assignment 1: 5,000 fish die \(Records.deaths\), more than .* of 1,000"):
+        assimilate(most, UNTIL)
+    placed = pl.DataFrame({"assignment_id": [1], "date": [START], "count": [6000]})
+    assert assimilate(replace(most, placements=placed), UNTIL)["population"].to_list()[:2] == [6000, 1000]
+    with pytest.raises(InputError, match="5,000 fish die and 0 leave, but only 1,000 are there"):
+        assimilate(replace(most, placements=placed.with_columns(count=pl.lit(1000))), UNTIL)
 
 
 @pytest.mark.parametrize("name", FRAMES)
