@@ -19,6 +19,7 @@ from aquamind_pipeline.orchestration.asset_specs import (
 from aquamind_pipeline.orchestration.executors import executor
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely, skip_loaded_objects
 from aquamind_pipeline.orchestration.partitions import monthly, range_tags
+from aquamind_pipeline.orchestration.records import require_own_records
 from aquamind_pipeline.orchestration.retention import tidy_history, weekly
 from aquamind_pipeline.orchestration.run_config import OWNER_TAG, RunOptions
 from aquamind_pipeline.orchestration.run_record import last_facts, lasting_unchanged, verified_by_these_rules
@@ -101,6 +102,8 @@ def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.Reso
 
     @dg.resource(config_schema=RunOptions.to_config_schema(), description=description)
     def with_options(context: dg.InitResourceContext) -> Workspace:
+        if context.instance is not None:
+            require_own_records(context.instance, workspace.settings.farm_name)
         run = None if shared else context.run
         owner = run.tags.get(OWNER_TAG, f"run {run.run_id}") if run else None
         options = RunOptions(**context.resource_config)

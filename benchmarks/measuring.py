@@ -24,7 +24,7 @@ from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS
 from aquamind_pipeline.orchestration.partitions import range_tags
-from aquamind_pipeline.orchestration.run_jobs import dagster_home
+from aquamind_pipeline.orchestration.records import dagster_home
 from aquamind_pipeline.pipeline.slices import make_slices
 from aquamind_pipeline.pipeline.steps import failure, make_months, make_whole
 from aquamind_pipeline.pipeline.workspace import Workspace

@@ -18,7 +18,8 @@ from pydantic import SecretStr
 
 from aquamind_pipeline.definitions import BUILD_FARM, NIGHTLY, build_defs
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely
-from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
+from aquamind_pipeline.orchestration.records import dagster_home
+from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.settings import load_settings

@@ -21,8 +21,8 @@ def ui(
     """Open Dagster's web pages for this farm, on http://127.0.0.1:3000 until Ctrl-C."""
     import dagster as dg
 
+    from aquamind_pipeline.orchestration.records import dagster_home, project_file
     from aquamind_pipeline.orchestration.run_health import close_dead_runs
-    from aquamind_pipeline.orchestration.run_jobs import dagster_home, project_file
 
     dagster_home(settings)
     os.environ.update(settings.environment())

@@ -1,8 +1,8 @@
-"""Tells whether the process of a run is still alive, and marks the runs of dead processes as failed.
+"""Tells whether the process of a run is still alive, and frees what the runs of dead processes hold.
 
-While Dagster's code server runs, it notices at once when the process of one of its runs is killed. Two cases remain.
-Run monitoring asks `ended_process` when the code server died too. The next command calls `close_dead_runs` when all of
-Dagster died.
+While Dagster's code server runs, it notices at once when the process of one of its runs is killed. Other cases remain.
+Run monitoring asks `ended_process` when the code server died too. When all of Dagster died, or a command was killed,
+the next command calls `close_dead_runs`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,23 @@ import socket
 import dagster as dg
 import psutil
 
-from aquamind_pipeline.orchestration.compat.storage import DATABASE_VARIABLE
+from aquamind_pipeline.orchestration.records import DATABASE_VARIABLE
+from aquamind_pipeline.orchestration.run_locks import RunLocks
 
 PROCESS_TAG = "aquamind/process"
-"""Tag of a run that a command executes in its own process: `host:process id`."""
-CLOCK_TOLERANCE_SECONDS = 60
-"""How far the kernel's start time of a process may lie after the time that Dagster recorded for it."""
-_UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+"""Tag of a run: `host:process id` of the process that executes it."""
+START_TAG = "aquamind/process-start"
+"""Tag of a run: when the kernel started that process, in seconds since 1970. It tells two processes of one id apart."""
+CLOCK_TOLERANCE_SECONDS = 2
+"""How far two readings of a process's start time may differ: the kernel's clock is corrected now and then."""
+RECORD_TOLERANCE_SECONDS = 60
+"""How far the start time of a process may lie after the time that Dagster recorded for it."""
+_UNFINISHED = [
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 def this_process() -> str:
@@ -27,15 +37,55 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def close_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Mark each unfinished run as failed whose process has ended.
+def process_tags() -> dict[str, str]:
+    """The tags of a run that this process executes."""
+    return {PROCESS_TAG: this_process(), START_TAG: f"{psutil.Process().create_time():.2f}"}
 
-    A killed process leaves its run marked as started, and that run blocks the queue. Runs of other machines, which
-    share Dagster's records in PostgreSQL, are left alone.
+
+def close_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Close each unfinished run whose process has ended, and free the places in pools that ended runs hold.
+
+    A killed process leaves its run marked as started, which blocks the queue, and leaves its place in a pool taken,
+    which blocks the next load. Runs of other machines, which share Dagster's records in PostgreSQL, are left alone.
     """
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
-        if (process := ended_process(instance, run)) is not None:
-            instance.report_run_failed(run, reason_of_failure(process))
+        if (process := ended_process(instance, run)) is None:
+            continue
+        now = instance.get_run_by_id(run.run_id)
+        if now is None or now.is_finished:  # it has ended in order since the list was read
+            continue
+        if now.status == dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(now, reason_of_failure(process))
+        else:
+            instance.report_run_failed(now, reason_of_failure(process))
+    _free_places(instance)
+    if (locks := _locks(instance)) is not None:
+        for run_id in locks.runs():
+            left = instance.get_run_by_id(run_id)
+            if left is None or left.is_finished:
+                locks.forget(run_id)
+
+
+def _free_places(instance: dg.DagsterInstance) -> None:
+    """Free the places in all pools that runs hold or wait for which have ended or were deleted.
+
+    Dagster's daemon frees places of finished runs after a minute. A command cannot count on a daemon.
+    """
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return
+    pools = sorted(storage.get_concurrency_keys())
+    for run_id in {run_id for pool in pools for run_id in runs_in_pool(instance, pool)}:
+        run = instance.get_run_by_id(run_id)
+        if run is None or (run.is_finished and _lives(instance, run) is not True):
+            storage.free_concurrency_slots_for_run(run_id)
+
+
+def runs_in_pool(instance: dg.DagsterInstance, pool: str) -> list[str]:
+    """Ids of the runs that hold a place in a pool, then of those that wait for one."""
+    places = instance.event_log_storage.get_concurrency_info(pool)
+    runs = [one.run_id for one in places.claimed_slots] + [one.run_id for one in places.pending_steps]
+    return list(dict.fromkeys(runs))
 
 
 def reason_of_failure(process: str) -> str:
@@ -44,13 +94,40 @@ def reason_of_failure(process: str) -> str:
 
 
 def ended_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
-    """The process of a run as `host:process id` if it is known and has ended, else None."""
+    """The process of a run as `host:process id` if it has ended; None if it lives, or nobody here can know."""
+    if _lives(instance, run) is not False:
+        return None
+    if process := run.tags.get(PROCESS_TAG):
+        return process
+    recorded = _recorded_process(instance, run.run_id)
+    return recorded[0] if recorded else socket.gethostname()
+
+
+def is_elsewhere(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run belongs to another machine, so that nobody here can know whether its process lives."""
+    return _lives(instance, run) is None
+
+
+def _lives(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool | None:
+    """Whether a process of the run lives; None when nobody here can know."""
+    locks = _locks(instance)
+    if locks is not None and (held := locks.is_held(run.run_id)) is not None:
+        return held
     if process := run.tags.get(PROCESS_TAG):
         record = instance.get_run_record_by_id(run.run_id)
-        recorded = (process, record.create_timestamp.timestamp()) if record else None
-    else:
-        recorded = _recorded_process(instance, run.run_id)
-    return recorded[0] if recorded and not _is_alive(*recorded) else None
+        if record is None:
+            return None
+        started = run.tags.get(START_TAG)
+        recorded = record.create_timestamp.timestamp()
+        return _is_alive(process, recorded, float(started) if started else None)
+    known = _recorded_process(instance, run.run_id)
+    return _is_alive(*known) if known else None
+
+
+def _locks(instance: dg.DagsterInstance) -> RunLocks | None:
+    """The lock files of runs. There are none if Dagster's records are in PostgreSQL, or not kept by our storage."""
+    locks = getattr(instance.run_storage, "locks", None)
+    return locks if isinstance(locks, RunLocks) else None
 
 
 def _recorded_process(instance: dg.DagsterInstance, run_id: str) -> tuple[str, float] | None:
@@ -68,18 +145,26 @@ def _recorded_process(instance: dg.DagsterInstance, run_id: str) -> tuple[str, f
     return None
 
 
-def _is_alive(process: str, recorded_at: float) -> bool:
-    """Whether a process still runs. Processes of other machines count as alive.
+def _is_alive(process: str, recorded_at: float, started_at: float | None = None) -> bool | None:
+    """Whether a process still runs; None for a process of another machine.
 
-    The kernel reuses process ids. A process that started after the record was made is another one.
+    The kernel reuses process ids. A process that started at another time is another one.
+
+    Args:
+        process: The process as `host:process id`.
+        recorded_at: When its run was recorded, in seconds since 1970.
+        started_at: When the process started; None if that was not recorded.
     """
     host, _, number = process.rpartition(":")
     if host != socket.gethostname():
-        return True
+        return None
     try:
         found = psutil.Process(int(number))
-        started_before = found.create_time() < recorded_at + CLOCK_TOLERANCE_SECONDS
-        return bool(started_before and found.status() != psutil.STATUS_ZOMBIE)
+        if found.status() == psutil.STATUS_ZOMBIE:
+            return False
+        if started_at is None:
+            return bool(found.create_time() < recorded_at + RECORD_TOLERANCE_SECONDS)
+        return bool(abs(found.create_time() - started_at) < CLOCK_TOLERANCE_SECONDS)
     except psutil.NoSuchProcess:
         return False
 
@@ -87,8 +172,12 @@ def _is_alive(process: str, recorded_at: float) -> bool:
 __all__ = [
     "CLOCK_TOLERANCE_SECONDS",
     "PROCESS_TAG",
+    "START_TAG",
     "close_dead_runs",
     "ended_process",
+    "is_elsewhere",
+    "process_tags",
     "reason_of_failure",
+    "runs_in_pool",
     "this_process",
 ]

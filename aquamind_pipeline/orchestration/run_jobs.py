@@ -7,20 +7,18 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from aquamind_pipeline import definitions, errors
 from aquamind_pipeline.definitions import build_defs
-from aquamind_pipeline.errors import AquaMindError, ConfigError
-from aquamind_pipeline.files import write_atomically
+from aquamind_pipeline.errors import AquaMindError
 from aquamind_pipeline.orchestration.partitions import range_tags
+from aquamind_pipeline.orchestration.records import dagster_home, require_own_records
 from aquamind_pipeline.orchestration.run_config import OWNER_TAG
-from aquamind_pipeline.orchestration.run_health import PROCESS_TAG, close_dead_runs, this_process
+from aquamind_pipeline.orchestration.run_health import close_dead_runs, process_tags
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.settings import Settings
 
 _NEVER_RETRY = {"dagster/max_retries": "0"}
 """Tag of our runs: Dagster's daemon cannot restart a command, so it must not promise to."""
@@ -41,48 +39,6 @@ class Outcome:
     warnings: list[str]
     """Failed checks that only warn, in the same form."""
     step_seconds: dict[str, float]
-
-
-def dagster_home(settings: Settings) -> Path:
-    """Dagster's folder. Copies our dagster.yaml into it and sets DAGSTER_HOME.
-
-    If DAGSTER_HOME is set already, that folder is used as it is.
-
-    Raises:
-        ConfigError: when the folder cannot be written, or DAGSTER_HOME is not an absolute path of a folder.
-    """
-    if given := os.environ.get("DAGSTER_HOME"):
-        home = Path(given)
-        if not home.is_absolute() or not os.path.isdir(home):  # Path.is_dir raises without permission
-            raise ConfigError(
-                f"DAGSTER_HOME={given} is not the absolute path of an existing folder: make the folder, or unset "
-                "DAGSTER_HOME to use the pipeline's own"
-            )
-        return home
-    home = settings.home.absolute() / "dagster"
-    ours = project_file("dagster.yaml")
-    copy, content = home / ours.name, ours.read_bytes()
-    try:
-        if not copy.exists() or copy.read_bytes() != content:
-            write_atomically(copy, content)  # a running user interface may be reading the file
-    except OSError as error:
-        raise ConfigError(
-            f"{home} cannot be written ({error.strerror}): set AQUAMIND_HOME to a writable folder"
-        ) from None
-    os.environ["DAGSTER_HOME"] = str(home)
-    return home
-
-
-def project_file(name: str) -> Path:
-    """A file at the top of the project.
-
-    Raises:
-        ConfigError: when the package was installed without the project's folder.
-    """
-    path = Path(__file__).parents[2] / name
-    if not path.is_file():
-        raise ConfigError(f"{name} is missing beside the package: install the project's folder with `make install`")
-    return path
 
 
 def run_job(
@@ -114,8 +70,9 @@ def run_job(
     dagster_home(workspace.settings)
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
+        require_own_records(instance, workspace.settings.farm_name)
         close_dead_runs(instance)
-        holder = {PROCESS_TAG: this_process(), OWNER_TAG: workspace.lake.owner}
+        holder = process_tags() | {OWNER_TAG: workspace.lake.owner}
         arguments: dict[str, Any] = {
             "instance": instance,
             "run_config": dict(run_config or {}) | quiet,
@@ -189,4 +146,4 @@ def _failed(checks: Sequence[dg.AssetCheckEvaluation], severity: dg.AssetCheckSe
     ]
 
 
-__all__ = ["Outcome", "dagster_home", "project_file", "run_job"]
+__all__ = ["Outcome", "run_job"]

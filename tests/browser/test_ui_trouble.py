@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from aquamind_pipeline.orchestration.asset_specs import REPORT
-from aquamind_pipeline.orchestration.run_jobs import dagster_home
+from aquamind_pipeline.orchestration.records import dagster_home
 from aquamind_pipeline.settings import Settings
 from tests.browser.uis import LOADING_MS, LOCATION, UI, kept, shown
 from tests.helpers.farms import wait_for

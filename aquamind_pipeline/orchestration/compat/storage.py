@@ -2,6 +2,8 @@
 
 The SQLite storage is Dagster's own with open connections. A build stores some thousand events. Dagster's class opens
 the file anew for each event, which takes longer than generating the farm.
+
+Both storages also note which process executes a run, and wait for places in pools as `pool_waits` says.
 """
 
 from __future__ import annotations
@@ -13,18 +15,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import sqlalchemy as sa
 
-# dagster.yaml may name a storage class, but Dagster exports none. Ours extends these to keep Dagster's files, tables
-# and rows.
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
-    SqliteEventLogStorage,
-    SqliteEventLogStorageWatchdog,
-)
+# dagster.yaml may name a storage class, but Dagster exports none. Ours extend these to keep Dagster's files, tables and
+# rows.
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 
 # The storage of runs, events and schedules together, which `storage.custom` of dagster.yaml expects.
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -33,13 +36,15 @@ from watchdog.events import FileSystemEvent
 from watchdog.observers import Observer
 
 from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.orchestration.compat.pool_waits import PoolWaits
+from aquamind_pipeline.orchestration.records import DATABASE_VARIABLE, dagster_home
+from aquamind_pipeline.orchestration.run_health import PROCESS_TAG, START_TAG, process_tags, this_process
+from aquamind_pipeline.orchestration.run_locks import RunLocks
 from aquamind_pipeline.postgres.connection import connect
 
 if TYPE_CHECKING:
     from dagster_postgres import DagsterPostgresStorage
 
-DATABASE_VARIABLE = "AQUAMIND_DAGSTER_DATABASE_URL"
-"""The environment variable with the URL of the PostgreSQL database for Dagster's records."""
 _LOG = logging.getLogger(__name__)
 _OPEN_FILES = 4
 """How many files stay open: the index and a few runs. A web server that shows many runs needs a limit."""
@@ -47,7 +52,78 @@ _LOCK_WAIT_SECONDS = 30
 """How long SQLite waits for another writer. Dagster's own class waits as long."""
 
 
-class EventLog(SqliteEventLogStorage):
+def _file_url(base_dir: str, name: str) -> str:
+    """The URL of a SQLite file, with every special character of its path escaped."""
+    return sa.URL.create("sqlite", database=os.path.join(os.path.abspath(base_dir), f"{name}.db")).render_as_string()
+
+
+# Dagster's function puts the path into the URL as it is, so that SQLite opens another file if it has a % or ?.
+for _module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+    vars(_module)["create_db_conn_string"] = _file_url
+
+
+class _EventProcesses(PoolWaits):
+    """An event log that notes which process executes a run of Dagster's user interface. Commands note it themselves."""
+
+    locks: RunLocks | None = None
+    """The lock files of runs; None if the records are in PostgreSQL."""
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store an event. If this process begins to work for a run with it, note the process first."""
+        known = event.dagster_event
+        if known is not None and _begins_here(known):
+            if self.locks is not None:
+                self.locks.hold(event.run_id)
+            run = self._instance.get_run_by_id(event.run_id)
+            if run is not None and known.step_key is None and run.tags.get(PROCESS_TAG) != this_process():
+                self._instance.add_run_tags(event.run_id, process_tags())
+        super().store_event(event)
+
+
+def _begins_here(event: dg.DagsterEvent) -> bool:
+    """Whether an event says that this process executes a run or a step."""
+    if event.event_type not in (dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.STEP_WORKER_STARTED):
+        return False
+    number = event.engine_event_data.metadata.get("pid")
+    return number is not None and str(number.value) == str(os.getpid())
+
+
+class _RunProcesses(SqlRunStorage):
+    """Records of runs that note which process executes a run."""
+
+    locks: RunLocks | None = None
+    """The lock files of runs; None if the records are in PostgreSQL."""
+
+    def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
+        """Add a run. A command that is to execute it holds its lock from now on.
+
+        A run that repeats another one gets copies of its tags. The tags of that run's process are left out.
+        """
+        process = dagster_run.tags.get(PROCESS_TAG)
+        if process == this_process():
+            if self.locks is not None:
+                self.locks.hold(dagster_run.run_id)
+        elif process is not None:
+            other = (PROCESS_TAG, START_TAG)
+            tags = {name: value for name, value in dagster_run.tags.items() if name not in other}
+            dagster_run = dagster_run._replace(tags=tags)
+        return super().add_run(dagster_run)
+
+    def handle_run_event(self, run_id: str, event: dg.DagsterEvent, update_timestamp: Any = None) -> None:
+        """Change the status of a run. When the run has ended, its lock is released."""
+        super().handle_run_event(run_id, event, update_timestamp)
+        if self.locks is not None and event.event_type in _ENDS:
+            self.locks.release(run_id)
+
+
+_ENDS = (dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
+
+
+class RunStorage(_RunProcesses, sqlite_run_storage.SqliteRunStorage):
+    """Dagster's records of runs in SQLite, with lock files of runs."""
+
+
+class EventLog(_EventProcesses, sqlite_event_log.SqliteEventLogStorage):
     """Dagster's event log with one engine per file. Files, tables and rows are Dagster's."""
 
     _obs: Any  # the observer; the base class declares it, starts it in its own `watch` and stops it
@@ -106,7 +182,7 @@ class EventLog(SqliteEventLogStorage):
             self._engines.popitem()[1].dispose()
 
 
-class _Watchdog(SqliteEventLogStorageWatchdog):
+class _Watchdog(sqlite_event_log.SqliteEventLogStorageWatchdog):
     """Calls back with each event of a run once, whichever thread notices it."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -141,11 +217,19 @@ def _sync_less(connection: Any, _record: object) -> None:
 
 
 class Storage(DagsterSqliteStorage):
-    """Dagster's SQLite storage with our event log; dagster.yaml names this class."""
+    """Dagster's SQLite storage with our records of runs and our event log; dagster.yaml names this class."""
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         super().__init__(base_dir, inst_data)
+        locks = RunLocks(Path(base_dir).absolute() / "running")
+        self._run_storage: RunStorage = RunStorage(self._run_storage._conn_string)
         self._event_log_storage: EventLog = EventLog(self._event_log_storage._base_dir)
+        self._run_storage.locks = self._event_log_storage.locks = locks
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """The entry's `config` in dagster.yaml: `base_dir`, the folder of the files. Default: DAGSTER_HOME."""
+        return {"base_dir": dg.Field(dg.StringSource, is_required=False)}
 
     @classmethod
     def from_config_value(  # type: ignore[override] # Dagster calls it for the storage, whichever class that is
@@ -153,17 +237,26 @@ class Storage(DagsterSqliteStorage):
     ) -> DagsterSqliteStorage | DagsterPostgresStorage:
         """Make the storage from dagster.yaml.
 
+        Without DAGSTER_HOME, the folder is that of our commands. So `dagster dev` in the project's folder shows what
+        they recorded.
+
         Args:
             inst_data: This entry of dagster.yaml as Dagster stores it; only passed on.
             config_value: The entry's `config`. The URL of PostgreSQL is never there, only in the environment.
 
         Raises:
+            ConfigError: when a setting or the folder cannot be used.
             DatabaseError: when that PostgreSQL cannot be used.
         """
         url = os.environ.get(DATABASE_VARIABLE)
         if url:
             return _postgres(SecretStr(url), inst_data)
-        return cls.from_local(inst_data=inst_data, **config_value)
+        base_dir = config_value.get("base_dir") or os.environ.get("DAGSTER_HOME")
+        if not base_dir:
+            from aquamind_pipeline.settings import load_settings  # slow, and rarely needed
+
+            base_dir = str(dagster_home(load_settings()))
+        return cls.from_local(base_dir, inst_data)
 
 
 def _postgres(url: SecretStr, inst_data: Any) -> DagsterPostgresStorage:
@@ -174,11 +267,20 @@ def _postgres(url: SecretStr, inst_data: Any) -> DagsterPostgresStorage:
         raise type(error)(f"Dagster's own {error}".replace("AQUAMIND_DATABASE_URL", DATABASE_VARIABLE)) from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of psycopg2 and alembic, which only Dagster uses
-        from dagster_postgres import DagsterPostgresStorage
+        from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage
+
+    class PostgresRuns(_RunProcesses, PostgresRunStorage):
+        """Dagster's records of runs in PostgreSQL."""
+
+    class PostgresEvents(_EventProcesses, PostgresEventLogStorage):
+        """Dagster's event log in PostgreSQL."""
 
     # SQLAlchemy may choose psycopg 3 for a plain postgresql:// URL, and Dagster's SQL needs psycopg 2.
     driver = "postgresql+psycopg2://" + url.get_secret_value().partition("://")[2]
-    return DagsterPostgresStorage(driver, should_autocreate_tables=True, inst_data=inst_data)
+    storage = DagsterPostgresStorage(driver, should_autocreate_tables=True, inst_data=inst_data)
+    storage._run_storage = PostgresRuns(driver, should_autocreate_tables=False)
+    storage._event_log_storage = PostgresEvents(driver, should_autocreate_tables=False)
+    return storage
 
 
-__all__ = ["DATABASE_VARIABLE", "EventLog", "Storage"]
+__all__ = ["EventLog", "RunStorage", "Storage"]

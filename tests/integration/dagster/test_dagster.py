@@ -16,7 +16,8 @@ from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.definitions import BUILD_FARM, BUILD_MONTH, LOAD_DATABASE, NIGHTLY, build_defs, nightly_run
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import months_between
-from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
+from aquamind_pipeline.orchestration.records import dagster_home
+from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.pipeline import slices
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres.targets import open_target

@@ -24,7 +24,8 @@ from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.compat import dask_steps
-from aquamind_pipeline.orchestration.run_jobs import Outcome, dagster_home, run_job
+from aquamind_pipeline.orchestration.records import dagster_home
+from aquamind_pipeline.orchestration.run_jobs import Outcome, run_job
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database

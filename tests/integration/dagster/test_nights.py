@@ -20,7 +20,8 @@ from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.definitions import BUILD_FARM, LOAD_DATABASE, NIGHTLY, build_defs
 from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.asset_specs import REPORT
-from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
+from aquamind_pipeline.orchestration.records import dagster_home
+from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.orchestration.run_record import last_facts, rules_digest
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import comparison

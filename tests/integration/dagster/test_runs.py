@@ -31,10 +31,10 @@ from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, LakeBusyE
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration import retries, run_health
-from aquamind_pipeline.orchestration.compat.storage import DATABASE_VARIABLE
+from aquamind_pipeline.orchestration.records import DATABASE_VARIABLE, dagster_home
 from aquamind_pipeline.orchestration.retention import delete_old_runs
 from aquamind_pipeline.orchestration.run_health import close_dead_runs
-from aquamind_pipeline.orchestration.run_jobs import dagster_home, run_job
+from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import connect

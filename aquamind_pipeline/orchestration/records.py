@@ -1,0 +1,109 @@
+"""Where Dagster keeps the records of a farm, and the guard that keeps the records of two farms apart."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.files import write_atomically
+
+if TYPE_CHECKING:
+    from aquamind_pipeline.settings import Settings  # slow to import; Dagster's own processes need no settings
+
+DATABASE_VARIABLE = "AQUAMIND_DAGSTER_DATABASE_URL"
+"""The environment variable with the URL of the PostgreSQL database for Dagster's records."""
+_HOME = "DAGSTER_HOME"
+_LONGEST_NAME_BYTES = 200
+_FARM = "aquamind/farm"
+"""Key under which records name their farm, in Dagster's own key-value store."""
+_chosen: set[str] = set()
+"""Values of DAGSTER_HOME that this process has set. The user's own choice is never among them."""
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Dagster's folder of a farm. Copies our dagster.yaml into it and sets DAGSTER_HOME.
+
+    If the user has set DAGSTER_HOME, that folder is used as it is.
+
+    Raises:
+        ConfigError: when the folder cannot be written, or DAGSTER_HOME is not an absolute path of a folder.
+    """
+    given = os.environ.get(_HOME)
+    if given and given not in _chosen:
+        home = Path(given)
+        if not home.is_absolute() or not os.path.isdir(home):  # Path.is_dir raises without permission
+            raise ConfigError(
+                f"DAGSTER_HOME={given} is not the absolute path of an existing folder: make the folder, or unset "
+                "DAGSTER_HOME to use the pipeline's own"
+            )
+        return home
+    home = settings.home.absolute() / "dagster" / _folder_name(settings.farm_name)
+    ours = project_file("dagster.yaml")
+    copy, content = home / ours.name, ours.read_bytes()
+    try:
+        if not copy.exists() or copy.read_bytes() != content:
+            write_atomically(copy, content)  # a running user interface may be reading the file
+    except OSError as error:
+        raise ConfigError(
+            f"{home} cannot be written ({error.strerror}): set AQUAMIND_HOME to a writable folder"
+        ) from None
+    _chosen.add(str(home))
+    os.environ[_HOME] = str(home)
+    return home
+
+
+def _folder_name(farm: str) -> str:
+    """A farm's name as that of one folder. File systems refuse slashes, and names of more than 255 bytes."""
+    name = farm.replace("/", "_")
+    if len(name.encode()) <= _LONGEST_NAME_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return name.encode()[: _LONGEST_NAME_BYTES - len(digest) - 1].decode(errors="ignore") + f"-{digest}"
+
+
+def project_file(name: str) -> Path:
+    """A file at the top of the project.
+
+    Raises:
+        ConfigError: when the package was installed without the project's folder.
+    """
+    path = Path(__file__).parents[2] / name
+    if not path.is_file():
+        raise ConfigError(f"{name} is missing beside the package: install the project's folder with `make install`")
+    return path
+
+
+def require_own_records(instance: dg.DagsterInstance, farm: str) -> None:
+    """Note in new records which farm they belong to, and refuse the records of another farm.
+
+    Two farms have the same assets. In one history, each would take the other's runs for its own, and a nightly run
+    would build all months again.
+
+    Args:
+        instance: Dagster with its records.
+        farm: Name of the farm that wants to use them.
+
+    Raises:
+        ConfigError: when the records belong to another farm.
+    """
+    if recorded_farm(instance) is None:
+        instance.daemon_cursor_storage.set_cursor_values({_FARM: farm})
+    owner = recorded_farm(instance)  # another farm may have been faster
+    if owner != farm:
+        raise ConfigError(
+            f"these records of Dagster belong to farm {owner}, not to {farm}: give each farm a DAGSTER_HOME of its own "
+            f"(unset it for the default), and its own database if {DATABASE_VARIABLE} is set"
+        )
+
+
+def recorded_farm(instance: dg.DagsterInstance) -> str | None:
+    """Name of the farm to which these records of Dagster belong; None if they are new."""
+    return instance.daemon_cursor_storage.get_cursor_values({_FARM}).get(_FARM)
+
+
+__all__ = ["DATABASE_VARIABLE", "dagster_home", "project_file", "recorded_farm", "require_own_records"]
