@@ -18,6 +18,7 @@ from aquamind_pipeline.orchestration.asset_specs import (
 )
 from aquamind_pipeline.orchestration.executors import executor
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely, skip_loaded_objects
+from aquamind_pipeline.orchestration.own_packages import own_packages
 from aquamind_pipeline.orchestration.partitions import monthly, range_tags
 from aquamind_pipeline.orchestration.records import require_own_records
 from aquamind_pipeline.orchestration.retention import tidy_history, weekly
@@ -26,9 +27,11 @@ from aquamind_pipeline.orchestration.run_record import last_facts, lasting_uncha
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.report.data_docs import DataDocs
 from aquamind_pipeline.settings import Settings, load_settings
-from assets import postgres, tables
-from checks import database
-from checks import tables as table_checks
+
+with own_packages("assets", "checks"):
+    from assets import postgres, tables
+    from checks import database
+    from checks import tables as table_checks
 
 BUILD_FARM, BUILD_MONTH, BUILD_LAKE, LOAD_DATABASE = "build_farm", "build_month", "build_lake", "load_database"
 NIGHTLY = "nightly"
