@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from aquamind_pipeline.errors import ConfigError
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -29,24 +32,38 @@ class _Companion(ThreadingHTTPServer):
             os._exit(0)
 
 
-def serve(folder: Path, url: str) -> None:
-    """Serve a folder until the process that started this one ends.
+def port_here(url: str) -> int | None:
+    """The port on this machine on which pages are to be served; None if `url` is of another machine.
 
-    Does nothing if `url` is of another machine, where somebody else serves the pages, or if its port is in use.
+    Raises:
+        ConfigError: when the URL has no valid port.
     """
     where = urlsplit(url)
-    if where.hostname not in ("127.0.0.1", "localhost"):
-        return
+    try:
+        port = where.port or 80
+    except ValueError as error:
+        raise ConfigError(f"AQUAMIND_PAGES_URL={url}: {error}") from None
+    return port if where.hostname in ("127.0.0.1", "localhost") else None
+
+
+def serve(folder: Path, url: str) -> None:
+    """Serve a folder until the process that started this one ends. The URL is of this machine.
+
+    Raises:
+        SystemExit: when the port is in use.
+    """
+    port = port_here(url)
+    assert port is not None
     folder.mkdir(parents=True, exist_ok=True)
     handler = functools.partial(_Quiet, directory=str(folder))
     try:
-        server = _Companion(("127.0.0.1", where.port or 80), handler)
+        server = _Companion(("127.0.0.1", port), handler)
     except OSError as error:
-        sys.stderr.write(f"reports and Data Docs are not served on {url} ({error.strerror}): set AQUAMIND_PAGES_URL\n")
-        return
+        sys.exit(f"reports and Data Docs are not served on {url} ({error.strerror}): set AQUAMIND_PAGES_URL")
     with server:
         server.serve_forever()
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
     serve(Path(sys.argv[1]), sys.argv[2])
