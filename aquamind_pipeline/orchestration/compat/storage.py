@@ -33,7 +33,7 @@ from watchdog.events import FileSystemEvent
 from watchdog.observers import Observer
 
 from aquamind_pipeline.errors import DatabaseError
-from aquamind_pipeline.postgres.connection import connect
+from aquamind_pipeline.postgres.connection import require_reachable
 
 if TYPE_CHECKING:
     from dagster_postgres import DagsterPostgresStorage
@@ -168,10 +168,9 @@ class Storage(DagsterSqliteStorage):
 
 def _postgres(url: SecretStr, inst_data: Any) -> DagsterPostgresStorage:
     try:
-        with connect(url):
-            pass
+        require_reachable(url, DATABASE_VARIABLE)
     except DatabaseError as error:  # Dagster itself would retry for seconds and end in a traceback
-        raise type(error)(f"Dagster's own {error}".replace("AQUAMIND_DATABASE_URL", DATABASE_VARIABLE)) from None
+        raise type(error)(f"Dagster's own {error}") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of psycopg2 and alembic, which only Dagster uses
         from dagster_postgres import DagsterPostgresStorage
