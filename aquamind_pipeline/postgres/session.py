@@ -180,7 +180,7 @@ def _require_session_pooling(connection: Connection, where: str, open_another: C
     _pooled.add(connection.info.dsn)
 
 
-def _first_value(connection: Connection, query: sql.Composable, where: str) -> object:
+def _first_value(connection: Connection, query: sql.SQL | sql.Composed, where: str) -> object:
     """The first value of an answer.
 
     Raises:
