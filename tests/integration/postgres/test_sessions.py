@@ -24,7 +24,7 @@ from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.postgres.targets.aquamind import target as aquamind_target
 from aquamind_pipeline.report import verify
 from aquamind_pipeline.settings import Settings
-from tests.helpers.commands import AQUAMIND
+from tests.helpers.commands import AQUAMIND, aquamind, one_line
 from tests.helpers.database import ask, load_everything, rows_of
 
 HOSTILE = {
@@ -266,6 +266,17 @@ def test_only_what_heals_is_tried_again(server: SecretStr, tmp_path: Path) -> No
         with pytest.raises(DatabaseAwayError, match=words) as refused, connect(SecretStr(away)):
             pass
         assert "\n" not in str(refused.value)
+
+
+def test_the_first_look_at_a_database_does_not_wait(tmp_path: Path) -> None:
+    """A database that is away is said at once, and nothing is made. A wipe warns of a place that it cannot tell."""
+    where = {"AQUAMIND_HOME": str(tmp_path / "home")}
+    away = aquamind("build", AQUAMIND_DATABASE_URL="postgresql://a:b@127.0.0.1:1/x", **where)
+    one_line(away, 'server at "127.0.0.1", port 1 failed: Connection refused; check AQUAMIND_DATABASE_URL')
+    assert not (tmp_path / "home").exists()
+    wiped = aquamind("wipe", "--dry-run", AQUAMIND_DATABASE_URL="postgresql://", PGSERVICE="unknown", **where)
+    assert "warning: service 'unknown' is not on this machine" in wiped.stderr
+    assert 'definition of service "unknown" not found' in wiped.stderr
 
 
 def hostile_variables(folder: Path) -> dict[str, str]:
