@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.errors import ConfigError, DatabaseError
 from aquamind_pipeline.lake.stores import parse_location
+from aquamind_pipeline.postgres import urls
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.common_rules import SCHEMA
 from aquamind_pipeline.quality.faults import parsed
@@ -82,6 +83,16 @@ class Settings(BaseSettings):
     @classmethod
     def _parse_lake(cls, value: object) -> object:
         return parse_location(value) if isinstance(value, str | Path) else value
+
+    @field_validator(*_SECRETS)
+    @classmethod
+    def _require_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                urls.parsed(value)
+            except DatabaseError as error:
+                raise ValueError(str(error)) from None
+        return value
 
     @model_validator(mode="after")
     def _require_dask_address(self) -> Self:

@@ -32,6 +32,8 @@ def build(
 
     skip_loaded_objects()
     workspace = Workspace(settings, ProgressBars())
+    if database:
+        workspace.require_database()
     if not month:
         disk_space.require(disk_space.disk_spaces(settings, workspace.wanted, database=database))
     with workspace.lake.exclusive(), contextlib.ExitStack() as stack:

@@ -21,6 +21,7 @@ def load(settings: "Settings") -> None:
 
     skip_loaded_objects()
     workspace = Workspace(settings, ProgressBars())
+    workspace.require_database()
     farm = workspace.planned
     disk_space.require(disk_space.disk_spaces(settings, farm, lake=False))
     with workspace.lake.exclusive(), workspace.database():

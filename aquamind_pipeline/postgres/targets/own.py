@@ -17,7 +17,7 @@ from psycopg import sql
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import day_after, first_day
-from aquamind_pipeline.postgres import ddl, incremental, journal
+from aquamind_pipeline.postgres import ddl, incremental, journal, session
 from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool
 from aquamind_pipeline.postgres.copying import Loaded, constants, copy_rows
@@ -71,6 +71,7 @@ class OwnTarget(Target):
     def show_ours(self, connection: Connection) -> None:
         """Every row is ours, so there is nothing to hide."""
         self.held(connection)
+        session.show_public(connection)
 
     def part(self, connection: Connection, lake: Lake, name: str, month: str | None) -> Part:
         """The whole table, or the month's partition."""

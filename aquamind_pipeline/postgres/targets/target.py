@@ -20,11 +20,12 @@ from pydantic import SecretStr
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError, LakeError
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.postgres import journal
+from aquamind_pipeline.postgres import journal, session
 from aquamind_pipeline.postgres.connection import Connection, connect, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
 from aquamind_pipeline.postgres.copying import Loaded
 from aquamind_pipeline.postgres.ddl import schema_version
+from aquamind_pipeline.postgres.farm_text import farm_text
 from aquamind_pipeline.schema.definition import TableDefinition
 
 
@@ -147,6 +148,7 @@ class Target(ABC):
             self._require_fit(connection, farm)
 
     def _require_fit(self, connection: Connection, farm: Manifest) -> None:
+        session.require_encoding(connection, farm_text() + farm.farm)
         held = journal.farm(connection)
         if held is not None:
             another_farm = held.identity != farm.identity

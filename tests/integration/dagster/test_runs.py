@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -251,9 +252,12 @@ class Beside:
 
 
 def test_a_step_waits_for_a_locked_lake(
-    instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance,
+    a_copy: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A step retries until another build has ended. After the last retry it fails with the reason."""
+    """A step retries until another build has ended, and says so. After the last retry it fails with the reason."""
     monkeypatch.setattr(retries, "WAIT_SECONDS", 1)
     held = threading.Event()
 
@@ -266,6 +270,7 @@ def test_a_step_waits_for_a_locked_lake(
         held.wait()
         done = run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
     assert done.success
+    assert re.search(r"WARNING .*trying again in 1 s, 4 more times: .* is building the lake", caplog.text)
 
     monkeypatch.setattr(retries, "MAX_RETRIES", 1)
     with Lake(a_copy.lake_path).exclusive(), pytest.raises(LakeBusyError, match="is building the lake"):

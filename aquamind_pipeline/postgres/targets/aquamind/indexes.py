@@ -80,6 +80,8 @@ def restore(pool: ConnectionPool, name: str) -> None:
 
     def build(connection: Connection, row: tuple[int, str]) -> None:
         with connection.transaction():
+            # An earlier version of this program listed names without their schema.
+            connection.execute("SET LOCAL search_path = pg_catalog, public, pg_temp")
             connection.execute(row[1].encode())
             done = sql.SQL("DELETE FROM {} WHERE table_name = %s AND step = %s").format(_SUSPENDED)
             connection.execute(done, (name, row[0]))
