@@ -6,10 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import typer
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from aquamind_pipeline.errors import ConfigError
 
 _LOG_WIDTH = 132
 """Columns of a line where the output is a file or a pipe."""
@@ -50,6 +53,23 @@ def print_whole(shown: Table) -> None:
     console.print(shown, soft_wrap=True)
 
 
+def require_yes(question: str) -> None:
+    """Ask before something is deleted.
+
+    Raises:
+        ConfigError: when the answer is no, or nobody answers.
+    """
+    try:
+        answered_yes = typer.confirm(question)
+    except typer.Abort:
+        console.print()  # the question's line has not ended
+        raise ConfigError(
+            "nobody answered, so nothing was deleted: run it with --yes to delete without asking"
+        ) from None
+    if not answered_yes:
+        raise ConfigError("nothing was deleted, because the answer was no")
+
+
 class ProgressBars:
     """Shows progress bars on a terminal. In a log file, prints one line when a piece of work ends."""
 
@@ -80,7 +100,7 @@ class ProgressBars:
                 progress.advance(task)
 
             yield advance
-        console.print(f"  {label:<44} {done:>4} of {total:<4} {time.perf_counter() - started:6.1f} s")
+        print_line(f"  {label:<44} {done:>4} of {total:<4} {time.perf_counter() - started:6.1f} s")
 
 
-__all__ = ["ProgressBars", "console", "error_console", "print_line", "print_whole", "table"]
+__all__ = ["ProgressBars", "console", "error_console", "print_line", "print_whole", "require_yes", "table"]
