@@ -34,5 +34,5 @@ def main() -> None:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Treat SIGTERM and the end of the terminal like Ctrl-C, so that the command releases its locks and the embedded server."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that the command releases its locks and the embedded server."""
     raise KeyboardInterrupt

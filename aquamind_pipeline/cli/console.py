@@ -21,7 +21,9 @@ _ANY_WIDTH = 10_000
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    return Console(highlight=False, stderr=stderr, width=None if stream.isatty() else _LOG_WIDTH)
+    width = None if stream.isatty() else _LOG_WIDTH
+    # Brackets and colons in names and paths are no markup and no emoji.
+    return Console(markup=False, emoji=False, highlight=False, stderr=stderr, width=width)
 
 
 console = _console(stderr=False)
@@ -29,8 +31,8 @@ error_console = _console(stderr=True)
 
 
 def print_line(text: str | Text, style: str | None = None) -> None:
-    """Print a line that is never broken, so that paths and numbers in it can be copied. Brackets are no markup."""
-    console.print(text, style=style, soft_wrap=True, markup=False)
+    """Print a line that is never broken, so that paths and numbers in it can be copied."""
+    console.print(text, style=style, soft_wrap=True)
 
 
 def table(text: str, *numbers: str) -> Table:

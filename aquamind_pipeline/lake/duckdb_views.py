@@ -59,7 +59,8 @@ def create(lake: Lake) -> list[View]:
         raise LakeError(f"DuckDB cannot open {path}, because of the backslash: set AQUAMIND_LAKE to another folder")
     try:
         # DuckDB cannot write a file below a folder with a question mark in its name, but it can read one.
-        with tempfile.TemporaryDirectory(prefix="aquamind-") as folder:
+        where = None if "?" in str(path) else path.parent
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=where) as folder:
             made = Path(folder) / "views.duckdb"
             with duckdb.connect(made) as connection:
                 for name in names:

@@ -284,7 +284,7 @@ class EmbeddedServer:
         install = Path(package.origin).parent / "pginstall"
         if _SHELL_SIGNS.intersection(str(install)):  # PostgreSQL's programs start each other by a shell
             raise DatabaseError(
-                f"the embedded PostgreSQL cannot run in {install}, because of a quote, dollar or backslash in the path: "
+                f"the embedded PostgreSQL cannot run in {install}, because of a quote, dollar or backslash in it: "
                 "install the project in another folder, or set AQUAMIND_DATABASE_URL"
             )
         if os.geteuid() != 0 or _reachable(install):
