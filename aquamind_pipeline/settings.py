@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError, DatabaseError
+from aquamind_pipeline.files import require_usable
 from aquamind_pipeline.lake.stores import parse_location
 from aquamind_pipeline.postgres import urls
 from aquamind_pipeline.profiles import load_profile
@@ -94,6 +95,11 @@ class Settings(BaseSettings):
                 raise ValueError(str(error)) from None
         return value
 
+    @field_validator("home", mode="before")
+    @classmethod
+    def _parse_home(cls, value: object) -> object:
+        return Path(value) if isinstance(value, str) else value  # pydantic refuses names that are not UTF-8
+
     @model_validator(mode="after")
     def _require_dask_address(self) -> Self:
         if self.executor == "dask" and self.dask_address is None:
@@ -173,7 +179,12 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError(
             f"setting {name} (AQUAMIND_{name.upper()}): {first['msg'].removeprefix('Value error, ')}"
         ) from None
-    settings.farm  # noqa: B018 - reads the profile, so that a mistake in it fails here and not during a run
+    require_usable(settings.home, "AQUAMIND_HOME")
+    # Reads the profile, so that a mistake in it fails here and not during a run.
+    if isinstance(settings.lake_path, Path):
+        require_usable(settings.lake_path, "AQUAMIND_LAKE" if settings.lake else "the lake")
+    else:
+        settings.farm  # noqa: B018 - the same for a lake in a bucket
     return settings
 
 

@@ -28,9 +28,11 @@ def main() -> None:
     """Run the command that the arguments of this process name."""
     collect_rarely()
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+        signal.signal(signal.SIGHUP, _interrupt)
     app()
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Treat SIGTERM like Ctrl-C, so that the command releases its locks and the embedded server."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that the command releases its locks and the embedded server."""
     raise KeyboardInterrupt

