@@ -23,6 +23,7 @@ from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection, connect, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
+from aquamind_pipeline.postgres.content import Part
 from aquamind_pipeline.postgres.copying import Loaded
 from aquamind_pipeline.postgres.ddl import schema_version
 from aquamind_pipeline.schema.definition import TableDefinition
@@ -53,23 +54,6 @@ class MonthFile:
     def is_loaded(self) -> bool:
         """Whether the lake's file is the one that was loaded."""
         return self.loaded is not None and self.loaded.digest == self.digest
-
-
-@dataclass(frozen=True)
-class Part:
-    """Where one table or month of ours is in the database, and the rows that it must have.
-
-    Attributes:
-        source: The relation to ask: the text after FROM.
-        where: Which of its rows are ours: the text after WHERE.
-        rows: The lake's rows in the database's columns, with the references that the database gives them.
-        columns: The columns to compare: all but ids that the database gives.
-    """
-
-    source: sql.Composable
-    where: sql.Composable
-    rows: pl.LazyFrame
-    columns: tuple[str, ...]
 
 
 LoadMonth = Callable[[Connection, MonthFile], Loaded]
