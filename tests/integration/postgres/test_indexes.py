@@ -259,7 +259,7 @@ OBSTACLES = [
     (
         ["INSERT INTO guest (id, b) VALUES (1, ''), (1, '')"],
         r"guest_key cannot be built again: could not create unique index \"guest_key\" "
-        r"\(Key \(id\)=\(1\) is duplicated.\); somebody wrote such rows meanwhile: correct or delete them, and run again",
+        r"\(Key \(id\)=\(1\) is duplicated.\); somebody wrote such rows meanwhile: correct or delete them",
         ["DELETE FROM guest"],
     ),
     (
