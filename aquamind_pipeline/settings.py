@@ -5,6 +5,7 @@ Secrets, such as the password in a database URL, are kept in `SecretStr`. They n
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -26,6 +27,7 @@ _ALWAYS = (SCHEMA.name, *(one.name for one in DATABASE_STATEMENTS))
 SKIPPABLE = tuple(name for name in STATEMENTS if name not in _ALWAYS)
 """Checks that may be skipped. Other checks need `schema`, and the load needs its own checks."""
 
+_NAME_BYTES, _HASH_LENGTH = 63, 12
 _SECRETS = ("database_url", "dagster_database_url")
 
 
@@ -144,8 +146,15 @@ class Settings(BaseSettings):
 
     @property
     def database_name(self) -> str:
-        """Name of this farm's database in the embedded server."""
-        return "aquamind_" + "".join(c if c.isalnum() else "_" for c in self.farm_name.lower())
+        """Name of this farm's database in the embedded server. A long name ends in a hash.
+
+        PostgreSQL cuts off names after 63 bytes, and two farms would share a database.
+        """
+        name = "aquamind_" + "".join(c if c.isalnum() else "_" for c in self.farm_name.lower())
+        if len(name.encode()) <= _NAME_BYTES:
+            return name
+        digest = hashlib.sha256(self.farm_name.encode()).hexdigest()[:_HASH_LENGTH]
+        return f"{name.encode()[: _NAME_BYTES - _HASH_LENGTH - 1].decode(errors='ignore')}_{digest}"
 
     def texts(self) -> dict[str, str]:
         """Settings that are not None, without secrets, as texts that give the same settings when parsed."""

@@ -10,7 +10,6 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.postgres.connection import require_usable
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.quality.runner import CheckRunner
 from aquamind_pipeline.settings import Settings
@@ -89,15 +88,6 @@ class Workspace:
         farm = self.wanted if self.lake.manifest() is None else self.planned
         skip, since = self.settings.skip_checks, self.settings.since
         return CheckRunner(self.lake, farm, months, skip=skip, since=since, only=only)
-
-    def require_database(self) -> None:
-        """Refuse a user's database that cannot be used, before anything is made. It is asked once and not waited for.
-
-        Raises:
-            DatabaseError: when it cannot be reached, or refuses us.
-        """
-        if self.settings.database_url is not None:
-            require_usable(self.settings.database_url)
 
     @contextlib.contextmanager
     def database(self) -> Iterator[SecretStr]:

@@ -89,16 +89,6 @@ def connect(url: SecretStr) -> Iterator[Connection]:
         connection.commit()
 
 
-def require_usable(url: SecretStr) -> None:
-    """Refuse a database that cannot be used for a load, before anything is made.
-
-    Raises:
-        DatabaseError: what `connect` raises.
-    """
-    with connect(url):
-        pass
-
-
 def require_reachable(url: SecretStr, variable: str) -> None:
     """Refuse a database that cannot be reached, for a program that needs no session of its own.
 
@@ -175,5 +165,4 @@ __all__ = [
     "described",
     "is_local",
     "require_reachable",
-    "require_usable",
 ]

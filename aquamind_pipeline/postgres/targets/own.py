@@ -17,7 +17,7 @@ from psycopg import sql
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import day_after, first_day
-from aquamind_pipeline.postgres import ddl, incremental, journal, session
+from aquamind_pipeline.postgres import ddl, incremental, journal, rights, session
 from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool
 from aquamind_pipeline.postgres.copying import Loaded, constants, copy_rows
@@ -37,8 +37,15 @@ class OwnTarget(Target):
     is_ours_alone = True
     left_out = ()
 
-    def _require_tables_fit(self) -> None:
-        """Tables that we made fit. A table of somebody else's makes the first CREATE TABLE fail."""
+    def _require_rights(self, connection: Connection, *, is_there: bool, history: bool) -> None:
+        rights.require_places(connection, self.url, in_public=not is_there)
+        if is_there:
+            rights.require_owner(connection, self.url, self.tables)
+        else:
+            rights.require_free_names(connection, self.url, self.tables)
+
+    def _require_tables_fit(self, connection: Connection) -> None:
+        """Tables that we made fit."""
 
     def _make_tables(self, connection: Connection) -> None:
         for statement in ddl.statements():
@@ -46,10 +53,18 @@ class OwnTarget(Target):
 
     def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
         # Foreign keys are checked at the commit, so vanished children may go before or after their parents.
-        loaded, deleted = zip(*(_load_whole(connection, lake, name, run) for name in self.whole), strict=True)
-        if any(deleted):
+        loaded, deleted = [], False
+        for name in self.whole:
+            with self.explained(name):
+                one, gone = _load_whole(connection, lake, name, run)
+            loaded.append(one)
+            deleted = deleted or gone > 0
+        if deleted:
             self._drop_months_since(connection, lake)
-        return list(loaded)
+        return loaded
+
+    def _try_months(self, connection: Connection, lake: Lake) -> None:
+        """A month gets a new table, which nobody added anything to."""
 
     @contextlib.contextmanager
     def _loading_table(

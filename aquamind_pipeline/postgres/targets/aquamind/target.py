@@ -19,7 +19,7 @@ from psycopg import sql
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.postgres import ddl, incremental, journal
+from aquamind_pipeline.postgres import ddl, incremental, interference, journal, rights
 from aquamind_pipeline.postgres.connection import Connection, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
 from aquamind_pipeline.postgres.copying import Loaded, copy_frame
@@ -33,6 +33,9 @@ from aquamind_pipeline.schema.kinds import Kind
 REBUILD_ROWS = 1_000_000
 """From so many new rows on, building a table's indexes anew is faster than keeping them up to date."""
 _SHOWN = 12
+_TRIED_ROWS = 500
+_TRIED_IDS = -1_000_000
+"""Rows are tried with ids below this one, which no sequence gives."""
 
 
 class AquaMindTarget(Target):
@@ -50,8 +53,16 @@ class AquaMindTarget(Target):
         """Tables of apps that are not installed here."""
         return fit.left_out(self._theirs)
 
-    def _require_tables_fit(self) -> None:
-        wrong = fit.misfits(self._theirs)
+    def _require_rights(self, connection: Connection, *, is_there: bool, history: bool) -> None:
+        rights.require_places(connection, self.url, in_public=False)
+        needed: dict[str, tuple[str, ...]] = dict.fromkeys(self.tables, ("SELECT", "INSERT", "UPDATE", "DELETE"))
+        if history:
+            needed |= dict.fromkeys(self._histories(connection).values(), ("SELECT", "INSERT", "DELETE"))
+        keys = {name: primary_key(REGISTRY.table(name))[0] for name in self.tables}
+        rights.require_table_rights(connection, self.url, needed, keys)
+
+    def _require_tables_fit(self, connection: Connection) -> None:
+        wrong = [*fit.in_the_way(connection), *fit.misfits(self._theirs)]
         if wrong:
             more = f"\n  … and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
             listed = "".join(f"\n  {line}" for line in wrong[:_SHOWN])
@@ -76,10 +87,13 @@ class AquaMindTarget(Target):
         if any(_gone(name, known[name], frame).height for name, frame in frames.items()):
             self._drop_months_since(connection, lake)
         histories = self._histories(connection) if history else {}
-        return [
-            self._load_whole_table(connection, lake, name, frames[name], known, histories.get(name), run)
-            for name in self.whole
-        ]
+        loaded = []
+        for name in self.whole:
+            with self.explained(name):
+                loaded.append(
+                    self._load_whole_table(connection, lake, name, frames[name], known, histories.get(name), run)
+                )
+        return loaded
 
     def _load_whole_table(
         self,
@@ -100,12 +114,13 @@ class AquaMindTarget(Target):
         created, gone = known[name].filter("created"), _gone(name, known[name], frame)
         incoming = sql.Identifier("pg_temp", f"incoming_{name}")
         columns = [sql.Identifier(column) for column in frame.columns]
+        values = [column for column in columns if column != sql.Identifier(key)]
         parts = {
             "table": _public(name),
             "key": sql.Identifier(key),
             "incoming": incoming,
             "columns": sql.SQL(", ").join(columns),
-            "assign": sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(c) for c in columns),
+            "assign": sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(c) for c in values),
             "old": sql.SQL(", ").join(sql.SQL("t.{}").format(c) for c in columns),
             "new": sql.SQL(", ").join(sql.SQL("excluded.{}").format(c) for c in columns),
             "values": sql.SQL(", ").join(sql.SQL("i.{}").format(c) for c in columns),
@@ -136,12 +151,37 @@ class AquaMindTarget(Target):
             )
         connection.execute(
             sql.SQL(
-                "INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {incoming} "
+                "INSERT INTO {table} AS t ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {incoming} "
                 "ON CONFLICT ({key}) DO UPDATE SET {assign} WHERE ({old}) IS DISTINCT FROM ({new})"
             ).format(**parts)
         )
         journal.remember(connection, name, journal.ALL, journal.Entry(digest, frame.height), run)
         return Loaded(name, None, frame.height, frame.height, time.perf_counter() - started)
+
+    def _try_months(self, connection: Connection, lake: Lake) -> None:
+        """Write some rows of each table that is not loaded yet, compare them, and take them back.
+
+        So a trigger or a constraint of somebody else's is found before anything is committed.
+        """
+        for name in self.monthly:
+            definition, months = REGISTRY[name], lake.partitions(name)
+            if _monthly_parent(definition) or not months or journal.entries(connection, name):
+                continue
+            rows = lake.read(name, months[0])
+            rows = rows.gather_every(max(1, rows.height // _TRIED_ROWS)).head(_TRIED_ROWS)
+            known = identities.known(connection, _whole_references(definition))
+            with connection.transaction(force_rollback=True):
+                first_id = _TRIED_IDS - rows.height
+                with self.explained(name):
+                    self._send(connection, lake, definition, months[0], rows, known, first_id)
+                    _check_deferred(connection, name)
+                entry = journal.Entry("", rows.height, first_id, _TRIED_IDS - 1)
+                frame = complete(rows.lazy(), definition.table).collect()
+                frame = self._in_their_ids(connection, lake, definition, months[0], frame, known)
+                columns = tuple(c.name for c in definition.table.columns if c.name != primary_key(definition.table)[0])
+                part = Part(_public(name), id_blocks.block(definition.table, entry), frame.lazy(), columns)
+                cause = interference.causes(connection, [name]).get(name)
+                self._require_same(connection, name, part, cause)
 
     def _histories(self, connection: Connection) -> dict[str, str]:
         return history.history_tables(connection, self.whole)
@@ -382,6 +422,14 @@ class AquaMindTarget(Target):
 
 
 _JOURNAL = sql.Identifier(journal.OURS, "load_journal")
+
+
+def _check_deferred(connection: Connection, name: str) -> None:
+    """Check now what a table's deferrable constraints check at the commit."""
+    query = "SELECT conname FROM pg_constraint WHERE condeferrable AND conrelid = to_regclass(%s)"
+    named = [sql.Identifier(ddl.PUBLIC, row[0]) for row in connection.execute(query, (f"{ddl.PUBLIC}.{name}",))]
+    if named:
+        connection.execute(sql.SQL("SET CONSTRAINTS {} IMMEDIATE").format(sql.SQL(", ").join(named)))
 
 
 def _public(name: str) -> sql.Identifier:
