@@ -18,7 +18,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, TransientError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import comparison, session
-from aquamind_pipeline.postgres.connection import connect, require_usable
+from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.postgres.targets.aquamind import target as aquamind_target
@@ -325,8 +325,8 @@ def test_a_users_own_url_keeps_libpqs_variables(server: SecretStr, monkeypatch: 
     with connect(without) as connection:
         assert connection.execute("SHOW application_name").fetchone() == ("a name of theirs",)
     monkeypatch.setenv("PGSSLMODE", "require")
-    with pytest.raises(DatabaseError, match="SSL was required; check AQUAMIND_DATABASE_URL"):
-        require_usable(without)
+    with pytest.raises(DatabaseError, match="SSL was required; check AQUAMIND_DATABASE_URL"), connect(without):
+        pass
 
 
 def test_an_embedded_server_that_cannot_be_used_is_not_left_running(home: Path) -> None:
