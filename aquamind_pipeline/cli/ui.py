@@ -66,7 +66,7 @@ def ui(
 
 
 def _use_plain_temporary_folder() -> None:
-    """Let Dagster's processes talk through sockets in /tmp if TMPDIR has a name that no address of a socket can have."""
+    """Put the sockets of Dagster's processes into /tmp if TMPDIR has a name that the address of no socket can have."""
     folder = tempfile.gettempdir()
     if (quote(folder) != folder or len(folder) > _LONGEST_FOLDER) and os.access("/tmp", os.W_OK):  # noqa: S108
         os.environ["TMPDIR"] = "/tmp"  # noqa: S108 - the sockets' own names are drawn
