@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -24,6 +26,8 @@ _HOST = "127.0.0.1"
 _DEFAULT_PORT = 3000
 _LAST_PORT = 65535
 _LOOK_SECONDS = 0.5
+_LONGEST_FOLDER = 80
+"""Characters of a folder for sockets: the kernel allows 107 for a socket's whole path."""
 
 
 def ui(
@@ -52,12 +56,20 @@ def ui(
     workspace = project_file("workspace.yaml")
     print_line(f"Dagster for {settings.farm_name}: http://{_HOST}:{port} (Ctrl-C ends it)")
     sys.stdout.flush()
-    dagster = [str(Path(sys.executable).with_name("dagster")), "dev", "--workspace", str(workspace)]
-    commands = {"Dagster": [*dagster, "--host", _HOST, "--port", str(port)]}
+    dagster = ["-m", "aquamind_pipeline.orchestration.compat.paths", "dev", "--workspace", str(workspace)]
+    commands = {"Dagster": [sys.executable, *dagster, "--host", _HOST, "--port", str(port)]}
     if pages_port is not None:
         server = ["-m", "aquamind_pipeline.orchestration.page_server", str(settings.reports_path), settings.pages_url]
         commands["the server of reports"] = [sys.executable, *server]
+    _use_plain_temporary_folder()
     _run_together(commands, workspace.parent)
+
+
+def _use_plain_temporary_folder() -> None:
+    """Put the sockets of Dagster's processes into /tmp if TMPDIR has a name that the address of no socket can have."""
+    folder = tempfile.gettempdir()
+    if (quote(folder) != folder or len(folder) > _LONGEST_FOLDER) and os.access("/tmp", os.W_OK):  # noqa: S108
+        os.environ["TMPDIR"] = "/tmp"  # noqa: S108 - the sockets' own names are drawn
 
 
 def _require_free(port: int, setting: str, remedy: str) -> None:

@@ -11,13 +11,14 @@ import dagster as dg
 
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.files import write_atomically
+from aquamind_pipeline.orchestration.compat import paths as _paths  # noqa: F401 - lets Dagster's folder have any name
 
 if TYPE_CHECKING:
     from aquamind_pipeline.settings import Settings  # slow to import; Dagster's own processes need no settings
 
 DATABASE_VARIABLE = "AQUAMIND_DAGSTER_DATABASE_URL"
 """The environment variable with the URL of the PostgreSQL database for Dagster's records."""
-_HOME = "DAGSTER_HOME"
+_HOME, _SETTINGS = "DAGSTER_HOME", "dagster.yaml"
 _LONGEST_NAME_BYTES = 200
 _FARM = "aquamind/farm"
 """Key under which records name their farm, in Dagster's own key-value store."""
@@ -26,9 +27,10 @@ _chosen: set[str] = set()
 
 
 def dagster_home(settings: Settings) -> Path:
-    """Dagster's folder of a farm. Copies our dagster.yaml into it and sets DAGSTER_HOME.
+    """Dagster's folder of a farm, with a dagster.yaml. Sets DAGSTER_HOME.
 
-    If the user has set DAGSTER_HOME, that folder is used as it is.
+    The folder that the user names by DAGSTER_HOME keeps its dagster.yaml. If it has none, it gets a copy of ours. Our
+    own folder always has a copy of ours.
 
     Raises:
         ConfigError: when the folder cannot be written, or DAGSTER_HOME is not an absolute path of a folder.
@@ -41,20 +43,24 @@ def dagster_home(settings: Settings) -> Path:
                 f"DAGSTER_HOME={given} is not the absolute path of an existing folder: make the folder, or unset "
                 "DAGSTER_HOME to use the pipeline's own"
             )
+        if not (home / _SETTINGS).exists():
+            _copy_settings(home, "put a dagster.yaml there, or unset DAGSTER_HOME")
         return home
     home = settings.home.absolute() / "dagster" / _folder_name(settings.farm_name)
-    ours = project_file("dagster.yaml")
-    copy, content = home / ours.name, ours.read_bytes()
+    _copy_settings(home, "set AQUAMIND_HOME to a writable folder")
+    _chosen.add(str(home))
+    os.environ[_HOME] = str(home)
+    return home
+
+
+def _copy_settings(home: Path, remedy: str) -> None:
+    """Copy our dagster.yaml into Dagster's folder if it differs from the one there."""
+    copy, content = home / _SETTINGS, project_file(_SETTINGS).read_bytes()
     try:
         if not copy.exists() or copy.read_bytes() != content:
             write_atomically(copy, content)  # a running user interface may be reading the file
     except OSError as error:
-        raise ConfigError(
-            f"{home} cannot be written ({error.strerror}): set AQUAMIND_HOME to a writable folder"
-        ) from None
-    _chosen.add(str(home))
-    os.environ[_HOME] = str(home)
-    return home
+        raise ConfigError(f"{home} cannot be written ({error.strerror}): {remedy}") from None
 
 
 def _folder_name(farm: str) -> str:

@@ -27,7 +27,6 @@ import sqlalchemy as sa
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
-from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 
 # The storage of runs, events and schedules together, which `storage.custom` of dagster.yaml expects.
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -50,16 +49,6 @@ _OPEN_FILES = 4
 """How many files stay open: the index and a few runs. A web server that shows many runs needs a limit."""
 _LOCK_WAIT_SECONDS = 30
 """How long SQLite waits for another writer. Dagster's own class waits as long."""
-
-
-def _file_url(base_dir: str, name: str) -> str:
-    """The URL of a SQLite file, with every special character of its path escaped."""
-    return sa.URL.create("sqlite", database=os.path.join(os.path.abspath(base_dir), f"{name}.db")).render_as_string()
-
-
-# Dagster's function puts the path into the URL as it is, so that SQLite opens another file if it has a % or ?.
-for _module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
-    vars(_module)["create_db_conn_string"] = _file_url
 
 
 class _EventProcesses(PoolWaits):

@@ -11,11 +11,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import polars as pl
@@ -28,22 +31,37 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.daily_states import STATES, TEMPERATURE
 from aquamind_pipeline.apps.environmental import readings
 from aquamind_pipeline.definitions import BUILD_LAKE, BUILD_MONTH, LOAD_DATABASE, build_defs
-from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, LakeBusyError, LakeError, TransientError
+from aquamind_pipeline.errors import (
+    ConfigError,
+    DatabaseAwayError,
+    DatabaseError,
+    LakeBusyError,
+    LakeError,
+    TransientError,
+)
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import months_between
-from aquamind_pipeline.orchestration import retries, run_health
+from aquamind_pipeline.orchestration import retries
+from aquamind_pipeline.orchestration.partitions import range_tags
 from aquamind_pipeline.orchestration.records import DATABASE_VARIABLE, dagster_home
 from aquamind_pipeline.orchestration.retention import delete_old_runs
-from aquamind_pipeline.orchestration.run_health import close_dead_runs
+from aquamind_pipeline.orchestration.run_health import (
+    PROCESS_TAG,
+    START_TAG,
+    close_dead_runs,
+    process_tags,
+    runs_in_pool,
+    this_process,
+)
 from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.settings import Settings, load_settings
-from tests.helpers.commands import AQUAMIND
+from tests.helpers.commands import AQUAMIND, aquamind, one_line
 from tests.helpers.database import row_counts
 from tests.helpers.farms import wait_for
-from tests.helpers.places import ROOT
+from tests.helpers.places import SIGNS, ROOT
 
 READINGS, SAMPLES = "environmental_environmentalreading", "batch_growthsample"
 RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY
@@ -51,8 +69,8 @@ RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance with the project's dagster.yaml, as `aquamind` makes it."""
-    dagster_home(load_settings(profile="tiny", home=tmp_path))
+    """A Dagster instance with the project's dagster.yaml, as `aquamind` makes it, in a folder with a difficult name."""
+    dagster_home(load_settings(profile="tiny", home=tmp_path / SIGNS))
     with dg.DagsterInstance.get() as instance:
         yield instance
 
@@ -117,25 +135,32 @@ def test_skipped_checks_warn(instance: dg.DagsterInstance, a_copy: Settings) -> 
 
 
 def test_a_database_by_name_and_loading_it_again(
-    instance: dg.DagsterInstance, a_copy: Settings, database: SecretStr, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance,
+    a_copy: Settings,
+    database: SecretStr,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The run's option leads to another database than the code location's, which is not even there; one load at a time:
-    it waits for its place in the pool.
+    it waits for its place in the pool, and says for whom.
     """
     monkeypatch.setenv("UAT_URL", database.get_secret_value())
     nowhere = a_copy.model_copy(update={"database_url": SecretStr("postgresql://a:b@127.0.0.1:1/nowhere")})
     workspace = Workspace(nowhere)
     storage = instance.event_log_storage
-    storage.initialize_concurrency_limit_to_default("postgres")
-    assert storage.claim_concurrency_slot("postgres", "another-run", "another-step").is_claimed
+    holder = a_living_run(instance)
+    said: list[str] = []
 
     def let_go_when_it_waits() -> None:
-        wait_for(lambda: storage.get_concurrency_info("postgres").pending_step_count)
-        storage.free_concurrency_slots_for_run("another-run")
+        wait_for(lambda: said.append(capsys.readouterr().err) or "Ctrl-C" in "".join(said))
+        storage.free_concurrency_slots_for_run(holder.run_id)
 
     with Beside(let_go_when_it_waits):
         loaded = run_job(workspace, LOAD_DATABASE, all_months(a_copy), run_config=options(database="UAT_URL"))
     assert loaded.success
+    assert f"waiting: run {holder.run_id} (farm tiny, job load_database, process {this_process()}) is using" in "".join(
+        said
+    )
     counts = row_counts(database, REGISTRY.events)
     assert counts == {name: workspace.lake.rows(name) for name in REGISTRY.events}
 
@@ -176,10 +201,10 @@ def test_dagsters_settings_are_copied_when_they_differ(tmp_path: Path) -> None:
     first = copied().stat()
     assert copied().stat() == first
     copied().write_text("an older one")
-    with (tmp_path / "dagster" / "dagster.yaml").open() as reader:
+    with (tmp_path / "dagster" / "tiny" / "dagster.yaml").open() as reader:
         assert copied().read_text() == ours
         assert reader.read() == "an older one"
-    assert [path.name for path in (tmp_path / "dagster").iterdir()] == ["dagster.yaml"]
+    assert [path.name for path in (tmp_path / "dagster" / "tiny").iterdir()] == ["dagster.yaml"]
 
 
 def temperature_job() -> dg.JobDefinition:
@@ -317,13 +342,14 @@ def _build_and_wait(home: Path, at_work: Connection) -> None:
     run_job(Workspace(settings, Waiting()), BUILD_LAKE, all_months(settings))
 
 
-def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGKILL leaves a run that looks alive. Run monitoring is told, and the next start marks it as failed. A run of
-    another machine is left alone. A later process with the same id is not the run's.
+def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """SIGKILL leaves a run that looks alive. Run monitoring is told, and the next start marks it as failed, whatever
+    the host was called: the kernel has released the run's lock. Without locks (records in PostgreSQL), a run of another
+    machine is left alone, and a later process with the same id is not the run's.
     """
     spawn = multiprocessing.get_context("spawn")
     at_work, ends_with_it = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_build_and_wait, args=(tmp_path, ends_with_it))
+    process = spawn.Process(target=_build_and_wait, args=(tmp_path / SIGNS, ends_with_it))
     process.start()
     ends_with_it.close()
 
@@ -334,32 +360,111 @@ def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path, m
     def health() -> str:
         return str(instance.run_launcher.check_run_worker_health(found()).status.name)
 
+    def tagged(process: str, started: float | None = None) -> None:
+        tags = {PROCESS_TAG: process, START_TAG: "" if started is None else str(started)}
+        instance.add_run_tags(found().run_id, tags)
+
     at_work.recv()  # fails when the process ends before
     assert health() == "RUNNING"
     assert process.pid is not None
+    mine = f"{socket.gethostname()}:{process.pid}"
+    assert found().tags[PROCESS_TAG] == mine
+    tagged(f"earlier-name:{process.pid}")
+    assert health() == "RUNNING"
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie until it is joined
     assert health() == "FAILED"
-    process.join()
-    assert health() == "FAILED"
-    assert found().tags["aquamind/process"] == f"{socket.gethostname()}:{process.pid}"
-
-    instance.add_run_tags(found().run_id, {"aquamind/process": f"another-machine:{process.pid}"})
+    locks = instance.run_storage.locks
+    locks.forget(found().run_id)
+    assert health() == "RUNNING", "nobody here can know"
     close_dead_runs(instance)
     assert found().status == dg.DagsterRunStatus.STARTED
+    tagged(mine)
+    assert health() == "FAILED"
+    process.join()
+    assert health() == "FAILED"
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as later:
-        instance.add_run_tags(found().run_id, {"aquamind/process": f"{socket.gethostname()}:{later.pid}"})
-        record = instance.get_run_record_by_id(found().run_id)
-        assert record is not None
-        after = psutil.Process(later.pid).create_time() - record.create_timestamp.timestamp()
-        for tolerance, expected in ((after + 1, "RUNNING"), (after - 1, "FAILED")):
-            monkeypatch.setattr(run_health, "CLOCK_TOLERANCE_SECONDS", tolerance)
+        started = psutil.Process(later.pid).create_time()
+        for at, expected in ((started, "RUNNING"), (started - 10, "FAILED")):
+            tagged(f"{socket.gethostname()}:{later.pid}", at)
             assert health() == expected
         later.communicate(b"\n")
-    instance.add_run_tags(found().run_id, {"aquamind/process": ""})  # as a run of the UI, which has no such tag
+    tagged("")  # as a run that says nothing of its process
     close_dead_runs(instance)
     assert found().status == dg.DagsterRunStatus.FAILURE
     assert found().tags["dagster/will_retry"] == "false"  # by Dagster's daemon: whoever started a command does so again
+
+
+def a_living_run(instance: dg.DagsterInstance, **changes: Any) -> dg.DagsterRun:
+    """A started run of this process, which holds the place in the pool of loads."""
+    run = dg.DagsterRun(LOAD_DATABASE, str(uuid4()), status=dg.DagsterRunStatus.STARTED, tags=process_tags())
+    instance.add_run(run._replace(**changes))
+    storage = instance.event_log_storage
+    storage.initialize_concurrency_limit_to_default("postgres")
+    storage.claim_concurrency_slot("postgres", run.run_id, "postgres_master")
+    return run
+
+
+def test_only_living_runs_keep_their_places(instance: dg.DagsterInstance) -> None:
+    """Of the runs that hold or wait for the pool: one that was deleted, one that had ended, one whose process is gone
+    while it was being cancelled, and one at work."""
+    deleted = a_living_run(instance)
+    instance.run_storage.delete_run(deleted.run_id)  # as an older version did, without its places
+    gone = {PROCESS_TAG: f"{socket.gethostname()}:1", START_TAG: "1.0"}
+    ended = a_living_run(instance, status=dg.DagsterRunStatus.FAILURE, tags={})
+    cancelled = a_living_run(instance, status=dg.DagsterRunStatus.CANCELING, tags=gone)
+    instance.add_run_tags(cancelled.run_id, gone)
+    living = a_living_run(instance)
+    instance.run_storage.locks.release(deleted.run_id)
+    assert runs_in_pool(instance, "postgres") == [one.run_id for one in (deleted, ended, cancelled, living)]
+    close_dead_runs(instance)
+    assert runs_in_pool(instance, "postgres") == [living.run_id]
+    status = instance.get_run_by_id(cancelled.run_id)
+    assert status is not None
+    assert status.status == dg.DagsterRunStatus.CANCELED
+    assert instance.event_log_storage.claim_concurrency_slot("postgres", living.run_id, "postgres_master").is_claimed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_wait_costs_nothing_and_ends_when_told(
+    instance: dg.DagsterInstance, a_copy: Settings, database: SecretStr, number: signal.Signals
+) -> None:
+    a_living_run(instance)
+    process = subprocess.Popen(
+        [AQUAMIND, "load"],
+        env=os.environ | a_copy.environment() | {"AQUAMIND_DATABASE_URL": database.get_secret_value()},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("waiting: run ")
+    watched = psutil.Process(process.pid)
+    before, began = sum(watched.cpu_times()[:2]), time.monotonic()
+    time.sleep(1)
+    assert sum(watched.cpu_times()[:2]) - before < (time.monotonic() - began) / 2, "it would use a whole core"
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "Interrupted. Finished files are kept; run again to continue."
+
+
+def test_two_farms_have_two_histories(a_copy: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a folder of its own. In one folder, the second farm is refused, by commands and by Dagster."""
+    other = load_settings(profile="tiny", seed=7, home=a_copy.home, lake=a_copy.lake_path)
+    assert dagster_home(a_copy) == tmp_path / "dagster" / "tiny"
+    assert dagster_home(other) == tmp_path / "dagster" / "tiny-seed-7"
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(shared))
+    assert run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES]).success
+    with pytest.raises(ConfigError, match="belong to farm tiny, not to farm tiny-seed-7: give each farm"):
+        run_job(Workspace(other), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
+    with dg.DagsterInstance.get() as instance:
+        job = build_defs(other).resolve_job_def(BUILD_MONTH)
+        done = job.execute_in_process(instance=instance, raise_on_error=False, tags=range_tags(["2026-03"]))
+        assert not done.success
+        assert "belong to farm tiny" in str([event.event_specific_data for event in done.all_events])
 
 
 def test_a_run_is_followed_while_it_writes(instance: dg.DagsterInstance) -> None:
@@ -440,11 +545,18 @@ def test_dagsters_records_in_postgresql(
         assert connection.execute("SELECT run_id, status FROM runs").fetchall() == [(run.run_id, "SUCCESS")]
     assert password not in (home / "dagster.yaml").read_text()
     assert not list(home.glob("**/*.db"))
+    other = load_settings(profile="tiny", seed=7, home=a_copy.home, lake=a_copy.lake_path)
+    with pytest.raises(ConfigError, match=f"and its own database if {DATABASE_VARIABLE} is set"):
+        run_job(Workspace(other), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
 
 
 def test_definitions_load_without_slow_imports(tmp_path: Path) -> None:
-    """Packages that take seconds to import wait until a step needs them. `dagster definitions validate` works."""
-    environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "DAGSTER_HOME": str(tmp_path)}
+    """Packages that take seconds to import wait until a step needs them. `dagster definitions validate` works, without
+    DAGSTER_HOME, and whatever others call `assets` and `checks`.
+    """
+    for name in ("assets", "checks"):
+        (tmp_path / f"{name}.py").write_text("raise AssertionError('not ours')")
+    environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "PYTHONPATH": str(tmp_path)}
     code = "import sys; from aquamind_pipeline.definitions import build_defs; build_defs(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     slow = {"great_expectations", "pandas", "matplotlib", "duckdb", "dagster_postgres", "dagster_webserver"}
@@ -452,6 +564,13 @@ def test_definitions_load_without_slow_imports(tmp_path: Path) -> None:
     validate = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"]
     done = subprocess.run(validate, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_package_that_hides_ours_is_named(tmp_path: Path) -> None:
+    (tmp_path / "assets.py").touch()
+    (tmp_path / "sitecustomize.py").write_text("import assets")
+    done = aquamind("build", "--no-database", PYTHONPATH=str(tmp_path))
+    one_line(done, f"the package assets of {tmp_path}/assets.py hides the pipeline's own {ROOT}/assets")
 
 
 def test_an_unreachable_database_of_records_ends_in_one_line(tmp_path: Path) -> None:
