@@ -33,6 +33,7 @@ from watchdog.events import FileSystemEvent
 from watchdog.observers import Observer
 
 from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.postgres import urls
 from aquamind_pipeline.postgres.connection import require_reachable
 
 if TYPE_CHECKING:
@@ -167,6 +168,10 @@ class Storage(DagsterSqliteStorage):
 
 
 def _postgres(url: SecretStr, inst_data: Any) -> DagsterPostgresStorage:
+    try:
+        urls.parsed(url)
+    except DatabaseError as error:
+        raise DatabaseError(f"{DATABASE_VARIABLE}: {error}") from None
     try:
         require_reachable(url, DATABASE_VARIABLE)
     except DatabaseError as error:  # Dagster itself would retry for seconds and end in a traceback
