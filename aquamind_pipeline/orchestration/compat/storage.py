@@ -39,6 +39,7 @@ from aquamind_pipeline.orchestration.compat.pool_waits import PoolWaits
 from aquamind_pipeline.orchestration.records import DATABASE_VARIABLE, dagster_home
 from aquamind_pipeline.orchestration.run_health import PROCESS_TAG, START_TAG, process_tags, this_process
 from aquamind_pipeline.orchestration.run_locks import RunLocks
+from aquamind_pipeline.postgres import urls
 from aquamind_pipeline.postgres.connection import require_reachable
 
 if TYPE_CHECKING:
@@ -249,6 +250,10 @@ class Storage(DagsterSqliteStorage):
 
 
 def _postgres(url: SecretStr, inst_data: Any) -> DagsterPostgresStorage:
+    try:
+        urls.parsed(url)
+    except DatabaseError as error:
+        raise DatabaseError(f"{DATABASE_VARIABLE}: {error}") from None
     try:
         require_reachable(url, DATABASE_VARIABLE)
     except DatabaseError as error:  # Dagster itself would retry for seconds and end in a traceback
