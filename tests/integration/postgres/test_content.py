@@ -66,7 +66,7 @@ CHANGES = [
     ),
     (STATES, "last_computed_at", "last_computed_at = 'infinity' WHERE id = {one}", "can be read", "cannot be read"),
     (EVENT, "feeding_time", "feeding_time = feeding_time + interval '1 microsecond' WHERE id = {one}", "mean", "mean"),
-    (EVENT, "recorded_by_id", "recorded_by_id = (SELECT min(id) FROM auth_user)", "0 values", "values"),
+    (EVENT, "recorded_by_id", "recorded_by_id = (SELECT min(id) FROM public.auth_user)", "0 values", "values"),
     (EVENT, "notes", "notes = 'x' WHERE id = {one}", "1 × ''", "1 × 'x'"),
     (EVENT, "feed_cost", "feed_cost = NULL WHERE id = {one}", "values", "values"),
 ]
@@ -157,6 +157,7 @@ def test_what_may_change_rows_is_named(server: SecretStr, aquamind_template: Sec
     with new_database(server, like=aquamind_template) as url, connect(url) as connection:
         assert interference.causes(connection, REGISTRY.aquamind) == {}
         connection.execute("""
+            SET LOCAL search_path = public;
             CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
             CREATE TRIGGER "Audit it" AFTER UPDATE ON batch_batch FOR EACH ROW EXECUTE FUNCTION pass();
             CREATE TRIGGER off BEFORE INSERT ON batch_species FOR EACH ROW EXECUTE FUNCTION pass();
@@ -191,7 +192,7 @@ def test_a_text_in_a_wrong_encoding_is_found(server: SecretStr, lake: Lake) -> N
             load_everything(url, lake)
             assert [one.detail for one in compared(open_target(url), lake, REGISTRY.aquamind) if not one.passed] == []
             with connect(url) as another:
-                another.execute(f"UPDATE {PARAMETERS} SET unit = 'Â°C' WHERE unit = '°C'".encode())  # noqa: S608
+                another.execute(f"UPDATE public.{PARAMETERS} SET unit = 'Â°C' WHERE unit = '°C'".encode())  # noqa: S608
             (difference,) = differences(open_target(url), lake, {PARAMETERS: [None]}).rows()
             assert difference == (PARAMETERS, "", "unit", "1 × '°C'", "1 × 'Â°C'")
         finally:
