@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import psycopg
@@ -65,7 +66,7 @@ CHANGES = [
     ),
     (STATES, "last_computed_at", "last_computed_at = 'infinity' WHERE id = {one}", "can be read", "cannot be read"),
     (EVENT, "feeding_time", "feeding_time = feeding_time + interval '1 microsecond' WHERE id = {one}", "mean", "mean"),
-    (EVENT, "recorded_by_id", "recorded_by_id = (SELECT min(id) FROM auth_user)", "0 values", "values"),
+    (EVENT, "recorded_by_id", "recorded_by_id = (SELECT min(id) FROM public.auth_user)", "0 values", "values"),
     (EVENT, "notes", "notes = 'x' WHERE id = {one}", "1 × ''", "1 × 'x'"),
     (EVENT, "feed_cost", "feed_cost = NULL WHERE id = {one}", "values", "values"),
 ]
@@ -156,6 +157,7 @@ def test_what_may_change_rows_is_named(server: SecretStr, aquamind_template: Sec
     with new_database(server, like=aquamind_template) as url, connect(url) as connection:
         assert interference.causes(connection, REGISTRY.aquamind) == {}
         connection.execute("""
+            SET LOCAL search_path = public;
             CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
             CREATE TRIGGER "Audit it" AFTER UPDATE ON batch_batch FOR EACH ROW EXECUTE FUNCTION pass();
             CREATE TRIGGER off BEFORE INSERT ON batch_species FOR EACH ROW EXECUTE FUNCTION pass();
@@ -178,3 +180,20 @@ def test_every_column_is_compared(own: SecretStr, lake: Lake) -> None:
     """And an equal farm has no differences."""
     parts = {name: lake.partitions(name) if name in REGISTRY.monthly else [None] for name in REGISTRY.aquamind}
     assert differences(open_target(own), lake, parts).is_empty()
+
+
+def test_a_text_in_a_wrong_encoding_is_found(server: SecretStr, lake: Lake) -> None:
+    """In a LATIN1 database. `Â°C` is what it has when it takes the bytes of `°C` in UTF-8 for LATIN1."""
+    name = f"latin_{secrets.token_hex(4)}"
+    with psycopg.connect(server.get_secret_value(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0".encode())
+        try:
+            url = SecretStr(f"{server.get_secret_value().rpartition('/')[0]}/{name}?client_encoding=utf8")
+            load_everything(url, lake)
+            assert [one.detail for one in compared(open_target(url), lake, REGISTRY.aquamind) if not one.passed] == []
+            with connect(url) as another:
+                another.execute(f"UPDATE public.{PARAMETERS} SET unit = 'Â°C' WHERE unit = '°C'".encode())  # noqa: S608
+            (difference,) = differences(open_target(url), lake, {PARAMETERS: [None]}).rows()
+            assert difference == (PARAMETERS, "", "unit", "1 × '°C'", "1 × 'Â°C'")
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -86,7 +86,7 @@ KNOWN = [
 def test_what_the_catalogue_tells_is_known(shared: SecretStr, statement: str, message: str) -> None:
     with connect(shared) as connection:
         assert fit.in_the_way(connection) == []
-        connection.execute(statement.encode())
+        connection.execute(f"SET LOCAL search_path = public; {statement}".encode())
         assert any(line.startswith(message) for line in fit.in_the_way(connection))
         connection.rollback()
 
