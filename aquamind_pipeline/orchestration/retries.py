@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from aquamind_pipeline.errors import TransientError
+from aquamind_pipeline.errors import DatabaseLockedError, TransientError
 
 MAX_RETRIES = 4
 WAIT_SECONDS = 15
@@ -16,9 +16,14 @@ WAIT_SECONDS = 15
 
 @contextlib.contextmanager
 def retry_transient_errors() -> Iterator[None]:
-    """Let Dagster retry the step after a `TransientError`. Any other error fails the step at once."""
+    """Let Dagster retry the step after a `TransientError`. Any other error fails the step at once.
+
+    `DatabaseLockedError` does, too, since the step has waited already.
+    """
     try:
         yield
+    except DatabaseLockedError:
+        raise
     except TransientError as error:
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS) from error
 

@@ -12,11 +12,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
-from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
+from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, DatabaseLockedError
+from aquamind_pipeline.postgres import locks
 
 Connection = psycopg.Connection[TupleRow]
 
 _CONNECT_SECONDS = 10
+_CANCEL_SECONDS = 5
 _DISK_FULL = "53100"
 _HEALS = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
 """SQLSTATEs of errors after which another try may succeed: connection lost, conflict with another transaction, server
@@ -71,7 +73,23 @@ def connect(url: SecretStr) -> Iterator[Connection]:
     with _as_database_errors(url), contextlib.closing(_opened(conninfo)) as connection, connection:
         connection.execute("SET TIME ZONE 'UTC'")
         connection.commit()
-        yield connection
+        with _cancelling(connection):
+            yield connection
+
+
+@contextlib.contextmanager
+def _cancelling(connection: Connection) -> Iterator[None]:
+    """Cancel the statement that runs when the block is interrupted: the server would go on, and wait for locks."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:  # psycopg cancels after Ctrl-C, but does not know how Dagster interrupts a step
+        if connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            connection.close()
+        raise
 
 
 class _RefusedError(psycopg.OperationalError):
@@ -102,12 +120,26 @@ def _as_database_errors(url: SecretStr) -> Iterator[None]:
         where = described(url)
         if error.sqlstate == _DISK_FULL:
             raise DatabaseError(f"{where}: no space left on the server's disk; free some and run again") from None
+        if error.sqlstate in locks.BLOCKED:
+            raise _blocked(error, url) from None
         reason = (error.diag.message_primary or str(error)).strip().splitlines()
         text = _redacted(reason[-1] if reason else type(error).__name__, url)
         kind = DatabaseAwayError if _heals(error) else DatabaseError
         if isinstance(error, psycopg.OperationalError):
             raise kind(f"{where} cannot be used: {text}; check AQUAMIND_DATABASE_URL and the server") from None
         raise kind(f"{where}: {text}") from error
+
+
+def _blocked(error: psycopg.Error, url: SecretStr) -> DatabaseAwayError:
+    """The error of a statement that waited too long for a lock, or that PostgreSQL ended to solve a deadlock."""
+    try:
+        with contextlib.closing(psycopg.connect(url.get_secret_value(), connect_timeout=_CONNECT_SECONDS)) as other:
+            by = locks.explained(other, error)
+    except psycopg.Error:
+        by = "another transaction"
+    if error.sqlstate == locks.DEADLOCK:
+        return DatabaseAwayError(f"{described(url)}: deadlock with {by}: run again")
+    return DatabaseLockedError(f"{described(url)}: a statement waited too long for {by}: {locks.REMEDY}")
 
 
 def _redacted(text: str, url: SecretStr) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from aquamind_pipeline.postgres import journal
+from aquamind_pipeline.postgres import journal, locks
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool
 from aquamind_pipeline.postgres.ddl import PUBLIC
@@ -59,6 +59,7 @@ def suspend(connection: Connection, name: str, *, keep_unique: bool = False) -> 
         {"table": name, "of": f"{PUBLIC}.{name}", "keep_unique": keep_unique},
     )
     target = sql.Identifier(PUBLIC, name)
+    locks.lock_tables(connection, [target, *_referenced(connection, name)], "ACCESS EXCLUSIVE")
     off = connection.execute(
         sql.SQL("SELECT name, statement FROM {} WHERE table_name = %s ORDER BY step DESC").format(_SUSPENDED), (name,)
     ).fetchall()
@@ -80,6 +81,9 @@ def restore(pool: ConnectionPool, name: str) -> None:
 
     def build(connection: Connection, row: tuple[int, str]) -> None:
         with connection.transaction():
+            mode = "SHARE" if not _is_constraint(row[1]) else "SHARE ROW EXCLUSIVE"
+            mode = "ACCESS EXCLUSIVE" if " USING INDEX " in row[1] else mode
+            locks.lock_tables(connection, [sql.Identifier(PUBLIC, name)], mode)
             connection.execute(row[1].encode())
             done = sql.SQL("DELETE FROM {} WHERE table_name = %s AND step = %s").format(_SUSPENDED)
             connection.execute(done, (name, row[0]))
@@ -88,6 +92,16 @@ def restore(pool: ConnectionPool, name: str) -> None:
     for row in off:
         if _is_constraint(row[1]):
             build(first, row)
+
+
+def _referenced(connection: Connection, name: str) -> list[sql.Identifier]:
+    """The tables that a table refers to. PostgreSQL locks them, too, when it drops or adds a foreign key."""
+    query = (
+        "SELECT DISTINCT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE k.contype = 'f' AND k.conrelid = to_regclass(%s) "
+        "AND k.conrelid <> k.confrelid ORDER BY 1, 2"
+    )
+    return [sql.Identifier(*row) for row in connection.execute(query, (f"{PUBLIC}.{name}",))]
 
 
 def _is_constraint(statement: str) -> bool:
