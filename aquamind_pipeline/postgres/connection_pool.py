@@ -88,7 +88,7 @@ class ConnectionPool:
         while not wait([work], timeout=_LOOK_SECONDS).done:
             if self._watch is None or time.monotonic() - told < locks.TELL_AGAIN_SECONDS:
                 continue
-            with contextlib.suppress(psycopg.Error):  # what is wrong with the server ends the work, too
+            with contextlib.suppress(psycopg.OperationalError):  # what is wrong with the server ends the work, too
                 there = locks.waits(self._watch, [one.info.backend_pid for one in self._connections])
                 self._watch.commit()
                 if there:

@@ -74,8 +74,8 @@ def names() -> frozenset[str]:
     """Names of all indexes, constraints and sequences that `statements` makes, and of those of the journal's tables."""
     found = {f"{name}_pkey" for name in journal.JOURNAL_TABLES}
     for table in (REGISTRY.table(name) for name in REGISTRY.aquamind):
-        found |= {_name(index) for index in table.indexes}
-        found |= {_final_name(constraint) for constraint in table.constraints}
+        found |= {str(_DIALECT.identifier_preparer.format_index(index)) for index in table.indexes}
+        found |= {str(_final_name(constraint)) for constraint in _declared(table)}
         found |= {f"{table.name}_{column.name}_seq" for column in table.primary_key.columns}
     return frozenset(found)
 
@@ -87,10 +87,9 @@ def create_partition(table: sa.Table, name: str) -> bytes:
     connections.
     """
     columns = [sa.Column(c.name, c.type, nullable=c.nullable) for c in table.columns]
-    declared = [*table.constraints, *(constraint for column in table.columns for constraint in column.constraints)]
     checks = [
         sa.CheckConstraint(constraint.sqltext, name=_final_name(constraint))
-        for constraint in declared
+        for constraint in _declared(table)
         if isinstance(constraint, sa.CheckConstraint)
     ]
     return _compiled(CreateTable(sa.Table(name, sa.MetaData(), *columns, *checks, schema=journal.OURS)))
@@ -140,6 +139,10 @@ def create_empty_copy(table: sa.Table) -> bytes:
 def _compiled(statement: ExecutableDDLElement) -> bytes:
     """SQLAlchemy's text of a statement. It quotes the identifiers that need it."""
     return str(statement.compile(dialect=_DIALECT)).encode()
+
+
+def _declared(table: sa.Table) -> list[sa.Constraint]:
+    return [*table.constraints, *(constraint for column in table.columns for constraint in column.constraints)]
 
 
 def _final_name(constraint: sa.Constraint) -> str:

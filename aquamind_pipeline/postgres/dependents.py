@@ -50,9 +50,9 @@ WITH RECURSIVE roots AS (
   LEFT JOIN pg_rewrite w ON f.classid = 'pg_rewrite'::regclass AND w.oid = f.objid
   LEFT JOIN pg_class v ON v.oid = w.ev_class AND v.relkind IN ('v', 'm')
 )
-SELECT DISTINCT o.type || ' ' || o.identity || ' ' || verb || ' ' ||
-  CASE WHEN root IS NULL THEN 'schema ' || quote_ident(%(schema)s)
-  ELSE (pg_identify_object('pg_class'::regclass, root, 0)).identity END
+SELECT DISTINCT o.type || ' ' || o.identity || CASE WHEN verb = 'is on' AND strpos(o.identity, ' on ') > 0 THEN ''
+  ELSE ' ' || verb || ' ' || CASE WHEN root IS NULL THEN 'schema ' || quote_ident(%(schema)s)
+  ELSE (pg_identify_object('pg_class'::regclass, root, 0)).identity END END
 FROM named, pg_identify_object(named.classid, named.objid, 0) AS o ORDER BY 1
 """
 

@@ -167,7 +167,8 @@ def in_attempts(connection: Connection, work: Callable[[Attempt], Result]) -> Re
             tables, mode = (), "ACCESS EXCLUSIVE"
         waited = time.monotonic() - began
         there = holders(connection, tables, mode)
-        names = ", ".join(table.as_string() for table in tables[:3]) + (" …" if len(tables) > 3 else "")
+        names = ", ".join(table.as_string().replace('"', "") for table in tables[:3])
+        names += f" and {len(tables) - 3} more" if len(tables) > 3 else ""
         if waited >= _patience.get():
             raise DatabaseLockedError(
                 f"{_where(connection)}: {names} cannot be locked, waited {waited:.0f} s for {_listed(there)}: {REMEDY}"
@@ -258,9 +259,10 @@ _WRITING = _DESCRIBED.format(
     )
 )
 _BLOCKING = _DESCRIBED.format(
-    source="(SELECT nullif(pid, 0) AS pid, NULL AS virtualtransaction FROM pg_stat_activity w, "
-    "unnest(pg_blocking_pids(w.pid)) AS pid WHERE w.pid = ANY(%(sessions)s) AND w.wait_event_type = 'Lock' "
-    "AND pid <> ALL(%(sessions)s) AND w.query_start < clock_timestamp() - make_interval(secs => %(seconds)s))"
+    source="(SELECT nullif(b.pid, 0) AS pid, p.virtualtransaction FROM pg_stat_activity w, "
+    "unnest(pg_blocking_pids(w.pid)) AS b(pid) LEFT JOIN LATERAL (SELECT l.virtualtransaction FROM pg_locks l "
+    "WHERE b.pid = 0 AND l.pid IS NULL AND l.locktype = 'transactionid') AS p ON true "
+    "WHERE w.pid = ANY(%(sessions)s) AND w.wait_event_type = 'Lock' AND b.pid <> ALL(%(sessions)s) AND w.query_start < clock_timestamp() - make_interval(secs => %(seconds)s))"
 )
 
 

@@ -49,8 +49,8 @@ class OwnTarget(Target):
 
     def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
         changed = [name for name in self.whole if not _is_loaded(connection, lake, name)]
-        # A row of somebody else's transaction would keep us waiting later, in silence.
-        locks.lock_tables(connection, [_public(name) for name in changed], "SHARE ROW EXCLUSIVE")
+        # A row that somebody else's transaction has locked would keep us waiting later, while others wait for us.
+        locks.lock_tables(connection, [_public(name) for name in changed], "EXCLUSIVE")
         # Foreign keys are checked at the commit, so vanished children may go before or after their parents.
         loaded, deleted = zip(*(_load_whole(connection, lake, name, run) for name in self.whole), strict=True)
         if any(deleted):

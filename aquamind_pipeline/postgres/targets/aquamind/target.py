@@ -71,9 +71,7 @@ class AquaMindTarget(Target):
         """Find or make every row. Rows of ours that changed or vanished follow the lake."""
         known: Identities = {}
         frames: dict[str, pl.DataFrame] = {}
-        # Before anything is looked at, so that no row of somebody else comes between, or keeps us waiting later.
-        changed = [name for name in self.whole if not _is_loaded(connection, lake, name)]
-        locks.lock_tables(connection, [_public(name) for name in changed], "SHARE ROW EXCLUSIVE")
+        self._lock_changed(connection, lake)
         for name in self.whole:
             definition = REGISTRY[name]
             frames[name] = complete(lake.scan(name), definition.table).collect()
@@ -89,6 +87,21 @@ class AquaMindTarget(Target):
             self._load_whole_table(connection, lake, name, frames[name], known, histories.get(name), run)
             for name in self.whole
         ]
+
+    def _lock_changed(self, connection: Connection, lake: Lake) -> None:
+        """Keep writers out of the tables that change, before anything is looked at. Readers go on.
+
+        Where rows of ours are updated, the lock also keeps out whoever locks single rows: we would have to wait for
+        such a row later, while others wait for us.
+        """
+        loaded = {name: journal.entries(connection, name).get(journal.ALL) for name in self.whole}
+        changed = {name: entry for name, entry in loaded.items() if not entry or entry.digest != lake.digest(name)}
+
+        def work(attempt: locks.Attempt) -> None:
+            attempt.lock([_public(name) for name, entry in changed.items() if not entry], "SHARE ROW EXCLUSIVE")
+            attempt.lock([_public(name) for name, entry in changed.items() if entry], "EXCLUSIVE")
+
+        locks.in_attempts(connection, work)
 
     def _load_whole_table(
         self,
@@ -401,12 +414,6 @@ def _public(name: str) -> sql.Identifier:
 
 def _key(name: str) -> sql.Identifier:
     return sql.Identifier(primary_key(REGISTRY.table(name))[0])
-
-
-def _is_loaded(connection: Connection, lake: Lake, name: str) -> bool:
-    """Whether a whole table is loaded as the lake has it."""
-    before = journal.entries(connection, name).get(journal.ALL)
-    return before is not None and before.digest == lake.digest(name)
 
 
 def _gone(name: str, known: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:

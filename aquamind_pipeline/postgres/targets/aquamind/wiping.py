@@ -138,18 +138,14 @@ def lock(connection: Connection, ours: OurRows, histories: Mapping[str, str]) ->
     """
     names = [_public(name) for name in reversed(ours.names)]
     names += [_public(histories[name]) for name in ours.names if name in histories]
-    users = {
-        (key.schema, key.table): key.source
-        for key in foreign_keys(connection, ours.names)
-        if key.ours not in ours.names
-    }
+    keys = foreign_keys(connection, ours.names)
+    others = list({(key.schema, key.table): key.source for key in keys if key.ours not in ours.names}.values())
     heirs = _heirs(connection, ours.names)
 
     def work(attempt: locks.Attempt) -> None:
         attempt.lock([*heirs, *names], "EXCLUSIVE")
         attempt.lock([sql.Identifier(journal.OURS, one) for one in journal.JOURNAL_TABLES], "ACCESS EXCLUSIVE")
-        writing = [table for table in users.values() if locks.writers(connection, [table])]
-        attempt.require(not writing, writing, "SHARE")
+        attempt.require(not locks.writers(connection, others), others, "SHARE")
 
     locks.in_attempts(connection, work)
 
