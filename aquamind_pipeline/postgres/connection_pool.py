@@ -116,6 +116,8 @@ def connection_pool(url: SecretStr, watch: Connection | None = None) -> Iterator
     """Open `CONNECTIONS` connections for the block."""
     with contextlib.ExitStack() as opened:
         connections = [opened.enter_context(connect(url)) for _ in range(CONNECTIONS)]
+        for one in connections:  # a statement after a lock must see what was committed while we waited for it
+            one.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         yield ConnectionPool(url, connections, watch)
 
 

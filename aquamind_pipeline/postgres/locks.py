@@ -262,7 +262,8 @@ _BLOCKING = _DESCRIBED.format(
     source="(SELECT nullif(b.pid, 0) AS pid, p.virtualtransaction FROM pg_stat_activity w, "
     "unnest(pg_blocking_pids(w.pid)) AS b(pid) LEFT JOIN LATERAL (SELECT l.virtualtransaction FROM pg_locks l "
     "WHERE b.pid = 0 AND l.pid IS NULL AND l.locktype = 'transactionid') AS p ON true "
-    "WHERE w.pid = ANY(%(sessions)s) AND w.wait_event_type = 'Lock' AND b.pid <> ALL(%(sessions)s) AND w.query_start < clock_timestamp() - make_interval(secs => %(seconds)s))"
+    "WHERE w.pid = ANY(%(sessions)s) AND w.wait_event_type = 'Lock' AND b.pid <> ALL(%(sessions)s) "
+    "AND w.query_start < clock_timestamp() - make_interval(secs => %(seconds)s))"
 )
 
 

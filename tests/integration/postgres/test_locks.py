@@ -141,9 +141,14 @@ def test_others_do_not_lose_a_deadlock_to_us(tables: SecretStr) -> None:
 def test_a_row_that_is_waited_for_too_long_is_explained(tables: SecretStr) -> None:
     with session(tables) as other:
         other.execute("UPDATE one SET id = 3")
-        with pytest.raises(DatabaseLockedError) as refused, connect(tables) as connection:
-            connection.execute("SET lock_timeout = 100")
-            connection.execute("UPDATE one SET id = 4")
+
+        def update() -> None:
+            with connect(tables) as connection:
+                connection.execute("SET lock_timeout = 100")
+                connection.execute("UPDATE one SET id = 4")
+
+        with pytest.raises(DatabaseLockedError) as refused:
+            update()
         assert f"server process {other.info.backend_pid} (user aquamind, application analyst" in str(refused.value)
 
 
@@ -151,15 +156,21 @@ def test_a_deadlock_is_explained_and_may_be_tried_again(tables: SecretStr) -> No
     with session(tables) as other, ThreadPoolExecutor(1) as thread:
         other.execute("SET deadlock_timeout = '1min'; LOCK TABLE two")
         other.commit()
-        with pytest.raises(DatabaseAwayError, match="deadlock with server process") as refused:
+        other.execute("LOCK TABLE two")
+        begun = []
+
+        def lock_crosswise() -> None:
             with connect(tables) as connection:
                 connection.execute("LOCK TABLE one")
-                other.execute("LOCK TABLE two")
-                theirs = thread.submit(other.execute, "LOCK TABLE one")
-                wait_for(lambda: ask(tables, "SELECT count(*) FROM pg_locks WHERE NOT granted") == [(1,)])
+                begun.append(thread.submit(other.execute, "LOCK TABLE one"))
+                waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'one'::regclass"
+                wait_for(lambda: ask(tables, waiting) == [(1,)])
                 connection.execute("LOCK TABLE two")
+
+        with pytest.raises(DatabaseAwayError, match="deadlock with server process") as refused:
+            lock_crosswise()
         assert not isinstance(refused.value, DatabaseLockedError)
-        theirs.result()
+        begun[0].result()
         assert f"server process {other.info.backend_pid} " in str(refused.value)
 
 

@@ -7,6 +7,7 @@ load a table's indexes are taken off and built again afterwards, also when the l
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,9 @@ from aquamind_pipeline.schema.kinds import Kind
 REBUILD_ROWS = 1_000_000
 """From so many new rows on, building a table's indexes anew is faster than keeping them up to date."""
 _SHOWN = 12
+_SHORT_WAIT_SECONDS = 3.0
+"""The longest wait for locks of others when a load has failed or was interrupted."""
+_logger = logging.getLogger(__name__)
 
 
 class AquaMindTarget(Target):
@@ -197,8 +201,16 @@ class AquaMindTarget(Target):
         try:
             yield load_month
         except BaseException:  # Ctrl-C as well: the application works with these tables meanwhile
+            if to_send >= REBUILD_ROWS:
+                _logger.warning(
+                    "building the indexes of %s again; interrupt once more to leave it to the next load", name
+                )
             # The old connections may be broken. What cannot be built now is still listed.
-            with contextlib.suppress(DatabaseError), connection_pool(self.url) as others:
+            with (
+                contextlib.suppress(DatabaseError),
+                locks.patience(_SHORT_WAIT_SECONDS),
+                connection_pool(self.url) as others,
+            ):
                 indexes.restore(others, name)
             raise
         indexes.restore(pool, name)
