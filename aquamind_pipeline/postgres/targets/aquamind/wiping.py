@@ -275,6 +275,8 @@ def _can_be_emptied(connection: Connection, name: str) -> bool:
     """
     row = connection.execute(
         "SELECT has_table_privilege(c.oid, 'TRUNCATE') AND NOT row_security_active(c.oid) "
+        "AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid "
+        "AND NOT has_table_privilege(inhrelid, 'DELETE')) "
         "AND NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = c.oid) "
         "AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) "
         "AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid) "
@@ -293,7 +295,10 @@ def _can_be_emptied(connection: Connection, name: str) -> bool:
 
 
 def _heirs(connection: Connection, names: Sequence[str]) -> list[sql.Identifier]:
-    """Tables that inherit from ours: chunks, partitions, archives. A query of a table reads them, too."""
+    """Tables that inherit from ours: chunks, partitions, archives. A query of a table reads them, too.
+
+    Those that our role may not lock are left out. Their rows are never taken out by TRUNCATE.
+    """
     query = """
         WITH RECURSIVE heir(oid) AS (
           SELECT i.inhrelid FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
@@ -302,6 +307,7 @@ def _heirs(connection: Connection, names: Sequence[str]) -> list[sql.Identifier]
           UNION SELECT i.inhrelid FROM pg_inherits i JOIN heir h ON h.oid = i.inhparent
         )
         SELECT n.nspname, c.relname FROM heir JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')
         ORDER BY 1, 2
     """
     return [sql.Identifier(*row) for row in connection.execute(query, (PUBLIC, list(names)))]
