@@ -1,6 +1,7 @@
-"""What commands print with: two consoles, tables that keep every character, and progress bars."""
+"""What commands print with: two consoles, warnings, tables that keep every character, and progress bars."""
 
 import contextlib
+import logging
 import sys
 import threading
 import time
@@ -33,6 +34,22 @@ error_console = _console(stderr=True)
 def print_line(text: str | Text, style: str | None = None) -> None:
     """Print a line that is never broken, so that paths and numbers in it can be copied."""
     console.print(text, style=style, soft_wrap=True)
+
+
+class _Warnings(logging.Handler):
+    """Prints a warning of the library as one line on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = Text.assemble(("warning", "yellow"), f": {record.getMessage()}")
+            error_console.print(line, soft_wrap=True)
+        except Exception:
+            self.handleError(record)
+
+
+def show_warnings() -> None:
+    """Print what the library logs as warnings: above all, for whom a command waits."""
+    logging.getLogger("aquamind_pipeline").addHandler(_Warnings(logging.WARNING))
 
 
 def table(text: str, *numbers: str) -> Table:
@@ -105,4 +122,13 @@ class ProgressBars:
         print_line(f"  {label:<44} {done:>4} of {total:<4} {time.perf_counter() - started:6.1f} s")
 
 
-__all__ = ["ProgressBars", "console", "error_console", "print_line", "print_whole", "require_yes", "table"]
+__all__ = [
+    "ProgressBars",
+    "console",
+    "error_console",
+    "print_line",
+    "print_whole",
+    "require_yes",
+    "show_warnings",
+    "table",
+]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from aquamind_pipeline.errors import TransientError
+from aquamind_pipeline.errors import DatabaseLockedError, TransientError
 
 MAX_RETRIES = 4
 WAIT_SECONDS = 15
@@ -18,9 +18,14 @@ _LOG = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def retry_transient_errors() -> Iterator[None]:
-    """Let Dagster retry the step after a `TransientError`, and say so. Any other error fails the step at once."""
+    """Let Dagster retry the step after a `TransientError`, and say so. Any other error fails the step at once.
+
+    `DatabaseLockedError` does, too, since the step has waited already.
+    """
     try:
         yield
+    except DatabaseLockedError:
+        raise
     except TransientError as error:
         left = MAX_RETRIES - dg.OpExecutionContext.get().retry_number
         if left > 0:

@@ -15,8 +15,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
-from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
-from aquamind_pipeline.postgres import session
+from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, DatabaseLockedError
+from aquamind_pipeline.postgres import locks, session
 from aquamind_pipeline.postgres.urls import (
     APPLICATION,
     CONNECT_SECONDS,
@@ -31,6 +31,7 @@ from aquamind_pipeline.postgres.urls import (
 Connection = psycopg.Connection[TupleRow]
 
 URL_VARIABLE = "AQUAMIND_DATABASE_URL"
+_CANCEL_SECONDS = 5
 _DISK_FULL = "53100"
 _HEALS = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
 """SQLSTATEs of errors after which another try may succeed: connection lost, conflict with another transaction, server
@@ -81,7 +82,8 @@ def connect(url: SecretStr) -> Iterator[Connection]:
         session.begun(connection, described(url), lambda: _opened(url)),
     ):
         try:
-            yield connection
+            with _cancelling(connection):
+                yield connection
         except BaseException:
             with contextlib.suppress(psycopg.Error):  # the connection may be the reason
                 connection.rollback()
@@ -101,6 +103,21 @@ def require_reachable(url: SecretStr, variable: str) -> None:
     """
     with _as_database_errors(url, variable), contextlib.closing(_opened(url)):
         pass
+
+
+@contextlib.contextmanager
+def _cancelling(connection: Connection) -> Iterator[None]:
+    """Cancel the statement that runs when the block is interrupted: the server would go on, and wait for locks."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:  # psycopg cancels after Ctrl-C, but does not know how Dagster interrupts a step
+        if connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            connection.close()
+        raise
 
 
 class _RefusedError(psycopg.OperationalError):
@@ -141,6 +158,8 @@ def _as_database_errors(url: SecretStr, variable: str = URL_VARIABLE) -> Iterato
         where = f"the embedded PostgreSQL ({described(url)})" if ours else described(url)
         if error.sqlstate == _DISK_FULL:
             raise DatabaseError(f"{where}: no space left on the server's disk; free some and run again") from None
+        if error.sqlstate in locks.BLOCKED:
+            raise _blocked(error, url) from None
         text = without_secrets(_reason(error), url)
         kind = DatabaseAwayError if _heals(error) else DatabaseError
         if isinstance(error, psycopg.OperationalError):
@@ -156,6 +175,18 @@ def _reason(error: psycopg.Error) -> str:
         lines = lines[lines.index(_EVERY_ATTEMPT) + 1 :]
     said = (_ATTEMPT.sub("", line.strip()) for line in lines if not _HINT.search(line))
     return "; ".join(dict.fromkeys(filter(None, said))) or type(error).__name__
+
+
+def _blocked(error: psycopg.Error, url: SecretStr) -> DatabaseAwayError:
+    """The error of a statement that waited too long for a lock, or that PostgreSQL ended to solve a deadlock."""
+    try:
+        with contextlib.closing(_opened(url)) as other:
+            by = locks.explained(other, error)
+    except psycopg.Error:
+        by = "another transaction"
+    if error.sqlstate == locks.DEADLOCK:
+        return DatabaseAwayError(f"{described(url)}: deadlock with {by}: run again")
+    return DatabaseLockedError(f"{described(url)}: a statement waited too long for {by}: {locks.REMEDY}")
 
 
 __all__ = [

@@ -225,13 +225,16 @@ class Target(ABC):
             history: Whether to write the first history row of each record that we make, where the database has
                 history tables.
         """
-        with connect(self.url) as connection:
-            journal.lock(connection, self.url)
-            self.held(connection)
-            loaded = self._load_whole(connection, lake, run, history=history)
-            self._require_content(connection, lake, [one.table for one in loaded if not one.skipped])
-            self._try_months(connection, lake)
-            return loaded
+
+        def load(connection: Connection) -> list[Loaded]:
+            with connection.transaction():
+                loaded = self._load_whole(connection, lake, run, history=history)
+                self._require_content(connection, lake, [one.table for one in loaded if not one.skipped])
+                self._try_months(connection, lake)
+                return loaded
+
+        with self.loading() as pool:
+            return pool.run(load)
 
     def _require_content(self, connection: Connection, lake: Lake, names: Sequence[str]) -> None:
         """Refuse to commit whole tables that somebody's trigger changed. Nobody changes those without a cause."""
@@ -267,7 +270,7 @@ class Target(ABC):
     @contextlib.contextmanager
     def loading(self) -> Iterator[ConnectionPool]:
         """Connections for a load of months. Other loads are kept out during the block."""
-        with journal.locked(self.url), connection_pool(self.url) as pool:
+        with journal.locked(self.url) as watch, connection_pool(self.url, watch) as pool:
             self.held(pool.first)
             pool.first.commit()
             yield pool
@@ -311,13 +314,17 @@ class Target(ABC):
 
     def drop_vanished(self, pool: ConnectionPool, lake: Lake, names: Iterable[str]) -> list[str]:
         """Take out the months of these tables that the lake no longer has. Returns "table month" of each."""
-        dropped = []
-        for name in reversed(list(self._of_mine(names))):  # children before their parents
-            for month in sorted(set(journal.entries(pool.first, name)) - set(lake.partitions(name))):
-                self._drop_month(pool.first, name, month)
-                dropped.append(f"{name} {month}")
-        pool.first.commit()
-        return dropped
+
+        def drop(connection: Connection) -> list[str]:
+            dropped = []
+            for name in reversed(list(self._of_mine(names))):  # children before their parents
+                for month in sorted(set(journal.entries(connection, name)) - set(lake.partitions(name))):
+                    self._drop_month(connection, name, month)
+                    dropped.append(f"{name} {month}")
+            connection.commit()
+            return dropped
+
+        return pool.run(drop)
 
     def _drop_months_since(self, connection: Connection, last_day_of: Lake) -> None:
         """Take out the months that may refer to deleted rows.
@@ -335,12 +342,26 @@ class Target(ABC):
     def wipe(self, *, dry_run: bool = False) -> dict[str, tuple[int, int]] | None:
         """Take the farm out: table -> (rows taken out, rows kept because others use them). None if there is no farm.
 
-        With `dry_run` nothing changes.
+        With `dry_run` the rows are only counted, in a transaction that is read only.
+
+        Raises:
+            DatabaseError: when objects of others depend on tables that would be dropped; not with `dry_run`.
         """
         with connect(self.url) as connection:
             if not journal.exists(connection):
                 return None
-        return self._wipe(dry_run=dry_run)
+            if dry_run:
+                connection.commit()
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                connection.execute("SET LOCAL row_security = off")  # rows that are hidden from us are not counted
+                return self._planned_wipe(connection)
+        with journal.locked(self.url) as watch, connection_pool(self.url, watch) as pool:
+            return self._wipe(pool)
+
+    def in_the_way_of_wipe(self) -> list[str]:
+        """Objects of others that depend on tables that a wipe drops, one line each. They must be dropped first."""
+        with connect(self.url) as connection:
+            return self._in_the_way(connection) if journal.exists(connection) else []
 
     # Questions about our rows.
 
@@ -348,7 +369,7 @@ class Target(ABC):
         """Rows of ours in each of these tables that the database has, counted by the server."""
         with connect(self.url) as connection:
             self.held(connection)
-            return {name: _number(connection, self._count_rows(name)) for name in self._of_mine(names)}
+            return {name: number(connection, self._count_rows(name)) for name in self._of_mine(names)}
 
     def month_counts(self, names: Iterable[str], since: str | None = None) -> pl.DataFrame:
         """table, month, rows: rows of ours in each month of tables that are kept by month, counted by the server.
@@ -361,7 +382,7 @@ class Target(ABC):
             for name in self._of_mine(names):
                 for month, entry in sorted(journal.entries(connection, name).items()):
                     known = since is not None and month < since
-                    rows = entry.rows if known else _number(connection, self._count_month(name, month, entry))
+                    rows = entry.rows if known else number(connection, self._count_month(name, month, entry))
                     counted.append((name, month, rows))
         return pl.DataFrame(counted, schema={"table": pl.String, "month": pl.String, "rows": pl.Int64}, orient="row")
 
@@ -427,17 +448,26 @@ class Target(ABC):
         """The query that counts our rows of a month."""
 
     @abstractmethod
-    def _wipe(self, *, dry_run: bool) -> dict[str, tuple[int, int]]:
+    def _planned_wipe(self, connection: Connection) -> dict[str, tuple[int, int]]:
+        """What a wipe would take out and keep, by queries alone."""
+
+    @abstractmethod
+    def _in_the_way(self, connection: Connection) -> list[str]:
+        """Objects of others that depend on tables that a wipe drops."""
+
+    @abstractmethod
+    def _wipe(self, pool: ConnectionPool) -> dict[str, tuple[int, int]]:
         """Take out a farm that is there."""
 
     def _of_mine(self, names: Iterable[str]) -> Iterator[str]:
         return (name for name in names if name not in self.left_out)
 
 
-def _number(connection: Connection, query: sql.Composed) -> int:
+def number(connection: Connection, query: sql.Composed) -> int:
+    """The answer to a query that counts."""
     row = connection.execute(query).fetchone()
     assert row is not None
     return int(row[0])
 
 
-__all__ = ["LoadMonth", "MonthFile", "Part", "Target"]
+__all__ = ["LoadMonth", "MonthFile", "Part", "Target", "number"]

@@ -61,7 +61,7 @@ from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers.commands import AQUAMIND, aquamind, one_line
 from tests.helpers.database import row_counts
 from tests.helpers.farms import wait_for
-from tests.helpers.places import SIGNS, ROOT
+from tests.helpers.places import ROOT, SIGNS
 
 READINGS, SAMPLES = "environmental_environmentalreading", "batch_growthsample"
 RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from aquamind_pipeline.errors import DatabaseError
-from aquamind_pipeline.postgres import journal
+from aquamind_pipeline.postgres import journal, locks
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool
 from aquamind_pipeline.postgres.ddl import PUBLIC
@@ -121,6 +121,7 @@ def suspend(connection: Connection, name: str, *, keep_unique: bool = False) -> 
             (name,),
         ).fetchall()
         target = sql.Identifier(PUBLIC, name)
+        locks.lock_tables(connection, [target, *_referenced(connection, name)], "ACCESS EXCLUSIVE")
         for one, statement in off:
             if _is_constraint(statement):
                 connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(target, sql.Identifier(one)))
@@ -146,6 +147,7 @@ def restore(pool: ConnectionPool, name: str) -> None:
         try:
             with connection.transaction():
                 connection.execute(_NAMES)
+                locks.lock_tables(connection, [sql.Identifier(PUBLIC, name)], _lock_mode(statement))
                 if not _is_there(connection, name, one, statement):
                     # An earlier version of this program listed names without their schema.
                     connection.execute("SET LOCAL search_path = pg_catalog, public, pg_temp")
@@ -212,6 +214,23 @@ def _is_hypertable(connection: Connection, name: str) -> bool:
         return False
     found = connection.execute(_HYPERTABLE, (PUBLIC, name)).fetchone()
     return found is not None and bool(found[0])
+
+
+def _referenced(connection: Connection, name: str) -> list[sql.Identifier]:
+    """The tables that a table refers to. PostgreSQL locks them, too, when it drops or adds a foreign key."""
+    query = (
+        "SELECT DISTINCT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE k.contype = 'f' AND k.conrelid = to_regclass(%s) "
+        "AND k.conrelid <> k.confrelid ORDER BY 1, 2"
+    )
+    return [sql.Identifier(*row) for row in connection.execute(query, (_qualified(name),))]
+
+
+def _lock_mode(statement: str) -> str:
+    """The lock that a listed statement needs."""
+    if not _is_constraint(statement):
+        return "SHARE"
+    return "ACCESS EXCLUSIVE" if " USING INDEX " in statement else "SHARE ROW EXCLUSIVE"
 
 
 def _is_constraint(statement: str) -> bool:
