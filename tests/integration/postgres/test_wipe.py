@@ -21,8 +21,8 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import Settings
 from tests.conftest import new_database
-from tests.helpers.commands import aquamind, one_line
-from tests.helpers.database import EVENT, FISH, SAMPLES, ask, load_everything, rows_of, we_wait
+from tests.helpers.commands import aquamind
+from tests.helpers.database import EVENT, FISH, SAMPLES, ask, load_everything, load_months, rows_of, we_wait
 from tests.helpers.farms import wait_for
 
 READINGS = "environmental_environmentalreading"
@@ -265,20 +265,27 @@ def test_objects_of_others_are_named_before_anything_is_dropped(own: SecretStr) 
     wanted = {name.replace("{unique}", unique) for name in IN_THE_WAY.values()}
     in_the_way = open_target(own).in_the_way_of_wipe()
     assert wanted <= set(in_the_way), wanted - set(in_the_way)
-    url = own.get_secret_value()
-    for arguments in (["--yes"], ["--dry-run"]):
-        done = aquamind("wipe", "--no-files", *arguments, AQUAMIND_DATABASE_URL=url)
-        assert done.returncode == 1
-        assert [name for name in wanted if name not in done.stderr] == []
-        assert "Traceback" not in done.stderr
+    with pytest.raises(DatabaseError) as refused:
+        open_target(own).wipe()
+    done = aquamind("wipe", "--no-files", "--dry-run", AQUAMIND_DATABASE_URL=own.get_secret_value())
+    assert done.returncode == 1
+    assert "rows of" in done.stdout
+    for said in (str(refused.value), done.stderr):
+        assert [name for name in wanted if name not in said] == []
+        assert "Traceback" not in said
     assert counts(own) == before
     execute(own, f"DROP PUBLICATION {unique}")
 
 
-def test_one_object_of_others_is_named_in_one_line(own: SecretStr) -> None:
+def test_nothing_of_ours_is_left_when_objects_of_others_are_gone(own: SecretStr) -> None:
     execute(own, "CREATE SCHEMA analyst", next(iter(IN_THE_WAY)))
-    done = aquamind("wipe", "--no-files", "--yes", AQUAMIND_DATABASE_URL=own.get_secret_value())
-    one_line(done, "view analyst.daily_feed depends on public.inventory_feedingevent: drop it first")
+    with pytest.raises(DatabaseError) as refused:
+        open_target(own).wipe()
+    where = f"database '{own.get_secret_value().rsplit('/', 1)[1]}' on "
+    assert str(refused.value).startswith(where)
+    assert str(refused.value).endswith(
+        ": view analyst.daily_feed depends on public.inventory_feedingevent: drop it first"
+    )
     execute(own, "DROP VIEW analyst.daily_feed")
     assert open_target(own).wipe()
     assert ask(own, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [(0,)]
@@ -298,29 +305,27 @@ def test_the_journal_is_not_dropped_from_under_a_view(theirs: SecretStr) -> None
 PART = f"aquamind_pipeline.{EVENT}_2026_05"
 
 
-@pytest.mark.parametrize(
-    ("statement", "named"),
-    [
-        (f"CREATE VIEW may AS SELECT * FROM {PART}", f"view public.may depends on {PART}"),
-        (f"CREATE INDEX fast ON {PART} (amount_kg)", f"index aquamind_pipeline.fast is on {PART}"),
-    ],
-)
-def test_a_month_that_others_have_built_on_is_not_replaced(
-    own: SecretStr, a_copy: Settings, statement: str, named: str
-) -> None:
+def test_a_month_that_others_have_built_on_is_not_replaced(own: SecretStr, a_copy: Settings) -> None:
     """Neither by another file nor by none. What hangs on the whole table is no hindrance."""
-    execute(own, statement, f"CREATE VIEW every AS SELECT * FROM {EVENT}", f"CREATE INDEX quick ON {EVENT} (notes)")
+    execute(
+        own,
+        f"CREATE VIEW may AS SELECT * FROM {PART}",
+        f"CREATE INDEX fast ON {PART} (amount_kg)",
+        f"CREATE VIEW every AS SELECT * FROM {EVENT}",
+        f"CREATE INDEX quick ON {EVENT} (notes)",
+    )
     lake = Lake(a_copy.lake_path)
-    for change in (
-        lambda: lake.write(EVENT, lake.read(EVENT, "2026-05").slice(1), "2026-05"),
-        lambda: lake.remove(EVENT, "2026-05"),
-    ):
-        change()
-        with pytest.raises(DatabaseError, match=f"{EVENT} 2026-05 cannot be replaced: {named}: drop it first"):
-            load_everything(own, lake)
-    lake.write(EVENT, Lake(a_copy.lake_path).read(EVENT, "2026-04").slice(1), "2026-04")
-    execute(own, "DROP VIEW IF EXISTS may", "DROP INDEX IF EXISTS aquamind_pipeline.fast")
-    load_everything(own, lake)
+    lake.write(EVENT, lake.read(EVENT, "2026-05").slice(1), "2026-05")
+    named = f"index aquamind_pipeline.fast is on {PART}; view public.may depends on {PART}: drop them first"
+    with pytest.raises(DatabaseError, match=f"{EVENT} 2026-05 cannot be replaced: {named}"):
+        load_months(own, lake, EVENT, ["2026-05"])
+    lake.remove(EVENT, "2026-05")
+    target = open_target(own)
+    with target.loading() as pool, pytest.raises(DatabaseError, match=named):
+        target.drop_vanished(pool, lake, [EVENT])
+    execute(own, "DROP VIEW may", "DROP INDEX aquamind_pipeline.fast")
+    with target.loading() as pool:
+        assert target.drop_vanished(pool, lake, [EVENT]) == [f"{EVENT} 2026-05"]
     assert ask(own, "SELECT count(*) FROM every") == [(lake.rows(EVENT),)]
 
 
@@ -358,5 +363,5 @@ def test_a_month_whose_rows_others_use_is_not_replaced(theirs: SecretStr, a_copy
         )
     before = counts(theirs)
     with pytest.raises(DatabaseError, match=f"{SAMPLES}: 1 rows of public.{FISH} that are not ours refer to rows"):
-        load_everything(theirs, lake)
+        load_months(theirs, lake, SAMPLES, [month])
     assert counts(theirs) == before
