@@ -13,12 +13,9 @@ from pydantic import SecretStr
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import Connection, described
-from aquamind_pipeline.postgres.connection_pool import CONNECTIONS
 from aquamind_pipeline.postgres.ddl import PUBLIC
+from aquamind_pipeline.postgres.session import LOAD_CONNECTIONS
 
-LOAD_CONNECTIONS = 1 + 2 * CONNECTIONS
-"""The most connections that a load opens at once: one holds the lock, `CONNECTIONS` load, and as many again put indexes
-back while the broken ones of a failed load are still open."""
 _SHOWN = 3
 
 
@@ -255,7 +252,6 @@ def _text(statement: str, *names: str) -> str:
 
 __all__ = [
     "KINDS",
-    "LOAD_CONNECTIONS",
     "require_connections",
     "require_free_names",
     "require_journal_is_readable",

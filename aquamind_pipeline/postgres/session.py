@@ -25,11 +25,12 @@ LOCK_TIMEOUT_SECONDS = 60
 """How long a statement waits for a lock, unless its transaction sets another time."""
 ANSWER_SECONDS = 30
 """How long to wait for the first answer of a session. A pooler without a free connection gives none."""
-CONNECTIONS_AT_ONCE = 6
-"""The most connections that a load has open at the same time, for the size of a pool."""
+LOAD_CONNECTIONS = 6
+"""The most connections that a load has open at the same time: one holds the lock and two load; two more put indexes
+back while the broken ones of a failed load are still open; and one asks who is in the way."""
 _SETTINGS = {
-    # Names are looked up in PostgreSQL's catalogue alone, and temporary tables come last. Ours are always qualified.
-    "search_path": "pg_catalog, pg_temp",
+    # Our names are always qualified. AquaMind's triggers may name tables of public alone.
+    "search_path": "pg_catalog, public, pg_temp",
     # How values are written and read.
     "client_encoding": "UTF8",
     "TimeZone": "UTC",
@@ -70,7 +71,7 @@ Left as they are: `default_transaction_read_only`, `session_replication_role` an
 may do; tablespaces, TOAST compression and `synchronous_commit`, since these are for the owner of the server to decide;
 memory and the planner's costs.
 """
-_OWN_AND_PUBLIC = "SET search_path = pg_catalog, public, pg_temp"
+_TEMPORARY = "SET search_path = pg_catalog, pg_temp"
 _ROUNDS = 5
 _pooled: set[str] = set()
 """Addresses of poolers that were found to keep sessions, by this process."""
@@ -103,9 +104,9 @@ def begun(connection: Connection, where: str, open_another: Callable[[], Connect
             _leave_nothing(connection)
 
 
-def show_public(connection: Connection) -> None:
-    """Let a session find tables of the schema public by their plain names."""
-    connection.execute(_OWN_AND_PUBLIC)
+def hide_public(connection: Connection) -> None:
+    """Let a session find temporary tables and views by their plain names, and no tables of the schema public."""
+    connection.execute(_TEMPORARY)
 
 
 def require_encoding(connection: Connection, text: str) -> None:
@@ -203,7 +204,7 @@ def _first_value(connection: Connection, query: sql.SQL | sql.Composed, where: s
             raise
         raise DatabaseError(
             f"{where} gave no answer within {ANSWER_SECONDS} s: if there is a pooler, its pool is too small or in use "
-            f"(a load takes up to {CONNECTIONS_AT_ONCE} connections)"
+            f"(a load takes up to {LOAD_CONNECTIONS} connections)"
         ) from None
     finally:
         timer.cancel()
@@ -221,9 +222,9 @@ def _leave_nothing(connection: Connection) -> None:
 
 __all__ = [
     "ANSWER_SECONDS",
-    "CONNECTIONS_AT_ONCE",
+    "LOAD_CONNECTIONS",
     "LOCK_TIMEOUT_SECONDS",
     "begun",
+    "hide_public",
     "require_encoding",
-    "show_public",
 ]

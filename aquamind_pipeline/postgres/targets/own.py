@@ -19,7 +19,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import day_after, first_day
-from aquamind_pipeline.postgres import ddl, incremental, journal, locks, rights, session
+from aquamind_pipeline.postgres import ddl, incremental, journal, locks, rights
 from aquamind_pipeline.postgres.connection import Connection, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool
 from aquamind_pipeline.postgres.copying import Loaded, constants, copy_rows
@@ -108,7 +108,6 @@ class OwnTarget(Target):
     def show_ours(self, connection: Connection) -> None:
         """Every row is ours, so there is nothing to hide."""
         self.held(connection)
-        session.show_public(connection)
 
     def part(self, connection: Connection, lake: Lake, name: str, month: str | None) -> Part:
         """The whole table, or the month's partition."""

@@ -19,8 +19,8 @@ from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.postgres.rights import LOAD_CONNECTIONS
 from aquamind_pipeline.postgres.server import EmbeddedServer
+from aquamind_pipeline.postgres.session import LOAD_CONNECTIONS
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.postgres.targets.aquamind.grants import grants
 from aquamind_pipeline.settings import Settings, load_settings

@@ -178,7 +178,7 @@ def test_a_session_has_our_settings(alice: str, server: SecretStr, database: Sec
         connection.rollback()
         shown = dict(connection.execute("SELECT name, setting FROM pg_settings WHERE source = 'session'").fetchall())
         assert not {name for name, value in HOSTILE.items() if shown.get(name, value) == value} - {"jit_above_cost"}
-        assert (shown["TimeZone"], shown["search_path"]) == ("UTC", "pg_catalog, pg_temp")
+        assert (shown["TimeZone"], shown["search_path"]) == ("UTC", "pg_catalog, public, pg_temp")
         assert shown["lock_timeout"] == str(session.LOCK_TIMEOUT_SECONDS * 1000)
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             connection.execute("CREATE TABLE public.one ()")

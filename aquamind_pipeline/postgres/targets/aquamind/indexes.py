@@ -147,8 +147,8 @@ def restore(pool: ConnectionPool, name: str) -> None:
         try:
             with connection.transaction():
                 connection.execute(_NAMES)
-                locks.lock_tables(connection, [sql.Identifier(PUBLIC, name)], _lock_mode(statement))
                 if not _is_there(connection, name, one, statement):
+                    locks.lock_tables(connection, [sql.Identifier(PUBLIC, name)], _lock_mode(statement))
                     # An earlier version of this program listed names without their schema.
                     connection.execute("SET LOCAL search_path = pg_catalog, public, pg_temp")
                     connection.execute("SET LOCAL default_tablespace = ''")  # where it was
@@ -217,11 +217,11 @@ def _is_hypertable(connection: Connection, name: str) -> bool:
 
 
 def _referenced(connection: Connection, name: str) -> list[sql.Identifier]:
-    """The tables that a table refers to. PostgreSQL locks them, too, when it drops or adds a foreign key."""
+    """The tables that a table refers to and that our role may lock. PostgreSQL locks them to drop a foreign key."""
     query = (
         "SELECT DISTINCT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid "
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE k.contype = 'f' AND k.conrelid = to_regclass(%s) "
-        "AND k.conrelid <> k.confrelid ORDER BY 1, 2"
+        "AND k.conrelid <> k.confrelid AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') ORDER BY 1, 2"
     )
     return [sql.Identifier(*row) for row in connection.execute(query, (_qualified(name),))]
 

@@ -20,7 +20,7 @@ from psycopg import sql
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.postgres import ddl, incremental, interference, journal, locks, rights
+from aquamind_pipeline.postgres import ddl, incremental, interference, journal, locks, rights, session
 from aquamind_pipeline.postgres.connection import Connection, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
 from aquamind_pipeline.postgres.copying import Loaded, copy_frame
@@ -381,6 +381,7 @@ class AquaMindTarget(Target):
         ours they show all, also those that somebody else wrote. Of other rows they show those that we loaded.
         """
         self.held(connection)
+        session.hide_public(connection)
         for name in self.left_out:
             connection.execute(ddl.create_empty_copy(REGISTRY.table(name)))
         for name in self.tables:
