@@ -35,11 +35,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=_LAST_PORT)] = _DEFAULT_PORT,
 ) -> None:
     """Open Dagster's web pages for this farm, on http://127.0.0.1:3000 until Ctrl-C."""
-    import dagster as dg
-
     from aquamind_pipeline.orchestration.page_server import port_here
-    from aquamind_pipeline.orchestration.records import dagster_home, project_file, require_own_records
-    from aquamind_pipeline.orchestration.run_health import close_dead_runs
 
     pages_port = port_here(settings.pages_url)
     _require_free(port, "--port", f"`aquamind ui --port {_free_after(port, pages_port)}`")
@@ -48,6 +44,12 @@ def ui(
         if pages_port == port:
             raise ConfigError(f"Dagster and its reports cannot share port {port}: set AQUAMIND_PAGES_URL={free}")
         _require_free(pages_port, "AQUAMIND_PAGES_URL, for reports", f"AQUAMIND_PAGES_URL={free}")
+
+    import dagster as dg
+
+    from aquamind_pipeline.orchestration.records import dagster_home, project_file, require_own_records
+    from aquamind_pipeline.orchestration.run_health import close_dead_runs
+
     dagster_home(settings)
     os.environ.update(settings.environment())
     with dg.DagsterInstance.get() as instance:

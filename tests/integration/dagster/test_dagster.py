@@ -33,8 +33,10 @@ PICTURED = [name for name, one in REGISTRY.items() if one.figure or name in REGI
 
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance with the project's dagster.yaml, as `aquamind` makes it, in a folder with a difficult name."""
-    dagster_home(load_settings(profile="tiny", home=tmp_path / SIGNS))
+    """A Dagster instance with the project's dagster.yaml, in a folder of ours that has a difficult name."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / SIGNS))
+    (tmp_path / SIGNS).mkdir()
+    dagster_home(load_settings(profile="tiny"))
     with dg.DagsterInstance.get() as instance:
         yield instance
 

@@ -68,9 +68,11 @@ RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance with the project's dagster.yaml, as `aquamind` makes it, in a folder with a difficult name."""
-    dagster_home(load_settings(profile="tiny", home=tmp_path / SIGNS))
+def instance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance with the project's dagster.yaml, in a folder of ours that has a difficult name."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / SIGNS))
+    (tmp_path / SIGNS).mkdir()
+    dagster_home(load_settings(profile="tiny"))
     with dg.DagsterInstance.get() as instance:
         yield instance
 
@@ -396,12 +398,15 @@ def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path) -
 
 
 def a_living_run(instance: dg.DagsterInstance, **changes: Any) -> dg.DagsterRun:
-    """A started run of this process, which holds the place in the pool of loads."""
+    """A started run of this process, which holds the place in the pool of loads, or waits for it."""
     run = dg.DagsterRun(LOAD_DATABASE, str(uuid4()), status=dg.DagsterRunStatus.STARTED, tags=process_tags())
     instance.add_run(run._replace(**changes))
     storage = instance.event_log_storage
     storage.initialize_concurrency_limit_to_default("postgres")
-    storage.claim_concurrency_slot("postgres", run.run_id, "postgres_master")
+    if storage.has_unassigned_slots("postgres"):
+        storage.claim_concurrency_slot("postgres", run.run_id, "postgres_master")
+    else:
+        storage.add_pending_step("postgres", run.run_id, "postgres_master")
     return run
 
 
@@ -458,7 +463,7 @@ def test_two_farms_have_two_histories(a_copy: Settings, tmp_path: Path, monkeypa
     shared.mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(shared))
     assert run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES]).success
-    with pytest.raises(ConfigError, match="belong to farm tiny, not to farm tiny-seed-7: give each farm"):
+    with pytest.raises(ConfigError, match="belong to farm tiny, not to tiny-seed-7: give each farm"):
         run_job(Workspace(other), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
     with dg.DagsterInstance.get() as instance:
         job = build_defs(other).resolve_job_def(BUILD_MONTH)
