@@ -95,9 +95,9 @@ def test_importing_the_definitions_has_no_side_effects() -> None:
             id="process of a step",
         ),
         pytest.param(
-            "from aquamind_pipeline import cli; sys.argv[1:] = ['build', '--no-database', '--profile', 'tiny']\n"
-            "try: cli.main()\n"
-            "except SystemExit as ended: assert not ended.code, ended.code",
+            "from aquamind_pipeline import cli; sys.argv[1:] = ['build', '--profile', 'tiny', '--month', '2031-01']\n"
+            "try: cli.main()  # which sets this before it refuses the month\n"
+            "except SystemExit as ended: assert ended.code == 1, ended.code",
             id="aquamind build",
         ),
     ],
