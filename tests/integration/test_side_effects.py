@@ -82,8 +82,10 @@ def test_importing_the_package_has_no_side_effects(module: str) -> None:
 
 
 def test_importing_the_definitions_has_no_side_effects() -> None:
-    """Polars sets a variable of its allocator and numpy filters of warnings, whoever imports them: they come first."""
-    assert changed_by_import("aquamind_pipeline.definitions", after=("polars", "numpy")) == []
+    """What libraries set whoever imports them comes first: Polars a variable of its allocator, numpy filters of
+    warnings, alembic (of Dagster's records) a handler that does nothing.
+    """
+    assert changed_by_import("aquamind_pipeline.definitions", after=("polars", "numpy", "alembic")) == []
 
 
 @pytest.mark.parametrize(
