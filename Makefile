@@ -42,6 +42,10 @@ test-slow: install ## Run the slow tests: whole farms
 test-browser: install ## Run the tests in a real browser (Debian's chromium)
 	$(BIN)/pytest -m browser --timeout 600 $(ARGS)
 
+.PHONY: test-system
+test-system: install ## Run the tests that need Debian packages (pgbouncer, locales), root or another user
+	$(BIN)/pytest -m system --timeout 600 $(ARGS)
+
 .PHONY: renew
 renew: install ## Write the generated files anew: digests, snapshot, lists of tables and checks
 	WRITE_GOLDEN=1 $(BIN)/pytest -m generated $(ARGS)

@@ -18,6 +18,7 @@ from aquamind_pipeline.orchestration.asset_specs import (
 )
 from aquamind_pipeline.orchestration.executors import executor
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely, skip_loaded_objects
+from aquamind_pipeline.orchestration.home_folder import provide_home
 from aquamind_pipeline.orchestration.own_packages import own_packages
 from aquamind_pipeline.orchestration.partitions import monthly, range_tags
 from aquamind_pipeline.orchestration.records import require_own_records
@@ -88,7 +89,9 @@ def job(name: str, settings: Mapping[str, str]) -> dg.JobDefinition:
     """Make a job in a process that executes one step of a run. Secrets come from the process's environment."""
     collect_rarely()
     skip_loaded_objects()
-    return build_defs(load_settings(**settings)).resolve_job_def(name)
+    loaded = load_settings(**settings)
+    provide_home(loaded)
+    return build_defs(loaded).resolve_job_def(name)
 
 
 def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.ResourceDefinition:
@@ -209,4 +212,6 @@ def defs() -> dg.Definitions:
     """Definitions that Dagster loads. Settings are read from the environment when this is called, not at import."""
     collect_rarely()
     skip_loaded_objects()
-    return build_defs()
+    settings = load_settings()
+    provide_home(settings)
+    return build_defs(settings)

@@ -33,6 +33,10 @@ class DatabaseAwayError(DatabaseError, TransientError):
     """The server cannot be reached, a connection broke, or another process loads the database."""
 
 
+class DatabaseLockedError(DatabaseAwayError):
+    """Somebody else's transaction was in the way for longer than we wait for locks."""
+
+
 class InputError(AquaMindError):
     """Farm records contradict each other, such as a transfer before its source exists."""
 
@@ -46,6 +50,7 @@ __all__ = [
     "ConfigError",
     "DatabaseAwayError",
     "DatabaseError",
+    "DatabaseLockedError",
     "DefinitionError",
     "InputError",
     "LakeBusyError",

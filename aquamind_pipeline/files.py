@@ -1,14 +1,47 @@
-"""Small files that are written whole: a reader sees the old content or the new one, never half of either."""
+"""Small files that are written whole, and paths that every library understands."""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import unicodedata
 from pathlib import Path
+
+from aquamind_pipeline.errors import ConfigError
+
+
+def require_usable(path: Path, setting: str) -> None:
+    """Check that every library finds the same file by this path, and that messages can show it in one line.
+
+    Python names files in the encoding of the locale, but Polars and DuckDB always in UTF-8.
+
+    Args:
+        path: A folder that a user chose.
+        setting: Its environment variable, for the message.
+
+    Raises:
+        ConfigError: when the path has a control character, or other bytes in UTF-8 than in the locale.
+    """
+    text = str(path.absolute())
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ConfigError(f"{setting}: {text!r} has a control character: choose another folder")
+    content = os.fsencode(text)
+    if content != text.encode("utf-8", "replace"):
+        try:
+            content.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ConfigError(f"{setting}: {text!r} is not valid UTF-8: choose another folder") from None
+        raise ConfigError(
+            f"{setting}: {content.decode()!r} is not ASCII, and file names are {sys.getfilesystemencoding()} here: set "
+            "PYTHONUTF8=1, or LC_ALL=C.UTF-8, or choose another folder"
+        )
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name, then rename it. Makes the folders above.
+
+    A reader sees the old content or the new one, never half of either.
 
     Processes and threads may write the same file at once: each has a temporary name of its own, and the last rename
     wins. On failure the old file stays and the temporary one goes.
@@ -29,4 +62,4 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-__all__ = ["write_atomically"]
+__all__ = ["require_usable", "write_atomically"]

@@ -5,6 +5,7 @@ Secrets, such as the password in a database URL, are kept in `SecretStr`. They n
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,8 +13,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.errors import ConfigError, DatabaseError
+from aquamind_pipeline.files import require_usable
 from aquamind_pipeline.lake.stores import parse_location
+from aquamind_pipeline.postgres import urls
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.common_rules import SCHEMA
 from aquamind_pipeline.quality.faults import parsed
@@ -24,6 +27,7 @@ _ALWAYS = (SCHEMA.name, *(one.name for one in DATABASE_STATEMENTS))
 SKIPPABLE = tuple(name for name in STATEMENTS if name not in _ALWAYS)
 """Checks that may be skipped. Other checks need `schema`, and the load needs its own checks."""
 
+_NAME_BYTES, _HASH_LENGTH = 63, 12
 _SECRETS = ("database_url", "dagster_database_url")
 
 
@@ -83,6 +87,21 @@ class Settings(BaseSettings):
     def _parse_lake(cls, value: object) -> object:
         return parse_location(value) if isinstance(value, str | Path) else value
 
+    @field_validator(*_SECRETS)
+    @classmethod
+    def _require_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                urls.parsed(value)
+            except DatabaseError as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _parse_home(cls, value: object) -> object:
+        return Path(value) if isinstance(value, str) else value  # pydantic refuses names that are not UTF-8
+
     @model_validator(mode="after")
     def _require_dask_address(self) -> Self:
         if self.executor == "dask" and self.dask_address is None:
@@ -127,8 +146,15 @@ class Settings(BaseSettings):
 
     @property
     def database_name(self) -> str:
-        """Name of this farm's database in the embedded server."""
-        return "aquamind_" + "".join(c if c.isalnum() else "_" for c in self.farm_name.lower())
+        """Name of this farm's database in the embedded server. A long name ends in a hash.
+
+        PostgreSQL cuts off names after 63 bytes, and two farms would share a database.
+        """
+        name = "aquamind_" + "".join(c if c.isalnum() else "_" for c in self.farm_name.lower())
+        if len(name.encode()) <= _NAME_BYTES:
+            return name
+        digest = hashlib.sha256(self.farm_name.encode()).hexdigest()[:_HASH_LENGTH]
+        return f"{name.encode()[: _NAME_BYTES - _HASH_LENGTH - 1].decode(errors='ignore')}_{digest}"
 
     def texts(self) -> dict[str, str]:
         """Settings that are not None, without secrets, as texts that give the same settings when parsed."""
@@ -162,7 +188,12 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError(
             f"setting {name} (AQUAMIND_{name.upper()}): {first['msg'].removeprefix('Value error, ')}"
         ) from None
-    settings.farm  # noqa: B018 - reads the profile, so that a mistake in it fails here and not during a run
+    require_usable(settings.home, "AQUAMIND_HOME")
+    # Reads the profile, so that a mistake in it fails here and not during a run.
+    if isinstance(settings.lake_path, Path):
+        require_usable(settings.lake_path, "AQUAMIND_LAKE" if settings.lake else "the lake")
+    else:
+        settings.farm  # noqa: B018 - the same for a lake in a bucket
     return settings
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dagster as dg
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.lake import Manifest
-from aquamind_pipeline.orchestration.asset_specs import POSTGRES_EVENTS, POSTGRES_MASTER
+from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, POSTGRES_EVENTS
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.pipeline import disk_space
+from aquamind_pipeline.pipeline.loading import require_database
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.simulation.profile import Profile
 
 
@@ -26,16 +27,28 @@ def require_disk_space(context: dg.AssetExecutionContext, workspace: Workspace, 
         disk_space.require(disk_space.disk_spaces(workspace.settings, farm, lake=lake, database=database))
 
 
-def require_target(context: dg.AssetExecutionContext, workspace: Workspace, farm: Profile) -> None:
+def require_target(context: dg.AssetExecutionContext, workspace: Workspace, farm: Callable[[], Profile]) -> None:
     """Refuse a run that loads into a user's database, if that database does not accept the farm.
 
+    Each first step of the run asks, since nobody knows which of them is first. A night has other first steps than a
+    whole build.
+
+    Args:
+        context: The step.
+        workspace: The workspace of the run.
+        farm: Gives the farm that is built.
+
     Raises:
-        DatabaseError: when the database cannot be reached, or has another farm or other tables.
+        DatabaseError: when the database cannot be reached, lacks rights or connections, or has another farm or other
+            tables.
     """
-    made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
-    if POSTGRES_MASTER in made and workspace.settings.database_url is not None:
+    layer = context.job_def.asset_layer
+    made = layer.selected_asset_keys
+    loads = any(dg.AssetKey(name) in made for name in POSTGRES_ASSETS)
+    parents = {parent for key in context.selected_asset_keys for parent in layer.asset_graph.get(key).parent_keys}
+    if loads and not (parents - context.selected_asset_keys) & made:
         with retry_transient_errors():
-            open_target(workspace.settings.database_url).require_fit(Manifest.of(farm))
+            require_database(workspace, farm())
 
 
 __all__ = ["require_disk_space", "require_target"]

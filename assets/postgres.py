@@ -23,7 +23,7 @@ from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.pipeline.loading import LoadResult, load_months, load_whole_tables
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.report.data_docs import DataDocs
-from assets.beginning import require_disk_space
+from assets.beginning import require_disk_space, require_target
 
 GROUP = "postgres"
 KINDS = frozenset({"postgres"})
@@ -49,6 +49,7 @@ def postgres_master(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Make the tables in an empty database and load the tables that are kept whole."""
     started = time.perf_counter()
+    require_target(context, workspace, lambda: workspace.planned)
     require_disk_space(context, workspace, workspace.planned)
     with retry_transient_errors():
         result = load_whole_tables(workspace, context.run.run_id)

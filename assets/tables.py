@@ -39,10 +39,9 @@ def _step(
 def _whole_tables(name: str, definitions: Sequence[TableDefinition]) -> dg.AssetsDefinition:
     @dg.multi_asset(name=name, specs=[table_spec(one) for one in definitions])
     def whole_tables(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Iterator[Made]:
+        require_target(context, workspace, lambda: farm_of(workspace, definitions))
         if definitions[0].kind is Kind.REFERENCE:
-            farm = farm_of(workspace, definitions)
-            require_disk_space(context, workspace, farm)
-            require_target(context, workspace, farm)
+            require_disk_space(context, workspace, farm_of(workspace, definitions))
         yield from _results(workspace, definitions, make_whole)
 
     return whole_tables
@@ -50,7 +49,8 @@ def _whole_tables(name: str, definitions: Sequence[TableDefinition]) -> dg.Asset
 
 def _sliced_tables(name: str, definitions: Sequence[TableDefinition]) -> dg.AssetsDefinition:
     @dg.multi_asset(name=name, specs=[table_spec(one) for one in definitions])
-    def sliced_tables(workspace: dg.ResourceParam[Workspace]) -> Iterator[Made]:
+    def sliced_tables(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Iterator[Made]:
+        require_target(context, workspace, lambda: farm_of(workspace, definitions))
         yield from _results(workspace, definitions, make_slices)
 
     return sliced_tables
@@ -80,6 +80,7 @@ def _monthly_table(definition: TableDefinition, months: dg.MonthlyPartitionsDefi
     )
     def monthly_table(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         farm = workspace.planned
+        require_target(context, workspace, lambda: farm)
         with retry_transient_errors(), workspace.lake.exclusive():
             made = make_months(workspace, definition, context.partition_keys)
         facts: dict[str, dict[str, Any]] = {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 from pydantic import SecretStr
@@ -121,11 +122,11 @@ def _peers(url: SecretStr, lake: Lake, months: list[str]) -> list[Row]:
     table = REGISTRY.table(READINGS)
     rows = complete(lake.scan(READINGS, months), table).head(SAMPLE_ROWS).collect()
     with connect(url) as connection:
-        connection.execute(sql.SQL("CREATE TABLE peer (LIKE {})").format(sql.Identifier(READINGS)))
+        connection.execute(sql.SQL("CREATE TABLE public.peer (LIKE {})").format(sql.Identifier(PUBLIC, READINGS)))
 
     def ours() -> None:
         with connect(url) as connection:
-            copy_frame(connection, table, sql.Identifier("peer"), rows)
+            copy_frame(connection, table, sql.Identifier(PUBLIC, "peer"), rows)
 
     def adbc() -> None:
         rows.write_database("peer", url.get_secret_value(), if_table_exists="append", engine="adbc")
@@ -133,12 +134,12 @@ def _peers(url: SecretStr, lake: Lake, months: list[str]) -> list[Row]:
     def executemany() -> None:
         places = sql.SQL(", ").join([sql.Placeholder()] * rows.width)
         with connect(url) as connection, connection.cursor() as cursor:
-            cursor.executemany(sql.SQL("INSERT INTO peer VALUES ({})").format(places), rows.rows())
+            cursor.executemany(sql.SQL("INSERT INTO public.peer VALUES ({})").format(places), rows.rows())
 
     ways = {"Polars write_database, ADBC": adbc, "psycopg executemany": executemany}
     found = [against(f"{name}, floor: ours", rows.height, other, ours, runs=3) for name, other in ways.items()]
     with connect(url) as connection:
-        connection.execute("DROP TABLE peer")
+        connection.execute("DROP TABLE public.peer")
     return found
 
 
@@ -188,8 +189,8 @@ def aquamind_database(url: SecretStr) -> SecretStr:
         connection.autocommit = True
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{name}_aquamind")))
     theirs = SecretStr(f"{server}/{name}_aquamind")
-    with connect(theirs) as connection:
-        connection.execute(SCHEMA.read_bytes())
+    with psycopg.connect(theirs.get_secret_value()) as plain:
+        plain.execute(SCHEMA.read_bytes())
     return theirs
 
 

@@ -7,6 +7,16 @@ This package imports no polars, dagster or duckdb when it starts, so that `aquam
 imports them when it runs. Work belongs in the library; a command only reads options, calls the library, and prints.
 """
 
-from aquamind_pipeline.cli.app import main
+from aquamind_pipeline.cli.streams import dependable_streams
+
+
+def main() -> None:
+    """Run the command that the arguments of this process name."""
+    with dependable_streams():
+        # Imported only now: the consoles need open streams and the size of the terminal.
+        from aquamind_pipeline.cli.app import main as run
+
+        run()
+
 
 __all__ = ["main"]

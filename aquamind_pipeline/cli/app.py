@@ -6,6 +6,7 @@ from types import FrameType
 import typer
 
 from aquamind_pipeline.cli import build, db, lake, load, plan, profiles, ui, verify, wipe
+from aquamind_pipeline.cli.console import show_warnings
 from aquamind_pipeline.cli.options import configured
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely
 
@@ -27,10 +28,13 @@ app.add_typer(db.group, name="db")
 def main() -> None:
     """Run the command that the arguments of this process name."""
     collect_rarely()
+    show_warnings()
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+        signal.signal(signal.SIGHUP, _interrupt)
     app()
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Treat SIGTERM like Ctrl-C, so that the command releases its locks and the embedded server."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that the command releases its locks and the embedded server."""
     raise KeyboardInterrupt

@@ -28,10 +28,13 @@ def build(
     from aquamind_pipeline.months import months_between
     from aquamind_pipeline.orchestration.run_jobs import run_job
     from aquamind_pipeline.pipeline import disk_space
+    from aquamind_pipeline.pipeline.loading import require_database
     from aquamind_pipeline.pipeline.workspace import Workspace
 
     skip_loaded_objects()
     workspace = Workspace(settings, ProgressBars())
+    if database:
+        require_database(workspace, workspace.wanted)
     if not month:
         disk_space.require(disk_space.disk_spaces(settings, workspace.wanted, database=database))
     with workspace.lake.exclusive(), contextlib.ExitStack() as stack:

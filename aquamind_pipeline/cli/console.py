@@ -1,15 +1,19 @@
-"""What commands print with: two consoles, tables that keep every character, and progress bars."""
+"""What commands print with: two consoles, warnings, tables that keep every character, and progress bars."""
 
 import contextlib
+import logging
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
+import typer
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from aquamind_pipeline.errors import ConfigError
 
 _LOG_WIDTH = 132
 """Columns of a line where the output is a file or a pipe."""
@@ -18,7 +22,9 @@ _ANY_WIDTH = 10_000
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    return Console(highlight=False, stderr=stderr, width=None if stream.isatty() else _LOG_WIDTH)
+    width = None if stream.isatty() else _LOG_WIDTH
+    # Brackets and colons in names and paths are no markup and no emoji.
+    return Console(markup=False, emoji=False, highlight=False, stderr=stderr, width=width)
 
 
 console = _console(stderr=False)
@@ -26,8 +32,24 @@ error_console = _console(stderr=True)
 
 
 def print_line(text: str | Text, style: str | None = None) -> None:
-    """Print a line that is never broken, so that paths and numbers in it can be copied. Brackets are no markup."""
-    console.print(text, style=style, soft_wrap=True, markup=False)
+    """Print a line that is never broken, so that paths and numbers in it can be copied."""
+    console.print(text, style=style, soft_wrap=True)
+
+
+class _Warnings(logging.Handler):
+    """Prints a warning of the library as one line on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = Text.assemble(("warning", "yellow"), f": {record.getMessage()}")
+            error_console.print(line, soft_wrap=True)
+        except Exception:
+            self.handleError(record)
+
+
+def show_warnings() -> None:
+    """Print what the library logs as warnings: above all, for whom a command waits."""
+    logging.getLogger("aquamind_pipeline").addHandler(_Warnings(logging.WARNING))
 
 
 def table(text: str, *numbers: str) -> Table:
@@ -48,6 +70,23 @@ def print_whole(shown: Table) -> None:
     everything = console.options.update(max_width=_ANY_WIDTH)
     shown.width = Measurement.get(console, everything, shown).maximum
     console.print(shown, soft_wrap=True)
+
+
+def require_yes(question: str) -> None:
+    """Ask before something is deleted.
+
+    Raises:
+        ConfigError: when the answer is no, or nobody answers.
+    """
+    try:
+        answered_yes = typer.confirm(question)
+    except typer.Abort:
+        console.print()  # the question's line has not ended
+        raise ConfigError(
+            "nobody answered, so nothing was deleted: run it with --yes to delete without asking"
+        ) from None
+    if not answered_yes:
+        raise ConfigError("nothing was deleted, because the answer was no")
 
 
 class ProgressBars:
@@ -80,7 +119,16 @@ class ProgressBars:
                 progress.advance(task)
 
             yield advance
-        console.print(f"  {label:<44} {done:>4} of {total:<4} {time.perf_counter() - started:6.1f} s")
+        print_line(f"  {label:<44} {done:>4} of {total:<4} {time.perf_counter() - started:6.1f} s")
 
 
-__all__ = ["ProgressBars", "console", "error_console", "print_line", "print_whole", "table"]
+__all__ = [
+    "ProgressBars",
+    "console",
+    "error_console",
+    "print_line",
+    "print_whole",
+    "require_yes",
+    "show_warnings",
+    "table",
+]

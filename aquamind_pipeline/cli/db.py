@@ -12,6 +12,7 @@ from aquamind_pipeline.errors import ConfigError, DatabaseError
 
 if TYPE_CHECKING:
     from aquamind_pipeline.postgres.server import EmbeddedServer
+    from aquamind_pipeline.postgres.urls import EmbeddedUrl
     from aquamind_pipeline.settings import Settings
 
 _STOPPED = 3
@@ -42,7 +43,7 @@ def status(settings: "Settings") -> None:
 
 def url(settings: "Settings") -> None:
     """Print the URL of the farm's database, for scripts."""
-    print_line(_running_url(settings))
+    print_line(_running_url(settings).get_secret_value())
 
 
 def psql(
@@ -50,12 +51,13 @@ def psql(
     command: Annotated[str | None, typer.Option("--command", "-c", help="Run this command and exit.")] = None,
 ) -> None:
     """Open psql on the farm's database."""
-    from aquamind_pipeline.postgres.connection import environment
+    from aquamind_pipeline.postgres.urls import psql_environment
 
     program = _server(settings).psql()
-    os.environ.update(environment(_running_url(settings)))
+    arguments = [str(program), *(["-c", command] if command else [])]
+    variables = psql_environment(_running_url(settings))
     sys.stdout.flush()
-    os.execv(program, [str(program), *(["-c", command] if command else [])])  # noqa: S606 - our own program, no shell
+    os.execve(program, arguments, variables)  # noqa: S606 - our own program, no shell
 
 
 def grants(
@@ -78,11 +80,11 @@ def _server(settings: "Settings") -> "EmbeddedServer":
     return EmbeddedServer(settings.home)
 
 
-def _running_url(settings: "Settings") -> str:
+def _running_url(settings: "Settings") -> "EmbeddedUrl":
     found = _server(settings).url(settings.database_name)
     if found is None:
         raise DatabaseError("the embedded PostgreSQL is not running: start it with `aquamind db start`")
-    return found.get_secret_value()
+    return found
 
 
 group = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL, and rights for loading into another one.")

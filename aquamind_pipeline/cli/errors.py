@@ -21,7 +21,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except AquaMindError as error:
-        error_console.print(f"error: {error}", style="red", soft_wrap=True, markup=False)
+        error_console.print(f"error: {error}", style="red", soft_wrap=True)
         raise typer.Exit(_FAILED) from None
     except KeyboardInterrupt:
         error_console.print("Interrupted. Finished files are kept; run again to continue.")

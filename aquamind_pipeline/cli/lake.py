@@ -1,5 +1,6 @@
 """`aquamind lake`: views over the Parquet lake for DuckDB."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 from aquamind_pipeline.cli.console import print_line, print_whole, table
@@ -28,4 +29,4 @@ def lake(settings: "Settings") -> None:
     path = duckdb_views.path_of(workspace.lake.folder)
     print_line(f"{len(views)} views over {workspace.lake.root}: {path}")
     print_line(f"in Python: duckdb.connect({str(path)!r}, read_only=True)")
-    print_line(f"on the command line, if DuckDB is installed: duckdb -readonly {path}")
+    print_line(f"on the command line, if DuckDB is installed: duckdb -readonly {shlex.quote(str(path))}")

@@ -17,11 +17,13 @@ def load(settings: "Settings") -> None:
     from aquamind_pipeline.months import months_between
     from aquamind_pipeline.orchestration.run_jobs import run_job
     from aquamind_pipeline.pipeline import disk_space
+    from aquamind_pipeline.pipeline.loading import require_database
     from aquamind_pipeline.pipeline.workspace import Workspace
 
     skip_loaded_objects()
     workspace = Workspace(settings, ProgressBars())
     farm = workspace.planned
+    require_database(workspace, farm)
     disk_space.require(disk_space.disk_spaces(settings, farm, lake=False))
     with workspace.lake.exclusive(), workspace.database():
         finish_run(run_job(workspace, LOAD_DATABASE, months_between(farm.epoch, farm.as_of)))

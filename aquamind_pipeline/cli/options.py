@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from aquamind_pipeline.cli.errors import one_line_errors
+from aquamind_pipeline.errors import ConfigError
 
 _DAYS = ("epoch", "as_of")
 _OPTIONS: dict[str, Any] = {
@@ -81,9 +83,13 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
         given = {name: values.pop(name) for name in _OPTIONS}
         days = {name: given[name].date() for name in _DAYS if given[name] is not None}
         with one_line_errors():
+            from aquamind_pipeline.orchestration.home_folder import provide_home
             from aquamind_pipeline.settings import load_settings
 
-            command(load_settings(**(given | days)), **values)
+            _require_current_folder()
+            settings = load_settings(**(given | days))
+            provide_home(settings)
+            command(settings, **values)
 
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -96,6 +102,13 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *shared)}
     return run
+
+
+def _require_current_folder() -> None:
+    try:
+        os.getcwd()
+    except OSError:
+        raise ConfigError("the current folder does not exist any more: change to another one") from None
 
 
 __all__ = ["configured"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from aquamind_pipeline.cli.console import error_console, print_line
+from aquamind_pipeline.cli.console import error_console, print_line, require_yes
 
 if TYPE_CHECKING:
     from aquamind_pipeline.settings import Settings
@@ -20,7 +20,11 @@ def wipe(
     files: Annotated[bool, typer.Option(help="Delete the Parquet lake, or keep it.")] = True,
     database: Annotated[bool, typer.Option(help="Delete the farm's rows from PostgreSQL, or keep them.")] = True,
 ) -> None:
-    """Delete this farm: its lake and its rows in PostgreSQL. Other farms, tables and rows stay."""
+    """Delete this farm: its lake and its rows in PostgreSQL. Other farms, tables and rows stay.
+
+    If objects of others depend on tables that would be dropped, nothing is deleted, and each is named. `--dry-run` ends
+    with status 1 then.
+    """
     from aquamind_pipeline.apps import REGISTRY
     from aquamind_pipeline.lake import Manifest, duckdb_views
     from aquamind_pipeline.pipeline.workspace import Workspace
@@ -37,8 +41,9 @@ def wipe(
     if database and url and not is_local(url):
         error_console.print(Text.assemble(("warning", "yellow"), f": {where} is not on this machine"), soft_wrap=True)
     if not yes and not dry_run:
-        typer.confirm(f"Delete {' and '.join(targets)}?", abort=True)
+        require_yes(f"Delete {' and '.join(targets)}?")
     lake_exists = files and lake.exists()
+    in_the_way: list[str] = []
     # Lock the lake first: if another process is building it, the database keeps its rows, too.
     with lake.exclusive() if lake_exists and not dry_run else contextlib.nullcontext():
         if database:
@@ -46,7 +51,12 @@ def wipe(
                 target = open_target(opened_url)
                 target.require_farm(Manifest.of(farm))
                 deleted = target.wipe(dry_run=dry_run)
+                in_the_way = target.in_the_way_of_wipe() if dry_run else []
             _print_deleted(where, deleted, dry_run=dry_run)
+            for dependent in in_the_way:
+                error_console.print(
+                    f"error: {dependent}: drop it first", style="red", soft_wrap=True, markup=False, highlight=False
+                )
         if lake_exists and not dry_run:
             lake.delete(REGISTRY)
             if isinstance(settings.lake_path, Path):
@@ -54,6 +64,8 @@ def wipe(
     if files:
         outcome = _deleted(dry_run=dry_run) if lake_exists else "does not exist"
         print_line(f"{settings.lake_path}: {outcome}")
+    if in_the_way:
+        raise typer.Exit(1)
 
 
 def _print_deleted(where: str, deleted: dict[str, tuple[int, int]] | None, *, dry_run: bool) -> None:

@@ -7,7 +7,7 @@ moment, also after the lake was built again.
 from __future__ import annotations
 
 import glob
-import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from psycopg import sql
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import LakeError
+from aquamind_pipeline.files import write_atomically
 from aquamind_pipeline.lake import Lake
 
 _MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
@@ -54,17 +55,20 @@ def create(lake: Lake) -> list[View]:
         for name in names
     ]
     path = path_of(lake.folder)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    if "\\" in str(path):
+        raise LakeError(f"DuckDB cannot open {path}, because of the backslash: set AQUAMIND_LAKE to another folder")
     try:
-        with duckdb.connect(temporary) as connection:
-            for name in names:
-                for statement in _statements(lake, name):
-                    connection.execute(statement)
-        temporary.replace(path)
+        # DuckDB cannot write a file below a folder with a question mark in its name, but it can read one.
+        where = None if "?" in str(path) else path.parent
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=where) as folder:
+            made = Path(folder) / "views.duckdb"
+            with duckdb.connect(made) as connection:
+                for name in names:
+                    for statement in _statements(lake, name):
+                        connection.execute(statement)
+            write_atomically(path, made.read_bytes())
     except (OSError, duckdb.IOException) as error:
         raise LakeError(f"{path} cannot be written ({error}): check AQUAMIND_HOME and AQUAMIND_LAKE") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return views
 
 
@@ -72,13 +76,14 @@ def _statements(lake: Lake, name: str) -> list[str]:
     """Statements that make the view of a table and its comment. DuckDB takes no parameters in them."""
     view, whole = sql.Identifier(name), lake.has(name)
     folder = glob.escape(str(lake.path(name).parent))
+    # A folder `year=2026` on the way to the files is no column: hive_partitioning is off.
     if whole:
-        query = sql.SQL("SELECT * FROM read_parquet({files})")
+        query = sql.SQL("SELECT * FROM read_parquet({files}, hive_partitioning = false)")
     else:
         # The month is part of the file's name: with a filter on it, DuckDB opens only the files of these months.
         query = sql.SQL(
             "SELECT * EXCLUDE (filename), parse_filename(filename, true) AS month "
-            "FROM read_parquet({files}, filename = true)"
+            "FROM read_parquet({files}, filename = true, hive_partitioning = false)"
         )
     files = sql.Literal(f"{folder}/{'all' if whole else _MONTH}.parquet")
     statements = [sql.SQL("CREATE VIEW {} AS {}").format(view, query.format(files=files))]

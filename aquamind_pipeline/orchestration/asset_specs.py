@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 import polars as pl
@@ -151,7 +152,7 @@ def frame_table(frame: pl.DataFrame) -> dg.TableMetadataValue:
 
 def page_link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
     """A link to a report's page, which `aquamind ui` serves."""
-    return dg.MetadataValue.url(f"{settings.pages_url}/{page.relative_to(settings.reports_path).as_posix()}")
+    return dg.MetadataValue.url(f"{settings.pages_url}/{quote(page.relative_to(settings.reports_path).as_posix())}")
 
 
 def _plain(value: Any) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, SecretStr
 
-from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.postgres.connection import described
+from aquamind_pipeline.errors import ConfigError, DatabaseError
+from aquamind_pipeline.postgres import urls
 from aquamind_pipeline.settings import SKIPPABLE, Settings, load_settings
 
 OWNER_TAG = "aquamind/owner"
@@ -72,7 +72,10 @@ def _url(name: str) -> SecretStr:
     if not os.environ.get(name):
         raise ConfigError(f"database {name}: the code location's environment has no such variable")
     url = SecretStr(os.environ[name])
-    described(url)  # raises if it is no URL
+    try:
+        urls.parsed(url)
+    except DatabaseError as error:
+        raise ConfigError(f"database {name}: {error}") from None
     return url
 
 

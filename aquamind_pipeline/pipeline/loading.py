@@ -13,6 +13,7 @@ from aquamind_pipeline.postgres.connection import described
 from aquamind_pipeline.postgres.copying import Loaded
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.schema.check_result import CheckResult
+from aquamind_pipeline.simulation.profile import Profile
 
 
 @dataclass
@@ -30,6 +31,19 @@ class LoadResult:
     loaded: list[Loaded] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     left_out: tuple[str, ...] = ()
+
+
+def require_database(workspace: Workspace, farm: Profile) -> None:
+    """Refuse a user's database that cannot take the farm, before anything is made.
+
+    The embedded server is our own, so it is not asked.
+
+    Raises:
+        DatabaseError: when the database cannot be reached, lacks rights or connections, or holds something else.
+    """
+    settings = workspace.settings
+    if settings.database_url is not None:
+        open_target(settings.database_url).require_fit(Manifest.of(farm), history=settings.history)
 
 
 def load_whole_tables(workspace: Workspace, run: str) -> LoadResult:
@@ -86,4 +100,4 @@ def compare(workspace: Workspace, names: Sequence[str], months: Sequence[str] | 
         return comparison.compared(open_target(url), workspace.lake, changing, months, since=since)
 
 
-__all__ = ["LoadResult", "compare", "load_months", "load_whole_tables"]
+__all__ = ["LoadResult", "compare", "load_months", "load_whole_tables", "require_database"]

@@ -1,35 +1,30 @@
-"""Lake against database, column by column: what each column adds up to, in every table and month.
+"""The checks that compare lake and database: rows of each table (`arrived`) and every column (`content`).
 
-Counts find a lost row. These sums also find a value that was rounded, cut off, shifted by a time zone, or put into
-another column or month. They do not find values that changed places within a column, nor a text that was replaced by
-another of the same length.
+Counts find a lost row. The sums of columns find a value that was rounded, cut off, shifted by a time zone, stored in a
+wrong encoding, or put into another column or month. A sum over whole rows finds values that changed places between
+rows (`column_sums`). A failed check says which tables and columns differ and what may be the cause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
-from typing import Any
 
 import polars as pl
-import sqlalchemy as sa
-from psycopg import sql
-from sqlalchemy.dialects.postgresql import JSONB
 
-from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import TransientError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.postgres import journal
-from aquamind_pipeline.postgres.connection import Connection
+from aquamind_pipeline.postgres import content, interference, journal
+from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.connection_pool import connection_pool
 from aquamind_pipeline.postgres.targets import Target
 from aquamind_pipeline.schema.check_result import CheckResult, attempted, check_result
 
 _DIFFERENCES = dict.fromkeys(("table", "partition", "column", "lake", "database"), pl.String)
-_MICRO = 1_000_000
+_NAMED = 3
+"""How many differences the message of a failed check names. The sample has more."""
 
 Difference = tuple[str, str, str, str, str]
-"""table, partition, column, sum of the lake's values, sum of the database's."""
+"""table, partition, column, the lake's values in words, the database's."""
 
 
 def compared(
@@ -69,8 +64,15 @@ def _arrived(target: Target, lake: Lake, names: Sequence[str], since: str | None
     counts = pl.DataFrame({"table": list(there), "database": list(there.values()), "lake": list(due.values())})
     wrong = counts.filter(pl.col("database") != pl.col("lake"))
     beside = f", of months since {since}" if since else ""
+    differs = [
+        f"{name} (lake {due:,} rows, database {rows:,} rows)"
+        for name, rows, due in wrong.select("table", "database", "lake").iter_rows()
+    ]
     return check_result(
-        "arrived", wrong, f"{sum(there.values()):,} rows in {counts.height} tables{beside}", "tables that differ"
+        "arrived",
+        wrong,
+        f"{sum(there.values()):,} rows in {counts.height} tables{beside}",
+        _message(target, "tables", differs, wrong["table"].to_list()),
     )
 
 
@@ -81,11 +83,28 @@ def _content(target: Target, lake: Lake, names: Sequence[str], months: Sequence[
         else [None]
         for name in names
     }
-    return check_result("content", differences(target, lake, parts), "every column adds up", "columns that differ")
+    wrong = differences(target, lake, parts)
+    differs = [
+        f"{table}{f' {partition}' if partition else ''} {column} (lake {mine}, database {theirs})"
+        for table, partition, column, mine, theirs in wrong.iter_rows()
+    ]
+    names_of = wrong["table"].unique(maintain_order=True).to_list()
+    return check_result("content", wrong, "every column adds up", _message(target, "columns", differs, names_of))
+
+
+def _message(target: Target, things: str, differs: Sequence[str], names: Sequence[str]) -> str:
+    """What a failed check says: the first differences, and what may be their cause."""
+    if not differs:
+        return ""
+    more = f"; and {len(differs) - _NAMED} more" if len(differs) > _NAMED else ""
+    with connect(target.url) as connection:
+        hints = interference.causes(connection, names)
+    shown = [hints[name] for name in names if name in hints][:_NAMED]
+    return f"{things} that differ: {'; '.join(differs[:_NAMED])}{more}{''.join(f'. {hint}' for hint in shown)}"
 
 
 def differences(target: Target, lake: Lake, parts: Mapping[str, Sequence[str | None]]) -> pl.DataFrame:
-    """Columns that differ: table, partition, column, and what the lake's and the database's values add up to.
+    """Columns that differ: table, partition, column, and what the lake and the database have there.
 
     Args:
         target: The database.
@@ -103,74 +122,9 @@ def differences(target: Target, lake: Lake, parts: Mapping[str, Sequence[str | N
 
 def _compare(connection: Connection, target: Target, lake: Lake, name: str, partition: str | None) -> list[Difference]:
     if partition is not None and partition not in journal.entries(connection, name):
-        return [(name, partition, "(rows)", str(lake.rows(name, partition)), "not loaded")]
+        return [(name, partition, content.ROWS, str(lake.rows(name, partition)), "not loaded")]
     part = target.part(connection, lake, name, partition)
-    columns = [REGISTRY.table(name).columns[column] for column in part.columns]
-    asked = [sql.SQL("count(*)"), *(total for column in columns for total in _asked(column))]
-    query = sql.SQL("SELECT {} FROM {} WHERE {}").format(sql.SQL(", ").join(asked), part.source, part.where)
-    answer = connection.execute(query).fetchone()
-    assert answer is not None
-    summed = [pl.len(), *(total for column in columns for total in _summed(column))]
-    ours = part.rows.select(total.alias(str(i)) for i, total in enumerate(summed)).collect().row(0)
-    of = ["(rows)", *(column for column in part.columns for _ in range(2))]
-    return [
-        (name, partition or "", column, str(mine), str(theirs))
-        for column, mine, theirs in zip(of, ours, answer, strict=True)
-        if _plain(mine) != _plain(theirs)
-    ]
-
-
-def _asked(column: sa.Column[Any]) -> tuple[sql.Composable, sql.Composable]:
-    """What to ask the server about a column: how many values it has, and what they add up to."""
-    name = sql.Identifier(column.name)
-    match column.type:
-        case sa.Boolean():
-            total = sql.SQL("count(*) FILTER (WHERE {})")
-        case sa.Double():
-            total = sql.SQL("sum(floor({} * 1000000 + 0.5)::bigint)")
-        case sa.Numeric() | sa.Integer():
-            total = sql.SQL("sum({})")
-        case sa.Date():
-            total = sql.SQL("sum({} - date '1970-01-01')")
-        case sa.DateTime():
-            total = sql.SQL("sum(date_part('epoch', {})::bigint)")
-        case sa.Time():
-            total = sql.SQL("sum(date_part('epoch', {})::bigint)")
-        case JSONB():
-            total = sql.SQL("sum(length({}::text))")
-        case _:
-            total = sql.SQL("sum(octet_length({}))")
-    return sql.SQL("count({})").format(name), total.format(name)
-
-
-def _summed(column: sa.Column[Any]) -> tuple[pl.Expr, pl.Expr]:
-    """The same questions to a frame."""
-    value = pl.col(column.name)
-    match column.type:
-        case sa.Boolean():
-            total = value.sum()
-        case sa.Double():
-            total = (value * _MICRO + 0.5).floor().cast(pl.Int64).sum()
-        case sa.Numeric():
-            total = value.sum()
-        case sa.Integer():
-            total = value.cast(pl.Int64).sum()
-        case sa.Date():
-            total = value.to_physical().cast(pl.Int64).sum()
-        case sa.DateTime():
-            total = ((value.to_physical() + _MICRO // 2) // _MICRO).sum()
-        case sa.Time():
-            total = (value.to_physical() // (1000 * _MICRO)).sum()
-        case JSONB():
-            total = value.str.len_chars().cast(pl.Int64).sum()
-        case _:
-            total = value.str.len_bytes().cast(pl.Int64).sum()
-    return value.count(), total
-
-
-def _plain(value: object) -> Decimal:
-    """A number without trailing zeros. The sum of no values is 0 in Polars and null in SQL."""
-    return Decimal(0) if value is None else Decimal(str(value)).normalize()
+    return [(name, partition or "", *found) for found in content.differing(connection, name, part)]
 
 
 __all__ = ["compared", "differences"]

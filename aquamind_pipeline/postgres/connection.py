@@ -3,88 +3,143 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import re
+import socket
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
-from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
+from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, DatabaseLockedError
+from aquamind_pipeline.postgres import locks, session
+from aquamind_pipeline.postgres.urls import (
+    APPLICATION,
+    CONNECT_SECONDS,
+    EmbeddedUrl,
+    described,
+    environment_for,
+    explicit,
+    is_local,
+    without_secrets,
+)
 
 Connection = psycopg.Connection[TupleRow]
 
-_CONNECT_SECONDS = 10
+URL_VARIABLE = "AQUAMIND_DATABASE_URL"
+_CANCEL_SECONDS = 5
 _DISK_FULL = "53100"
 _HEALS = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
 """SQLSTATEs of errors after which another try may succeed: connection lost, conflict with another transaction, server
 full, table locked, server going down or coming up."""
-
-
-def described(url: SecretStr) -> str:
-    """A URL in words, without its password: database, host and port."""
-    parts = _parts(url)
-    if "service" in parts:
-        return f"service {parts['service']!r}"
-    return f"database {parts.get('dbname', '?')!r} on {parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
-
-
-def is_local(url: SecretStr) -> bool:
-    """Whether a URL leads to this machine: a socket or a loopback address."""
-    host = str(_parts(url).get("host", "" if "service" not in _parts(url) else "service"))
-    return host in ("", "localhost", "127.0.0.1", "::1") or host.startswith("/")
-
-
-def environment(url: str) -> dict[str, str]:
-    """Environment variables of libpq for a URL, so that no password stands on a command line."""
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
-    return {names[key]: str(value) for key, value in _parts(SecretStr(url)).items() if key in names}
-
-
-def _parts(url: SecretStr) -> dict[str, Any]:
-    text = url.get_secret_value()
-    if not text.startswith(("postgresql://", "postgres://")):
-        raise DatabaseError("the database URL must look like postgresql://user:password@host:5432/name")
-    try:
-        return conninfo_to_dict(text)
-    except psycopg.ProgrammingError:
-        raise DatabaseError(
-            "the database URL cannot be read: write postgresql://user:password@host:5432/name, with special "
-            "characters in the password as %XX"
-        ) from None
+_NETWORK = tuple(
+    os.strerror(number)
+    for number in (
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.ENOENT,  # of a socket: the server makes it when it starts
+        errno.EPIPE,
+        errno.ETIMEDOUT,
+    )
+)
+_AWAY = re.compile(
+    "|".join(
+        [
+            *map(re.escape, _NETWORK),
+            re.escape(f"[Errno {socket.EAI_AGAIN}]"),  # the name server does not answer
+            "timeout expired",
+            "server closed the connection",
+            "too many",  # connections: no SQLSTATE comes with an error of a login
+            "connection slots",
+            "no more connections",  # these two come from PgBouncer
+            "cannot connect to server",
+        ]
+    )
+)
+"""Words of libpq, psycopg and servers after which another try to connect may succeed."""
+_HINT = re.compile(r"Is the server running (on that host|locally)|This probably means|before or while processing")
+_EVERY_ATTEMPT = "Multiple connection attempts failed. All failures were:"
+_ATTEMPT = re.compile(r"^(- host: .*?: )?connection (failed|is bad): ")
 
 
 @contextlib.contextmanager
 def connect(url: SecretStr) -> Iterator[Connection]:
-    """A connection in UTC that commits when its block ends well.
+    """A connection with our own settings (`session`) that commits when its block ends well.
 
     Raises:
         DatabaseAwayError: when the server cannot be reached, or the connection breaks.
-        DatabaseError: when the server refuses us, and for whatever else psycopg raises inside.
+        DatabaseError: when the server refuses us, a pooler keeps no sessions, or psycopg raises something else inside.
     """
-    parts = _parts(url)
-    options: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": "aquamind-pipeline"}
-    conninfo = make_conninfo(**(options | parts))
-    # psycopg leaves a connection open when its commit fails, so it is closed for sure.
-    with _as_database_errors(url), contextlib.closing(_opened(conninfo)) as connection, connection:
-        connection.execute("SET TIME ZONE 'UTC'")
+    with (
+        _as_database_errors(url),
+        contextlib.closing(_opened(url)) as connection,
+        session.begun(connection, described(url), lambda: _opened(url)),
+    ):
+        try:
+            with _cancelling(connection):
+                yield connection
+        except BaseException:
+            with contextlib.suppress(psycopg.Error):  # the connection may be the reason
+                connection.rollback()
+            raise
         connection.commit()
-        yield connection
+
+
+def require_reachable(url: SecretStr, variable: str) -> None:
+    """Refuse a database that cannot be reached, for a program that needs no session of its own.
+
+    Args:
+        url: The database.
+        variable: The environment variable that has the URL, for the message.
+
+    Raises:
+        DatabaseError: when it cannot be reached, or refuses us.
+    """
+    with _as_database_errors(url, variable), contextlib.closing(_opened(url)):
+        pass
+
+
+@contextlib.contextmanager
+def _cancelling(connection: Connection) -> Iterator[None]:
+    """Cancel the statement that runs when the block is interrupted: the server would go on, and wait for locks."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:  # psycopg cancels after Ctrl-C, but does not know how Dagster interrupts a step
+        if connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            connection.close()
+        raise
 
 
 class _RefusedError(psycopg.OperationalError):
-    """The server answered and refused us. It would refuse another try, too."""
+    """The connection was refused, and would be refused at another try, too."""
 
 
-def _opened(conninfo: str) -> Connection:
-    try:
-        return psycopg.connect(conninfo)
-    except psycopg.OperationalError as error:
-        if pq.PGconn.ping(conninfo.encode()) == pq.Ping.OK:
+def _opened(url: SecretStr) -> Connection:
+    given = explicit(url)
+    # PGAPPNAME and PGCONNECT_TIMEOUT keep their meaning for the user's own URL.
+    defaults = {"fallback_application_name": APPLICATION}
+    if "PGCONNECT_TIMEOUT" not in os.environ:
+        defaults["connect_timeout"] = str(CONNECT_SECONDS)
+    conninfo = make_conninfo(**(defaults | given | {"client_encoding": "UTF8"}))
+    with environment_for(url):
+        try:
+            # A first statement outside of a transaction leaves nothing behind at a pooler.
+            return psycopg.connect(conninfo, autocommit=True)
+        except psycopg.OperationalError as error:
+            away = _AWAY.search(str(error)) or pq.PGconn.ping(conninfo.encode()) == pq.Ping.REJECT  # it starts or stops
+            if away:
+                raise
             raise _RefusedError(str(error)) from None
-        raise
 
 
 def _heals(error: psycopg.Error) -> bool:
@@ -94,25 +149,51 @@ def _heals(error: psycopg.Error) -> bool:
 
 
 @contextlib.contextmanager
-def _as_database_errors(url: SecretStr) -> Iterator[None]:
+def _as_database_errors(url: SecretStr, variable: str = URL_VARIABLE) -> Iterator[None]:
     """Turn psycopg's errors into DatabaseError, one line each."""
     try:
         yield
     except psycopg.Error as error:
-        where = described(url)
+        ours = isinstance(url, EmbeddedUrl)
+        where = f"the embedded PostgreSQL ({described(url)})" if ours else described(url)
         if error.sqlstate == _DISK_FULL:
             raise DatabaseError(f"{where}: no space left on the server's disk; free some and run again") from None
-        reason = (error.diag.message_primary or str(error)).strip().splitlines()
-        text = _redacted(reason[-1] if reason else type(error).__name__, url)
+        if error.sqlstate in locks.BLOCKED:
+            raise _blocked(error, url) from None
+        text = without_secrets(_reason(error), url)
         kind = DatabaseAwayError if _heals(error) else DatabaseError
         if isinstance(error, psycopg.OperationalError):
-            raise kind(f"{where} cannot be used: {text}; check AQUAMIND_DATABASE_URL and the server") from None
+            advice = f"its log is {url.log}" if isinstance(url, EmbeddedUrl) else f"check {variable} and the server"
+            raise kind(f"{where} cannot be used: {text}; {advice}") from None
         raise kind(f"{where}: {text}") from error
 
 
-def _redacted(text: str, url: SecretStr) -> str:
-    password = _parts(url).get("password")
-    return text.replace(str(password), "***") if password else text
+def _reason(error: psycopg.Error) -> str:
+    """All that an error says, in one line: of several hosts all of them, without libpq's guesses at the cause."""
+    lines = (error.diag.message_primary or str(error)).strip().splitlines()
+    if _EVERY_ATTEMPT in lines:
+        lines = lines[lines.index(_EVERY_ATTEMPT) + 1 :]
+    said = (_ATTEMPT.sub("", line.strip()) for line in lines if not _HINT.search(line))
+    return "; ".join(dict.fromkeys(filter(None, said))) or type(error).__name__
 
 
-__all__ = ["Connection", "connect", "described", "environment", "is_local"]
+def _blocked(error: psycopg.Error, url: SecretStr) -> DatabaseAwayError:
+    """The error of a statement that waited too long for a lock, or that PostgreSQL ended to solve a deadlock."""
+    try:
+        with contextlib.closing(_opened(url)) as other:
+            by = locks.explained(other, error)
+    except psycopg.Error:
+        by = "another transaction"
+    if error.sqlstate == locks.DEADLOCK:
+        return DatabaseAwayError(f"{described(url)}: deadlock with {by}: run again")
+    return DatabaseLockedError(f"{described(url)}: a statement waited too long for {by}: {locks.REMEDY}")
+
+
+__all__ = [
+    "URL_VARIABLE",
+    "Connection",
+    "connect",
+    "described",
+    "is_local",
+    "require_reachable",
+]

@@ -102,7 +102,10 @@ def copy_frame(
             copy.write(encoder.finish())
         counted = cursor.rowcount
     if counted != frame.height:
-        raise DatabaseError(f"{table.name}: {frame.height} rows were sent, the server counted {counted}; run again")
+        raise DatabaseError(
+            f"{table.name}: {frame.height} rows were sent, the server counted {counted}: look for a trigger of this "
+            "table that drops rows"
+        )
     return counted
 
 

@@ -69,6 +69,17 @@ def schema_version() -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
+@cache
+def names() -> frozenset[str]:
+    """Names of all indexes, constraints and sequences that `statements` makes, and of those of the journal's tables."""
+    found = {f"{name}_pkey" for name in journal.JOURNAL_TABLES}
+    for table in (REGISTRY.table(name) for name in REGISTRY.aquamind):
+        found |= {str(_DIALECT.identifier_preparer.format_index(index)) for index in table.indexes}
+        found |= {str(_final_name(constraint)) for constraint in _declared(table)}
+        found |= {f"{table.name}_{column.name}_seq" for column in table.primary_key.columns}
+    return frozenset(found)
+
+
 def create_partition(table: sa.Table, name: str) -> bytes:
     """The statement that makes a month's partition. It has no keys yet, since building them after the rows is faster.
 
@@ -76,10 +87,9 @@ def create_partition(table: sa.Table, name: str) -> bytes:
     connections.
     """
     columns = [sa.Column(c.name, c.type, nullable=c.nullable) for c in table.columns]
-    declared = [*table.constraints, *(constraint for column in table.columns for constraint in column.constraints)]
     checks = [
         sa.CheckConstraint(constraint.sqltext, name=_final_name(constraint))
-        for constraint in declared
+        for constraint in _declared(table)
         if isinstance(constraint, sa.CheckConstraint)
     ]
     return _compiled(CreateTable(sa.Table(name, sa.MetaData(), *columns, *checks, schema=journal.OURS)))
@@ -131,7 +141,11 @@ def _compiled(statement: ExecutableDDLElement) -> bytes:
     return str(statement.compile(dialect=_DIALECT)).encode()
 
 
-def _final_name(constraint: sa.CheckConstraint) -> str:
+def _declared(table: sa.Table) -> list[sa.Constraint]:
+    return [*table.constraints, *(constraint for column in table.columns for constraint in column.constraints)]
+
+
+def _final_name(constraint: sa.Constraint) -> str:
     """A constraint's name in the database, after the naming convention."""
     return sa.schema.conv(str(_DIALECT.identifier_preparer.format_constraint(constraint, _alembic_quote=False)))
 
@@ -153,6 +167,7 @@ __all__ = [
     "PUBLIC",
     "create_empty_copy",
     "create_partition",
+    "names",
     "partition_foreign_keys",
     "partition_indexes",
     "schema_version",

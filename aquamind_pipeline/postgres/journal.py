@@ -130,10 +130,13 @@ def lock(connection: Connection, url: SecretStr) -> None:
 
 
 @contextlib.contextmanager
-def locked(url: SecretStr) -> Iterator[None]:
+def locked(url: SecretStr) -> Iterator[Connection]:
     """Keep other loads out of this database during the block, over many transactions of many connections.
 
-    A further connection holds the lock and does nothing else. The lock ends when that connection ends.
+    A further connection holds the lock. The lock ends when that connection ends.
+
+    Yields:
+        That connection, for questions about the other ones.
 
     Raises:
         DatabaseAwayError: when another process holds the lock.
@@ -142,7 +145,7 @@ def locked(url: SecretStr) -> Iterator[None]:
         _lock(connection, url, "SELECT pg_try_advisory_lock(%s)")
         connection.commit()
         try:
-            yield
+            yield connection
         finally:
             # The server may notice the end of the connection only after the next table asks for the lock.
             with contextlib.suppress(psycopg.Error):

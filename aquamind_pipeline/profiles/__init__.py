@@ -59,7 +59,12 @@ def load_profile(
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"profile {name!r} cannot be read: {error}") from None
-    values |= {"name": Path(name).stem, "default_as_of": values.get("as_of")}
+    stem = Path(name).stem
+    if stem.startswith(".") or not stem.isprintable():  # a folder and a database are named after it
+        raise ConfigError(
+            f"profile {name!r}: the name of its file must be printable and not begin with a dot: rename it"
+        )
+    values |= {"name": stem, "default_as_of": values.get("as_of")}
     overrides = {"seed": seed, "epoch": epoch, "as_of": as_of, "faults": faults or None}
     values |= {key: value for key, value in overrides.items() if value is not None}
     _require_known_bands(name, values.get("bands", {}))

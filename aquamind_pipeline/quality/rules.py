@@ -13,7 +13,7 @@ from aquamind_pipeline.schema.rules import Rule, Statement
 
 DATABASE_STATEMENTS = (
     Statement("arrived", "Every table has as many rows in the database as in the lake.", "The load is incomplete."),
-    Statement("content", "Every column has the same sum in lake and database.", "The load changed a value."),
+    Statement("content", "Every column has the same values in lake and database.", "The load changed a value."),
     Statement("verified", "Every check of the verification report passed.", "Users rely on the report."),
 )
 """What must hold after the load. `postgres` and `report` check it."""

@@ -8,17 +8,33 @@ import sys
 from pathlib import Path
 
 AQUAMIND = str(Path(sys.executable).with_name("aquamind"))
+FULL = "error: standard output cannot be written: No space left on device\n"
 
 
 def aquamind(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command on the tiny farm, with these variables."""
-    return subprocess.run(
-        [AQUAMIND, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"COLUMNS": "200", "AQUAMIND_PROFILE": "tiny"} | environment,
-    )
+    return _run([AQUAMIND, *arguments], environment)
+
+
+def redirected(operator: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Run a command with a redirection of bash.
+
+    Args:
+        operator: What bash does with the command's streams, such as `>/dev/full`, or `| head -1`.
+        arguments: The command.
+        environment: Its variables.
+
+    Returns:
+        The command's own status, and what came out of the redirection and on standard error.
+    """
+    script = f'"$0" "$@" {operator}; exit ${{PIPESTATUS[0]}}'
+    done = _run(["bash", "-c", script, AQUAMIND, *arguments], environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    variables = os.environ | {"COLUMNS": "200", "AQUAMIND_PROFILE": "tiny"} | environment
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
 
 
 def one_line(done: subprocess.CompletedProcess[str], message: str) -> None:
@@ -29,4 +45,4 @@ def one_line(done: subprocess.CompletedProcess[str], message: str) -> None:
     assert done.stderr.count("\n") == 1, done.stderr
 
 
-__all__ = ["AQUAMIND", "aquamind", "one_line"]
+__all__ = ["AQUAMIND", "FULL", "aquamind", "one_line", "redirected"]

@@ -63,6 +63,15 @@ def without_last_days(lake: Lake, month: str, days: int) -> dict[str, pl.DataFra
     return whole
 
 
+def we_wait(url: SecretStr) -> bool:
+    """Whether a session of ours waits for a lock, or pauses between two attempts to get it."""
+    query = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' "
+        "AND application_name = 'aquamind-pipeline' AND (wait_event_type = 'Lock' OR query LIKE '%%pg_sleep%%'))"
+    )
+    return ask(url, query) == [(True,)]
+
+
 def nobody_loads(url: SecretStr) -> bool:
     """Whether the server has noticed that a killed process is gone."""
     held = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE datname = current_database()"
@@ -80,5 +89,6 @@ __all__ = [
     "nobody_loads",
     "row_counts",
     "rows_of",
+    "we_wait",
     "without_last_days",
 ]

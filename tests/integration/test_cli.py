@@ -26,22 +26,24 @@ from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.pipeline.preview import preview
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.settings import Settings, load_settings
-from tests.helpers.commands import AQUAMIND, aquamind, one_line
+from tests.helpers.commands import AQUAMIND, FULL, aquamind, one_line, redirected
 from tests.helpers.database import load_everything, row_counts
 from tests.helpers.farms import digests, wait_for
+from tests.helpers.places import SIGNS
+
+SPAN = "seed 20261123, 2026-02-02 to 2026-06-07"
 
 
 def test_threads_and_order_do_not_matter(built: Settings, tmp_path: Path) -> None:
-    """One thread, months in another order, in another process: the same bytes."""
+    """One thread, months in another order, in another process, and nobody reads the output: the same bytes."""
     lake = tmp_path / "lake"
     one = {"POLARS_MAX_THREADS": "1", "AQUAMIND_HOME": str(tmp_path), "AQUAMIND_LAKE": str(lake)}
-    assert aquamind("build", "--no-database", **one).returncode == 0
+    assert redirected("| head -1", "build", "--no-database", **one) == (0, f"tiny, {SPAN}, lake {lake}\n", "")
     for name in REGISTRY.events:
         for month in Lake(lake).partitions(name):
             Lake(lake).remove(name, month)
     months = [f"--month=2026-{number:02}" for number in (5, 2, 6, 3, 4)]
-    done = aquamind("build", "--no-database", *months, **one)
-    assert done.returncode == 0, done.stderr
+    assert redirected(">/dev/full", "build", "--no-database", *months, **one) == (1, "", FULL)
     assert digests(lake) == digests(built.lake_path)
 
 
@@ -61,13 +63,14 @@ def test_a_killed_build_goes_on_to_the_same_farm(built: Settings, tmp_path: Path
     assert not [path for path in lake.rglob(".*") if path.name not in {".lock"}]
 
 
-def test_ctrl_c_ends_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "the terminal is closed"])
+def test_an_interrupted_build_ends_in_one_line(tmp_path: Path, sent: signal.Signals) -> None:
     environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
     process = subprocess.Popen(
         [AQUAMIND, "build", "--no-database"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     wait_for(lambda: any((tmp_path / "lake" / "tiny").glob("plan_batch/*.parquet")), process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors.strip() == "Interrupted. Finished files are kept; run again to continue."
@@ -148,6 +151,11 @@ def test_plan_shows_whole_names_and_numbers_on_a_narrow_terminal(tmp_path: Path)
     assert len({len(space + rows) for _, space, rows in lines}) == 1, "right-aligned"
 
 
+@pytest.mark.parametrize(("columns", "variable"), [(0, "0"), (10, "²"), (10, "10")])
+def test_a_terminal_without_a_sensible_size(columns: int, variable: str) -> None:
+    assert "saturation-170" in on_a_terminal(columns, "profiles", COLUMNS=variable)
+
+
 def on_a_terminal(columns: int, *arguments: str, **environment: str) -> str:
     """What a command shows on a terminal of so many columns, without colours."""
     screen, terminal = pty.openpty()
@@ -208,8 +216,9 @@ def test_build_load_verify_wipe(tmp_path: Path, database: SecretStr) -> None:
 
     again = aquamind("load", **where)
     assert again.returncode == 0, again.stdout + again.stderr
-    verified = aquamind("verify", "--skip-check", "ledger", **where)
+    verified = aquamind("verify", "--skip-check", "ledger", PYTHONIOENCODING="ascii", **where)
     assert verified.returncode == 0, verified.stderr
+    assert verified.stdout.isascii(), "signs that this terminal lacks are replaced"
     assert f"check skipped {STATES.name} ledger: not looked at" in verified.stderr
     other = aquamind("verify", "--seed", "7", **where)
     one_line(other, "not profile tiny with seed 7")
@@ -220,8 +229,7 @@ def test_build_load_verify_wipe(tmp_path: Path, database: SecretStr) -> None:
     stored = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".parquet")
     assert password.encode() not in stored
 
-    asked = aquamind("wipe", **where)
-    assert asked.returncode == 1, "without an answer nothing is deleted"
+    one_line(aquamind("wipe", **where), "nobody answered, so nothing was deleted: run it with --yes")
     assert (tmp_path / "lake" / "tiny").exists()
     assert aquamind("wipe", "--yes", **where).returncode == 0
     assert not (tmp_path / "lake" / "tiny").exists()
@@ -327,8 +335,12 @@ def test_pages_need_nothing_from_elsewhere(tmp_path: Path, database: SecretStr) 
 
 
 def test_db_starts_stops_and_connects(home: Path) -> None:
-    """Start, status, url, psql, stop: the server outlives the command that started it, until it is stopped."""
-    home = home / "db"
+    """Start, status, url, psql, stop: the server outlives the command that started it, until it is stopped.
+
+    Every sign in the path of its files is taken as it is.
+    """
+    home = home / SIGNS
+    home.mkdir(mode=0o755)
 
     def db(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home)}

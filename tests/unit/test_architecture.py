@@ -24,7 +24,7 @@ BELOW: dict[str, set[str]] = {
     "quality": {"apps", "schema", "simulation"},
     "lake": {"apps", "schema", "simulation"},
     "postgres": {"lake", "apps", "schema", "simulation"},
-    "settings": {"profiles", "lake", "quality", "simulation"},
+    "settings": {"profiles", "postgres", "lake", "quality", "simulation"},
     "pipeline": {"settings", "profiles", "postgres", "lake", "quality", "apps", "schema", "growth", "simulation"},
 }
 """Each room and the rooms that it may import, from the bottom up. The rooms above may import all of these."""

@@ -138,3 +138,20 @@ def test_what_holds_an_invariant_exists() -> None:
     assert checks <= rules, sorted(checks - rules)
     for section in text.split('\n## <a id="')[1:]:
         assert re.search(r"^- ", section, re.MULTILINE), section.partition("\n")[0]
+
+
+PROMISE = re.compile(r"^\| .* \| (.*) \|$", re.MULTILINE)
+NAMED_TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
+
+
+def test_every_promise_has_a_test() -> None:
+    page = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+    sections = re.split(r"^\| Promise \| Test \|$", page, flags=re.MULTILINE)[1:]
+    assert sections
+    for section in sections:
+        rows = section.strip().split("\n\n")[0]
+        for promise in PROMISE.findall(rows):
+            named = NAMED_TEST.fullmatch(promise)
+            assert named, promise
+            (path,) = (ROOT / "tests").rglob(named[1])
+            assert f"def {named[2]}(" in path.read_text(encoding="utf-8"), promise

@@ -138,3 +138,26 @@ def test_identity_is_of_what_decides_rows(tiny: Profile) -> None:
     assert tiny.model_copy(update={"description": "x"}).identity == tiny.identity
     assert tiny.model_copy(update={"seed": 1}).identity != tiny.identity
     assert tiny.model_copy(update={"stagger_days": 23}).identity != tiny.identity
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"home": "/farm/a\nb"}, r"AQUAMIND_HOME: '/farm/a\nb' has a control character"),
+        ({"lake": "/farm/\x1b[31m"}, r"AQUAMIND_LAKE: '/farm/\x1b[31m' has a control character"),
+        ({"home": "/farm/\udcff"}, r"AQUAMIND_HOME: '/farm/\udcff' is not valid UTF-8"),
+        ({"lake": "/farm/\udcff"}, r"AQUAMIND_LAKE: '/farm/\udcff' is not valid UTF-8"),
+    ],
+)
+def test_folders_that_no_library_could_open_are_refused(given: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_settings(profile="tiny", **given)
+
+
+@pytest.mark.parametrize("name", [".", "..", ".hidden", "a\nb", "a\udcffb"])
+def test_a_profile_whose_name_is_no_name_for_a_folder_is_refused(tmp_path: Path, name: str) -> None:
+    """A profile `...toml` would make its lake one folder above all lakes."""
+    path = tmp_path / f"{name}.toml"
+    path.write_text(OWN)
+    with pytest.raises(ConfigError, match="must be printable and not begin with a dot"):
+        load_profile(str(path))

@@ -95,7 +95,10 @@ def parse_location(text: str | Path) -> str | Path:
         raise ConfigError("AQUAMIND_LAKE is only s3://bucket/prefix: credentials belong in the AWS_* variables")
     if not url.netloc or not url.path.strip("/"):
         raise ConfigError("AQUAMIND_LAKE needs a prefix of its own in the bucket: s3://bucket/prefix")
-    return f"{_S3}://{url.netloc}/{url.path.strip('/')}"
+    prefix = url.path.strip("/")
+    if {"", ".", ".."}.intersection(prefix.split("/")) or "\\" in prefix:
+        raise ConfigError("AQUAMIND_LAKE: a prefix in a bucket has no `//`, `/./`, `/../` and no backslash")
+    return f"{_S3}://{url.netloc}/{prefix}"
 
 
 def open_store(location: str | Path) -> Store:

@@ -40,8 +40,10 @@ class Bucket:
         self._url = url
         self._endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "Amazon S3"
         plain = self._endpoint.startswith("http://")
-        self._objects = S3Store.from_url(
-            url,
+        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        self._objects = S3Store(  # not from_url: it would decode percent signs, and Polars takes them as they are
+            bucket,
+            prefix=prefix,
             client_options={"allow_http": plain, "timeout": timedelta(minutes=5)},
             retry_config={"max_retries": 4, "retry_timeout": timedelta(minutes=2)},
         )
@@ -128,7 +130,7 @@ class Bucket:
 
     def scan(self, names: Sequence[str]) -> pl.LazyFrame:
         """Parquet files, lazily."""
-        return pl.scan_parquet([self.location(name) for name in names], glob=False)
+        return pl.scan_parquet([self.location(name) for name in names], glob=False, hive_partitioning=False)
 
     def digest(self, name: str) -> str:
         """SHA-256 of an object: from its metadata if we wrote it, else from its bytes."""

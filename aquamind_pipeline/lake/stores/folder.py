@@ -111,7 +111,7 @@ class Folder:
 
     def scan(self, names: Sequence[str]) -> pl.LazyFrame:
         """Parquet files, lazily."""
-        return pl.scan_parquet([self.path(name) for name in names], glob=False)
+        return pl.scan_parquet([self.path(name) for name in names], glob=False, hive_partitioning=False)
 
     def digest(self, name: str) -> str:
         """SHA-256 of a file."""

@@ -40,7 +40,8 @@ from aquamind_pipeline.orchestration.compat.pool_waits import PoolWaits
 from aquamind_pipeline.orchestration.records import DATABASE_VARIABLE, dagster_home
 from aquamind_pipeline.orchestration.run_health import PROCESS_TAG, START_TAG, process_tags, this_process
 from aquamind_pipeline.orchestration.run_locks import RunLocks
-from aquamind_pipeline.postgres.connection import connect
+from aquamind_pipeline.postgres import urls
+from aquamind_pipeline.postgres.connection import require_reachable
 
 if TYPE_CHECKING:
     from dagster_postgres import DagsterPostgresStorage
@@ -252,10 +253,13 @@ class Storage(DagsterSqliteStorage):
 
 def _postgres(url: SecretStr, inst_data: Any) -> DagsterPostgresStorage:
     try:
-        with connect(url):
-            pass
+        urls.parsed(url)
+    except DatabaseError as error:
+        raise DatabaseError(f"{DATABASE_VARIABLE}: {error}") from None
+    try:
+        require_reachable(url, DATABASE_VARIABLE)
     except DatabaseError as error:  # Dagster itself would retry for seconds and end in a traceback
-        raise type(error)(f"Dagster's own {error}".replace("AQUAMIND_DATABASE_URL", DATABASE_VARIABLE)) from None
+        raise type(error)(f"Dagster's own {error}") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of psycopg2 and alembic, which only Dagster uses
         from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage

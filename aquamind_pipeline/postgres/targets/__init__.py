@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.postgres import journal
+from aquamind_pipeline.postgres import journal, rights
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.ddl import PUBLIC
 from aquamind_pipeline.postgres.targets.aquamind.target import AquaMindTarget
@@ -21,6 +21,7 @@ def open_target(url: SecretStr) -> Target:
     """
     query = "SELECT count(*) FROM pg_tables WHERE schemaname = %s AND tablename = ANY(%s)"
     with connect(url) as connection:
+        rights.require_journal_is_readable(connection, url)
         farm = journal.farm(connection)
         row = connection.execute(query, (PUBLIC, [*REGISTRY.aquamind, "django_migrations"])).fetchone()
     is_aquamind = farm.kind == AquaMindTarget.kind if farm else bool(row and row[0])

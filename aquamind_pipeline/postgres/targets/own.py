@@ -7,6 +7,7 @@ a month are added to its partition.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -15,19 +16,21 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import day_after, first_day
-from aquamind_pipeline.postgres import ddl, incremental, journal
-from aquamind_pipeline.postgres.connection import Connection, connect
+from aquamind_pipeline.postgres import ddl, incremental, journal, locks, rights
+from aquamind_pipeline.postgres.connection import Connection, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool
 from aquamind_pipeline.postgres.copying import Loaded, constants, copy_rows
-from aquamind_pipeline.postgres.targets.target import LoadMonth, MonthFile, Part, Target
+from aquamind_pipeline.postgres.dependents import dependents, require_none
+from aquamind_pipeline.postgres.foreign_keys import foreign_keys
+from aquamind_pipeline.postgres.targets.target import LoadMonth, MonthFile, Part, Target, number
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import complete, primary_key
 
 INDEXED_COST = 6
 """Inserting into an indexed partition takes six times as long per row as filling a new one."""
-_SWAP_LOCK_KEY = 0x41714D53  # "AqMS"
 
 
 class OwnTarget(Target):
@@ -37,35 +40,69 @@ class OwnTarget(Target):
     is_ours_alone = True
     left_out = ()
 
-    def _require_tables_fit(self) -> None:
-        """Tables that we made fit. A table of somebody else's makes the first CREATE TABLE fail."""
+    def _require_rights(self, connection: Connection, *, is_there: bool, history: bool) -> None:
+        rights.require_places(connection, self.url, in_public=not is_there)
+        if is_there:
+            rights.require_owner(connection, self.url, self.tables)
+        else:
+            rights.require_free_names(connection, self.url, self.tables)
+
+    def _require_tables_fit(self, connection: Connection) -> None:
+        """Tables that we made fit."""
 
     def _make_tables(self, connection: Connection) -> None:
         for statement in ddl.statements():
             connection.execute(statement)
 
     def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
+        changed = [name for name in self.whole if not _is_loaded(connection, lake, name)]
+        # A row that somebody else's transaction has locked would keep us waiting later, while others wait for us.
+        locks.lock_tables(connection, [_public(name) for name in changed], "EXCLUSIVE")
         # Foreign keys are checked at the commit, so vanished children may go before or after their parents.
-        loaded, deleted = zip(*(_load_whole(connection, lake, name, run) for name in self.whole), strict=True)
-        if any(deleted):
+        loaded, deleted = [], False
+        for name in self.whole:
+            with self.explained(name):
+                one, gone = _load_whole(connection, lake, name, run)
+            loaded.append(one)
+            deleted = deleted or gone > 0
+        if deleted:
             self._drop_months_since(connection, lake)
-        return list(loaded)
+        return loaded
+
+    def _try_months(self, connection: Connection, lake: Lake) -> None:
+        """A month gets a new table, which nobody added anything to."""
 
     @contextlib.contextmanager
     def _loading_table(
         self, pool: ConnectionPool, lake: Lake, definition: TableDefinition, files: Sequence[MonthFile], run: str
     ) -> Iterator[LoadMonth]:
+        swapping = threading.Lock()
+
         def load_month(connection: Connection, file: MonthFile) -> Loaded:
-            with connection.transaction():
+            with contextlib.ExitStack() as until_commit, connection.transaction():
                 grown = _add_days(connection, lake, definition, file, run)
-                return grown or _replace_month(connection, lake, definition, file, run)
+                if grown is not None:
+                    return grown
+                _require_partition_unused(connection, name, file.month)  # before the rows are copied
+                loaded = _fill_new_table(connection, lake, definition, file)
+                # From here until the commit tables are locked that all partitions share. So one month at a time.
+                until_commit.enter_context(swapping)
+                _require_partition_unused(connection, name, file.month)
+                locks.in_attempts(connection, lambda attempt: _swap(connection, definition, file.month, attempt))
+                journal.remember(connection, name, file.month, journal.Entry(file.digest, loaded.rows), run)
+                return loaded
+
+        name = definition.name
 
         yield load_month
         _set_sequence(pool.first, definition.table)
         pool.first.commit()
 
     def _drop_month(self, connection: Connection, name: str, month: str) -> None:
-        connection.execute(sql.SQL("DROP TABLE {}").format(journal.partition(name, month)))
+        _require_partition_unused(connection, name, month)
+        if _exists(connection, journal.partition(name, month)):
+            locks.lock_tables(connection, [_public(name), journal.partition(name, month)], "ACCESS EXCLUSIVE")
+            connection.execute(sql.SQL("DROP TABLE {}").format(journal.partition(name, month)))
         journal.forget(connection, name, month)
 
     def show_ours(self, connection: Connection) -> None:
@@ -85,19 +122,113 @@ class OwnTarget(Target):
     def _count_month(self, name: str, month: str, entry: journal.Entry) -> sql.Composed:
         return sql.SQL("SELECT count(*) FROM {}").format(journal.partition(name, month))
 
-    def _wipe(self, *, dry_run: bool) -> dict[str, tuple[int, int]]:
-        with connect(self.url) as connection:
-            query = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
-            there = {row[0] for row in connection.execute(query, (ddl.PUBLIC,))}
-        # Another version of this program may have made fewer tables.
-        counts = {name: (rows, 0) for name, rows in self.row_counts(there.intersection(self.tables)).items()}
-        if not dry_run:
-            with connect(self.url) as connection:
-                journal.lock(connection, self.url)
-                tables = sql.SQL(", ").join(map(_public, self.tables))
-                connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(tables))
-                connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(journal.OURS)))
-        return counts
+    def _planned_wipe(self, connection: Connection) -> dict[str, tuple[int, int]]:
+        return {
+            name: (number(connection, self._count_rows(name)), 0)
+            for name in self.tables
+            if _exists(connection, _public(name))  # another version of this program may have made fewer tables
+        }
+
+    def _in_the_way(self, connection: Connection) -> list[str]:
+        farm = journal.farm(connection)
+        # Another version of this program may have given other names to its indexes and keys.
+        is_known = farm is not None and farm.schema_version == ddl.schema_version()
+        found = dependents(
+            connection, self._dropped(connection), schema=journal.OURS, known=ddl.names() if is_known else None
+        )
+        return [*found, *_added_columns(connection)] if is_known else found
+
+    def _dropped(self, connection: Connection) -> list[sql.Identifier]:
+        """The tables that a wipe drops, each with its partitions."""
+        partitions = connection.execute(
+            "SELECT p.relname, c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+            "JOIN pg_class p ON p.oid = i.inhparent WHERE p.relnamespace = to_regnamespace(%(public)s) "
+            "AND c.relnamespace = to_regnamespace(%(ours)s) AND p.relkind = 'p' "
+            r"AND starts_with(c.relname, p.relname) AND substr(c.relname, length(p.relname) + 1) ~ '^_\d{4}_\d{2}$' "
+            "ORDER BY 1, 2",
+            {"public": ddl.PUBLIC, "ours": journal.OURS},
+        ).fetchall()
+        names: list[sql.Identifier] = []
+        for name in self.tables:
+            if _exists(connection, _public(name)):
+                names += [_public(name), *(sql.Identifier(journal.OURS, part) for of, part in partitions if of == name)]
+        return [*names, *(sql.Identifier(journal.OURS, name) for name in journal.JOURNAL_TABLES)]
+
+    def _wipe(self, pool: ConnectionPool) -> dict[str, tuple[int, int]]:
+        def drop(connection: Connection) -> dict[str, tuple[int, int]]:
+            with connection.transaction():
+                require_none(self._in_the_way(connection), described(self.url))  # before anybody waits for us
+                locks.lock_tables(connection, self._dropped(connection), "ACCESS EXCLUSIVE")
+                require_none(self._in_the_way(connection), described(self.url))
+                counts = self._planned_wipe(connection)
+                names = [*map(_public, self.tables), *(sql.Identifier(journal.OURS, n) for n in journal.JOURNAL_TABLES)]
+                # Never CASCADE: what was overlooked stops the wipe.
+                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.SQL(", ").join(names)))
+                connection.execute(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(journal.OURS)))
+            return counts
+
+        return pool.run(drop)
+
+
+def _exists(connection: Connection, table: sql.Identifier) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table.as_string(),)).fetchone()
+    return bool(row and row[0])
+
+
+def _is_loaded(connection: Connection, lake: Lake, name: str) -> bool:
+    known = journal.entries(connection, name).get(journal.ALL)
+    return known is not None and known.digest == lake.digest(name)
+
+
+def _require_partition_unused(connection: Connection, name: str, month: str) -> None:
+    """Refuse to drop a partition that others have built on. What they build on the whole table stays.
+
+    Raises:
+        DatabaseError: when there are such objects. It names each.
+    """
+    found = dependents(connection, [journal.partition(name, month)], known=())
+    require_none(found, f"{name} {month} cannot be replaced")
+
+
+def _added_columns(connection: Connection) -> list[str]:
+    """Columns that others have added to our tables, one line each."""
+    query = (
+        "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "WHERE c.relnamespace = to_regnamespace(%s) AND c.relname = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped "
+        "ORDER BY 1, 2"
+    )
+    return [
+        f"column {column} is on {ddl.PUBLIC}.{name}"
+        for name, column in connection.execute(query, (ddl.PUBLIC, list(REGISTRY.aquamind)))
+        if column not in REGISTRY.table(name).columns
+    ]
+
+
+def _require_unused(connection: Connection, name: str, gone: sql.Composable) -> None:
+    """Refuse to delete rows to which tables of others refer: the foreign key may delete or change their rows.
+
+    Args:
+        connection: The database.
+        name: The table.
+        gone: Which of its rows `t` are to be deleted.
+
+    Raises:
+        DatabaseError: when a table of somebody else refers to one of them.
+    """
+    for key in foreign_keys(connection, [name]):
+        if key.ours in REGISTRY:
+            continue
+        used = number(
+            connection,
+            sql.SQL("SELECT count(*) FROM {} AS u JOIN {} AS t ON {} WHERE {}").format(
+                key.source, _public(name), key.join("u", "t"), gone
+            ),
+        )
+        if used:
+            raise DatabaseError(
+                f"{name}: {used} rows of {key.schema}.{key.table} refer to rows that the farm no longer has: delete "
+                "these rows or let them refer to others, then run again"
+            )
 
 
 def _public(name: str) -> sql.Identifier:
@@ -128,9 +259,9 @@ def _load_whole(connection: Connection, lake: Lake, name: str, run: str) -> tupl
     }
     connection.execute(sql.SQL("CREATE TEMPORARY TABLE {incoming} (LIKE {target}) ON COMMIT DROP").format(**parts))
     rows = copy_rows(connection, table, incoming, lake.scan(name))
-    deleted = connection.execute(
-        sql.SQL("DELETE FROM {target} t WHERE NOT EXISTS (SELECT 1 FROM {incoming} i WHERE {same})").format(**parts)
-    ).rowcount
+    gone = sql.SQL("NOT EXISTS (SELECT 1 FROM {incoming} i WHERE {same})").format(**parts)
+    _require_unused(connection, name, gone)
+    deleted = connection.execute(sql.SQL("DELETE FROM {} t WHERE {}").format(_public(name), gone)).rowcount
     connection.execute(
         sql.SQL(
             "INSERT INTO {target} AS t ({columns}) SELECT {columns} FROM {incoming} ON CONFLICT ({key}) DO UPDATE "
@@ -151,6 +282,9 @@ def _add_days(
         return None
     name, month = definition.name, file.month
     low, high = _bounds(month)
+    if _exists(connection, journal.partition(name, month)):
+        # Nobody adds or deletes rows between the count and the new rows.
+        locks.lock_tables(connection, [journal.partition(name, month)], "SHARE ROW EXCLUSIVE")
     # The whole table answers also when somebody has dropped the partition.
     rows = sql.SQL("{table} WHERE {day} >= {low} AND {day} < {high}").format(
         table=_public(name), day=sql.Identifier(str(definition.time)), low=low, high=high
@@ -164,15 +298,11 @@ def _add_days(
     return Loaded(name, month, before.rows + sent, sent, time.perf_counter() - started)
 
 
-def _replace_month(
-    connection: Connection, lake: Lake, definition: TableDefinition, file: MonthFile, run: str
-) -> Loaded:
-    """Fill a new table, index it, and put it in the place of the month's old partition."""
+def _fill_new_table(connection: Connection, lake: Lake, definition: TableDefinition, file: MonthFile) -> Loaded:
+    """Fill a new table with a month, and index it. Nobody else sees it yet."""
     started = time.perf_counter()
     table, name, month = definition.table, definition.name, file.month
-    target = journal.partition(name, month)
     fresh = journal.partition(name, f"{month}-new")
-    ids = {"fresh": fresh, "parent": _public(name), "target": target}
     connection.execute(ddl.create_partition(table, journal.partition_name(name, f"{month}-new")))
     fixed = constants(name)
     for column, value in fixed.items():
@@ -180,15 +310,10 @@ def _replace_month(
             sql.SQL("ALTER TABLE {} ALTER {} SET DEFAULT {}").format(fresh, sql.Identifier(column), sql.Literal(value))
         )
     low, high = _bounds(month)
-    bounds = {
-        "column": sql.Identifier(str(definition.time)),
-        "low": sql.Literal(low),
-        "high": sql.Literal(high),
-    }
     # With this check ATTACH need not scan the rows.
     connection.execute(
         sql.SQL("ALTER TABLE {fresh} ADD CONSTRAINT in_month CHECK ({column} >= {low} AND {column} < {high})").format(
-            **ids, **bounds
+            fresh=fresh, column=sql.Identifier(str(definition.time)), low=sql.Literal(low), high=sql.Literal(high)
         )
     )
     rows = copy_rows(connection, table, fresh, lake.scan(name, [month]), skip=tuple(fixed), freeze=True)
@@ -197,24 +322,42 @@ def _replace_month(
     for statement in ddl.partition_indexes(table, fresh, f"{journal.partition_name(name, month)}_{transaction[0]}"):
         connection.execute(statement)
     _analyze(connection, fresh, rows)
-    # From here until the commit tables are locked that all partitions share. So one month at a time.
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SWAP_LOCK_KEY,))
-    for statement in ddl.partition_foreign_keys(table, fresh):
-        connection.execute(statement)
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {target}").format(**ids))
+    return Loaded(name, month, rows, rows, time.perf_counter() - started)
+
+
+def _swap(connection: Connection, definition: TableDefinition, month: str, attempt: locks.Attempt) -> None:
+    """Put a month's new table in the place of its old one.
+
+    Foreign keys are validated under a lock that readers do not notice. Where there is an old partition, a lock that
+    keeps readers out follows, for milliseconds. A new month needs no such lock.
+    """
+    table, name = definition.table, definition.name
+    low, high = _bounds(month)
+    parent, target, fresh = _public(name), journal.partition(name, month), journal.partition(name, f"{month}-new")
+    referenced = [
+        _public(other) for other in sorted({key.referred_table.name for key in table.foreign_key_constraints})
+    ]
+    attempt.lock(referenced, "SHARE ROW EXCLUSIVE")
+    if _exists(connection, target):
+        for statement in ddl.partition_foreign_keys(table, fresh):
+            connection.execute(statement)
+        # A writer who waits for us may have read what we now lock. Neither of us would ever go on.
+        attempt.require(not locks.is_waited_for(connection), referenced, "SHARE ROW EXCLUSIVE")
+        attempt.begin_anew()
+        attempt.lock([parent, target, *referenced], "ACCESS EXCLUSIVE")
+        connection.execute(sql.SQL("DROP TABLE {}").format(target))
+    else:
+        attempt.lock([parent], "SHARE UPDATE EXCLUSIVE")
+    ids = {"fresh": fresh, "parent": parent, "target": target, "low": sql.Literal(low), "high": sql.Literal(high)}
     connection.execute(
         sql.SQL("ALTER TABLE {fresh} RENAME TO {name}").format(
-            fresh=fresh, name=sql.Identifier(journal.partition_name(name, month))
+            **ids, name=sql.Identifier(journal.partition_name(name, month))
         )
     )
     connection.execute(
-        sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {target} FOR VALUES FROM ({low}) TO ({high})").format(
-            **ids, **bounds
-        )
+        sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {target} FOR VALUES FROM ({low}) TO ({high})").format(**ids)
     )
     connection.execute(sql.SQL("ALTER TABLE {target} DROP CONSTRAINT in_month").format(**ids))
-    journal.remember(connection, name, month, journal.Entry(file.digest, rows), run)
-    return Loaded(name, month, rows, rows, time.perf_counter() - started)
 
 
 def _analyze(connection: Connection, target: sql.Identifier, rows: int) -> None:

@@ -14,17 +14,20 @@ from functools import cached_property
 from typing import ClassVar
 
 import polars as pl
+import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError, LakeError
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.postgres import journal
+from aquamind_pipeline.postgres import content, interference, journal, rights, session
 from aquamind_pipeline.postgres.connection import Connection, connect, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
+from aquamind_pipeline.postgres.content import Part
 from aquamind_pipeline.postgres.copying import Loaded
 from aquamind_pipeline.postgres.ddl import schema_version
+from aquamind_pipeline.postgres.farm_text import farm_text
 from aquamind_pipeline.schema.definition import TableDefinition
 
 
@@ -55,23 +58,12 @@ class MonthFile:
         return self.loaded is not None and self.loaded.digest == self.digest
 
 
-@dataclass(frozen=True)
-class Part:
-    """Where one table or month of ours is in the database, and the rows that it must have.
-
-    Attributes:
-        source: The relation to ask: the text after FROM.
-        where: Which of its rows are ours: the text after WHERE.
-        rows: The lake's rows in the database's columns, with the references that the database gives them.
-        columns: The columns to compare: all but ids that the database gives.
-    """
-
-    source: sql.Composable
-    where: sql.Composable
-    rows: pl.LazyFrame
-    columns: tuple[str, ...]
-
-
+_SHORT_DETAIL = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.ForeignKeyViolation,
+    psycopg.errors.ExclusionViolation,
+)
+"""Errors whose detail is a key. The detail of others is a whole row."""
 LoadMonth = Callable[[Connection, MonthFile], Loaded]
 """Brings one month into the database, in one transaction."""
 
@@ -137,16 +129,24 @@ class Target(ABC):
             held = journal.Farm(farm.identity, farm.farm, farm.as_of, schema_version(), self.kind)
             journal.remember_farm(connection, held)
 
-    def require_fit(self, farm: Manifest) -> None:
+    def require_fit(self, farm: Manifest, *, history: bool = False) -> None:
         """Refuse a database that cannot take this farm. It changes nothing, so ask before anything is built.
 
+        Args:
+            farm: The farm to load.
+            history: Whether rows are written into history tables.
+
         Raises:
-            DatabaseError: when the database holds another farm, tables of another version, or tables that do not fit.
+            DatabaseError: when the database holds another farm, tables of another version, or tables that do not fit,
+                or when our role lacks a right or connections.
         """
         with connect(self.url) as connection:
-            self._require_fit(connection, farm)
+            rights.require_connections(connection, self.url)
+            self._require_fit(connection, farm, history=history)
 
-    def _require_fit(self, connection: Connection, farm: Manifest) -> None:
+    def _require_fit(self, connection: Connection, farm: Manifest, *, history: bool = False) -> None:
+        rights.require_writable(connection, self.url)
+        session.require_encoding(connection, farm_text() + farm.farm)
         held = journal.farm(connection)
         if held is not None:
             another_farm = held.identity != farm.identity
@@ -160,7 +160,8 @@ class Target(ABC):
                     f"{described(self.url)} holds {other}: take it out with `aquamind wipe --no-files` and its own "
                     "profile and seed, or use another database"
                 )
-        self._require_tables_fit()
+        self._require_rights(connection, is_there=held is not None, history=history)
+        self._require_tables_fit(connection)
 
     def require_farm(self, farm: Manifest) -> None:
         """Refuse a database that holds another farm, before this one is taken out of it.
@@ -224,15 +225,52 @@ class Target(ABC):
             history: Whether to write the first history row of each record that we make, where the database has
                 history tables.
         """
-        with connect(self.url) as connection:
-            journal.lock(connection, self.url)
-            self.held(connection)
-            return self._load_whole(connection, lake, run, history=history)
+
+        def load(connection: Connection) -> list[Loaded]:
+            with connection.transaction():
+                loaded = self._load_whole(connection, lake, run, history=history)
+                self._require_content(connection, lake, [one.table for one in loaded if not one.skipped])
+                self._try_months(connection, lake)
+                return loaded
+
+        with self.loading() as pool:
+            return pool.run(load)
+
+    def _require_content(self, connection: Connection, lake: Lake, names: Sequence[str]) -> None:
+        """Refuse to commit whole tables that somebody's trigger changed. Nobody changes those without a cause."""
+        causes = interference.causes(connection, names)
+        for name in names:
+            if name in causes or not self.is_ours_alone:
+                part = self.part(connection, lake, name, None)
+                self._require_same(connection, name, part, causes.get(name))
+
+    def _require_same(self, connection: Connection, name: str, part: Part, cause: str | None) -> None:
+        found = content.differing(connection, name, part)
+        if found:
+            column, mine, theirs = found[0]
+            more = f" and {len(found) - 1} more columns" if len(found) > 1 else ""
+            raise DatabaseError(
+                f"{name} {column}{more} would differ in {described(self.url)} (lake {mine}, database {theirs}), so "
+                f"nothing was loaded: {cause or 'look for what changes rows of this table'}"
+            )
+
+    @contextlib.contextmanager
+    def explained(self, name: str) -> Iterator[None]:
+        """Say of which table rows were refused, and what somebody added to it that may be the cause."""
+        try:
+            yield
+        except (psycopg.errors.IntegrityError, psycopg.errors.RaiseException) as error:
+            with connect(self.url) as another:  # the first one must roll back
+                cause = interference.causes(another, [name]).get(name)
+            reason = error.diag.message_primary or str(error)
+            detail = f" ({error.diag.message_detail})" if isinstance(error, _SHORT_DETAIL) else ""
+            hint = f". {cause}" if cause else ""
+            raise DatabaseError(f"{described(self.url)} refuses rows of {name}: {reason}{detail}{hint}") from None
 
     @contextlib.contextmanager
     def loading(self) -> Iterator[ConnectionPool]:
         """Connections for a load of months. Other loads are kept out during the block."""
-        with journal.locked(self.url), connection_pool(self.url) as pool:
+        with journal.locked(self.url) as watch, connection_pool(self.url, watch) as pool:
             self.held(pool.first)
             pool.first.commit()
             yield pool
@@ -276,13 +314,17 @@ class Target(ABC):
 
     def drop_vanished(self, pool: ConnectionPool, lake: Lake, names: Iterable[str]) -> list[str]:
         """Take out the months of these tables that the lake no longer has. Returns "table month" of each."""
-        dropped = []
-        for name in reversed(list(self._of_mine(names))):  # children before their parents
-            for month in sorted(set(journal.entries(pool.first, name)) - set(lake.partitions(name))):
-                self._drop_month(pool.first, name, month)
-                dropped.append(f"{name} {month}")
-        pool.first.commit()
-        return dropped
+
+        def drop(connection: Connection) -> list[str]:
+            dropped = []
+            for name in reversed(list(self._of_mine(names))):  # children before their parents
+                for month in sorted(set(journal.entries(connection, name)) - set(lake.partitions(name))):
+                    self._drop_month(connection, name, month)
+                    dropped.append(f"{name} {month}")
+            connection.commit()
+            return dropped
+
+        return pool.run(drop)
 
     def _drop_months_since(self, connection: Connection, last_day_of: Lake) -> None:
         """Take out the months that may refer to deleted rows.
@@ -300,12 +342,26 @@ class Target(ABC):
     def wipe(self, *, dry_run: bool = False) -> dict[str, tuple[int, int]] | None:
         """Take the farm out: table -> (rows taken out, rows kept because others use them). None if there is no farm.
 
-        With `dry_run` nothing changes.
+        With `dry_run` the rows are only counted, in a transaction that is read only.
+
+        Raises:
+            DatabaseError: when objects of others depend on tables that would be dropped; not with `dry_run`.
         """
         with connect(self.url) as connection:
             if not journal.exists(connection):
                 return None
-        return self._wipe(dry_run=dry_run)
+            if dry_run:
+                connection.commit()
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                connection.execute("SET LOCAL row_security = off")  # rows that are hidden from us are not counted
+                return self._planned_wipe(connection)
+        with journal.locked(self.url) as watch, connection_pool(self.url, watch) as pool:
+            return self._wipe(pool)
+
+    def in_the_way_of_wipe(self) -> list[str]:
+        """Objects of others that depend on tables that a wipe drops, one line each. They must be dropped first."""
+        with connect(self.url) as connection:
+            return self._in_the_way(connection) if journal.exists(connection) else []
 
     # Questions about our rows.
 
@@ -313,7 +369,7 @@ class Target(ABC):
         """Rows of ours in each of these tables that the database has, counted by the server."""
         with connect(self.url) as connection:
             self.held(connection)
-            return {name: _number(connection, self._count_rows(name)) for name in self._of_mine(names)}
+            return {name: number(connection, self._count_rows(name)) for name in self._of_mine(names)}
 
     def month_counts(self, names: Iterable[str], since: str | None = None) -> pl.DataFrame:
         """table, month, rows: rows of ours in each month of tables that are kept by month, counted by the server.
@@ -326,7 +382,7 @@ class Target(ABC):
             for name in self._of_mine(names):
                 for month, entry in sorted(journal.entries(connection, name).items()):
                     known = since is not None and month < since
-                    rows = entry.rows if known else _number(connection, self._count_month(name, month, entry))
+                    rows = entry.rows if known else number(connection, self._count_month(name, month, entry))
                     counted.append((name, month, rows))
         return pl.DataFrame(counted, schema={"table": pl.String, "month": pl.String, "rows": pl.Int64}, orient="row")
 
@@ -348,7 +404,17 @@ class Target(ABC):
     # What each kind of target does in its own way.
 
     @abstractmethod
-    def _require_tables_fit(self) -> None:
+    def _require_rights(self, connection: Connection, *, is_there: bool, history: bool) -> None:
+        """Raise DatabaseError when our role lacks a right, or something has the name of what we would make.
+
+        Args:
+            connection: The database.
+            is_there: Whether the database holds a farm of ours.
+            history: Whether rows are written into history tables.
+        """
+
+    @abstractmethod
+    def _require_tables_fit(self, connection: Connection) -> None:
         """Raise DatabaseError when our rows do not fit into the tables that are there."""
 
     @abstractmethod
@@ -358,6 +424,10 @@ class Target(ABC):
     @abstractmethod
     def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
         """Load all tables that are kept whole, in the connection's transaction."""
+
+    @abstractmethod
+    def _try_months(self, connection: Connection, lake: Lake) -> None:
+        """Refuse to commit whole tables when the tables that are kept by month would change or refuse our rows."""
 
     @abstractmethod
     def _loading_table(
@@ -378,17 +448,26 @@ class Target(ABC):
         """The query that counts our rows of a month."""
 
     @abstractmethod
-    def _wipe(self, *, dry_run: bool) -> dict[str, tuple[int, int]]:
+    def _planned_wipe(self, connection: Connection) -> dict[str, tuple[int, int]]:
+        """What a wipe would take out and keep, by queries alone."""
+
+    @abstractmethod
+    def _in_the_way(self, connection: Connection) -> list[str]:
+        """Objects of others that depend on tables that a wipe drops."""
+
+    @abstractmethod
+    def _wipe(self, pool: ConnectionPool) -> dict[str, tuple[int, int]]:
         """Take out a farm that is there."""
 
     def _of_mine(self, names: Iterable[str]) -> Iterator[str]:
         return (name for name in names if name not in self.left_out)
 
 
-def _number(connection: Connection, query: sql.Composed) -> int:
+def number(connection: Connection, query: sql.Composed) -> int:
+    """The answer to a query that counts."""
     row = connection.execute(query).fetchone()
     assert row is not None
     return int(row[0])
 
 
-__all__ = ["LoadMonth", "MonthFile", "Part", "Target"]
+__all__ = ["LoadMonth", "MonthFile", "Part", "Target", "number"]

@@ -25,7 +25,7 @@ from aquamind_pipeline.quality.farm_rules import RECOVERS_LIFE
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers.database import row_counts, rows_of
 from tests.helpers.farms import digests
-from tests.helpers.places import DIFFICULT
+from tests.helpers.places import SIGNS
 
 EVENT = "inventory_feedingevent"
 PICTURED = [name for name, one in REGISTRY.items() if one.figure or name in REGISTRY.events]
@@ -34,8 +34,8 @@ PICTURED = [name for name, one in REGISTRY.items() if one.figure or name in REGI
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """A Dagster instance with the project's dagster.yaml, in a folder of ours that has a difficult name."""
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / DIFFICULT))
-    (tmp_path / DIFFICULT).mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / SIGNS))
+    (tmp_path / SIGNS).mkdir()
     dagster_home(load_settings(profile="tiny"))
     with dg.DagsterInstance.get() as instance:
         yield instance
@@ -59,7 +59,7 @@ def test_full_build_is_recorded_and_arrives(
     instance: dg.DagsterInstance, tmp_path: Path, database: SecretStr, built: Settings
 ) -> None:
     """A build in Dagster passes every check, writes the bytes that the library alone writes, and loads them."""
-    settings = load_settings(profile="tiny", home=tmp_path / DIFFICULT, database_url=database.get_secret_value())
+    settings = load_settings(profile="tiny", home=tmp_path / SIGNS, database_url=database.get_secret_value())
     workspace = Workspace(settings)
     outcome = run_job(workspace, BUILD_FARM, months_between(settings.farm.epoch, settings.farm.as_of))
     assert outcome.success

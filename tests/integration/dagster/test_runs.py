@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -60,7 +61,7 @@ from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers.commands import AQUAMIND, aquamind, one_line
 from tests.helpers.database import row_counts
 from tests.helpers.farms import wait_for
-from tests.helpers.places import DIFFICULT, ROOT
+from tests.helpers.places import ROOT, SIGNS
 
 READINGS, SAMPLES = "environmental_environmentalreading", "batch_growthsample"
 RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY
@@ -69,8 +70,8 @@ RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """A Dagster instance with the project's dagster.yaml, in a folder of ours that has a difficult name."""
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / DIFFICULT))
-    (tmp_path / DIFFICULT).mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / SIGNS))
+    (tmp_path / SIGNS).mkdir()
     dagster_home(load_settings(profile="tiny"))
     with dg.DagsterInstance.get() as instance:
         yield instance
@@ -278,9 +279,12 @@ class Beside:
 
 
 def test_a_step_waits_for_a_locked_lake(
-    instance: dg.DagsterInstance, a_copy: Settings, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance,
+    a_copy: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A step retries until another build has ended. After the last retry it fails with the reason."""
+    """A step retries until another build has ended, and says so. After the last retry it fails with the reason."""
     monkeypatch.setattr(retries, "WAIT_SECONDS", 1)
     held = threading.Event()
 
@@ -293,6 +297,7 @@ def test_a_step_waits_for_a_locked_lake(
         held.wait()
         done = run_job(Workspace(a_copy), BUILD_MONTH, ["2026-03"], assets=[SAMPLES])
     assert done.success
+    assert re.search(r"WARNING .*trying again in 1 s, 4 more times: .* is building the lake", caplog.text)
 
     monkeypatch.setattr(retries, "MAX_RETRIES", 1)
     with Lake(a_copy.lake_path).exclusive(), pytest.raises(LakeBusyError, match="is building the lake"):
@@ -325,6 +330,38 @@ def test_errors_of_the_database_are_transient_or_lasting(database: SecretStr, se
             journal.lock(two, database)
 
 
+HOLDING = """
+import sys
+from pydantic import SecretStr
+from aquamind_pipeline.postgres import journal
+from aquamind_pipeline.postgres.connection import connect
+url = SecretStr(sys.argv[1])
+with connect(url) as connection:
+    journal.lock(connection, url)
+    print("locked", flush=True)
+    connection.execute("SELECT pg_sleep(3600)")
+"""
+
+
+def test_a_killed_load_leaves_no_lock_on_the_server(database: SecretStr) -> None:
+    """The server may be in the middle of a long statement, an index perhaps. It ends the statement and the lock."""
+    command = [sys.executable, "-c", HOLDING, database.get_secret_value()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        process.kill()
+
+    def unlocked() -> bool:
+        try:
+            with connect(database) as connection:
+                journal.lock(connection, database)
+        except DatabaseAwayError:
+            return False
+        return True
+
+    wait_for(unlocked)
+
+
 def _build_and_wait(home: Path, at_work: Connection) -> None:
     """Build a farm; at the first progress say so and wait to be killed."""
 
@@ -346,7 +383,7 @@ def test_a_killed_run_is_noticed(instance: dg.DagsterInstance, tmp_path: Path) -
     """
     spawn = multiprocessing.get_context("spawn")
     at_work, ends_with_it = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_build_and_wait, args=(tmp_path / DIFFICULT, ends_with_it))
+    process = spawn.Process(target=_build_and_wait, args=(tmp_path / SIGNS, ends_with_it))
     process.start()
     ends_with_it.close()
 

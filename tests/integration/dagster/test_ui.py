@@ -16,7 +16,7 @@ import pytest
 
 from tests.helpers.commands import AQUAMIND, aquamind, one_line
 from tests.helpers.farms import wait_for
-from tests.helpers.places import DIFFICULT
+from tests.helpers.places import SIGNS
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_nothing_is_left_running(tmp_path: Path, how: str) -> None:
     dies ends everything with a line. Folders may have any name.
     """
     port, pages = free_ports(2)
-    home = tmp_path / DIFFICULT
+    home = tmp_path / SIGNS
     (home / "temporary").mkdir(parents=True)
     variables = {"AQUAMIND_HOME": str(home), "TMPDIR": str(home / "temporary"), "AQUAMIND_PROFILE": "tiny"}
     with (tmp_path / "log").open("w+") as log:

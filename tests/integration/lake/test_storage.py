@@ -23,6 +23,7 @@ from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 from tests.helpers.commands import aquamind, one_line
 from tests.helpers.farms import wait_for
 from tests.helpers.objects import BUCKET, objects, put_lake
+from tests.helpers.places import SIGNS
 
 FRAME = pl.DataFrame({"id": range(1000), "value": [0.5] * 1000})
 SPAWN = multiprocessing.get_context("spawn")
@@ -42,6 +43,15 @@ def test_a_file_is_the_same_in_a_folder_and_in_a_bucket(bucket: str, tmp_path: P
     there.remove("t", "2026-01")
     there.remove("t", "2026-01")
     assert there.partitions("t") == ["2026-02"]
+
+
+def test_every_sign_in_a_prefix_is_taken_as_it_is(bucket: str) -> None:
+    """Polars reads the objects that the store wrote. (`#` and `?` end the path of a URL, so they are refused.)"""
+    lake = Lake(f"{bucket}/{SIGNS.replace('#', '').replace('?', '')}%41/lake")
+    rows = pl.DataFrame({"id": [1, 2]})
+    lake.write("t", rows, "2026-01")
+    assert lake.partitions("t") == ["2026-01"]
+    assert lake.read("t").equals(rows)
 
 
 def test_a_digest_is_of_the_bytes_that_are_there(s3: Mapping[str, str], bucket: str) -> None:
@@ -221,6 +231,9 @@ def test_errors_of_the_server_are_one_line(
         ("gs://bucket/lake", "s3://bucket/prefix, not gs://"),
         ("s3://key:hunter2@bucket/lake", "credentials belong in the AWS_"),
         ("s3://bucket", "needs a prefix of its own"),
+        ("s3://bucket/a//b", "no `//`"),
+        ("s3://bucket/a/../b", "no `//`"),
+        ("s3://bucket/a\\b", "no backslash"),
         ("s3:///lake", "needs a prefix of its own"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shlex
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.settings import Settings
 from tests.helpers.commands import aquamind, one_line
 from tests.helpers.golden import RENEW
-from tests.helpers.places import DOCS
+from tests.helpers.places import DOCS, SIGNS
 
 PAGE = DOCS / "lake.md"
 READINGS = readings.READINGS.name
@@ -54,6 +55,32 @@ def test_a_view_for_every_table(lake: Lake) -> None:
     for name in (name for name, one in REGISTRY.items() if one.is_monthly):
         found = ask(lake, "SELECT month, count(*) FROM query_table(?) GROUP BY month ORDER BY month", name)
         assert found == [(month, lake.rows(name, month)) for month in lake.partitions(name)]
+
+
+def test_every_sign_in_a_path_is_taken_as_it_is(built: Settings, tmp_path: Path) -> None:
+    """No quote, glob or `year=2026` of the path changes what Polars and the views read. Printed lines can be copied."""
+    lake = Lake(tmp_path / SIGNS / "lake")
+    shutil.copytree(built.lake_path, lake.folder)
+    done = aquamind("lake", AQUAMIND_HOME=str(tmp_path), AQUAMIND_LAKE=str(lake.folder))
+    assert done.returncode == 0, done.stderr
+    for name, one in REGISTRY.items():
+        rows = lake.read(name)
+        assert rows.equals(Lake(built.lake_path).read(name))
+        answer = ask(lake, "FROM (DESCRIBE FROM query_table(?))", name)
+        assert [column for column, *_ in answer] == [*rows.columns, *(["month"] if one.is_monthly else [])]
+        assert ask(lake, "SELECT count(*) FROM query_table(?)", name) == [(rows.height,)]
+    in_python, in_shell = (line.partition(": ")[2] for line in done.stdout.splitlines()[-2:])
+    with eval(in_python, {"duckdb": duckdb}) as connection:  # noqa: S307 - what a user would copy
+        assert connection.execute("SELECT count(*) FROM batch_batch").fetchone() == (lake.rows("batch_batch"),)
+    assert shlex.split(in_shell) == ["duckdb", "-readonly", str(duckdb_views.path_of(lake.folder))]
+
+
+def test_a_backslash_is_refused_since_duckdb_takes_it_for_a_slash(built: Settings, tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "a\\b")
+    shutil.copytree(built.lake_path, lake.folder)
+    assert lake.rows("batch_batch") == Lake(built.lake_path).rows("batch_batch")
+    with pytest.raises(LakeError, match=r"DuckDB cannot open .*a\\b.duckdb, because of the backslash"):
+        duckdb_views.create(lake)
 
 
 def test_views_show_the_lake_as_it_is_now(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,7 @@ def test_keys_and_indexes_are_in_place_and_valid(loaded: SecretStr) -> None:
             assert {column for (column,) in keys} == on_parent
             assert len(keys) == len(on_parent), "every key once, not again by ATTACH"
     with pytest.raises(DatabaseError, match="violates foreign key"), connect(loaded) as connection:
-        connection.execute("UPDATE inventory_feedingevent SET feed_id = 999")
+        connection.execute("UPDATE public.inventory_feedingevent SET feed_id = 999")
 
 
 def test_aquamind_can_go_on_inserting(loaded: SecretStr) -> None:
@@ -265,7 +265,7 @@ def test_new_days_of_a_month_are_added_to_it(loaded: SecretStr, a_copy: Settings
         assert (ask(loaded, "SELECT %s::regclass::oid", table_of(name, month)) != stood[name]) == replaced
     assert differences(open_target(loaded), lake, {name: [month] for name in whole}).is_empty()
     with pytest.raises(DatabaseError, match="violates foreign key"), connect(loaded) as connection:
-        connection.execute("UPDATE batch_mortalityevent SET batch_id = 999")
+        connection.execute("UPDATE public.batch_mortalityevent SET batch_id = 999")
 
 
 def table_of(name: str, month: str) -> str:

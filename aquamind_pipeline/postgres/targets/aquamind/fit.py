@@ -13,10 +13,11 @@ from pydantic import SecretStr
 from sqlalchemy.dialects import postgresql
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.postgres.connection import connect
+from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.copying import constants
 from aquamind_pipeline.postgres.ddl import PUBLIC
-from aquamind_pipeline.schema.frames import polars_type, references
+from aquamind_pipeline.postgres.rights import KINDS
+from aquamind_pipeline.schema.frames import polars_type, primary_key, references
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -40,6 +41,68 @@ class TheirColumn:
 
 TheirTables = Mapping[str, Mapping[str, TheirColumn]]
 """table -> column name -> column, of the tables that the registry and their database both have."""
+
+
+_IN_THE_WAY = """
+    WITH ours AS (
+      SELECT c.oid, c.relname, c.relkind, u.key, u.is_whole FROM unnest(%(names)s::text[], %(keys)s::text[],
+        %(whole)s::boolean[]) AS u(name, key, is_whole)
+      JOIN pg_class c ON c.relnamespace = to_regnamespace(%(schema)s) AND c.relname = u.name
+    )
+    SELECT 1 AS step, relname, relkind::text AS detail FROM ours WHERE relkind NOT IN ('r', 'p')
+    UNION ALL
+    SELECT 2, o.relname, a.attname FROM ours o JOIN pg_attribute a ON a.attrelid = o.oid
+    WHERE a.attgenerated <> '' AND NOT a.attisdropped
+    UNION ALL
+    SELECT 3, relname, current_user FROM ours WHERE relkind IN ('r', 'p') AND row_security_active(oid)
+    UNION ALL
+    SELECT 4, o.relname, r.rulename FROM ours o JOIN pg_rewrite r ON r.ev_class = o.oid
+    WHERE o.relkind IN ('r', 'p') AND r.ev_enabled IN ('O', 'A') AND (r.ev_type IN ('2', '3') OR r.is_instead)
+    UNION ALL
+    SELECT 5, o.relname, o.key FROM ours o WHERE o.relkind IN ('r', 'p') AND o.is_whole AND NOT EXISTS (
+      SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum = i.indkey[0]
+      WHERE i.indrelid = o.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indnkeyatts = 1
+        AND i.indpred IS NULL AND i.indexprs IS NULL AND a.attname = o.key)
+    UNION ALL
+    SELECT 6, o.relname, o.key FROM ours o JOIN pg_attribute a ON a.attrelid = o.oid AND a.attname = o.key
+    WHERE o.relkind IN ('r', 'p') AND pg_get_serial_sequence(o.oid::regclass::text, o.key) IS NULL
+    UNION ALL
+    SELECT 7, o.relname, a.attname FROM ours o JOIN pg_attribute a ON a.attrelid = o.oid
+    JOIN pg_type t ON t.oid = a.atttypid WHERE t.typtype = 'd' AND t.typnotnull AND t.typdefault IS NULL
+      AND NOT a.atthasdef AND NOT a.attisdropped
+    ORDER BY 1, 2, 3
+"""
+
+
+def in_the_way(connection: Connection) -> list[str]:
+    """What else somebody made of tables that we write, so that our rows could not be written, one line each.
+
+    Triggers are not among them: only the rows tell what they do.
+    """
+    names = list(REGISTRY.aquamind)
+    parameters = {
+        "schema": PUBLIC,
+        "names": names,
+        "keys": [primary_key(REGISTRY.table(name))[0] for name in names],
+        "whole": [not REGISTRY[name].is_monthly for name in names],
+    }
+    lines = []
+    for step, name, detail in connection.execute(_IN_THE_WAY, parameters):
+        if step in (2, 7) and (detail in REGISTRY.table(name).columns) == (step == 7):
+            continue
+        lines.append(_WORDS[step].format(name=name, detail=KINDS.get(detail, detail)))
+    return lines
+
+
+_WORDS = {
+    1: "{name} is {detail}, and we write into tables",
+    2: "column {name}.{detail} is computed by the database (GENERATED ALWAYS AS), and we write it",
+    3: "table {name} has row security that applies to role {detail}: ALTER ROLE {detail} BYPASSRLS",
+    4: "table {name} has the rule {detail}, which rewrites what we write: drop or disable it",
+    5: "column {name}.{detail} has no unique index of its own that is checked at once, and we find our rows by it",
+    6: "column {name}.{detail} has no sequence for its ids",
+    7: "column {name}.{detail} has a type that must not be null, and we do not know it",
+}
 
 
 def their_tables(url: SecretStr) -> TheirTables:
@@ -154,4 +217,4 @@ def _text(type_: sa.types.TypeEngine[Any]) -> str:
     return str(type_.compile(dialect=_DIALECT)).lower()
 
 
-__all__ = ["TheirColumn", "TheirTables", "integer_types", "left_out", "misfits", "their_tables"]
+__all__ = ["TheirColumn", "TheirTables", "in_the_way", "integer_types", "left_out", "misfits", "their_tables"]

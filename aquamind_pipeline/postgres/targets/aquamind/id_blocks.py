@@ -16,7 +16,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import month_key
-from aquamind_pipeline.postgres import journal
+from aquamind_pipeline.postgres import journal, locks
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.ddl import PUBLIC
 from aquamind_pipeline.schema.definition import TableDefinition
@@ -34,7 +34,7 @@ def allocate(connection: Connection, table: sa.Table, count: int) -> int:
     if count == 0:
         return 0
     key, name = sql.Identifier(primary_key(table)[0]), sql.Identifier(PUBLIC, table.name)
-    connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(name))
+    locks.lock_tables(connection, [name], "SHARE ROW EXCLUSIVE")
     row = connection.execute(
         sql.SQL(
             "WITH s AS (SELECT pg_get_serial_sequence(%s, %s) AS name), "

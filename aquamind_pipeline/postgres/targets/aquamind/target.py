@@ -7,8 +7,9 @@ load a table's indexes are taken off and built again afterwards, also when the l
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -19,12 +20,14 @@ from psycopg import sql
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.postgres import ddl, incremental, journal
+from aquamind_pipeline.postgres import ddl, incremental, interference, journal, locks, rights, session
 from aquamind_pipeline.postgres.connection import Connection, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
 from aquamind_pipeline.postgres.copying import Loaded, copy_frame
-from aquamind_pipeline.postgres.targets.aquamind import fit, history, id_blocks, identities, indexes
+from aquamind_pipeline.postgres.dependents import dependents, require_none
+from aquamind_pipeline.postgres.targets.aquamind import fit, history, id_blocks, identities, indexes, wiping
 from aquamind_pipeline.postgres.targets.aquamind.identities import IDENTITY, Identities
+from aquamind_pipeline.postgres.targets.aquamind.wiping import OurRows
 from aquamind_pipeline.postgres.targets.target import LoadMonth, MonthFile, Part, Target
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import complete, primary_key, references
@@ -33,6 +36,12 @@ from aquamind_pipeline.schema.kinds import Kind
 REBUILD_ROWS = 1_000_000
 """From so many new rows on, building a table's indexes anew is faster than keeping them up to date."""
 _SHOWN = 12
+_TRIED_ROWS = 500
+_TRIED_IDS = -1_000_000
+"""Rows are tried with ids below this one, which no sequence gives."""
+_SHORT_WAIT_SECONDS = 3.0
+"""The longest wait for locks of others when a load has failed or was interrupted."""
+_logger = logging.getLogger(__name__)
 
 
 class AquaMindTarget(Target):
@@ -50,8 +59,16 @@ class AquaMindTarget(Target):
         """Tables of apps that are not installed here."""
         return fit.left_out(self._theirs)
 
-    def _require_tables_fit(self) -> None:
-        wrong = fit.misfits(self._theirs)
+    def _require_rights(self, connection: Connection, *, is_there: bool, history: bool) -> None:
+        rights.require_places(connection, self.url, in_public=False)
+        needed: dict[str, tuple[str, ...]] = dict.fromkeys(self.tables, ("SELECT", "INSERT", "UPDATE", "DELETE"))
+        if history:
+            needed |= dict.fromkeys(self._histories(connection).values(), ("SELECT", "INSERT", "DELETE"))
+        keys = {name: primary_key(REGISTRY.table(name))[0] for name in self.tables}
+        rights.require_table_rights(connection, self.url, needed, keys)
+
+    def _require_tables_fit(self, connection: Connection) -> None:
+        wrong = [*fit.in_the_way(connection), *fit.misfits(self._theirs)]
         if wrong:
             more = f"\n  … and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
             listed = "".join(f"\n  {line}" for line in wrong[:_SHOWN])
@@ -69,17 +86,40 @@ class AquaMindTarget(Target):
         """Find or make every row. Rows of ours that changed or vanished follow the lake."""
         known: Identities = {}
         frames: dict[str, pl.DataFrame] = {}
+        self._lock_changed(connection, lake)
         for name in self.whole:
             definition = REGISTRY[name]
             frames[name] = complete(lake.scan(name), definition.table).collect()
             known[name] = identities.identify(connection, definition, frames[name], known)
-        if any(_gone(name, known[name], frame).height for name, frame in frames.items()):
+        gone = {name: ids for name, frame in frames.items() if (ids := _gone(name, known[name], frame)["id"].to_list())}
+        if gone:
             self._drop_months_since(connection, lake)
+            for name, ids in gone.items():
+                rows = sql.SQL("t.{} = ANY({})").format(_key(name), sql.Literal(ids))
+                wiping.require_unused(connection, self.tables, name, rows)
         histories = self._histories(connection) if history else {}
-        return [
-            self._load_whole_table(connection, lake, name, frames[name], known, histories.get(name), run)
-            for name in self.whole
-        ]
+        loaded = []
+        for name in self.whole:
+            with self.explained(name):
+                loaded.append(
+                    self._load_whole_table(connection, lake, name, frames[name], known, histories.get(name), run)
+                )
+        return loaded
+
+    def _lock_changed(self, connection: Connection, lake: Lake) -> None:
+        """Keep writers out of the tables that change, before anything is looked at. Readers go on.
+
+        Where rows of ours are updated, the lock also keeps out whoever locks single rows: we would have to wait for
+        such a row later, while others wait for us.
+        """
+        loaded = {name: journal.entries(connection, name).get(journal.ALL) for name in self.whole}
+        changed = {name: entry for name, entry in loaded.items() if not entry or entry.digest != lake.digest(name)}
+
+        def work(attempt: locks.Attempt) -> None:
+            attempt.lock([_public(name) for name, entry in changed.items() if not entry], "SHARE ROW EXCLUSIVE")
+            attempt.lock([_public(name) for name, entry in changed.items() if entry], "EXCLUSIVE")
+
+        locks.in_attempts(connection, work)
 
     def _load_whole_table(
         self,
@@ -100,12 +140,13 @@ class AquaMindTarget(Target):
         created, gone = known[name].filter("created"), _gone(name, known[name], frame)
         incoming = sql.Identifier("pg_temp", f"incoming_{name}")
         columns = [sql.Identifier(column) for column in frame.columns]
+        values = [column for column in columns if column != sql.Identifier(key)]
         parts = {
             "table": _public(name),
             "key": sql.Identifier(key),
             "incoming": incoming,
             "columns": sql.SQL(", ").join(columns),
-            "assign": sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(c) for c in columns),
+            "assign": sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(c) for c in values),
             "old": sql.SQL(", ").join(sql.SQL("t.{}").format(c) for c in columns),
             "new": sql.SQL(", ").join(sql.SQL("excluded.{}").format(c) for c in columns),
             "values": sql.SQL(", ").join(sql.SQL("i.{}").format(c) for c in columns),
@@ -136,12 +177,37 @@ class AquaMindTarget(Target):
             )
         connection.execute(
             sql.SQL(
-                "INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {incoming} "
+                "INSERT INTO {table} AS t ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {incoming} "
                 "ON CONFLICT ({key}) DO UPDATE SET {assign} WHERE ({old}) IS DISTINCT FROM ({new})"
             ).format(**parts)
         )
         journal.remember(connection, name, journal.ALL, journal.Entry(digest, frame.height), run)
         return Loaded(name, None, frame.height, frame.height, time.perf_counter() - started)
+
+    def _try_months(self, connection: Connection, lake: Lake) -> None:
+        """Write some rows of each table that is not loaded yet, compare them, and take them back.
+
+        So a trigger or a constraint of somebody else's is found before anything is committed.
+        """
+        for name in self.monthly:
+            definition, months = REGISTRY[name], lake.partitions(name)
+            if _monthly_parent(definition) or not months or journal.entries(connection, name):
+                continue
+            rows = lake.read(name, months[0])
+            rows = rows.gather_every(max(1, rows.height // _TRIED_ROWS)).head(_TRIED_ROWS)
+            known = identities.known(connection, _whole_references(definition))
+            with connection.transaction(force_rollback=True):
+                first_id = _TRIED_IDS - rows.height
+                with self.explained(name):
+                    self._send(connection, lake, definition, months[0], rows, known, first_id)
+                    _check_deferred(connection, name)
+                entry = journal.Entry("", rows.height, first_id, _TRIED_IDS - 1)
+                frame = complete(rows.lazy(), definition.table).collect()
+                frame = self._in_their_ids(connection, lake, definition, months[0], frame, known)
+                columns = tuple(c.name for c in definition.table.columns if c.name != primary_key(definition.table)[0])
+                part = Part(_public(name), id_blocks.block(definition.table, entry), frame.lazy(), columns)
+                cause = interference.causes(connection, [name]).get(name)
+                self._require_same(connection, name, part, cause)
 
     def _histories(self, connection: Connection) -> dict[str, str]:
         return history.history_tables(connection, self.whole)
@@ -175,8 +241,16 @@ class AquaMindTarget(Target):
         try:
             yield load_month
         except BaseException:  # Ctrl-C as well: the application works with these tables meanwhile
+            if to_send >= REBUILD_ROWS:
+                _logger.warning(
+                    "building the indexes of %s again; interrupt once more to leave it to the next load", name
+                )
             # The old connections may be broken. What cannot be built now is still listed.
-            with contextlib.suppress(DatabaseError), connection_pool(self.url) as others:
+            with (
+                contextlib.suppress(DatabaseError),
+                locks.patience(_SHORT_WAIT_SECONDS),
+                connection_pool(self.url) as others,
+            ):
                 indexes.restore(others, name)
             raise
         indexes.restore(pool, name)
@@ -293,6 +367,8 @@ class AquaMindTarget(Target):
                 self._drop_month(connection, child, month)
         entry = journal.entries(connection, name).get(month)
         if entry is not None:
+            block = sql.SQL("t.{} BETWEEN {} AND {}").format(_key(name), entry.first_id, entry.last_id)
+            wiping.require_unused(connection, self.tables, name, block)
             _delete_block(connection, name, entry)
             journal.forget(connection, name, month)
 
@@ -305,6 +381,7 @@ class AquaMindTarget(Target):
         ours they show all, also those that somebody else wrote. Of other rows they show those that we loaded.
         """
         self.held(connection)
+        session.hide_public(connection)
         for name in self.left_out:
             connection.execute(ddl.create_empty_copy(REGISTRY.table(name)))
         for name in self.tables:
@@ -349,43 +426,55 @@ class AquaMindTarget(Target):
 
     # The end.
 
-    def _wipe(self, *, dry_run: bool) -> dict[str, tuple[int, int]]:
+    def _planned_wipe(self, connection: Connection) -> dict[str, tuple[int, int]]:
+        ours = OurRows(connection, self.tables)
+        return self._as_counts(wiping.plan(connection, ours))
+
+    def _in_the_way(self, connection: Connection) -> list[str]:
+        """Only the journal's tables are dropped."""
+        return dependents(connection, [sql.Identifier(journal.OURS, name) for name in journal.JOURNAL_TABLES])
+
+    def _wipe(self, pool: ConnectionPool) -> dict[str, tuple[int, int]]:
         """Take out exactly what we loaded."""
-        with journal.locked(self.url), connection_pool(self.url) as pool:
-            connection = pool.first
-            if not dry_run:
-                for name in self.monthly:
-                    indexes.restore(pool, name)
-            result = {name: (_wipe_blocks(connection, name), 0) for name in reversed(self.monthly)}
-            self._break_cycles(connection)
-            histories = self._histories(connection)
-            for name in reversed(self.whole):
-                result[name] = _wipe_whole(connection, name, histories.get(name))
-            if dry_run:
-                connection.rollback()
-                return result
+        for name in self.monthly:
+            indexes.restore(pool, name)
+        return self._as_counts(pool.run(self._take_out))
+
+    def _take_out(self, connection: Connection) -> dict[str, wiping.TablePlan]:
+        with connection.transaction():
+            connection.execute("SET LOCAL row_security = off")  # rows that are hidden from us would be lost
+            ours, histories = OurRows(connection, self.tables), self._histories(connection)
+            wiping.lock(connection, ours, histories)
+            require_none(self._in_the_way(connection), described(self.url))
+            plans = wiping.plan(connection, ours)
+            wiping.take_out(connection, ours, plans, histories)
             for name in journal.JOURNAL_TABLES:
                 connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(journal.OURS, name)))
-        return result
+        return plans
 
-    def _break_cycles(self, connection: Connection) -> None:
-        """Clear the references of our rows to tables that are emptied before theirs, such as a batch's projection."""
-        order = {name: place for place, name in enumerate(self.whole)}
-        for name in self.whole:
-            for column, (target, _) in references(REGISTRY.table(name)).items():
-                if order.get(target, -1) > order[name]:
-                    connection.execute(
-                        sql.SQL("UPDATE {} t SET {} = NULL WHERE {}").format(
-                            _public(name), sql.Identifier(column), _made_by_us(name)
-                        )
-                    )
+    def _as_counts(self, plans: Mapping[str, wiping.TablePlan]) -> dict[str, tuple[int, int]]:
+        """Rows that go and rows that stay, of every table, children first."""
+        names = [*reversed(self.monthly), *reversed(self.whole)]
+        return {name: (plans[name].out, len(plans[name].kept)) if name in plans else (0, 0) for name in names}
 
 
 _JOURNAL = sql.Identifier(journal.OURS, "load_journal")
 
 
+def _check_deferred(connection: Connection, name: str) -> None:
+    """Check now what a table's deferrable constraints check at the commit."""
+    query = "SELECT conname FROM pg_constraint WHERE condeferrable AND conrelid = to_regclass(%s)"
+    named = [sql.Identifier(ddl.PUBLIC, row[0]) for row in connection.execute(query, (f"{ddl.PUBLIC}.{name}",))]
+    if named:
+        connection.execute(sql.SQL("SET CONSTRAINTS {} IMMEDIATE").format(sql.SQL(", ").join(named)))
+
+
 def _public(name: str) -> sql.Identifier:
     return sql.Identifier(ddl.PUBLIC, name)
+
+
+def _key(name: str) -> sql.Identifier:
+    return sql.Identifier(primary_key(REGISTRY.table(name))[0])
 
 
 def _gone(name: str, known: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
@@ -440,80 +529,9 @@ def _shown(name: str) -> sql.Composed:
     )
 
 
-def _made_by_us(name: str) -> sql.Composed:
-    """Which rows of a whole table `t` we made: the text after WHERE."""
-    key = sql.Identifier(primary_key(REGISTRY.table(name))[0])
-    return sql.SQL("t.{} IN (SELECT i.id FROM {} i WHERE i.table_name = {} AND i.created)").format(key, IDENTITY, name)
-
-
 def _delete_block(connection: Connection, name: str, entry: journal.Entry) -> int:
     where = id_blocks.block(REGISTRY.table(name), entry)
     return connection.execute(sql.SQL("DELETE FROM {} WHERE {}").format(_public(name), where)).rowcount
-
-
-def _wipe_blocks(connection: Connection, name: str) -> int:
-    """Take out our rows of a table that is kept by month. Returns their number."""
-    entries = [entry for entry in journal.entries(connection, name).values() if entry.rows]
-    if _only_ours(connection, name, entries):
-        connection.execute(sql.SQL("TRUNCATE {}").format(_public(name)))
-        return sum(entry.rows for entry in entries)
-    return sum(_delete_block(connection, name, entry) for entry in entries)
-
-
-def _only_ours(connection: Connection, name: str, entries: Sequence[journal.Entry]) -> bool:
-    """Whether a table has no rows of others, nobody refers to it, and we have the right to truncate it."""
-    allowed = connection.execute(
-        "SELECT has_table_privilege(to_regclass(%(name)s), 'TRUNCATE') AND NOT EXISTS "
-        "(SELECT 1 FROM pg_constraint WHERE contype = 'f' AND confrelid = to_regclass(%(name)s))",
-        {"name": f"{ddl.PUBLIC}.{name}"},
-    ).fetchone()
-    if not entries or not allowed or not allowed[0]:
-        return False
-    counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(_public(name))).fetchone()
-    return counted is not None and counted[0] == sum(_count_block(connection, name, entry) for entry in entries)
-
-
-def _count_block(connection: Connection, name: str, entry: journal.Entry) -> int:
-    where = id_blocks.block(REGISTRY.table(name), entry)
-    row = connection.execute(sql.SQL("SELECT count(*) FROM {} WHERE {}").format(_public(name), where)).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _wipe_whole(connection: Connection, name: str, history_table: str | None) -> tuple[int, int]:
-    """Take out the rows that we made and that nobody else's rows refer to. Their children are out already.
-
-    Returns:
-        How many rows went, and how many stayed.
-    """
-    key = primary_key(REGISTRY.table(name))[0]
-    target, mine = _public(name), _made_by_us(name)
-    users = connection.execute(
-        "SELECT n.nspname, c.relname, a.attname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] "
-        "WHERE k.contype = 'f' AND k.confrelid = to_regclass(%s)",
-        (f"{ddl.PUBLIC}.{name}",),
-    ).fetchall()
-    free = [
-        sql.SQL("NOT EXISTS (SELECT 1 FROM {} u WHERE u.{} = t.{})").format(
-            sql.Identifier(schema, user), sql.Identifier(column), sql.Identifier(key)
-        )
-        for schema, user, column in users
-    ]
-    row = connection.execute(sql.SQL("SELECT count(*) FROM {} t WHERE {}").format(target, mine)).fetchone()
-    there = int(row[0]) if row else 0
-    if history_table:
-        connection.execute(
-            sql.SQL("DELETE FROM {} t WHERE history_type = '+' AND history_change_reason = {} AND {}").format(
-                _public(history_table), history.REASON, mine
-            )
-        )
-    delete = sql.SQL("DELETE FROM {} t WHERE {}").format(target, sql.SQL(" AND ").join([mine, *free]))
-    out = 0
-    while (gone := connection.execute(delete).rowcount) > 0:  # again, since rows may refer to rows of their own table
-        out += gone
-    return out, there - out
 
 
 __all__ = ["REBUILD_ROWS", "AquaMindTarget"]
