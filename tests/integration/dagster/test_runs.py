@@ -349,6 +349,9 @@ def test_a_killed_load_leaves_no_lock_on_the_server(database: SecretStr) -> None
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "locked\n"
+        with psycopg.connect(database.get_secret_value(), autocommit=True) as other:
+            asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+            wait_for(lambda: other.execute(asleep).fetchone() is not None, process)
         process.kill()
 
     def unlocked() -> bool:
