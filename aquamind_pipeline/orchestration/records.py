@@ -11,7 +11,6 @@ import dagster as dg
 
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.files import write_atomically
-from aquamind_pipeline.orchestration.compat import paths as _paths  # noqa: F401 - lets Dagster's folder have any name
 
 if TYPE_CHECKING:
     from aquamind_pipeline.settings import Settings  # slow to import; Dagster's own processes need no settings
@@ -35,6 +34,9 @@ def dagster_home(settings: Settings) -> Path:
     Raises:
         ConfigError: when the folder cannot be written, or DAGSTER_HOME is not an absolute path of a folder.
     """
+    from aquamind_pipeline.orchestration.compat.paths import accept_any_folder  # slow, and changes handlers of logs
+
+    accept_any_folder()
     given = os.environ.get(_HOME)
     if given and given not in _chosen:
         home = Path(given)

@@ -28,6 +28,8 @@ ANSWER_SECONDS = 30
 LOAD_CONNECTIONS = 6
 """The most connections that a load has open at the same time: one holds the lock and two load; two more put indexes
 back while the broken ones of a failed load are still open; and one asks who is in the way."""
+_LINUX_ONLY = "client_connection_check_interval"
+"""A setting that servers on other systems refuse to change, Windows among them."""
 _SETTINGS = {
     # Our names are always qualified. AquaMind's triggers may name tables of public alone.
     "search_path": "pg_catalog, public, pg_temp",
@@ -43,6 +45,7 @@ _SETTINGS = {
     "array_nulls": "on",
     "transform_null_equals": "off",
     "quote_all_identifiers": "off",
+    _LINUX_ONLY: "2s",  # the statement and the locks of a killed process end soon after it
     # A load takes as long as it takes. Only its waits for locks are bounded.
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
@@ -154,8 +157,9 @@ def _settle(connection: Connection, where: str, *, pooled: bool = False) -> bool
         "SELECT pg_catalog.pg_backend_pid(), (SELECT pg_catalog.count(pg_catalog.set_config(s.name, v.value, false)) "
         "FROM (VALUES {values}) AS v (name, value), pg_catalog.pg_settings s "
         "WHERE s.name OPERATOR(pg_catalog.=) v.name AND s.context OPERATOR(pg_catalog.=) 'user' "
+        "AND (s.name OPERATOR(pg_catalog.<>) {linux_only} OR pg_catalog.version() OPERATOR(pg_catalog.~) 'linux') "
         "AND ({pooled} OR pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) {named}))"
-    ).format(values=values, pooled=pooled, named=named)
+    ).format(values=values, pooled=pooled, named=named, linux_only=_LINUX_ONLY)
     return _first_value(connection, statement, where) == named
 
 

@@ -1,8 +1,8 @@
 """Lets Dagster's folder have any name.
 
 Dagster puts paths into URLs of SQLite without escaping them, and reads dagster.yaml through a pattern of file names. In
-a folder such as `/ws/a%2Fb [1]` it would open other files, or silently use its defaults. Importing this module replaces
-both functions.
+a folder such as `/ws/a%2Fb [1]` it would open other files, or silently use its defaults. This module replaces both
+functions.
 
 As a program, the module is Dagster's command line with these functions.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import glob
 import os
+import runpy
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,12 +34,13 @@ def _load_yaml(*paths: str) -> Any:
     return load_yaml_from_globs(*map(glob.escape, paths))
 
 
-for _module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
-    vars(_module)["create_db_conn_string"] = _file_url
-vars(instance_config)["load_yaml_from_globs"] = _load_yaml
+def accept_any_folder() -> None:
+    """Let Dagster, in this process, work in a folder of any name."""
+    for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+        vars(module)["create_db_conn_string"] = _file_url
+    vars(instance_config)["load_yaml_from_globs"] = _load_yaml
 
 
 if __name__ == "__main__":
-    from dagster._cli import main  # what the program `dagster` calls
-
-    main()  # type: ignore[no-untyped-call]
+    accept_any_folder()
+    runpy.run_module("dagster", run_name="__main__", alter_sys=True)

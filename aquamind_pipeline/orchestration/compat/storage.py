@@ -35,6 +35,7 @@ from watchdog.events import FileSystemEvent
 from watchdog.observers import Observer
 
 from aquamind_pipeline.errors import DatabaseError
+from aquamind_pipeline.orchestration.compat.paths import accept_any_folder
 from aquamind_pipeline.orchestration.compat.pool_waits import PoolWaits
 from aquamind_pipeline.orchestration.records import DATABASE_VARIABLE, dagster_home
 from aquamind_pipeline.orchestration.run_health import PROCESS_TAG, START_TAG, process_tags, this_process
@@ -210,6 +211,7 @@ class Storage(DagsterSqliteStorage):
     """Dagster's SQLite storage with our records of runs and our event log; dagster.yaml names this class."""
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
+        accept_any_folder()
         super().__init__(base_dir, inst_data)
         locks = RunLocks(Path(base_dir).absolute() / "running")
         self._run_storage: RunStorage = RunStorage(self._run_storage._conn_string)

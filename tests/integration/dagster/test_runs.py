@@ -330,6 +330,41 @@ def test_errors_of_the_database_are_transient_or_lasting(database: SecretStr, se
             journal.lock(two, database)
 
 
+HOLDING = """
+import sys
+from pydantic import SecretStr
+from aquamind_pipeline.postgres import journal
+from aquamind_pipeline.postgres.connection import connect
+url = SecretStr(sys.argv[1])
+with connect(url) as connection:
+    journal.lock(connection, url)
+    print("locked", flush=True)
+    connection.execute("SELECT pg_sleep(3600)")
+"""
+
+
+def test_a_killed_load_leaves_no_lock_on_the_server(database: SecretStr) -> None:
+    """The server may be in the middle of a long statement, an index perhaps. It ends the statement and the lock."""
+    command = [sys.executable, "-c", HOLDING, database.get_secret_value()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        with psycopg.connect(database.get_secret_value(), autocommit=True) as other:
+            asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+            wait_for(lambda: other.execute(asleep).fetchone() is not None, process)
+        process.kill()
+
+    def unlocked() -> bool:
+        try:
+            with connect(database) as connection:
+                journal.lock(connection, database)
+        except DatabaseAwayError:
+            return False
+        return True
+
+    wait_for(unlocked)
+
+
 def _build_and_wait(home: Path, at_work: Connection) -> None:
     """Build a farm; at the first progress say so and wait to be killed."""
 
@@ -421,7 +456,8 @@ def test_only_living_runs_keep_their_places(instance: dg.DagsterInstance) -> Non
     instance.add_run_tags(cancelled.run_id, gone)
     living = a_living_run(instance)
     instance.run_storage.locks.release(deleted.run_id)
-    assert runs_in_pool(instance, "postgres") == [one.run_id for one in (deleted, ended, cancelled, living)]
+    holder, *waiting = runs_in_pool(instance, "postgres")
+    assert (holder, set(waiting)) == (deleted.run_id, {ended.run_id, cancelled.run_id, living.run_id})
     close_dead_runs(instance)
     assert runs_in_pool(instance, "postgres") == [living.run_id]
     status = instance.get_run_by_id(cancelled.run_id)
