@@ -241,7 +241,7 @@ def wipe(url: SecretStr, settings: Settings) -> subprocess.Popen[str]:
             for one in (
                 (load, "SELECT * FROM batch_batch FOR UPDATE", signal.SIGTERM),
                 (load, "LOCK TABLE aquamind_pipeline.load_journal IN EXCLUSIVE MODE", signal.SIGINT),
-                (wipe, "LOCK TABLE batch_batch", signal.SIGINT),
+                (wipe, "LOCK TABLE batch_batch IN EXCLUSIVE MODE", signal.SIGINT),
             )
         ),
     ],
