@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Iterator
 
 import dagster as dg
@@ -30,7 +31,8 @@ def retry_transient_errors() -> Iterator[None]:
         left = MAX_RETRIES - dg.OpExecutionContext.get().retry_number
         if left > 0:
             _LOG.warning("trying again in %s s, %s more times: %s", WAIT_SECONDS, left, error)
-        raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS) from error
+            time.sleep(WAIT_SECONDS)  # in the step, because Dagster's own wait between two tries ignores Ctrl-C
+        raise dg.RetryRequested(max_retries=MAX_RETRIES) from error
 
 
 __all__ = ["retry_transient_errors"]

@@ -466,28 +466,37 @@ def test_only_living_runs_keep_their_places(instance: dg.DagsterInstance) -> Non
     assert instance.event_log_storage.claim_concurrency_slot("postgres", living.run_id, "postgres_master").is_claimed
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("held", "number"), [("pool", signal.SIGINT), ("pool", signal.SIGTERM), ("database", signal.SIGINT)]
+)
 def test_a_wait_costs_nothing_and_ends_when_told(
-    instance: dg.DagsterInstance, a_copy: Settings, database: SecretStr, number: signal.Signals
+    instance: dg.DagsterInstance, a_copy: Settings, database: SecretStr, held: str, number: signal.Signals
 ) -> None:
-    a_living_run(instance)
-    process = subprocess.Popen(
-        [AQUAMIND, "load"],
-        env=os.environ | a_copy.environment() | {"AQUAMIND_DATABASE_URL": database.get_secret_value()},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    assert process.stderr.readline().startswith("waiting: run ")
-    watched = psutil.Process(process.pid)
-    before, began = sum(watched.cpu_times()[:2]), time.monotonic()
-    time.sleep(1)
-    assert sum(watched.cpu_times()[:2]) - before < (time.monotonic() - began) / 2, "it would use a whole core"
-    process.send_signal(number)
-    _, errors = process.communicate()
+    """A load waits for a run that has its place, or for another process that loads the same database."""
+    with contextlib.ExitStack() as stack:
+        if held == "pool":
+            a_living_run(instance)
+        else:
+            stack.enter_context(journal.locked(database))
+        process = subprocess.Popen(
+            [AQUAMIND, "load"],
+            env=os.environ | a_copy.environment() | {"AQUAMIND_DATABASE_URL": database.get_secret_value()},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("waiting: run " if held == "pool" else "warning: trying again in ")
+        watched = psutil.Process(process.pid)
+        before, began = sum(watched.cpu_times()[:2]), time.monotonic()
+        time.sleep(1)
+        assert sum(watched.cpu_times()[:2]) - before < (time.monotonic() - began) / 2, "it would use a whole core"
+        process.send_signal(number)
+        _, errors = process.communicate()
     assert process.returncode == 130, errors
     assert errors.splitlines()[-1] == "Interrupted. Finished files are kept; run again to continue."
+    (run,) = instance.get_runs(limit=1)
+    assert not instance.all_logs(run.run_id, of_type=RETRY), "it was heeded after the wait only"
 
 
 def test_two_farms_have_two_histories(a_copy: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
