@@ -23,7 +23,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.definitions import BUILD_FARM, build_defs
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.records import dagster_home
-from aquamind_pipeline.orchestration.run_health import runs_in_pool
+from aquamind_pipeline.orchestration.run_health import PROCESS_TAG, runs_in_pool
 from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import Settings, load_settings
@@ -47,9 +47,9 @@ def settings(tmp_path: Path, database: SecretStr) -> Settings:
     )
 
 
-def start(settings: Settings) -> subprocess.Popen[str]:
+def start(settings: Settings, *before: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [AQUAMIND, "build"],
+        [*before, AQUAMIND, "build"],
         env=os.environ | settings.environment() | {"DAGSTER_HOME": ""},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -58,13 +58,13 @@ def start(settings: Settings) -> subprocess.Popen[str]:
     )
 
 
-def kill(settings: Settings, instance: dg.DagsterInstance, step: str, seconds: float) -> None:
-    """Start a build and kill it, that long after a step has started."""
-    before = {run.run_id for run in instance.get_runs()}
-    process = start(settings)
+def kill(settings: Settings, instance: dg.DagsterInstance, step: str, seconds: float, *before: str) -> None:
+    """Start a build, with these words before its command, and kill it, that long after a step has started."""
+    earlier = {run.run_id for run in instance.get_runs()}
+    process = start(settings, *before)
 
     def started() -> bool:
-        new = [run.run_id for run in instance.get_runs(limit=1) if run.run_id not in before]
+        new = [run.run_id for run in instance.get_runs(limit=1) if run.run_id not in earlier]
         logs = instance.all_logs(new[0], of_type=dg.DagsterEventType.STEP_START) if new else []
         return step in {entry.step_key for entry in logs}
 
@@ -118,3 +118,18 @@ def test_a_build_killed_in_any_step_is_built_again(settings: Settings, built: Se
     """Every step of the build is killed once, in a drawn order, ten kills for each farm."""
     draw = drawn()
     killed_and_built_again(settings, built, draw.sample(STEPS[part::4], len(STEPS[part::4])), draw)
+
+
+@pytest.mark.system
+def test_a_build_killed_in_a_container_with_another_name_is_built_again(settings: Settings) -> None:
+    """In a namespace of host names and one of processes, as a container's. Only root can make them."""
+    container = ("unshare", "--uts", "--pid", "--fork", "--mount-proc", "sh", "-c", 'hostname earlier; exec "$@"', "-")
+    dagster_home(settings)
+    with dg.DagsterInstance.get() as instance:
+        kill(settings, instance, LOAD[0], 0, *container)
+        (killed,) = instance.get_runs()
+        assert killed.tags[PROCESS_TAG].startswith("earlier:")
+        last = start(settings)
+        _, errors = last.communicate()
+        assert last.returncode == 0, errors
+        assert [run.status.name for run in instance.get_runs()] == ["SUCCESS", "FAILURE"]

@@ -499,6 +499,25 @@ def test_a_wait_costs_nothing_and_ends_when_told(
     assert not instance.all_logs(run.run_id, of_type=RETRY), "it was heeded after the wait only"
 
 
+def test_a_run_of_another_machine_is_waited_for_until_somebody_ends_it(
+    instance: dg.DagsterInstance, a_copy: Settings, database: SecretStr, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with records in PostgreSQL, where no lock tells whether a process of another machine lives."""
+    holder = a_living_run(instance)
+    instance.run_storage.locks.release(holder.run_id)
+    instance.add_run_tags(holder.run_id, {PROCESS_TAG: "elsewhere:1"})
+    said: list[str] = []
+
+    def end_it_as_the_line_says() -> None:
+        end = f"process elsewhere:1) of another machine (if it is gone, `dagster run delete --force {holder.run_id}`"
+        wait_for(lambda: said.append(capsys.readouterr().err) or end in "".join(said))
+        instance.delete_run(holder.run_id)  # what that command does
+
+    here = a_copy.model_copy(update={"database_url": database})
+    with Beside(end_it_as_the_line_says):
+        assert run_job(Workspace(here), LOAD_DATABASE, all_months(a_copy)).success
+
+
 def test_two_farms_have_two_histories(a_copy: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has a folder of its own. In one folder, the second farm is refused, by commands and by Dagster."""
     other = load_settings(profile="tiny", seed=7, home=a_copy.home, lake=a_copy.lake_path)
