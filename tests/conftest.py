@@ -96,8 +96,11 @@ def a_copy(built: Settings, tmp_path: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def server(home: Path) -> Iterator[SecretStr]:
-    """One embedded PostgreSQL for all tests."""
-    with EmbeddedServer(home).running("postgres") as url:
+    """One embedded PostgreSQL for all tests. It takes prepared transactions, as a server of others may."""
+    place = EmbeddedServer(home)
+    with place.running("postgres") as url, psycopg.connect(url.get_secret_value(), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET max_prepared_transactions = 2")
+    with place.running("postgres") as url:
         yield url
 
 

@@ -233,7 +233,9 @@ _DESCRIBED = """
 SELECT DISTINCT l.pid, a.usename, a.application_name, host(a.client_addr), a.state, a.backend_type, p.gid, p.owner,
   coalesce(a.xact_start, p.prepared), pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_read_all_stats', 'USAGE')
 FROM {source} AS l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-LEFT JOIN pg_prepared_xacts p ON l.pid IS NULL AND p.transaction::text = split_part(l.virtualtransaction, '/', 2)
+LEFT JOIN LATERAL (SELECT x.gid, x.owner, x.prepared FROM pg_prepared_xacts x JOIN pg_locks o
+  ON o.locktype = 'transactionid' AND o.transactionid = x.transaction AND o.pid IS NULL
+  WHERE o.virtualtransaction = l.virtualtransaction) AS p ON l.pid IS NULL
 WHERE l.pid IS NULL OR a.pid IS NOT NULL
 ORDER BY 9, 1
 """

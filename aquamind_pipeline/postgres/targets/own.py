@@ -113,11 +113,11 @@ class OwnTarget(Target):
         """The whole table, or the month's partition."""
         table = REGISTRY.table(name)
         rows = complete(lake.scan(name, None if month is None else [month]), table)
-        source = _public(name) if month is None else journal.partition(name, month)
+        source = _only(name) if month is None else journal.partition(name, month)
         return Part(source, sql.SQL("true"), rows, tuple(column.name for column in table.columns))
 
     def _count_rows(self, name: str) -> sql.Composed:
-        return sql.SQL("SELECT count(*) FROM {}").format(_public(name))
+        return sql.SQL("SELECT count(*) FROM {}").format(_public(name) if name in self.monthly else _only(name))
 
     def _count_month(self, name: str, month: str, entry: journal.Entry) -> sql.Composed:
         return sql.SQL("SELECT count(*) FROM {}").format(journal.partition(name, month))
@@ -235,6 +235,11 @@ def _public(name: str) -> sql.Identifier:
     return sql.Identifier(ddl.PUBLIC, name)
 
 
+def _only(name: str) -> sql.Composed:
+    """The rows of a table that is kept whole, without those of tables that inherit from it: these are of others."""
+    return sql.SQL("ONLY {}").format(_public(name))
+
+
 def _load_whole(connection: Connection, lake: Lake, name: str, run: str) -> tuple[Loaded, int]:
     """Load a table that is kept whole. Returns also how many rows were deleted."""
     table = REGISTRY.table(name)
@@ -261,7 +266,7 @@ def _load_whole(connection: Connection, lake: Lake, name: str, run: str) -> tupl
     rows = copy_rows(connection, table, incoming, lake.scan(name))
     gone = sql.SQL("NOT EXISTS (SELECT 1 FROM {incoming} i WHERE {same})").format(**parts)
     _require_unused(connection, name, gone)
-    deleted = connection.execute(sql.SQL("DELETE FROM {} t WHERE {}").format(_public(name), gone)).rowcount
+    deleted = connection.execute(sql.SQL("DELETE FROM {} t WHERE {}").format(_only(name), gone)).rowcount
     connection.execute(
         sql.SQL(
             "INSERT INTO {target} AS t ({columns}) SELECT {columns} FROM {incoming} ON CONFLICT ({key}) DO UPDATE "

@@ -229,7 +229,11 @@ class Target(ABC):
         def load(connection: Connection) -> list[Loaded]:
             with connection.transaction():
                 loaded = self._load_whole(connection, lake, run, history=history)
-                self._require_content(connection, lake, [one.table for one in loaded if not one.skipped])
+                sent = [one.table for one in loaded if not one.skipped]
+                self._require_content(connection, lake, sent)
+                connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # deferred triggers change rows only now
+                self._require_content(connection, lake, list(interference.causes(connection, sent)))
+                connection.execute("SET CONSTRAINTS ALL DEFERRED")
                 self._try_months(connection, lake)
                 return loaded
 

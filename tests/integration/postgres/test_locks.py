@@ -89,6 +89,19 @@ def test_who_is_in_the_way_is_named(tables: SecretStr, statement: str, mode: str
     assert "\n" not in said
 
 
+def test_a_prepared_transaction_is_named(tables: SecretStr) -> None:
+    name = f"prepared_{secrets.token_hex(4)}"
+    with session(tables) as other:
+        other.execute("LOCK TABLE one IN ROW EXCLUSIVE MODE")
+        other.execute(f"PREPARE TRANSACTION '{name}'".encode())
+    with locks.patience(0), pytest.raises(DatabaseLockedError) as refused:
+        locked(tables, "EXCLUSIVE")
+    assert f"prepared transaction '{name}' (owner aquamind, since 2" in str(refused.value)
+    with psycopg.connect(tables.get_secret_value(), autocommit=True) as other:
+        other.execute(f"ROLLBACK PREPARED '{name}'".encode())
+    locked(tables, "EXCLUSIVE")
+
+
 def test_what_a_role_may_not_see_is_said(tables: SecretStr) -> None:
     role, password = f"role_{secrets.token_hex(4)}", secrets.token_hex(8)
     with session(tables) as owner:

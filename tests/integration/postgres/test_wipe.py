@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import Settings
 from tests.conftest import new_database
@@ -148,6 +149,8 @@ def test_rows_of_others_in_a_table_that_inherits_stay(theirs: SecretStr) -> None
         f"CREATE TABLE analyst.archive () INHERITS ({READINGS})",
         f"INSERT INTO analyst.archive SELECT * FROM {READINGS} LIMIT 1",
         "UPDATE analyst.archive SET id = -1",
+        "CREATE TABLE analyst.batches () INHERITS (batch_batch)",
+        "INSERT INTO analyst.batches SELECT * FROM batch_batch LIMIT 1",
         "CREATE TABLE analyst.seen (id bigint)",
         "CREATE FUNCTION analyst.note() RETURNS trigger LANGUAGE plpgsql AS "
         "'BEGIN INSERT INTO analyst.seen VALUES (OLD.id); RETURN OLD; END'",
@@ -156,7 +159,24 @@ def test_rows_of_others_in_a_table_that_inherits_stay(theirs: SecretStr) -> None
     rows = ask(theirs, f"SELECT count(*) FROM {EVENT}")
     open_target(theirs).wipe()
     assert ask(theirs, "SELECT id FROM analyst.archive") == [(-1,)]
+    assert ask(theirs, "SELECT count(*) FROM analyst.batches") == [(1,)], "a copy with the id of one of ours"
+    assert ask(theirs, "SELECT count(*) FROM ONLY batch_batch") == [(0,)]
     assert ask(theirs, "SELECT count(*) FROM analyst.seen") == rows
+
+
+def test_a_reload_leaves_rows_in_a_table_that_inherits(own: SecretStr, built: Settings) -> None:
+    execute(
+        own,
+        "CREATE SCHEMA analyst",
+        "CREATE TABLE analyst.batches () INHERITS (batch_batch)",
+        "INSERT INTO analyst.batches SELECT * FROM batch_batch LIMIT 1",
+        "UPDATE analyst.batches SET id = 999999",
+    )
+    target, lake = open_target(own), Lake(built.lake_path)
+    target.distrust(target.whole)
+    target.load_whole(lake)
+    assert ask(own, "SELECT id FROM analyst.batches") == [(999999,)]
+    assert [one.detail for one in comparison.compared(target, lake, ["batch_batch"]) if not one.passed] == []
 
 
 def counts(url: SecretStr) -> dict[str, object]:

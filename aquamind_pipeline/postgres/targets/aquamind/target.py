@@ -26,6 +26,7 @@ from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connectio
 from aquamind_pipeline.postgres.copying import Loaded, copy_frame
 from aquamind_pipeline.postgres.dependents import dependents, require_none
 from aquamind_pipeline.postgres.targets.aquamind import fit, history, id_blocks, identities, indexes, wiping
+from aquamind_pipeline.postgres.targets.aquamind.heirs import without_heirs
 from aquamind_pipeline.postgres.targets.aquamind.identities import IDENTITY, Identities
 from aquamind_pipeline.postgres.targets.aquamind.wiping import OurRows
 from aquamind_pipeline.postgres.targets.target import LoadMonth, MonthFile, Part, Target
@@ -152,7 +153,10 @@ class AquaMindTarget(Target):
             "values": sql.SQL(", ").join(sql.SQL("i.{}").format(c) for c in columns),
         }
         connection.execute(
-            sql.SQL("DELETE FROM {table} WHERE {key} = ANY(%s)").format(**parts), (gone["id"].to_list(),)
+            sql.SQL("DELETE FROM {} WHERE {} = ANY(%s)").format(
+                without_heirs(connection, _public(name)), sql.Identifier(key)
+            ),
+            (gone["id"].to_list(),),
         )
         connection.execute(
             sql.SQL("DELETE FROM {} WHERE table_name = %s AND lake_id = ANY(%s)").format(IDENTITY),
@@ -406,7 +410,8 @@ class AquaMindTarget(Target):
         else:
             where = id_blocks.block(table, journal.entries(connection, name)[month])
         rows = self._in_their_ids(connection, lake, definition, month, rows, known)
-        return Part(_public(name), where, rows.lazy(), tuple(c.name for c in table.columns if c.name != key))
+        source = without_heirs(connection, _public(name))
+        return Part(source, where, rows.lazy(), tuple(c.name for c in table.columns if c.name != key))
 
     def _count_rows(self, name: str) -> sql.Composed:
         parts = {"table": _public(name), "name": sql.Literal(name), "identity": IDENTITY, "journal": _JOURNAL}
@@ -531,7 +536,8 @@ def _shown(name: str) -> sql.Composed:
 
 def _delete_block(connection: Connection, name: str, entry: journal.Entry) -> int:
     where = id_blocks.block(REGISTRY.table(name), entry)
-    return connection.execute(sql.SQL("DELETE FROM {} WHERE {}").format(_public(name), where)).rowcount
+    target = without_heirs(connection, _public(name))
+    return connection.execute(sql.SQL("DELETE FROM {} WHERE {}").format(target, where)).rowcount
 
 
 __all__ = ["REBUILD_ROWS", "AquaMindTarget"]

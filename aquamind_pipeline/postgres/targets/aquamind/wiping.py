@@ -19,6 +19,7 @@ from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.ddl import PUBLIC
 from aquamind_pipeline.postgres.foreign_keys import ForeignKey, foreign_keys
 from aquamind_pipeline.postgres.targets.aquamind import history
+from aquamind_pipeline.postgres.targets.aquamind.heirs import without_heirs
 from aquamind_pipeline.postgres.targets.aquamind.identities import IDENTITY
 from aquamind_pipeline.schema.frames import primary_key
 
@@ -165,15 +166,19 @@ def take_out(
             connection.execute(
                 sql.SQL(
                     "DELETE FROM {} AS t WHERE history_type = '+' AND history_change_reason = {} AND {} AND {}"
-                ).format(_public(histories[name]), sql.Literal(history.REASON), ours.mine(name, "t"), kept)
+                ).format(
+                    without_heirs(connection, _public(histories[name])),
+                    sql.Literal(history.REASON),
+                    ours.mine(name, "t"),
+                    kept,
+                )
             )
         if one.out == one.rows and one.rows and _can_be_emptied(connection, name):
-            connection.execute(sql.SQL("TRUNCATE {}").format(_public(name)))
+            connection.execute(sql.SQL("TRUNCATE {}").format(without_heirs(connection, _public(name))))
             continue
+        target = without_heirs(connection, _public(name))
         deleted = sum(
-            connection.execute(
-                sql.SQL("DELETE FROM {} AS t WHERE {} AND {}").format(_public(name), where, kept)
-            ).rowcount
+            connection.execute(sql.SQL("DELETE FROM {} AS t WHERE {} AND {}").format(target, where, kept)).rowcount
             for where in ours.ranges(name)
         )
         if deleted != one.out:
@@ -215,7 +220,9 @@ def require_unused(connection: Connection, tables: Sequence[str], name: str, row
 
 def _counted(connection: Connection, ours: OurRows, name: str) -> TablePlan:
     row = connection.execute(
-        sql.SQL("SELECT count(*), count(*) FILTER (WHERE {}) FROM {} AS t").format(ours.mine(name, "t"), _public(name))
+        sql.SQL("SELECT count(*), count(*) FILTER (WHERE {}) FROM {} AS t").format(
+            ours.mine(name, "t"), without_heirs(connection, _public(name))
+        )
     ).fetchone()
     assert row is not None
     ours.require_no_strangers(connection, name, row[1])
