@@ -83,6 +83,7 @@ LATE = [
         "batch_batchcomposition",  # not a table of ours, and PostgreSQL checks its reference at the commit only
         "SELECT count(*) FROM batch_batchcomposition c JOIN batch_batch b ON b.id = c.source_batch_id",
     ),
+    ("note_1", "SELECT count(*) FROM note n JOIN batch_batch b ON b.id = n.batch"),  # a partition that is named itself
 ]  # fmt: skip
 
 
@@ -90,10 +91,18 @@ LATE = [
 def test_a_row_that_is_committed_while_wipe_waits_survives(theirs: SecretStr, table: str, query: str) -> None:
     """Also where their settings give every transaction one view of the database."""
     name = theirs.get_secret_value().rsplit("/", 1)[1]
-    execute(theirs, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    execute(
+        theirs,
+        f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'",
+        "CREATE TABLE note (batch bigint REFERENCES batch_batch DEFERRABLE INITIALLY DEFERRED) "
+        "PARTITION BY RANGE (batch)",
+        "CREATE TABLE note_1 PARTITION OF note DEFAULT",
+    )
     with psycopg.connect(theirs.get_secret_value()) as session, ThreadPoolExecutor(1) as thread:
         if table in REGISTRY:
             someones_copy(session, table)
+        elif table == "note_1":
+            session.execute("INSERT INTO note_1 SELECT min(id) FROM batch_batch")
         else:
             session.execute(
                 "INSERT INTO batch_batchcomposition (percentage, population_count, biomass_kg, created_at, "

@@ -141,7 +141,8 @@ def lock(connection: Connection, ours: OurRows, histories: Mapping[str, str]) ->
     names += [_public(histories[name]) for name in ours.names if name in histories]
     keys = foreign_keys(connection, ours.names)
     others = list({(key.schema, key.table): key.source for key in keys if key.ours not in ours.names}.values())
-    heirs = _heirs(connection, ours.names)
+    others += _heirs(connection, others)  # a row goes into a partition, and the parent is then not locked
+    heirs = _lockable(connection, _heirs(connection, [_public(name) for name in ours.names]))
 
     def work(attempt: locks.Attempt) -> None:
         attempt.lock([*heirs, *names], "EXCLUSIVE")
@@ -301,23 +302,23 @@ def _can_be_emptied(connection: Connection, name: str) -> bool:
     return True
 
 
-def _heirs(connection: Connection, names: Sequence[str]) -> list[sql.Identifier]:
-    """Tables that inherit from ours: chunks, partitions, archives. A query of a table reads them, too.
-
-    Those that our role may not lock are left out. Their rows are never taken out by TRUNCATE.
-    """
+def _heirs(connection: Connection, tables: Sequence[sql.Identifier]) -> list[sql.Identifier]:
+    """Tables that inherit from these: chunks, partitions, archives."""
     query = """
         WITH RECURSIVE heir(oid) AS (
-          SELECT i.inhrelid FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
-          JOIN pg_namespace n ON n.oid = c.relnamespace
-          WHERE n.nspname = %s AND c.relname = ANY(%s) AND c.relkind <> 'I'
+          SELECT i.inhrelid FROM unnest(%s::text[]) AS name JOIN pg_inherits i ON i.inhparent = to_regclass(name)
           UNION SELECT i.inhrelid FROM pg_inherits i JOIN heir h ON h.oid = i.inhparent
         )
         SELECT n.nspname, c.relname FROM heir JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')
-        ORDER BY 1, 2
+        WHERE c.relkind NOT IN ('i', 'I') ORDER BY 1, 2
     """
-    return [sql.Identifier(*row) for row in connection.execute(query, (PUBLIC, list(names)))]
+    return [sql.Identifier(*row) for row in connection.execute(query, ([one.as_string() for one in tables],))]
+
+
+def _lockable(connection: Connection, tables: Sequence[sql.Identifier]) -> list[sql.Identifier]:
+    """Those that our role may lock. The rows of the others are never taken out by TRUNCATE."""
+    query = "SELECT has_table_privilege(%s::regclass, 'UPDATE, DELETE, TRUNCATE')"
+    return [one for one in tables if connection.execute(query, (one.as_string(),)).fetchone() == (True,)]
 
 
 def _merged(entries: Iterable[journal.Entry]) -> list[tuple[int, int]]:
