@@ -243,10 +243,12 @@ class EmbeddedServer:
         # A killed initdb leaves half a cluster: make it beside, then rename.
         fresh = self._cluster.with_name("cluster.new")
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(mode=0o700)
+        fresh.mkdir()
+        fresh.chmod(0o700)
         secret = fresh.with_name("password.new")
         secret.unlink(missing_ok=True)
-        secret.touch(mode=0o600)
+        secret.touch()
+        secret.chmod(0o600)
         secret.write_text(self._password + "\n")
         if os.geteuid() == 0:
             if self._base != self._folder:
@@ -388,6 +390,8 @@ def _open_to_all(*paths: Path) -> None:
 
 def _mode_for_all(path: Path) -> int:
     mode = _mode(path) | stat.S_IROTH
+    if path.is_dir():  # a umask may take even the owner's own right to enter
+        mode |= stat.S_IRWXU
     return mode | stat.S_IXOTH if mode & stat.S_IXUSR else mode
 
 

@@ -59,7 +59,7 @@ aquamind db psql -c "SELECT 'it' || ' works'" | grep -q 'it works'
 """
 
 
-@pytest.mark.parametrize("umask", ["077", "027"])
+@pytest.mark.parametrize("umask", ["077", "027", "177"])
 @pytest.mark.parametrize("parent", [0o755, 0o700])
 def test_modes_are_set_and_not_inherited(umask: str, parent: int, place: Path) -> None:
     """Root's server runs as nobody, wherever its folders are and whatever modes a try before ours left."""
