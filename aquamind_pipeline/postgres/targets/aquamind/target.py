@@ -244,7 +244,8 @@ class AquaMindTarget(Target):
 
         try:
             yield load_month
-        except BaseException:  # Ctrl-C as well: the application works with these tables meanwhile
+            indexes.restore(pool, name)
+        except BaseException:  # Ctrl-C as well, also during the rebuild: the application works with these tables
             if to_send >= REBUILD_ROWS:
                 _logger.warning(
                     "building the indexes of %s again; interrupt once more to leave it to the next load", name
@@ -257,7 +258,6 @@ class AquaMindTarget(Target):
             ):
                 indexes.restore(others, name)
             raise
-        indexes.restore(pool, name)
         first.execute(sql.SQL("ANALYZE {}").format(_public(name)))
         first.commit()
 
