@@ -21,7 +21,7 @@ from aquamind_pipeline.quality.truth import weighing_error
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
-from aquamind_pipeline.simulation.life import hazard_bounds
+from aquamind_pipeline.simulation.deaths import hazard_bounds
 
 
 def no_doubling(states: pl.LazyFrame) -> CheckResult:
@@ -365,8 +365,8 @@ def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-Bounds = Callable[[int, Ints, Ints], tuple[Floats, Floats]]
-"""Function of a stage's order, days and containers: the smallest and largest plausible chance of death in that stage,
+Bounds = Callable[[int, Ints, Ints, Floats], tuple[Floats, Floats]]
+"""Function of a stage's order, days, containers and daily rate: the smallest and largest plausible chance of death in that stage,
 as multiples of the daily rate (`hazard_bounds`)."""
 
 
@@ -408,7 +408,7 @@ def survived(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> 
     """
     parts = []
     for (stage,), group in lived.join(daily_rates, on="stage").partition_by("stage", as_dict=True).items():
-        low, high = bounds(int(str(stage)), group["days"].to_numpy(), group["containers"].to_numpy())
+        low, high = bounds(int(str(stage)), group["days"].to_numpy(), group["containers"].to_numpy(), group["daily_rate"].to_numpy())
         parts.append(group.with_columns(low=pl.Series(low), high=pl.Series(high)))
     if not parts:
         return lived.with_columns(survival=1.0, by_rate=1.0, least=1.0, most=1.0)

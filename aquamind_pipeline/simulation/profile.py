@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from aquamind_pipeline.simulation.biology import FRESHWATER, RING_FISH_LIMIT
 
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Raise this number whenever the same profile and seed would give other rows. A lake has rows of one version only."""
 
 GEOGRAPHIES = ("Faroe Islands", "Scotland")
