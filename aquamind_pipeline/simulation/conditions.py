@@ -12,6 +12,7 @@ from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.simulation import climate, lice
 from aquamind_pipeline.simulation.deaths import REASON
 from aquamind_pipeline.simulation.episodes import CAUSES, FRESHWATER_CAUSES, SEA_CAUSES, episodes, intensity
+from aquamind_pipeline.simulation.feeding_plan import weekday_factor
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.sites import geography
 from aquamind_pipeline.simulation.treatments import Calendar
@@ -88,6 +89,11 @@ class Conditions:
     def calendar(self) -> Calendar:
         """The working days."""
         return Calendar(self.first_day, self.days + _BOOKED_AHEAD)
+
+    @cached_property
+    def week(self) -> Floats:
+        """Factor of the weekday on feed [day]."""
+        return weekday_factor(np.arange(self.first_day, self.horizon))
 
     @cached_property
     def counting(self) -> np.typing.NDArray[np.bool_]:

@@ -7,7 +7,6 @@ one where it took at least a fifth of them: people who collect the dead write do
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from aquamind_pipeline.arithmetic import Floats, Ints, exponential
 from aquamind_pipeline.simulation import draws
@@ -82,11 +81,19 @@ def day_factor(bell: Floats) -> Floats:
     return 1.0 + _DAY_SPREAD * bell
 
 
-def background_reason(kind: Floats, at_sea: bool) -> Ints:
-    """Reason of a day's background deaths, from a uniform draw."""
-    if at_sea:
-        return np.searchsorted(np.array([0.55, 0.75, 0.92]), kind, side="right")
-    return np.where(kind < 0.55, 0, np.where(kind < 0.9, 1, 3))
+def background_reason(kind: np.typing.NDArray[np.uint16], at_sea: bool) -> np.typing.NDArray[np.int8]:
+    """Reason of a day's background deaths, from 16 random bits."""
+    return (_AT_SEA if at_sea else _IN_TANKS).take(kind)
+
+
+def _shares(*shares: tuple[str, float]) -> np.typing.NDArray[np.int8]:
+    upto = np.cumsum([share for _, share in shares])
+    reasons = np.array([REASON[name] for name, _ in shares], np.int8)
+    return reasons[np.minimum(np.searchsorted(upto, np.arange(65_536) / 65_536, side="right"), len(shares) - 1)]
+
+
+_AT_SEA = _shares(("unknown", 0.55), ("runt or deformity", 0.20), ("predator", 0.17), ("environment", 0.08))
+_IN_TANKS = _shares(("unknown", 0.55), ("runt or deformity", 0.35), ("environment", 0.10))
 
 
 def feels(seed: int, stage: Stage, batch: Ints, ids: Ints) -> Floats:
@@ -128,7 +135,7 @@ def hazard_bounds(stage: int, days: Ints, containers: Ints, daily_rate: Floats) 
     return np.maximum(least - spread, 0.0), most + spread + lost
 
 
-def most_fish(eggs: float, stage_days: npt.ArrayLike | None = None) -> float:
+def most_fish(eggs: float) -> float:
     """Most fish that can come to sea of so many eggs, if every factor is at its smallest."""
     fish = float(eggs)
     for stage in STAGES[:-1]:

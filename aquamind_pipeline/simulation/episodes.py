@@ -9,6 +9,7 @@ Causes, seasons and lengths: docs/reference/fish-health.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -235,13 +236,18 @@ def intensity(found: pl.DataFrame, first_day: int, days: int, sites: Ints, speed
     place = np.searchsorted(sites, found["site"].to_numpy())[row]
     column = (found["cause"].to_numpy() - causes[0])[row]
     flat = ((place * days + day) * len(causes) + column)[inside]
-    dense = np.bincount(flat, share[inside], minlength=sites.size * days * len(causes))
+    dense: Floats = np.bincount(flat, share[inside], minlength=sites.size * days * len(causes)).astype(np.float64)
     return dense.reshape(sites.size, days, len(causes))
 
 
 def susceptibility(causes: tuple[Cause, ...], age: Floats) -> Floats:
     """How strongly fish of an age feel each cause [age, cause]; age in months at sea, or the stage in freshwater."""
-    return np.stack([np.interp(age, *zip(*cause.age, strict=True)) for cause in causes], axis=-1)
+    return np.stack([at_age(cause.age, age) for cause in causes], axis=-1)
 
 
-__all__ = ["CAUSES", "FRESHWATER_CAUSES", "SEA_CAUSES", "Cause", "episodes", "intensity", "susceptibility"]
+def at_age(points: Sequence[tuple[float, float]], age: Floats) -> Floats:
+    """Value of a broken line through points of age and value."""
+    return np.interp(age, [x for x, _ in points], [y for _, y in points])
+
+
+__all__ = ["CAUSES", "FRESHWATER_CAUSES", "SEA_CAUSES", "Cause", "at_age", "episodes", "intensity", "susceptibility"]

@@ -30,14 +30,14 @@ _CALIGUS_DEATH = 0.03
 _DEVELOPMENT = {"larvae": (0.401, 8.81), "sessile": (1.305, 18.93), "preadult": (0.866, 10.74)}
 """Development takes d10 (T / 10 °C)^-p days: (p, d10), Aldrin et al. 2017."""
 _LARVAE_A_FEMALE = 8.0
-"""Larvae that a female makes in a day at 10 °C: about 150 eggs a string pair, of which most are lost before they swim."""
+"""Larvae that a female makes in a day at 10 °C: about 150 eggs a string pair; most are lost before they swim."""
 _RETURN = 0.21
 """Share of the farm's larvae that attach to the batch's own fish; chosen so that lice rise as on real farms."""
 _SETTLE_POWER, _SETTLE_KG = 0.082, 0.55
 """Attachment rises with the weight in kg: log rate 0.082 (log W - 0.55) (Aldrin et al. 2017)."""
 _RING_SPREAD = 0.3
 
-_PRESSURE = {1: 0.00011, 2: 0.00014}
+_PRESSURE = {1: 0.00013, 2: 0.00016}
 """Larvae from outside that attach to a fish in a day, by geography_id; the median over sites and seasons."""
 _PRESSURE_SPREAD, _PRESSURE_KNOT_DAYS = 1.0, 28
 _CALIGUS_PRESSURE = {1: 0.0030, 2: 0.0012}
@@ -149,7 +149,10 @@ def is_counting_day(ordinals: Ints, site: Ints, geography: Ints, speed: int) -> 
     every = np.where(geography == 1, COUNT_DAYS[1], COUNT_DAYS[2])
     interval = np.maximum(every // speed, 1)
     # Of a week, each site has its own day from Monday to Thursday.
-    return np.where(interval > 4, (ordinals - 1 - site % 4) % interval == 0, (ordinals + site) % interval == 0)
+    due: np.typing.NDArray[np.bool_] = np.where(
+        interval > 4, (ordinals - 1 - site % 4) % interval == 0, (ordinals + site) % interval == 0
+    )
+    return due
 
 
 def counted(mean: Floats, fish: Ints, u: Floats, most: Ints | None = None) -> Ints:
@@ -172,7 +175,7 @@ def counted(mean: Floats, fish: Ints, u: Floats, most: Ints | None = None) -> In
     rest = np.asarray(u, np.float64) - chance
     limit = np.full(mean.shape, 100_000) if most is None else np.broadcast_to(most, mean.shape)
     open_ = np.flatnonzero((rest >= 0.0) & (total < limit))
-    rest, chance, ratio, size, limit = (one[open_] for one in (rest, chance, ratio, size, limit))
+    rest, chance, ratio, size, limit = rest[open_], chance[open_], ratio[open_], size[open_], limit[open_]
     number = 0
     while open_.size:
         chance = chance * (ratio * ((size + number) / (number + 1)))
@@ -182,7 +185,7 @@ def counted(mean: Floats, fish: Ints, u: Floats, most: Ints | None = None) -> In
         going = (rest >= 0.0) & (number < limit) & (chance > 0.0)
         if not going.all():
             open_ = open_[going]
-            rest, chance, ratio, size, limit = (one[going] for one in (rest, chance, ratio, size, limit))
+            rest, chance, ratio, size, limit = rest[going], chance[going], ratio[going], size[going], limit[going]
     return total
 
 

@@ -11,6 +11,7 @@ times the day's appetite. `stage_days` steps over the days of a stage, for all i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,9 @@ from aquamind_pipeline.simulation.biology import EGG_WEIGHT_G, STAGES, TRANSFER_
 from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day
-from aquamind_pipeline.simulation.stage_days import live_stage
+from aquamind_pipeline.simulation.stage_days import DAY_COLUMNS, as_dates, live_stage
+
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,12 @@ def live(profile: Profile, plan: Plan) -> Life:
     """
     conditions = Conditions.of(profile, plan.assignments["site"].to_numpy())
     eggs = plan.batches.sort("batch_id")["eggs"].to_numpy()
-    assignments = plan.assignments.sort("batch_id", "stage", "position")
-    days: list[pl.DataFrame] = []
+    assignments = plan.assignments.sort("assignment_id")  # by batch, stage and position, too
+    begins = _ordinals(assignments["assignment_date"])
+    lived = np.clip(conditions.horizon - begins, 0, assignments["days"].to_numpy())
+    ends = np.cumsum(lived)
+    table = {name: np.empty(int(lived.sum()), type_) for name, type_ in DAY_COLUMNS.items()}
+    assignments = assignments.with_columns(first_row=pl.Series(ends - lived))
     moves: list[pl.DataFrame] = []
     treated: list[pl.DataFrame] = []
     lice = pl.DataFrame()
@@ -71,20 +78,34 @@ def live(profile: Profile, plan: Plan) -> Life:
         if stage.order == 1:
             fish = eggs[:, None] // shape[1] + (np.arange(shape[1])[None, :] < eggs[:, None] % shape[1])
             root = np.full(shape, float(cube_root(EGG_WEIGHT_G)))
-        lived = live_stage(conditions, stage, group, fish.ravel(), root.ravel())
-        days.append(lived.days)
-        treated.append(lived.treated)
-        fish, root, lice = lived.fish, lived.root, lived.lice
+        first_row = group["first_row"].to_numpy()
+        stage_life = live_stage(conditions, stage, group, fish.ravel(), root.ravel(), first_row, table)
+        treated.append(stage_life.treated)
+        fish, root, lice = stage_life.fish, stage_life.root, stage_life.lice
         if stage is not STAGES[-1]:
             after = assignments.filter(stage=stage.order + 1)
             moved, fish, root = _move(conditions, stage, group, after, fish.reshape(shape), root.reshape(shape))
             moves.append(moved)
+    owner = np.repeat(np.arange(lived.size), lived)
+    day = np.arange(owner.size) - (ends - lived)[owner]
+    keys = ("assignment_id", "batch_id", "container_id", "site", "stage")
+    days = pl.DataFrame({name: np.repeat(assignments[name].to_numpy(), lived) for name in keys}).with_columns(
+        state_id=pl.Series(assignments["first_state_id"].to_numpy()[owner] + day),
+        date=as_dates(begins[owner] + day),
+        batch_day=pl.Series(assignments["batch_day"].to_numpy()[owner] + day),
+        **{name: pl.Series(values) for name, values in table.items()},
+    )
     return Life(
-        pl.concat(days).sort("assignment_id", "date"),
+        days,
         pl.concat(moves).sort("source_assignment_id", "dest_assignment_id"),
-        lice.sort("assignment_id", "date"),
+        lice,
         pl.concat(treated).sort("assignment_id", "date"),
     )
+
+
+def _ordinals(dates: pl.Series) -> Ints:
+    """Dates as numbers as by `date.toordinal()`."""
+    return dates.to_physical().to_numpy().astype(np.int64) + _EPOCH
 
 
 def _move(
@@ -122,7 +143,7 @@ def _move(
     weight = root * root * root
     new_weight = (count * weight[:, :, None]).sum(axis=1) / np.maximum(shares, 1)
 
-    arrival = np.array([d.toordinal() for d in dests["assignment_date"]]).reshape(shares.shape)[:, 0]
+    arrival = _ordinals(dests["assignment_date"]).reshape(shares.shape)[:, 0]
     happened = arrival < conditions.horizon
     b, i, j = np.nonzero((count > 0) & happened[:, None, None])
     gone = np.cumsum(count, axis=2) - count

@@ -13,8 +13,8 @@ from aquamind_pipeline.simulation.treatments import Treatments
 
 _GILL = [cause.reason for cause in SEA_CAUSES].index("gill disease")
 _ULCER = [cause.reason for cause in SEA_CAUSES].index("winter ulcer")
-_NEAR = 0.25
-"""With fewer lice than this share of the trigger, a count cannot reach it."""
+_NEAR = 0.35
+"""With fewer lice than this share of the trigger a count does not reach it but by a rare chance, and people wait."""
 
 
 class Parasites:
@@ -49,8 +49,8 @@ class Parasites:
         starts = np.flatnonzero(np.concatenate([[True], batch[1:] != batch[:-1]])) if ids.size else np.empty(0, int)
         self._starts, self._rings = starts, np.diff(np.append(starts, ids.size))
         self._fish = np.where(geography == 1, lice.FISH_COUNTED[1], lice.FISH_COUNTED[2])
-        self._history = np.zeros((width, len(lice.STAGES), ids.size))
-        self._counted = np.zeros((width, ids.size), np.int64)
+        self._history = np.zeros((len(lice.STAGES), width, ids.size))
+        self._counted = np.zeros((width, ids.size), np.int8)
 
     def day(self, d: int, today: Ints, here: Ints, temp_c: Floats, root: Floats, tending: Treatments) -> None:
         """Let one day pass: `speed` days of real fish."""
@@ -71,7 +71,7 @@ class Parasites:
                 self.lice[lice.MALE] *= left[2]
                 self.lice[lice.FEMALE] *= left[3]
                 self.lice[lice.CALIGUS] *= left[3]
-        kept = self._history[d]
+        kept = self._history[:, d]
         np.sum(self.lice[:3], axis=0, out=kept[0])
         np.sum(self.lice[3:5], axis=0, out=kept[1])
         kept[2], kept[3], kept[4] = self.lice[lice.MALE], self.lice[lice.FEMALE], self.lice[lice.CALIGUS]
@@ -136,20 +136,18 @@ class Parasites:
             methods = tending.against_lice(u, lousy, temp_c[lousy], weight_g[lousy])
             tending.book(lousy, today[lousy], methods, treatments.REASON["lice"], found[over] / fish[over])
 
-    def frame(self, days: pl.DataFrame, pick: Ints) -> pl.DataFrame:
+    def frame(self, keys: pl.DataFrame, pick: Ints) -> pl.DataFrame:
         """Rows of `Life.lice`.
 
         Args:
-            days: The rows of `Life.days` of this stage.
+            keys: Their assignment_id, batch_id, container_id and date.
             pick: For each of them, its place in an array [day, ring].
         """
         values = {
-            name: pl.Series(np.rint(self._history[:, number].ravel().take(pick) * 1e4) / 1e4)
-            for number, name in enumerate(lice.STAGES)
+            name: pl.Series(np.rint(history.take(pick) * 1e4) / 1e4)
+            for name, history in zip(lice.STAGES, self._history, strict=True)
         }
-        return days.select("assignment_id", "batch_id", "container_id", "date").with_columns(
-            **values, fish_counted=pl.Series(self._counted.ravel().take(pick))
-        )
+        return keys.with_columns(**values, fish_counted=pl.Series(self._counted.take(pick).astype(np.int64)))
 
 
 __all__ = ["Parasites"]

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, exponential
-from aquamind_pipeline.simulation import deaths, draws, feeding_plan, lice, treatments
+from aquamind_pipeline.simulation import deaths, draws, feeding_plan, treatments
 from aquamind_pipeline.simulation.biology import Stage
 from aquamind_pipeline.simulation.conditions import Conditions
-from aquamind_pipeline.simulation.episodes import FRESHWATER_CAUSES, SEA_CAUSES, susceptibility
+from aquamind_pipeline.simulation.episodes import FRESHWATER_CAUSES, SEA_CAUSES, at_age, susceptibility
 from aquamind_pipeline.simulation.parasites import Parasites
 from aquamind_pipeline.simulation.treatments import Treatments
 
@@ -42,34 +43,60 @@ class StageLife:
     """What happened in a stage.
 
     Attributes:
-        days: Rows of `Life.days`.
         lice: Rows of `Life.lice`.
         treated: Rows of `Life.treatments`.
         fish: Fish of each assignment at its end.
         root: Cube root of their weight.
     """
 
-    days: pl.DataFrame
     lice: pl.DataFrame
     treated: pl.DataFrame
     fish: Ints
     root: Floats
 
 
-def live_stage(conditions: Conditions, stage: Stage, group: pl.DataFrame, fish: Ints, root: Floats) -> StageLife:
+DAY_COLUMNS = {
+    "temp_c": np.float64,
+    "population": np.int64,
+    "weight_g": np.float64,
+    "deaths": np.int64,
+    "reason": np.int64,
+    "second_deaths": np.int64,
+    "second_reason": np.int64,
+    "appetite": np.float64,
+    "gill": np.float64,
+    "wound": np.float64,
+    "fasting": np.int64,
+    "feed_dg": np.int64,
+    "meals": np.int64,
+}
+"""Columns of `Life.days` that a stage computes."""
+
+
+def live_stage(
+    conditions: Conditions,
+    stage: Stage,
+    group: pl.DataFrame,
+    fish: Ints,
+    root: Floats,
+    first_row: Ints,
+    table: dict[str, np.typing.NDArray[Any]],
+) -> StageLife:
     """Simulate one stage.
 
     Args:
         conditions: What all stages share.
         stage: The stage.
-        group: Its planned assignments.
+        group: Its planned assignments, sorted by id.
         fish: Fish of each assignment at its start.
         root: Cube root of their weight in g.
+        first_row: Row of `Life.days` that has the first day of each assignment.
+        table: The columns of `Life.days` in DAY_COLUMNS; the stage writes its rows.
     """
     profile, speed, sea = conditions.profile, conditions.profile.speed, stage.at_sea
     seed = profile.seed
     ids, batch, site = (group[name].to_numpy() for name in ("assignment_id", "batch_id", "site"))
-    begins = np.array([d.toordinal() for d in group["assignment_date"]], np.int64)
+    begins = group["assignment_date"].to_physical().to_numpy().astype(np.int64) + _EPOCH
     planned = group["days"].to_numpy()
     lived = np.clip(conditions.horizon - begins, 0, planned)
     width, n = int(lived.max(initial=0)), ids.size
@@ -84,15 +111,15 @@ def live_stage(conditions: Conditions, stage: Stage, group: pl.DataFrame, fish: 
     vigour = 1.0 + 0.01 * draws.normal(draws.stream(seed, "life", "vigour"), ids)
     gain = stage.tgc / 1000 * speed * feeding_plan.FULL[stage.order - 1] * vigour
     word = draws.bits(draws.stream(seed, "life", "deaths"), ids[None, :], offset)
-    luck = (word >> np.uint64(32)).astype(np.float64) * 2.0**-32
-    second_luck = (word & np.uint64(0xFFFF)).astype(np.float64) * 2.0**-16
-    kind = (word >> np.uint64(16) & np.uint64(0xFFFF)).astype(np.float64) * 2.0**-16
+    luck = (word >> np.uint64(32)) * 2.0**-32
+    second_luck = (word & np.uint64(0xFFFF)) * 2.0**-16
+    kind = (word >> np.uint64(16)).astype(np.uint16)
     word = draws.bits(draws.stream(seed, "life", "day"), ids[None, :], offset)
-    vary = deaths.day_factor(_bell(word >> np.uint64(32)))
+    vary = deaths.day_factor(_bell((word >> np.uint64(32)).astype(np.uint32)))
     base = (stage.daily_mortality * speed * deaths.background(seed, stage, batch))[None, :] * vary
     if sea:
         age = np.arange(width) * speed / _MONTH_DAYS
-        base *= np.interp(age, *zip(*deaths.AGE_AT_SEA, strict=True))[:, None]
+        base *= at_age(deaths.AGE_AT_SEA, age)[:, None]
         feel = susceptibility(SEA_CAUSES, age)
     else:
         feel = np.broadcast_to(
@@ -104,8 +131,8 @@ def live_stage(conditions: Conditions, stage: Stage, group: pl.DataFrame, fish: 
         else np.full(kind.shape, deaths.REASON["failed hatching"])
     )
     resist = deaths.feels(seed, stage, batch, ids)
-    week = feeding_plan.weekday_factor(begins[None, :] + offset)
-    hunger = week * (1.0 + feeding_plan.APPETITE_SPREAD * _bell(word))
+    hunger = conditions.week.take(column)
+    hunger *= 1.0 + feeding_plan.APPETITE_SPREAD * _bell(word.astype(np.uint32))
     fed_until = feeding_plan.last_fed(seed, speed, stage, batch, planned)
     smolt = _smolt_losses(seed, speed, batch, width) if sea else np.zeros((width, 1))
     reasons = np.concatenate(
@@ -127,15 +154,12 @@ def live_stage(conditions: Conditions, stage: Stage, group: pl.DataFrame, fish: 
     parasites = Parasites(conditions, ids, batch, place, geography, width) if sea else None
 
     population = np.empty((width, n), np.int64)
-    dead = np.empty_like(population)
-    second = np.empty_like(population)
-    reason = np.empty_like(population)
-    second_reason = np.empty_like(population)
-    fasting = np.zeros_like(population)
+    dead, second = np.empty((width, n), np.int32), np.empty((width, n), np.int32)
+    reason, second_reason = np.empty((width, n), np.int8), np.empty((width, n), np.int8)
+    fasting = np.zeros((width, n), np.int8)
     roots = np.empty((width, n))
-    appetite = np.zeros((width, n))
-    keen = np.ones((width, n))
-    gill, wound = np.zeros((width, n)), np.zeros((width, n))
+    appetite, keen = np.zeros((width, n), np.float32), np.ones((width, n), np.float32)
+    gill, wound = np.zeros((width, n), np.float32), np.zeros((width, n), np.float32)
     hazard = np.empty((_FIXED + resist.shape[1], n))
     rows = np.arange(n)
     left, start, lost = fish.copy(), root, np.zeros(n)
@@ -169,10 +193,10 @@ def live_stage(conditions: Conditions, stage: Stage, group: pl.DataFrame, fish: 
         died[~inside] = 0
         left = left - died
         main = hazard.argmax(axis=0)
-        strongest = hazard[main, rows]
+        strongest = hazard.max(axis=0)
         hazard[main, rows] = -1.0
         other = hazard.argmax(axis=0)
-        weaker = hazard[other, rows]
+        weaker = hazard.max(axis=0)
         theirs = (died * (weaker / (strongest + weaker)) + second_luck[d]).astype(np.int64)
         theirs[theirs * deaths.SECOND_SHARE < died] = 0
         population[d], dead[d], second[d] = left, died, theirs
@@ -218,45 +242,48 @@ def live_stage(conditions: Conditions, stage: Stage, group: pl.DataFrame, fish: 
     # Rows in the order of assignments and days.
     owner = np.repeat(rows, lived)
     day = np.arange(owner.size) - np.repeat(np.cumsum(lived) - lived, lived)
-    pick = day * n + owner
+    pick, to = day * n + owner, np.repeat(first_row, lived) + day
     weight = roots * roots * roots
     before = np.vstack([(start * start * start)[None, :], weight[:-1]]) if width else weight
     ratio = feeding_plan.conversion(seed, stage, batch, site, begins // 365)
-    feed = (ratio[None, :] * (weight - before) * population * feeding_plan.waste(keen) * 10.0).take(pick)
-    feed_dg = np.rint(feed).astype(np.int64)
+    eaten = ratio[None, :] * (weight - before) * population * 10.0
+    feed_dg = np.rint((eaten * feeding_plan.waste(keen.astype(np.float64))).take(pick)).astype(np.int64)
     meals = profile.meals_per_day[stage.order - 1]
     fed = feed_dg >= 2 * meals if meals else np.zeros(feed_dg.shape, bool)
-    feed_dg = np.where(fed, feed_dg, 0)
-    reason_taken = reason.take(pick)
     seconds = second.take(pick)
-    days = group[["assignment_id", "batch_id", "container_id", "site", "stage"]][owner].with_columns(
-        state_id=pl.Series(group["first_state_id"].to_numpy()[owner] + day),
-        date=pl.Series(begins[owner] + day - _EPOCH).cast(pl.Int32).cast(pl.Date),
-        batch_day=pl.Series(group["batch_day"].to_numpy()[owner] + day),
-        temp_c=pl.Series(warmth.take(pick)),
-        population=pl.Series(population.take(pick)),
-        weight_g=pl.Series(weight.take(pick)),
-        deaths=pl.Series(dead.take(pick)),
-        reason=pl.Series(reason_taken),
-        second_deaths=pl.Series(seconds),
-        second_reason=pl.Series(np.where(seconds > 0, second_reason.take(pick), reason_taken)),
-        appetite=pl.Series(np.rint(appetite.take(pick) * 1000.0) / 1000.0),
-        gill=pl.Series(np.rint(gill.take(pick) * 1000.0) / 1000.0),
-        wound=pl.Series(np.rint(wound.take(pick) * 1000.0) / 1000.0),
-        fasting=pl.Series(fasting.take(pick)),
-        feed_dg=pl.Series(feed_dg),
-        meals=pl.Series(np.where(fed, meals, 0)),
-    )
+    main_reason = reason.take(pick)
+    table["temp_c"][to] = warmth.take(pick)
+    table["population"][to] = population.take(pick)
+    table["weight_g"][to] = weight.take(pick)
+    table["deaths"][to] = dead.take(pick)
+    table["reason"][to] = main_reason
+    table["second_deaths"][to] = seconds
+    table["second_reason"][to] = np.where(seconds > 0, second_reason.take(pick), main_reason)
+    for name, score in (("appetite", appetite), ("gill", gill), ("wound", wound)):
+        table[name][to] = np.rint(score.take(pick).astype(np.float64) * 1000.0) / 1000.0
+    table["fasting"][to] = fasting.take(pick)
+    table["feed_dg"][to] = np.where(fed, feed_dg, 0)
+    table["meals"][to] = np.where(fed, meals, 0)
     end = roots[np.maximum(lived - 1, 0), rows] if width else start
-    counted = parasites.frame(days, pick) if parasites is not None else pl.DataFrame()
-    return StageLife(days, counted, _treated(group, tending), left, end)
+    counted = pl.DataFrame()
+    if parasites is not None:
+        keys = pl.DataFrame(
+            {name: np.repeat(group[name].to_numpy(), lived) for name in ("assignment_id", "batch_id", "container_id")}
+        ).with_columns(date=as_dates(begins[owner] + day))
+        counted = parasites.frame(keys, pick)
+    return StageLife(counted, _treated(group, tending), left, end)
 
 
-def _bell(random_bits: draws.Bits) -> Floats:
-    """Bell-shaped deviates with standard deviation 1, from the last 32 bits: the sum of two uniforms."""
-    low = np.uint64(0xFFFF)
-    total = (random_bits & low) + (random_bits >> np.uint64(16) & low)
-    return (total.astype(np.float64) - 65_535.0) * (np.sqrt(6.0) / 65_536.0)
+def as_dates(ordinals: Ints) -> pl.Series:
+    """Days as dates, from numbers as by `date.toordinal()`."""
+    return pl.Series((ordinals - _EPOCH).astype(np.int32)).cast(pl.Date)
+
+
+def _bell(random_bits: np.typing.NDArray[np.uint32]) -> Floats:
+    """Bell-shaped deviates with standard deviation 1: the sum of two uniforms of 16 bits."""
+    total = (random_bits & np.uint32(0xFFFF)) + (random_bits >> np.uint32(16))
+    bell: Floats = (total - 65_535.0) * (np.sqrt(6.0) / 65_536.0)
+    return bell
 
 
 def _smolt_losses(seed: int, speed: int, batch: Ints, width: int) -> Floats:
@@ -305,16 +332,13 @@ def _treated(group: pl.DataFrame, tending: Treatments) -> pl.DataFrame:
     records = tending.records()
     if not records:
         return pl.DataFrame(schema=_TREATED)
-    rows = records.pop("row")
-    day = records.pop("day")
+    rows, day = (records.pop(name).astype(np.int64) for name in ("row", "day"))
     return (
         group[["assignment_id", "batch_id", "container_id"]][rows]
-        .with_columns(
-            date=pl.Series(day - _EPOCH).cast(pl.Int32).cast(pl.Date), **{k: pl.Series(v) for k, v in records.items()}
-        )
+        .with_columns(date=as_dates(day), **{k: pl.Series(v) for k, v in records.items()})
         .select(_TREATED.names())
-        .cast(dict(_TREATED))
+        .cast(_TREATED)
     )
 
 
-__all__ = ["BEFORE_MOVE", "FED", "FOR_TREATMENT", "IN_STORM", "StageLife", "live_stage"]
+__all__ = ["BEFORE_MOVE", "DAY_COLUMNS", "FED", "FOR_TREATMENT", "IN_STORM", "StageLife", "as_dates", "live_stage"]

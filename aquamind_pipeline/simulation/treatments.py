@@ -1,7 +1,7 @@
 """Treatments: what is used when, what it does to lice, illness and fish, and when people have time for it.
 
 A container gets a date for its treatment when people see a reason: lice above the trigger, gills or wounds that kill
-fish, or smolts that are large enough for their vaccine. Two or three containers of a batch are treated on a working day.
+fish, or smolts that are large enough for their vaccine. A crew treats three containers of a batch on a working day.
 
 Sources of the figures: docs/reference/fish-health.md.
 """
@@ -86,6 +86,8 @@ ILLNESS_TRIGGER = 0.0008
 VACCINATION_G, VACCINATION_MOST_G = 62.0, 90.0
 """Weight from which on smolts are vaccinated, and from which on it becomes urgent. Sources say 60 to 100 g."""
 NEVER = 1 << 40
+_AGAINST_LICE = (0.34, 0.26, 0.14, 0.10, 0.06, 0.10)
+"""Weights of the first methods in the choice against lice. The first three dominate today (Overton et al. 2019)."""
 
 
 def lice_trigger(month: Ints, geography: Ints) -> Floats:
@@ -113,12 +115,13 @@ class Calendar:
         self.works = is_working_day(ordinals)
         self.month = month_and_day(ordinals)[0]
         self._days = ordinals[self.works]
-        self._before = np.cumsum(self.works) - self.works
+        self._before: Ints = np.cumsum(self.works) - self.works
 
     def slots(self, earliest: Ints, place: Ints) -> Ints:
         """The working day that is `place` working days after the first one from `earliest` on."""
         index = self._before[earliest - self.first_day] + place
-        return self._days[np.minimum(index, self._days.size - 1)]
+        days: Ints = self._days[np.minimum(index, self._days.size - 1)]
+        return days
 
 
 class Treatments:
@@ -186,7 +189,7 @@ class Treatments:
         first = np.concatenate([[True], group[1:] != group[:-1]])
         start = np.maximum.accumulate(np.where(first, np.arange(rows.size), 0))
         rank = np.arange(rows.size) - start
-        in_feed = np.isin(methods, (EMAMECTIN, ANTIBIOTIC))
+        in_feed = _IN_FEED[methods]
         lead = np.where(in_feed, 1, max(1, LEAD_DAYS // self.speed))
         a_day = CONTAINERS_A_DAY * self.speed
         day = self.calendar.slots(
@@ -201,8 +204,8 @@ class Treatments:
         rows, day, methods, seen, group, in_feed, today = (
             one[in_time] for one in (rows, day, methods, seen, group, in_feed, today)
         )
-        u = draws.uniform(draws.stream(self.seed, "treatment", "fasting"), self.ids[rows], day, 0)
-        v = draws.uniform(draws.stream(self.seed, "treatment", "fasting"), self.ids[rows], day, 1)
+        word = draws.bits(draws.stream(self.seed, "treatment", "fasting"), self.ids[rows], day)
+        u, v = (word >> np.uint64(32)) * 2.0**-32, (word & np.uint64(0xFFFFFFFF)) * 2.0**-32
         fast = _FASTING[methods, 0] + np.floor(u * (_FASTING[methods, 1] - _FASTING[methods, 0] + 1))
         days = np.where(fast > 0, np.floor((fast + 1) / self.speed + v), 0.0).astype(np.int64)
         self.due[rows], self.method[rows], self.reason[rows], self.trigger[rows] = day, methods, reason, seen
@@ -298,7 +301,7 @@ class Treatments:
             temp_c: Temperature of their water.
             weight_g: Weight of their fish.
         """
-        weight = np.broadcast_to(np.array([0.34, 0.26, 0.14, 0.10, 0.06, 0.10]), (rows.size, 6)).copy()
+        weight = np.broadcast_to(np.array(_AGAINST_LICE), (rows.size, len(_AGAINST_LICE))).copy()
         weight[:, EMAMECTIN] = np.where(weight_g < 2500.0, 0.35, np.where(weight_g < 4000.0, 0.06, 0.0))
         weight[:, PEROXIDE] = np.where(temp_c < 12.0, 0.08, 0.0)
         weight[:, THERMAL] = np.where(temp_c < 12.0, 0.38, 0.28)
@@ -306,7 +309,8 @@ class Treatments:
         for medicine in (AZAMETHIPHOS, PEROXIDE, EMAMECTIN):
             weight[again == medicine, medicine] = 0.0
         upto = np.cumsum(weight, axis=1)
-        return np.minimum((upto < (u * upto[:, -1])[:, None]).sum(axis=1), 5)
+        chosen: Ints = np.minimum((upto < (u * upto[:, -1])[:, None]).sum(axis=1), len(_AGAINST_LICE) - 1)
+        return chosen
 
     def records(self) -> dict[str, Ints | Floats]:
         """All treatments done, in the order of their days; columns as in `act`."""
@@ -323,6 +327,7 @@ _LOSS_SPREAD = np.array([method.loss_spread for method in METHODS])
 _FASTING = np.array([method.fasting_days for method in METHODS])
 _WITHHOLDING = np.array([method.withholding_days for method in METHODS])
 _DAYS = np.array([method.days for method in METHODS])
+_IN_FEED = np.array([method.name.endswith("in feed") for method in METHODS])
 
 __all__ = [
     "ANTIBIOTIC",

@@ -24,7 +24,6 @@ from aquamind_pipeline.schema.kinds import Kind, Scope
 from aquamind_pipeline.simulation.deaths import REASONS
 from aquamind_pipeline.simulation.schedule import lived_months
 
-
 _FIRST = pl.col("deaths") - pl.col("second_deaths")
 """Deaths of the day's main reason. The strongest reason may have killed no fish on a day with few deaths."""
 
@@ -36,9 +35,7 @@ def mortality_events(inputs: Inputs) -> pl.DataFrame:
     by_reason = pl.concat(
         [
             died.select(*columns, id=pl.col("state_id") * 2, count=_FIRST, reason="reason"),
-            died.select(
-                *columns, id=pl.col("state_id") * 2 + 1, count=pl.col("second_deaths"), reason="second_reason"
-            ),
+            died.select(*columns, id=pl.col("state_id") * 2 + 1, count=pl.col("second_deaths"), reason="second_reason"),
         ]
     )
     events = by_reason.filter(pl.col("count") > 0).sort("container_id", "date", "id")

@@ -29,7 +29,7 @@ LIFE_DAYS = TableDefinition(
     batch_slices=True,
     step=STEP,
     meaning="The simulated truth of one assignment on one day. Growth assimilation never reads it.",
-    how="Fish grow with temperature and appetite, and die of background, handling, treatments and episodes, day by day.",
+    how="Fish grow with temperature and appetite; they die of background, handling, treatments and episodes.",
     columns=(
         bigint("assignment_id"),
         bigint("batch_id"),
@@ -147,7 +147,7 @@ LIFE_TREATMENTS = TableDefinition(
     time="date",
     reads=PLAN,
     generate=lambda inputs: lives(inputs).treatments,
-    expected=Unpredictable("Treatments follow from what people see; the farm rule lice_treatments looks at them."),
+    expected=Unpredictable("Treatments follow from what people see; tests compare them with lice, deaths and feed."),
     lineage=_OF_DAYS,
     rules=(),
     bytes_per_row=(40, 0),

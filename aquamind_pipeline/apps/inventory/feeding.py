@@ -99,7 +99,7 @@ FEEDINGS = TableDefinition(
     kind=Kind.EVENT,
     scope=Scope.ASSIGNMENT,
     meaning="One meal of one assignment.",
-    how="The day's feed of each assignment, divided over its stage's meals, from the nearest store; none on days of fasting.",
+    how="The day's feed of each assignment, divided over its stage's meals, from the nearest store.",
     columns=(
         identity("id"),
         timestamp(
