@@ -29,7 +29,7 @@ _WASTE = 0.25
 _FCR_LEVEL = (0.97, 0.92)
 """Feed per growth of healthy fish relative to the stage's, in freshwater and at sea: illness, waste, and the fish that
 die before the harvest make up the rest."""
-_FCR_BATCH, _FCR_SITE_YEAR = 0.055, 0.03
+_FCR_BATCH, _FCR_SITE_YEAR = 0.05, 0.025
 """Standard deviations of the logarithm of feed per growth, between batches, and between sites and years."""
 
 
