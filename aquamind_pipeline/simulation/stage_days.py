@@ -209,7 +209,7 @@ def live_stage(
             why = np.where(d >= fed_until, BEFORE_MOVE, np.where(resting, FOR_TREATMENT, FED))
             if sea:
                 why = np.where((why == FED) & stormy, IN_STORM, why)
-            eats = hunger[d] * sharp * (1.0 - tending.stress)
+            eats = hunger[d] * sharp * (1.0 - tending.loss_of_appetite())
             eats[why != FED] = 0.0
             root = root + gain * temp_c * eats
             fasting[d], appetite[d], keen[d] = why, eats, sharp

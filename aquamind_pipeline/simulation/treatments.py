@@ -49,8 +49,8 @@ class Method:
 
 
 METHODS: tuple[Method, ...] = (
-    Method("thermal", "physical", (0.0, 0.85, 0.90, 0.93), 0.06, (0.0, 0.0), 0.0030, 1.0, (2, 3), 0, 1),
-    Method("mechanical", "physical", (0.10, 0.75, 0.82, 0.85), 0.08, (0.0, 0.0), 0.0024, 1.0, (2, 3), 0, 1),
+    Method("thermal", "physical", (0.0, 0.85, 0.90, 0.93), 0.06, (0.0, 0.0), 0.0042, 0.9, (2, 3), 0, 1),
+    Method("mechanical", "physical", (0.10, 0.75, 0.82, 0.85), 0.08, (0.0, 0.0), 0.0035, 0.9, (2, 3), 0, 1),
     Method("freshwater bath", "physical", (0.30, 0.80, 0.85, 0.85), 0.08, (0.80, 0.0), 0.0008, 0.8, (1, 2), 0, 1),
     Method("azamethiphos bath", "medication", (0.0, 0.70, 0.85, 0.85), 0.15, (0.0, 0.0), 0.0005, 0.8, (1, 2), 7, 1),
     Method(
@@ -167,7 +167,7 @@ class Treatments:
         self.stress = np.zeros(n)
         self.pending = np.zeros((2, n))
         self.done: list[dict[str, Ints | Floats]] = []
-        self._calm = 0.6**speed
+        self._calm, self._mean_stress = 0.6**speed, (1.0 - 0.6**speed) / (0.4 * speed)
         self._dying = 0.7**speed
         self._return = 0.98**speed
 
@@ -277,6 +277,10 @@ class Treatments:
             }
         )
         self.due[rows], self.fast_from[rows] = NEVER, NEVER
+
+    def loss_of_appetite(self) -> Floats:
+        """Share of their appetite that fish have lost today: the mean over the day's days of real fish."""
+        return self.stress * self._mean_stress
 
     def recover(self) -> None:
         """One day passes: stress and relief fade."""

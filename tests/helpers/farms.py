@@ -56,7 +56,10 @@ class Made(MemoryTables):
     @cached_property
     def life(self) -> Life:
         """What really happened, sorted as `live` gives it."""
-        return Life(self.frame("life_day").sort("assignment_id", "date"), self.frame("life_move"))
+        days, lice, treatments = (
+            self.frame(name).sort("assignment_id", "date") for name in ("life_day", "life_lice", "life_treatment")
+        )
+        return Life(days, self.frame("life_move"), lice, treatments)
 
     @cached_property
     def events(self) -> dict[str, pl.DataFrame]:
