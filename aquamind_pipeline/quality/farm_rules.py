@@ -386,8 +386,8 @@ def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> 
     return check_result(
         "survival",
         wrong,
-        f"{lived.height} stages of batches, each with the deaths that rate, handling and outbreaks explain",
-        "stages with more or fewer deaths than rate, handling and outbreaks explain",
+        f"{lived.height} stages of batches, each with deaths that background, handling and illness explain",
+        "stages with more or fewer deaths than background, handling and illness explain",
     )
 
 
@@ -599,7 +599,7 @@ FARM_RULES = (
     ),
     _rule(
         "survival",
-        "In each stage of a batch, rate, handling and outbreaks explain the number of deaths.",
+        "In each stage of a batch, background, handling, treatments and episodes explain the number of deaths.",
         lambda inputs: survival(_lived(inputs), _daily_rates(inputs), hazard_bounds),
         _STAGES,
         _RATES,

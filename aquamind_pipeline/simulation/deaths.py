@@ -72,7 +72,7 @@ def background(seed: int, stage: Stage, batch: Ints) -> Floats:
     """Factor of each batch on the background deaths of a stage."""
     spread, least, most = _VIGOUR[stage.order - 1]
     luck = draws.normal(draws.stream(seed, "deaths", "brood"), batch, stage.order)
-    mean = 1.03 if stage.order == 1 else 1.15 if not stage.at_sea else 0.65
+    mean = 1.03 if stage.order == 1 else 1.15 if not stage.at_sea else 0.70
     return np.clip(mean * exponential(spread * luck), least, most)
 
 

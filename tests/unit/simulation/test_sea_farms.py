@@ -20,7 +20,7 @@ WANTED = {
     "mortality_p50": (0.3, 0.6),
     "mortality_p90": (1.5, 3.5),
     "mortality_p95": (2.0, 5.0),
-    "mortality_max": (8.0, 60.0),
+    "mortality_max": (8.0, 50.0),
     "mortality_over_1": (0.18, 0.35),
     "mortality_next": (0.3, 0.6),
     "lice_mean": (0.2, 0.5),
@@ -38,9 +38,10 @@ def months(seed: int) -> pl.DataFrame:
     return farm_months(life.days, lice.counts(seed, life.lice))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_farm_months_are_like_those_of_real_farms(seed: int) -> None:
-    found = statistics(months(seed))
+def test_farm_months_are_like_those_of_real_farms() -> None:
+    """A farm of 40 batches has some 285 farm-months, whose tail scatters. So three farms are judged together."""
+    together = pl.concat(months(seed).with_columns(pl.col("batch_id") + 1000 * seed) for seed in SEEDS)
+    found = statistics(together)
     outside = {name: found[name] for name, (low, high) in WANTED.items() if not low <= found[name] <= high}
     assert not outside
 
