@@ -11,7 +11,6 @@ times the day's appetite. `stage_days` steps over the days of a stage, for all i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import polars as pl
@@ -22,9 +21,7 @@ from aquamind_pipeline.simulation.biology import EGG_WEIGHT_G, STAGES, TRANSFER_
 from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day
-from aquamind_pipeline.simulation.stage_days import DAY_COLUMNS, as_dates, live_stage
-
-_EPOCH = date(1970, 1, 1).toordinal()
+from aquamind_pipeline.simulation.stage_days import DAY_COLUMNS, as_dates, as_ordinals, live_stage
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def live(profile: Profile, plan: Plan) -> Life:
     conditions = Conditions.of(profile, plan.assignments["site"].to_numpy())
     eggs = plan.batches.sort("batch_id")["eggs"].to_numpy()
     assignments = plan.assignments.sort("assignment_id")  # by batch, stage and position, too
-    begins = _ordinals(assignments["assignment_date"])
+    begins = as_ordinals(assignments["assignment_date"])
     lived = np.clip(conditions.horizon - begins, 0, assignments["days"].to_numpy())
     ends = np.cumsum(lived)
     table = {name: np.empty(int(lived.sum()), type_) for name, type_ in DAY_COLUMNS.items()}
@@ -103,11 +100,6 @@ def live(profile: Profile, plan: Plan) -> Life:
     )
 
 
-def _ordinals(dates: pl.Series) -> Ints:
-    """Dates as numbers as by `date.toordinal()`."""
-    return dates.to_physical().to_numpy().astype(np.int64) + _EPOCH
-
-
 def _move(
     conditions: Conditions, stage: Stage, sources: pl.DataFrame, dests: pl.DataFrame, fish: Ints, root: Floats
 ) -> tuple[pl.DataFrame, Ints, Floats]:
@@ -143,7 +135,7 @@ def _move(
     weight = root * root * root
     new_weight = (count * weight[:, :, None]).sum(axis=1) / np.maximum(shares, 1)
 
-    arrival = _ordinals(dests["assignment_date"]).reshape(shares.shape)[:, 0]
+    arrival = as_ordinals(dests["assignment_date"]).reshape(shares.shape)[:, 0]
     happened = arrival < conditions.horizon
     b, i, j = np.nonzero((count > 0) & happened[:, None, None])
     gone = np.cumsum(count, axis=2) - count

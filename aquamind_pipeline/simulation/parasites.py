@@ -32,7 +32,7 @@ class Parasites:
         Args:
             conditions: What site and date decide.
             ids: Assignments, sorted by batch.
-            batch: Their batches.
+            batch: Their batches, each with equally many rings.
             place: Rows of their sites.
             geography: Their geography_id.
             width: Days to simulate.
@@ -46,8 +46,7 @@ class Parasites:
         self._month = conditions.calendar.month
         self._first_day = conditions.first_day
         self._factor = lice.ring_factor(self.seed, ids)
-        starts = np.flatnonzero(np.concatenate([[True], batch[1:] != batch[:-1]])) if ids.size else np.empty(0, int)
-        self._starts, self._rings = starts, np.diff(np.append(starts, ids.size))
+        self._batches = max(int(np.unique(batch).size), 1)
         self._fish = np.where(geography == 1, lice.FISH_COUNTED[1], lice.FISH_COUNTED[2])
         self._history = np.zeros((len(lice.STAGES), width, ids.size))
         self._counted = np.zeros((width, ids.size), np.int8)
@@ -63,7 +62,8 @@ class Parasites:
         for _ in range(self.speed):
             lice.step(self.lice, self._larvae, rates, settle, outside, caligus)
             # Larvae drift between the rings of a batch.
-            self._larvae = np.repeat(np.add.reduceat(self._larvae, self._starts) / self._rings, self._rings)
+            by_batch = self._larvae.reshape(self._batches, -1)
+            by_batch[:] = by_batch.mean(axis=1)[:, None]
             if killed:
                 left = 1.0 - tending.killing * working
                 self.lice[:3] *= left[0]

@@ -93,10 +93,16 @@ def live_stage(
         first_row: Row of `Life.days` that has the first day of each assignment.
         table: The columns of `Life.days` in DAY_COLUMNS; the stage writes its rows.
     """
+    begun = (as_ordinals(group["assignment_date"]) < conditions.horizon) & (group["days"].to_numpy() > 0)
+    if not begun.all():
+        some = live_stage(conditions, stage, group.filter(begun), fish[begun], root[begun], first_row[begun], table)
+        fish, root = fish.copy(), root.copy()
+        fish[begun], root[begun] = some.fish, some.root
+        return StageLife(some.lice, some.treated, fish, root)
     profile, speed, sea = conditions.profile, conditions.profile.speed, stage.at_sea
     seed = profile.seed
     ids, batch, site = (group[name].to_numpy() for name in ("assignment_id", "batch_id", "site"))
-    begins = group["assignment_date"].to_physical().to_numpy().astype(np.int64) + _EPOCH
+    begins = as_ordinals(group["assignment_date"])
     planned = group["days"].to_numpy()
     lived = np.clip(conditions.horizon - begins, 0, planned)
     width, n = int(lived.max(initial=0)), ids.size
@@ -244,9 +250,11 @@ def live_stage(
     day = np.arange(owner.size) - np.repeat(np.cumsum(lived) - lived, lived)
     pick, to = day * n + owner, np.repeat(first_row, lived) + day
     weight = roots * roots * roots
-    before = np.vstack([(start * start * start)[None, :], weight[:-1]]) if width else weight
+    gained = weight.copy()
+    gained[1:] -= weight[:-1]
+    gained[:1] -= start * start * start
     ratio = feeding_plan.conversion(seed, stage, batch, site, begins // 365)
-    eaten = ratio[None, :] * (weight - before) * population * 10.0
+    eaten = ratio[None, :] * gained * population * 10.0
     feed_dg = np.rint((eaten * feeding_plan.waste(keen.astype(np.float64))).take(pick)).astype(np.int64)
     meals = profile.meals_per_day[stage.order - 1]
     fed = feed_dg >= 2 * meals if meals else np.zeros(feed_dg.shape, bool)
@@ -272,6 +280,11 @@ def live_stage(
         ).with_columns(date=as_dates(begins[owner] + day))
         counted = parasites.frame(keys, pick)
     return StageLife(counted, _treated(group, tending), left, end)
+
+
+def as_ordinals(dates: pl.Series) -> Ints:
+    """Dates as numbers as by `date.toordinal()`."""
+    return dates.to_physical().to_numpy().astype(np.int64) + _EPOCH
 
 
 def as_dates(ordinals: Ints) -> pl.Series:
@@ -341,4 +354,14 @@ def _treated(group: pl.DataFrame, tending: Treatments) -> pl.DataFrame:
     )
 
 
-__all__ = ["BEFORE_MOVE", "DAY_COLUMNS", "FED", "FOR_TREATMENT", "IN_STORM", "StageLife", "as_dates", "live_stage"]
+__all__ = [
+    "BEFORE_MOVE",
+    "DAY_COLUMNS",
+    "FED",
+    "FOR_TREATMENT",
+    "IN_STORM",
+    "StageLife",
+    "as_dates",
+    "as_ordinals",
+    "live_stage",
+]
