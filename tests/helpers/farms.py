@@ -56,9 +56,12 @@ class Made(MemoryTables):
     @cached_property
     def life(self) -> Life:
         """What really happened, sorted as `live` gives it."""
-        days, lice, treatments = (
-            self.frame(name).sort("assignment_id", "date") for name in ("life_day", "life_lice", "life_treatment")
-        )
+
+        def in_order(name: str) -> pl.DataFrame:
+            return self.frame(name).sort("assignment_id", "date")
+
+        days, lice = in_order("life_day"), in_order("life_lice")
+        treatments = in_order("life_treatment")
         return Life(days, self.frame("life_move"), lice, treatments)
 
     @cached_property
