@@ -143,6 +143,41 @@ def arccosine(x: npt.ArrayLike) -> Floats:
     return np.where(low, np.pi, 2.0 * arctangent(np.sqrt((1.0 - value) / np.where(low, 1.0, 1.0 + value))))
 
 
+def exponential(x: npt.ArrayLike) -> Floats:
+    """Exponential function of numbers between -700 and 700, to about 1e-15, by sums and products only."""
+    value = np.asarray(x, np.float64)
+    halvings = np.rint(value * _LOG2_E)
+    rest = (value - halvings * _LN2_HIGH) - halvings * _LN2_LOW  # within half of ln 2
+    total = np.ones_like(rest)
+    for n in range(14, 0, -1):
+        total = 1.0 + total * rest / n
+    return np.ldexp(total, halvings.astype(np.int64))
+
+
+def logarithm(x: npt.ArrayLike) -> Floats:
+    """Natural logarithm of numbers above 0, to about 1e-15, by sums, products and quotients only."""
+    mantissa, exponent = np.frexp(np.asarray(x, np.float64))
+    low = mantissa < _SQRT_HALF
+    mantissa = np.where(low, 2.0 * mantissa, mantissa)
+    halvings = (exponent - low).astype(np.float64)
+    ratio = (mantissa - 1.0) / (mantissa + 1.0)
+    square = ratio * ratio
+    total = np.zeros_like(square)
+    for n in range(12, -1, -1):
+        total = total * square + 2.0 / (2 * n + 1)
+    result: Floats = halvings * _LN2_HIGH + (ratio * total + halvings * _LN2_LOW)
+    return result
+
+
+def power(x: npt.ArrayLike, exponent: float) -> Floats:
+    """Power of numbers above 0."""
+    return exponential(exponent * logarithm(x))
+
+
+_LOG2_E = 1.4426950408889634
+_LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
+"""ln 2 in two parts; the first has few digits, so that its multiples are exact."""
+_SQRT_HALF = 0.7071067811865476
 _HALF_PI_HIGH, _HALF_PI_LOW = 1.5707963267948966, 6.123233995736766e-17
 """A quarter turn as a float, and the rounding error of this float."""
 
@@ -155,6 +190,9 @@ __all__ = [
     "cube_root",
     "cubed",
     "decimal",
+    "exponential",
+    "logarithm",
+    "power",
     "rounded",
     "rounded_units",
     "sine",

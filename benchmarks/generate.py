@@ -68,14 +68,14 @@ _SQL = {
             SELECT *, unnest(range(meals)) AS i, state_id * 16 + i AS key, feed_dg / 10000.0 / meals AS kg,
                 greatest(population * weight_g / 1000, 1) AS biomass
             FROM (
-                SELECT *, [0, 10, 8, 7, 6, 6][stage] AS meals FROM life_day WHERE stage > 1
+                SELECT * FROM life_day WHERE meals > 0
                 ORDER BY container_id, date
             )
         )""",
     MORTALITY.name: """
         SELECT state_id AS id, batch_id, assignment_id, date AS event_date, deaths::INTEGER AS count,
             (deaths * weight_g / 1000)::DECIMAL(10, 2) AS biomass_kg,
-            ['UNKNOWN', 'DISEASE', 'HANDLING', 'ENVIRONMENTAL', 'PREDATION'][cause + 1] AS cause
+            CASE WHEN reason >= 8 THEN 'DISEASE' ELSE 'UNKNOWN' END AS cause
         FROM life_day WHERE deaths > 0 ORDER BY container_id, date""",
     GROWTH_SAMPLES.name: """
         SELECT state_id AS id, assignment_id, date AS sample_date, len(weights)::INTEGER AS sample_size,

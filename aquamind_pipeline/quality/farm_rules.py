@@ -21,7 +21,7 @@ from aquamind_pipeline.quality.truth import weighing_error
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
-from aquamind_pipeline.simulation.life import hazard_bounds
+from aquamind_pipeline.simulation.deaths import hazard_bounds
 
 
 def no_doubling(states: pl.LazyFrame) -> CheckResult:
@@ -365,9 +365,9 @@ def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-Bounds = Callable[[int, Ints, Ints], tuple[Floats, Floats]]
-"""Function of a stage's order, days and containers: the smallest and largest plausible chance of death in that stage,
-as multiples of the daily rate (`hazard_bounds`)."""
+Bounds = Callable[[int, Ints, Ints, Floats], tuple[Floats, Floats]]
+"""Function of a stage's order, days, containers and daily rate: the smallest and largest plausible chance of death in
+that stage, as multiples of the daily rate (`hazard_bounds`)."""
 
 
 def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> CheckResult:
@@ -386,8 +386,8 @@ def survival(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> 
     return check_result(
         "survival",
         wrong,
-        f"{lived.height} stages of batches, each with the deaths that rate, handling and outbreaks explain",
-        "stages with more or fewer deaths than rate, handling and outbreaks explain",
+        f"{lived.height} stages of batches, each with deaths that background, handling and illness explain",
+        "stages with more or fewer deaths than background, handling and illness explain",
     )
 
 
@@ -408,7 +408,9 @@ def survived(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> 
     """
     parts = []
     for (stage,), group in lived.join(daily_rates, on="stage").partition_by("stage", as_dict=True).items():
-        low, high = bounds(int(str(stage)), group["days"].to_numpy(), group["containers"].to_numpy())
+        low, high = bounds(
+            int(str(stage)), group["days"].to_numpy(), group["containers"].to_numpy(), group["daily_rate"].to_numpy()
+        )
         parts.append(group.with_columns(low=pl.Series(low), high=pl.Series(high)))
     if not parts:
         return lived.with_columns(survival=1.0, by_rate=1.0, least=1.0, most=1.0)
@@ -496,11 +498,14 @@ def state_errors(inputs: RuleInputs) -> pl.DataFrame:
 
     def make() -> pl.DataFrame:
         if inputs.since is None:
-            return truth.errors(inputs.scan(STATES), inputs.scan(_LIFE))
+            return truth.errors(inputs.scan(STATES), inputs.scan(_LIFE), inputs.farm.speed)
         first = first_day(inputs.since)
         month_before = month_key(first - timedelta(days=1))  # has the last weighing before the nightly run's months
         months = {name: [month for month in inputs.months(name) if month >= month_before] for name in (STATES, _LIFE)}
-        errors = truth.errors(*(inputs.scan(name, chosen) for name, chosen in months.items()))
+        if inputs.farm.samples_per_week == 0:  # growth leaves the model since the batch began
+            months[_LIFE] = inputs.months(_LIFE)
+        states, life = (inputs.scan(name, chosen) for name, chosen in months.items())
+        errors = truth.errors(states, life, inputs.farm.speed)
         return errors.filter(pl.col("date") >= first)
 
     return inputs.shared("state errors", make)
@@ -594,7 +599,7 @@ FARM_RULES = (
     ),
     _rule(
         "survival",
-        "In each stage of a batch, rate, handling and outbreaks explain the number of deaths.",
+        "In each stage of a batch, background, handling, treatments and episodes explain the number of deaths.",
         lambda inputs: survival(_lived(inputs), _daily_rates(inputs), hazard_bounds),
         _STAGES,
         _RATES,

@@ -7,7 +7,8 @@ import math
 import polars as pl
 
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
-from aquamind_pipeline.simulation.biology import WEIGHT_VARIATION
+from aquamind_pipeline.simulation.biology import STAGES, WEIGHT_VARIATION
+from aquamind_pipeline.simulation.feeding_plan import FULL
 
 
 def weighing_error(fish_per_sample: int) -> float:
@@ -24,17 +25,47 @@ STORED_G = 0.01
 ERROR_COLUMNS = ("weight_error", "biomass_error")
 
 
-def errors(states: pl.LazyFrame, life: pl.LazyFrame) -> pl.DataFrame:
+_VIGOUR = 0.035
+"""Largest difference of a container's growth from the mean, beside appetite."""
+
+
+def _drift(states: pl.LazyFrame, life: pl.LazyFrame, speed: int) -> pl.LazyFrame:
+    """How far growth may have left the model's since a batch was last weighed, as a cube root of g.
+
+    The model grows fish by their stage's coefficient every day. Real fish eat more or less than on average.
+
+    Returns:
+        batch_id, date, drift.
+    """
+    tgc = {stage.order: stage.tgc for stage in STAGES}
+    full = {stage.order: FULL[stage.order - 1] for stage in STAGES}
+    modelled = pl.col("stage").replace_strict(tgc, return_dtype=pl.Float64) / 1000 * speed * pl.col("temp_c")
+    eaten = pl.col("appetite") * pl.col("stage").replace_strict(full, return_dtype=pl.Float64)
+    weighed = states.filter(pl.col("anchor_type").is_not_null()).select("batch_id", "date", weighed=True).unique()
+    summed = pl.col("left").cum_sum().over("batch_id", order_by="date")
+    return (
+        life.group_by("batch_id", "date")
+        .agg(left=(modelled * ((eaten - 1.0).abs() + _VIGOUR)).max())
+        .join(weighed, on=["batch_id", "date"], how="left")
+        .with_columns(summed=summed)
+        .with_columns(then=pl.when("weighed").then("summed").forward_fill().over("batch_id", order_by="date"))
+        .select("batch_id", "date", drift=pl.col("summed") - pl.col("then").fill_null(0.0))
+    )
+
+
+def errors(states: pl.LazyFrame, life: pl.LazyFrame, speed: int = 1) -> pl.DataFrame:
     """Compare states with life, for every assignment and day that one of the two has.
 
     Args:
         states: batch_actualdailyassignmentstate.
-        life: assignment_id, date, stage, population, weight_g.
+        life: assignment_id, batch_id, date, stage, population, weight_g, temp_c, appetite.
+        speed: How many days of real fish a day has.
 
     Returns:
         assignment_id, date, stage, weight_g (true), fish_error (fish), weight_error and biomass_error (shares of the
         true value), confidence (in the weight, as the state gives it), days_since (days since a weight was measured;
-        null before the first).
+        null before the first), drift (share of the weight by which growth may have left the model's since the batch
+        was last weighed).
     """
     key = ["assignment_id", "date"]
     measured = pl.when(pl.col("anchor_type").is_not_null()).then("date")
@@ -45,7 +76,13 @@ def errors(states: pl.LazyFrame, life: pl.LazyFrame) -> pl.DataFrame:
         confidence=pl.col("confidence_scores").str.extract(r'"weight": ([0-9.]+)').cast(pl.Float64),
         last_measured=measured.forward_fill().over("assignment_id", order_by="date"),
     )
-    lived = life.select(*key, "stage", "weight_g", lived="population")
+    drift = (1.0 + pl.col("drift") / pl.col("weight_g").cbrt()) ** 3 - 1.0
+    lived = (
+        life.select(*key, "batch_id", "stage", "weight_g", lived="population")
+        .join(_drift(states, life, speed), on=["batch_id", "date"], how="left")
+        .with_columns(drift=drift)
+        .drop("batch_id")
+    )
     biomass_kg = pl.col("lived") * pl.col("weight_g") / 1000
     return (
         lived.join(assimilated, on=key, how="full", coalesce=True)
@@ -54,6 +91,7 @@ def errors(states: pl.LazyFrame, life: pl.LazyFrame) -> pl.DataFrame:
             "stage",
             "weight_g",
             "confidence",
+            "drift",
             days_since=(pl.col("date") - pl.col("last_measured")).dt.total_days(),
             fish_error=pl.col("population").cast(pl.Int64) - pl.col("lived"),
             weight_error=pl.col("avg_weight_g") / pl.col("weight_g") - 1,
@@ -88,9 +126,9 @@ def distribution(errors: pl.DataFrame, by: str) -> pl.DataFrame:
 
 
 def recovers_life(errors: pl.DataFrame, fish_per_sample: int) -> CheckResult:
-    """Every day of life has a state with exactly its fish, and with a weight error that weighing explains."""
+    """Every day of life has a state with exactly its fish, and a weight error that weighing and appetite explain."""
     allowed = weighing_error(fish_per_sample)
-    most = allowed + STORED_G / pl.col("weight_g")
+    most = (1 + allowed) * (1 + pl.col("drift")) - 1 + STORED_G / pl.col("weight_g")
     wrong = errors.filter(
         (pl.col("fish_error") != 0).fill_null(value=True) | (pl.col("weight_error").abs() > most).fill_null(value=True)
     )
@@ -99,7 +137,7 @@ def recovers_life(errors: pl.DataFrame, fish_per_sample: int) -> CheckResult:
         "recovers_life",
         wrong,
         f"{errors.height:,} states have exactly the living fish; the mean error of weight is {typical:.1%}",
-        f"states with a wrong number of fish, or an error of weight above {allowed:.0%}",
+        f"states with a wrong number of fish, or an error of weight above {allowed:.0%} and what appetite explains",
     )
 
 

@@ -12,7 +12,7 @@ from aquamind_pipeline.postgres.inspection import frame
 from aquamind_pipeline.quality import farm_rules
 from aquamind_pipeline.quality.volumes import planned_rows
 from aquamind_pipeline.report.sums import Sums, weight_g
-from aquamind_pipeline.simulation.life import hazard_bounds
+from aquamind_pipeline.simulation.deaths import hazard_bounds
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 

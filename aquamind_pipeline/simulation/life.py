@@ -1,38 +1,27 @@
 """The simulated truth: one row per container assignment and day, and the moves between assignments.
 
-Order within a day: arriving fish are counted, then the day's dead leave, then the living grow. `population` and
-`weight_g` are those at the end of the day. Fish that move leave after the last day of their source assignment. They
-are in the destination from the start of its first day.
+Order within a day: arriving fish are counted, then the day's dead leave, then the living eat and grow. `population`
+and `weight_g` are those at the end of the day. Fish that move leave after the last day of their source assignment.
+They are in the destination from the start of its first day.
 
-The cube root of the weight grows by TGC/1000 x temperature a day (thermal growth coefficient, Iwama & Tautz 1981). So
-the weights of an assignment are one cumulative sum. Deaths depend on the fish left, so a loop steps over the days, for
-all assignments of a stage at once.
+The cube root of the weight grows by TGC/1000 x temperature a day (thermal growth coefficient, Iwama & Tautz 1981),
+times the day's appetite. `stage_days` steps over the days of a stage, for all its assignments at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
-from aquamind_pipeline.simulation import climate, draws
-from aquamind_pipeline.simulation.biology import ADULT, EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.biology import EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
+from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day
-
-CAUSES = ("UNKNOWN", "DISEASE", "HANDLING", "ENVIRONMENTAL", "PREDATION")
-"""The causes of death used here, as AquaMind names them. The column `cause` is an index into this tuple."""
-
-_HANDLING_DAYS, _HANDLING_FACTOR = 3, 2.0
-"""For so many days after a move the daily chance of death is multiplied by this factor."""
-_BROOD_SPREAD, _DAY_SPREAD = 0.015, 0.2
-"""Standard deviations of two factors of the chance of death: one per batch, one per assignment and day."""
-_BOUND_DEVIATIONS = 5.0
-_OUTBREAK_WINDOW_DAYS, _OUTBREAK_CHANCE, _OUTBREAK_DAYS, _OUTBREAK_FACTOR = 60, 0.08, 14, 4.0
-"""Disease at sea: in each window an outbreak with this chance, for so many days, multiplies the chance of death."""
+from aquamind_pipeline.simulation.stage_days import DAY_COLUMNS, as_dates, as_ordinals, live_stage
 
 
 @dataclass(frozen=True)
@@ -41,38 +30,25 @@ class Life:
 
     Attributes:
         days: state_id, assignment_id, batch_id, container_id, site, stage, date, batch_day (from 0), temp_c,
-            population, weight_g, deaths, cause (index into CAUSES), feed_dg (decigrams, 0.0001 kg), sorted by
-            assignment and date.
+            population, weight_g, deaths, reason (index into `deaths.REASONS`), second_deaths (those of `deaths` that
+            have another reason), second_reason, appetite (0 without feed, about 1 on a good day), gill and wound (mean
+            scores, 0 to 3), fasting (why there is no feed: `stage_days`), feed_dg (decigrams, 0.0001 kg), meals,
+            sorted by assignment and date.
         moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths,
             source_population_before, weight_g (of the source's fish), sorted by source and destination.
+        lice: Of rings: assignment_id, batch_id, container_id, date, lice per fish (sessile, preadult, adult_male,
+            adult_female, caligus), fish_counted (fish on which lice are counted that day, or 0), sorted like `days`.
+        treatments: assignment_id, batch_id, container_id, date, method (index into `treatments.METHODS`), reason
+            (index into `treatments.REASONS`), seen (lice, chance of death, score or weight that led to it), share of
+            each stage of lice that it removes, loss (share of the fish that dies of it in the days after),
+            fasting_days (with the day itself), withholding_days, days (its length), population and weight_g (before
+            it), sorted by assignment and date.
     """
 
     days: pl.DataFrame
     moves: pl.DataFrame
-
-
-@dataclass(frozen=True)
-class _Simulation:
-    """What all stages of a simulation share.
-
-    Attributes:
-        profile: The farm's profile.
-        temp_c: Water temperature [site, day].
-        first_day: The day of the first temperature, as `date.toordinal()`.
-        horizon: The day after the last day to simulate, as `date.toordinal()`.
-    """
-
-    profile: Profile
-    temp_c: Floats
-    first_day: int
-    horizon: int
-
-    @classmethod
-    def of(cls, profile: Profile) -> _Simulation:
-        """The simulation of this farm, from its first day to its `as_of`."""
-        first_day, horizon = profile.epoch.toordinal(), profile.as_of.toordinal() + 1
-        temp_c = climate.site_temperature_c(profile.seed, first_day, horizon - first_day, profile.sites)
-        return cls(profile, temp_c, first_day, horizon)
+    lice: pl.DataFrame
+    treatments: pl.DataFrame
 
 
 def live(profile: Profile, plan: Plan) -> Life:
@@ -80,11 +56,17 @@ def live(profile: Profile, plan: Plan) -> Life:
 
     A plan with some of the batches gives the same rows for them, so a large farm can be simulated in slices.
     """
-    simulation = _Simulation.of(profile)
+    conditions = Conditions.of(profile, plan.assignments["site"].to_numpy())
     eggs = plan.batches.sort("batch_id")["eggs"].to_numpy()
-    assignments = plan.assignments.sort("batch_id", "stage", "position")
-    days: list[pl.DataFrame] = []
+    assignments = plan.assignments.sort("assignment_id")  # by batch, stage and position, too
+    begins = as_ordinals(assignments["assignment_date"])
+    lived = np.clip(conditions.horizon - begins, 0, assignments["days"].to_numpy())
+    ends = np.cumsum(lived)
+    table = {name: np.empty(int(lived.sum()), type_) for name, type_ in DAY_COLUMNS.items()}
+    assignments = assignments.with_columns(first_row=pl.Series(ends - lived))
     moves: list[pl.DataFrame] = []
+    treated: list[pl.DataFrame] = []
+    lice = pl.DataFrame()
     fish: Ints = np.empty((0, 0), np.int64)
     root: Floats = np.empty((0, 0))
     for stage in STAGES:
@@ -93,141 +75,33 @@ def live(profile: Profile, plan: Plan) -> Life:
         if stage.order == 1:
             fish = eggs[:, None] // shape[1] + (np.arange(shape[1])[None, :] < eggs[:, None] % shape[1])
             root = np.full(shape, float(cube_root(EGG_WEIGHT_G)))
-        lived, fish, root = _live_stage(simulation, stage, group, fish.ravel(), root.ravel())
-        days.append(lived)
+        first_row = group["first_row"].to_numpy()
+        stage_life = live_stage(conditions, stage, group, fish.ravel(), root.ravel(), first_row, table)
+        treated.append(stage_life.treated)
+        fish, root, lice = stage_life.fish, stage_life.root, stage_life.lice
         if stage is not STAGES[-1]:
             after = assignments.filter(stage=stage.order + 1)
-            moved, fish, root = _move(simulation, stage, group, after, fish.reshape(shape), root.reshape(shape))
+            moved, fish, root = _move(conditions, stage, group, after, fish.reshape(shape), root.reshape(shape))
             moves.append(moved)
+    owner = np.repeat(np.arange(lived.size), lived)
+    day = np.arange(owner.size) - (ends - lived)[owner]
+    keys = ("assignment_id", "batch_id", "container_id", "site", "stage")
+    days = pl.DataFrame({name: np.repeat(assignments[name].to_numpy(), lived) for name in keys}).with_columns(
+        state_id=pl.Series(assignments["first_state_id"].to_numpy()[owner] + day),
+        date=as_dates(begins[owner] + day),
+        batch_day=pl.Series(assignments["batch_day"].to_numpy()[owner] + day),
+        **{name: pl.Series(values) for name, values in table.items()},
+    )
     return Life(
-        pl.concat(days).sort("assignment_id", "date"),
+        days,
         pl.concat(moves).sort("source_assignment_id", "dest_assignment_id"),
+        lice,
+        pl.concat(treated).sort("assignment_id", "date"),
     )
-
-
-def _live_stage(
-    simulation: _Simulation, stage: Stage, group: pl.DataFrame, fish: Ints, root: Floats
-) -> tuple[pl.DataFrame, Ints, Floats]:
-    """Simulate one stage.
-
-    Args:
-        simulation: What all stages share.
-        stage: The stage.
-        group: Its planned assignments.
-        fish: Fish of each assignment at its start.
-        root: Cube root of their weight in g.
-
-    Returns:
-        The rows of `Life.days`, and fish and cube root of weight of each assignment at its end.
-    """
-    profile = simulation.profile
-    ids = group["assignment_id"].to_numpy()
-    begins = np.array([d.toordinal() for d in group["assignment_date"]])
-    lived = np.clip(simulation.horizon - begins, 0, group["days"].to_numpy())
-    width = int(lived.max(initial=0))
-    day = np.arange(width, dtype=np.int64)
-    inside = day[None, :] < lived[:, None]
-    column = np.minimum(begins[:, None] + day[None, :] - simulation.first_day, simulation.temp_c.shape[1] - 1)
-    depth = 0.1 * draws.normal(draws.stream(profile.seed, "life", "container"), group["container_id"].to_numpy())
-    warmth = simulation.temp_c[group["site"].to_numpy()[:, None], column] + depth[:, None]
-
-    vigour = 1.0 + 0.01 * draws.normal(draws.stream(profile.seed, "life", "vigour"), ids)
-    gain = stage.tgc / 1000 * profile.speed * vigour
-    roots = root[:, None] + np.cumsum(warmth * gain[:, None], axis=1)
-
-    hazard, cause = _hazard(profile, stage, group, day)
-    luck = draws.uniform(draws.stream(profile.seed, "life", "deaths"), ids[:, None], day[None, :])
-    population = np.empty((ids.size, width), np.int64)
-    deaths = np.empty_like(population)
-    left = fish.copy()
-    for d in range(width):
-        dead = np.where(inside[:, d], np.minimum(draws.stochastic_round(left * hazard[:, d], luck[:, d]), left), 0)
-        left -= dead
-        population[:, d], deaths[:, d] = left, dead
-
-    weight = roots * roots * roots
-    before = np.hstack([(root * root * root)[:, None], weight[:, :-1]]) if width else weight
-    appetite = 1.0 + 0.05 * draws.normal(draws.stream(profile.seed, "life", "feed"), ids[:, None], day[None, :])
-    feed_dg = np.rint(stage.fcr * (weight - before) * population * appetite * 10.0).astype(np.int64)
-
-    last = np.maximum(lived - 1, 0)
-    rows = np.arange(ids.size)
-    end = roots[rows, last] if width else root
-    owner = np.repeat(rows, lived)
-    offset = np.broadcast_to(day, inside.shape)[inside]
-    frame = group[["assignment_id", "batch_id", "container_id", "site", "stage"]][owner].with_columns(
-        state_id=pl.Series(group["first_state_id"].to_numpy()[owner] + offset),
-        date=pl.Series(begins[owner] + offset - date(1970, 1, 1).toordinal()).cast(pl.Int32).cast(pl.Date),
-        batch_day=pl.Series(group["batch_day"].to_numpy()[owner] + offset),
-        temp_c=pl.Series(warmth[inside]),
-        population=pl.Series(population[inside]),
-        weight_g=pl.Series(weight[inside]),
-        deaths=pl.Series(deaths[inside]),
-        cause=pl.Series(cause[inside]),
-        feed_dg=pl.Series(feed_dg[inside]),
-    )
-    return frame, left, end
-
-
-def _hazard(profile: Profile, stage: Stage, group: pl.DataFrame, day: Ints) -> tuple[Floats, Ints]:
-    """Chance of death and its likely cause, [assignment, day].
-
-    The chance is the stage's daily rate, changed by brood, day, handling after a move, and outbreaks at sea.
-    """
-    ids, batch = group["assignment_id"].to_numpy(), group["batch_id"].to_numpy()
-    brood = 1.0 + _BROOD_SPREAD * draws.normal(draws.stream(profile.seed, "life", "brood"), batch)
-    spread = 1.0 + _DAY_SPREAD * draws.normal(draws.stream(profile.seed, "life", "day"), ids[:, None], day[None, :])
-    hazard = stage.daily_mortality * profile.speed * brood[:, None] * spread
-    kind = draws.uniform(draws.stream(profile.seed, "life", "cause"), ids[:, None], day[None, :])
-    cause = np.where(kind < 0.15, CAUSES.index("ENVIRONMENTAL"), CAUSES.index("UNKNOWN"))
-    if stage.order > 1:
-        handled = np.broadcast_to(day < _HANDLING_DAYS, hazard.shape)
-        hazard = np.where(handled, hazard * _HANDLING_FACTOR, hazard)
-        cause = np.where(handled, CAUSES.index("HANDLING"), cause)
-    if stage.at_sea:
-        cause = np.where(kind > 0.9, CAUSES.index("PREDATION"), cause)
-        window, within = day // _OUTBREAK_WINDOW_DAYS, day % _OUTBREAK_WINDOW_DAYS
-        chance = draws.uniform(draws.stream(profile.seed, "life", "outbreak"), ids[:, None], window[None, :])
-        sick = (chance < _OUTBREAK_CHANCE) & (within < _OUTBREAK_DAYS)[None, :]
-        hazard = np.where(sick, hazard * _OUTBREAK_FACTOR, hazard)
-        cause = np.where(sick, CAUSES.index("DISEASE"), cause)
-    return hazard, cause.astype(np.int64)
-
-
-def hazard_bounds(stage: int, days: Ints, containers: Ints) -> tuple[Floats, Floats]:
-    """Bounds of a batch's mean chance of death in a stage, as multiples of the stage's daily rate.
-
-    The bounds are the mean of what `_hazard` draws, plus and minus `_BOUND_DEVIATIONS` standard deviations. More days
-    and containers narrow them, because the draws of days and outbreaks average out.
-
-    Args:
-        stage: The stage's order.
-        days: Days spent in the stage.
-        containers: Number of containers that shared the batch.
-
-    Returns:
-        The lower and the upper bound.
-    """
-    lived = np.maximum(np.asarray(days, np.float64), 1.0)
-    shared = np.asarray(containers, np.float64)
-    handled = (_HANDLING_FACTOR - 1) * np.minimum(_HANDLING_DAYS, lived) / lived if stage > 1 else np.zeros_like(lived)
-    least = most = 1.0 + handled
-    spread = _BOUND_DEVIATIONS * _DAY_SPREAD * (1.0 + handled) / np.sqrt(lived * shared)
-    if stage == ADULT.order:
-        windows = np.arange(0, int(lived.max(initial=0)) + 1, _OUTBREAK_WINDOW_DAYS)
-        share = np.clip(lived[:, None] - windows, 0, _OUTBREAK_DAYS) / lived[:, None]
-        more = (_OUTBREAK_FACTOR - 1) * (1.0 + handled)
-        variance = _OUTBREAK_CHANCE * (1 - _OUTBREAK_CHANCE)
-        outbreaks = more * np.sqrt(variance * (share * share).sum(axis=1) / shared)
-        mean = more * _OUTBREAK_CHANCE * share.sum(axis=1)
-        most = most + mean + _BOUND_DEVIATIONS * outbreaks
-        least = least + np.maximum(mean - _BOUND_DEVIATIONS * outbreaks, 0.0)
-    brood = _BOUND_DEVIATIONS * _BROOD_SPREAD
-    return least * (1 - brood) - spread, most * (1 + brood) + spread
 
 
 def _move(
-    simulation: _Simulation, stage: Stage, sources: pl.DataFrame, dests: pl.DataFrame, fish: Ints, root: Floats
+    conditions: Conditions, stage: Stage, sources: pl.DataFrame, dests: pl.DataFrame, fish: Ints, root: Floats
 ) -> tuple[pl.DataFrame, Ints, Floats]:
     """Move each batch's fish into the containers of the next stage.
 
@@ -236,7 +110,7 @@ def _move(
     equal numbers of containers, each source has one destination.
 
     Args:
-        simulation: What all stages share.
+        conditions: What all stages share.
         stage: The stage that the fish leave.
         sources: Assignments of that stage.
         dests: Assignments of the next stage.
@@ -247,7 +121,7 @@ def _move(
         The rows of `Life.moves`, and fish and cube root of weight at the start of the next stage [batch, destination].
     """
     ids = sources["assignment_id"].to_numpy().reshape(fish.shape)
-    u = draws.uniform(draws.stream(simulation.profile.seed, "life", "transfer"), ids)
+    u = draws.uniform(draws.stream(conditions.profile.seed, "life", "transfer"), ids)
     dead = np.minimum(draws.stochastic_round(fish * TRANSFER_MORTALITY, u), fish)
     moved = fish - dead
     width = dests.height // fish.shape[0]
@@ -261,8 +135,8 @@ def _move(
     weight = root * root * root
     new_weight = (count * weight[:, :, None]).sum(axis=1) / np.maximum(shares, 1)
 
-    arrival = np.array([d.toordinal() for d in dests["assignment_date"]]).reshape(shares.shape)[:, 0]
-    happened = arrival < simulation.horizon
+    arrival = as_ordinals(dests["assignment_date"]).reshape(shares.shape)[:, 0]
+    happened = arrival < conditions.horizon
     b, i, j = np.nonzero((count > 0) & happened[:, None, None])
     gone = np.cumsum(count, axis=2) - count
     first = gone[b, i, j] == 0
@@ -304,4 +178,4 @@ def summary(days: pl.LazyFrame, samples_per_week: int) -> pl.DataFrame:
     )
 
 
-__all__ = ["CAUSES", "Life", "hazard_bounds", "live", "summary"]
+__all__ = ["Life", "live", "summary"]

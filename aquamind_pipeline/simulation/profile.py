@@ -12,8 +12,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from aquamind_pipeline.simulation.biology import FRESHWATER, RING_FISH_LIMIT
+from aquamind_pipeline.simulation.deaths import most_fish
 
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Raise this number whenever the same profile and seed would give other rows. A lake has rows of one version only."""
 
 GEOGRAPHIES = ("Faroe Islands", "Scotland")
@@ -89,10 +90,10 @@ class Profile(BaseModel):
             raise ValueError(f"geographies are {', '.join(GEOGRAPHIES)}; got {sorted(unknown) or 'none'}")
         if self.meals_per_day[0] != 0 or not all(1 <= m <= 12 for m in self.meals_per_day[1:]):
             raise ValueError("meals_per_day must be 0 for eggs and 1 to 12 for every later stage")
-        fish = self.fish_per_ring(self.eggs[1])
+        fish = most_fish(self.eggs[1]) / self.rings_per_batch
         if fish > RING_FISH_LIMIT:
             raise ValueError(
-                f"{self.eggs[1]:,} eggs put about {fish:,.0f} fish into a ring, more than the "
+                f"{self.eggs[1]:,} eggs put up to {fish:,.0f} fish into a ring, more than the "
                 f"{RING_FISH_LIMIT:,} allowed; raise rings_per_batch or lower eggs"
             )
         return self

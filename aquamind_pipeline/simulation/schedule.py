@@ -35,6 +35,7 @@ from aquamind_pipeline.simulation.sites import (
     TANKS_PER_HALL,
     build_sites,
 )
+from aquamind_pipeline.simulation.workdays import is_working_day
 
 READING_HOURS = (6, 8, 10, 14, 16, 18)
 """Hours (UTC) at which every sensor is read (farm-figures b.2)."""
@@ -242,7 +243,9 @@ def _place(
         day += days
     area, rings = _free_rings(profile, number, day, places, occupancy)
     site = places.area_sites[area]
-    days = _days_to_harvest(profile, root, target_g, temp_c[site, day - profile.epoch.toordinal() :])
+    days = _on_a_working_day(
+        day, _days_to_harvest(profile, root, target_g, temp_c[site, day - profile.epoch.toordinal() :])
+    )
     occupancy.take(rings, day + days + max(1, SEA_FALLOW_DAYS // profile.speed))
     return [*placements, _placement(rings, ADULT.order, site, day, days, area_id=int(places.areas[area]))]
 
@@ -277,6 +280,19 @@ def _days_to_harvest(profile: Profile, root: float, target_g: float, temp_c: Flo
     longest = profile.stage_days(ADULT.days)
     roots = root + np.cumsum(ADULT.tgc / 1000 * profile.speed * temp_c[:longest])
     return min(int(np.searchsorted(roots, float(cube_root(target_g)))) + 1, longest)
+
+
+def _on_a_working_day(day: int, days: int) -> int:
+    """Days at sea with the harvest on a working day: the last one up to the planned day, or else the first after it.
+
+    Args:
+        day: First day at sea, as `date.toordinal()`.
+        days: Days until the harvest.
+    """
+    for shift in (0, -1, -2, -3, -4, 1, 2, 3, 4):
+        if days + shift >= 1 and bool(is_working_day(np.array([day + days + shift]))[0]):
+            return days + shift
+    return days
 
 
 def _ring_full_g(profile: Profile, eggs: int) -> float:

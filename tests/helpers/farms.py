@@ -56,7 +56,13 @@ class Made(MemoryTables):
     @cached_property
     def life(self) -> Life:
         """What really happened, sorted as `live` gives it."""
-        return Life(self.frame("life_day").sort("assignment_id", "date"), self.frame("life_move"))
+
+        def in_order(name: str) -> pl.DataFrame:
+            return self.frame(name).sort("assignment_id", "date")
+
+        days, lice = in_order("life_day"), in_order("life_lice")
+        treatments = in_order("life_treatment")
+        return Life(days, self.frame("life_move"), lice, treatments)
 
     @cached_property
     def events(self) -> dict[str, pl.DataFrame]:

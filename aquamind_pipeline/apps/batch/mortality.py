@@ -1,4 +1,4 @@
-"""Deaths: one event for each assignment and day on which fish died."""
+"""Deaths: one or two events for each assignment and day on which fish died, one for each reason."""
 
 from __future__ import annotations
 
@@ -21,22 +21,34 @@ from aquamind_pipeline.schema.columns import (
 from aquamind_pipeline.schema.definition import CountedIn, Freshness, TableDefinition
 from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
-from aquamind_pipeline.simulation.life import CAUSES
+from aquamind_pipeline.simulation.deaths import REASONS
 from aquamind_pipeline.simulation.schedule import lived_months
+
+_FIRST = pl.col("deaths") - pl.col("second_deaths")
+"""Deaths of the day's main reason. The strongest reason may have killed no fish on a day with few deaths."""
 
 
 def mortality_events(inputs: Inputs) -> pl.DataFrame:
-    """Rows of batch_mortalityevent; an event has the id of its assignment's day."""
-    died = inputs.frame("life_day").filter(pl.col("deaths") > 0).sort("container_id", "date")
-    biomass_kg = died["deaths"].to_numpy() * died["weight_g"].to_numpy() / 1000
-    return died.select(
-        id="state_id",
-        batch_id="batch_id",
-        assignment_id="assignment_id",
+    """Rows of batch_mortalityevent. A day has two ids, one for each reason of death."""
+    died = inputs.frame("life_day").filter(pl.col("deaths") > 0)
+    columns = ("batch_id", "assignment_id", "container_id", "date", "weight_g")
+    by_reason = pl.concat(
+        [
+            died.select(*columns, id=pl.col("state_id") * 2, count=_FIRST, reason="reason"),
+            died.select(*columns, id=pl.col("state_id") * 2 + 1, count=pl.col("second_deaths"), reason="second_reason"),
+        ]
+    )
+    events = by_reason.filter(pl.col("count") > 0).sort("container_id", "date", "id")
+    biomass_kg = events["count"].to_numpy() * events["weight_g"].to_numpy() / 1000
+    causes = [cause for _, cause in REASONS]
+    return events.select(
+        "id",
+        "batch_id",
+        "assignment_id",
         event_date="date",
-        count=pl.col("deaths").cast(pl.Int32),
+        count=pl.col("count").cast(pl.Int32),
         biomass_kg=rounded(biomass_kg, 10, 2),
-        cause=pl.col("cause").replace_strict(range(len(CAUSES)), CAUSES, return_dtype=pl.String),
+        cause=pl.col("reason").replace_strict(range(len(causes)), causes, return_dtype=pl.String),
     )
 
 
@@ -44,8 +56,8 @@ MORTALITY = TableDefinition(
     name="batch_mortalityevent",
     kind=Kind.EVENT,
     scope=Scope.ASSIGNMENT,
-    meaning="Fish of one assignment that died on one day.",
-    how="One row for each assignment and day on which fish died.",
+    meaning="Fish of one assignment that died on one day for one reason.",
+    how="One row for each assignment and day on which fish died, and another if a second reason took many of them.",
     columns=(
         identity("id"),
         refers("batch_id", "batch_batch.id"),
@@ -65,13 +77,14 @@ MORTALITY = TableDefinition(
     generate=mortality_events,
     expected=CountedIn(
         "life_day",
-        (pl.col("deaths") > 0).sum(),
+        ((_FIRST > 0).cast(pl.Int64) + (pl.col("second_deaths") > 0)).sum(),
         about=lambda farm, plan: int(lived_months(farm, plan).select((pl.col("until") - pl.col("since")).sum()).item()),
     ),
     lineage={
         "event_date": "life_day.date",
-        "count": "life_day.deaths",
-        "cause": "life_day.cause",
+        "id": "life_day.state_id",
+        "count": "life_day.deaths life_day.second_deaths",
+        "cause": "life_day.reason life_day.second_reason",
         "biomass_kg": "life_day.deaths life_day.weight_g",
     },
     rules=(),

@@ -20,11 +20,10 @@ from aquamind_pipeline.schema.columns import (
     timestamp,
     varchar,
 )
-from aquamind_pipeline.schema.definition import ByFormula, Freshness, TableDefinition
+from aquamind_pipeline.schema.definition import CountedIn, Freshness, TableDefinition
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
-from aquamind_pipeline.schema.rules import RuleInputs
-from aquamind_pipeline.schema.standard_rules import assignment_days
+from aquamind_pipeline.schema.rules import WHOLE, RuleInputs
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import STAGES
 from aquamind_pipeline.simulation.schedule import rows_by_month
@@ -40,16 +39,16 @@ def feedings(inputs: Inputs) -> pl.DataFrame:
     lived = (
         inputs.frame("life_day")
         .join(planned, on="assignment_id")
-        .filter(pl.col("meals_per_day") > 0)
+        .filter(pl.col("meals") > 0)
         .join(inputs.whole("store_cost"), on=["hall_id", "area_id", "date"], how="left", nulls_equal=True)
         .sort("container_id", "date")
     )
-    meals = lived["meals_per_day"].to_numpy()
+    meals = lived["meals"].to_numpy()
     row = np.repeat(np.arange(lived.height), meals)
     first = np.cumsum(meals) - meals
     meal = np.arange(row.size, dtype=np.int64) - first[row]
     day_of_assignment = (lived["date"] - lived["assignment_date"]).dt.total_days().to_numpy()
-    ids = (lived["first_feeding_id"].to_numpy() + day_of_assignment * meals)[row] + meal
+    ids = (lived["first_feeding_id"].to_numpy() + day_of_assignment * lived["meals_per_day"].to_numpy())[row] + meal
 
     # Whole-number weights make the shares exact, so a day's meals do not depend on which other days are made with it.
     weights = 1_000 + (draws.bits(draws.stream(inputs.farm.seed, "feeding", "share"), ids) % np.uint64(300)).astype(
@@ -62,7 +61,10 @@ def feedings(inputs: Inputs) -> pl.DataFrame:
     feed_dg = lived["feed_dg"].to_numpy()[row]
     amount_dg = feed_dg * upto // total - feed_dg * (upto - weights) // total
 
-    minutes = _FIRST_MEAL_MINUTE + meal * _FEEDING_MINUTES // meals[row]
+    # A meal begins some time in its part of the day: whoever starts it has other things to do, too.
+    part = _FEEDING_MINUTES // meals[row]
+    late = (draws.bits(draws.stream(inputs.farm.seed, "feeding", "minute"), ids) >> np.uint64(32)).astype(np.int64)
+    minutes = _FIRST_MEAL_MINUTE + meal * _FEEDING_MINUTES // meals[row] + late * (part * 2 // 3) // 2**32
     biomass_kg = (lived["population"].to_numpy() * lived["weight_g"].to_numpy() / 1000)[row]
     # An empty container is fed nothing, at no cost.
     percentage = np.divide(amount_dg / 100.0, biomass_kg, out=np.zeros(biomass_kg.size), where=biomass_kg > 0)
@@ -87,10 +89,9 @@ def feedings(inputs: Inputs) -> pl.DataFrame:
 
 
 def _meals_due(inputs: RuleInputs) -> pl.LazyFrame:
-    """The meals of each stage that is fed."""
-    meals = dict(enumerate(inputs.farm.meals_per_day, 1))
-    due = pl.col("stage").replace_strict(meals, return_dtype=pl.Int64)
-    return assignment_days(inputs).select("assignment_id", "date", due=due).filter(pl.col("due") > 0)
+    """The meals of each day on which the fish were fed."""
+    months = None if inputs.month == WHOLE else [inputs.month]
+    return inputs.scan("life_day", months).select("assignment_id", "date", due="meals").filter(pl.col("due") > 0)
 
 
 FEEDINGS = TableDefinition(
@@ -126,8 +127,12 @@ FEEDINGS = TableDefinition(
     time="feeding_date",
     reads=(*PLAN, "life_day", "store_cost"),
     generate=feedings,
-    expected=ByFormula(
-        lambda farm, plan: rows_by_month(farm, plan, (pl.col("until") - pl.col("since")) * pl.col("meals_per_day"))
+    expected=CountedIn(
+        "life_day",
+        pl.col("meals").sum(),
+        about=lambda farm, plan: int(
+            rows_by_month(farm, plan, (pl.col("until") - pl.col("since")) * pl.col("meals_per_day"))["rows"].sum()
+        ),
     ),
     lineage={
         "id": "plan_assignment.first_feeding_id",
@@ -137,7 +142,7 @@ FEEDINGS = TableDefinition(
         "feed_cost": "life_day.feed_dg store_cost.cost_per_kg",
     },
     rules=(),
-    freshness=Freshness(fed=True),
+    freshness=Freshness(silent_days=14, fed=True),
     rows_due=_meals_due,
     sums_by_day=(),
     bytes_per_row=(10, 217),

@@ -6,13 +6,14 @@ leaves less than the reorder level. So a day's deliveries depend on that day and
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
-from aquamind_pipeline.arithmetic import decimal
+from aquamind_pipeline.arithmetic import Floats, decimal
 from aquamind_pipeline.schema.columns import (
     EMPTY,
     bigint,
@@ -40,7 +41,14 @@ _UNFORETOLD = Unpredictable(
 )
 SUPPLIERS = ("BioMar", "Skretting", "Cargill", "Aller Aqua")
 PRICE_CENTS_KG = {1: 250, 2: 240, 3: 220, 4: 210, 5: 200}
-"""Price of each feed in cents per kg: AquaMind's 2.50 for starter and 2.00 for finisher feed, in steps between."""
+"""Price of each feed in 2019, in cents per kg: AquaMind's 2.50 for starter, 2.00 for finisher feed, steps between."""
+
+PRICE_INDEX = (1.00, 1.00, 1.05, 1.26, 1.40, 1.35, 1.30)
+"""Price of feed relative to 2019 in the middle of each year from 2019 on; constant before and after. Feed became dearer
+with soy, rapeseed and fish oil in 2021 to 2023 (Mowi, Salmon Farming Industry Handbook 2023 and 2024: cost of feed)."""
+_FIRST_YEAR = 2019
+SUPPLIER_FACTOR = (1.00, 1.02, 0.99, 0.97)
+"""Price of each supplier relative to the mean, in the order of SUPPLIERS. Invented: contracts are secret."""
 
 _OPENING, _REORDER, _LOT = 0.50, 0.60, 0.30  # shares of a store's capacity
 _OPENED_BEFORE_DAYS = 7
@@ -128,9 +136,20 @@ def _stores(inputs: Inputs) -> Stores:
         .with_columns(id=pl.col("store") * 100_000 + pl.col("number") + 1)
     )
     spread = draws.normal(draws.stream(profile.seed, "stores", "price"), bought["id"].to_numpy())
-    cents = np.rint(bought["feed_id"].replace_strict(PRICE_CENTS_KG).to_numpy() * (1 + 0.04 * spread)).astype(np.int64)
+    price = bought["feed_id"].replace_strict(PRICE_CENTS_KG).to_numpy() * (1 + 0.02 * spread)
+    price = (
+        price * _index(bought["purchase_date"]) * np.array(SUPPLIER_FACTOR)[bought["id"].to_numpy() % len(SUPPLIERS)]
+    )
+    cents = np.rint(price).astype(np.int64)
     bought = bought.with_columns(cents=pl.Series(cents))
     return Stores(_purchases(bought), _stock(bought, eaten), _unit_costs(bought, eaten))
+
+
+def _index(dates: pl.Series) -> Floats:
+    """Price of feed relative to 2019 on each day."""
+    middle = dt.date(_FIRST_YEAR, 7, 1).toordinal() - dt.date(1970, 1, 1).toordinal()
+    years = (dates.to_physical().to_numpy() - middle) / 365.25
+    return np.interp(years, np.arange(len(PRICE_INDEX)), PRICE_INDEX)
 
 
 def _purchases(bought: pl.DataFrame) -> pl.DataFrame:

@@ -69,12 +69,16 @@ def test_batches_are_independent(profile: Profile, random: Random) -> None:
 
 
 def test_weights_follow_the_fish(tiny_made: Made) -> None:
-    """The weight stays near the truth between weekly samples of 30 fish; anchors are where samples are."""
+    """The weight stays near the truth between samples of 10 fish; anchors are where samples are.
+
+    The tiny farm's fish live ten days in one. A day without feed just before a move makes an error of up to a third.
+    """
     states = assimilate(books(tiny_made), tiny_made.profile.as_of)
     both = tiny_made.life.days.join(states, on=KEY)
     error = both.select(error=pl.col("avg_weight_g").cast(pl.Float64) / pl.col("weight_g") - 1)["error"].abs()
-    assert float(error.max()) < 0.15  # type: ignore[arg-type]
-    assert float(error.mean()) < 0.03  # type: ignore[arg-type]
+    assert float(error.max()) < 0.4  # type: ignore[arg-type]
+    assert float(error.quantile(0.95)) < 0.15  # type: ignore[arg-type]
+    assert float(error.mean()) < 0.045  # type: ignore[arg-type]
     sampled = tiny_made.events["batch_growthsample"].select("assignment_id", date="sample_date").unique()
     anchors = states.filter(pl.col("anchor_type") == "growth_sample").select(KEY)
     assert anchors.join(sampled, on=KEY, how="anti").is_empty()

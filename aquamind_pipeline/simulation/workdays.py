@@ -1,0 +1,37 @@
+"""Days on which people work: Monday to Friday, without the holidays that fall on the same date every year.
+
+Days are numbers as by `date.toordinal()`. Day 1 is a Monday.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aquamind_pipeline.arithmetic import Ints
+
+HOLIDAYS = ((1, 1), (12, 25), (12, 26))
+"""Month and day of public holidays in the Faroes and in Scotland."""
+
+
+def weekday(ordinals: Ints) -> Ints:
+    """Day of the week: Monday 0 to Sunday 6."""
+    return (ordinals + 6) % 7
+
+
+def month_and_day(ordinals: Ints) -> tuple[Ints, Ints]:
+    """Month (from 1) and day of the month."""
+    days = (np.asarray(ordinals) - 719_163).astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    return months.astype(np.int64) % 12 + 1, (days - months).astype(np.int64) + 1
+
+
+def is_working_day(ordinals: Ints) -> np.typing.NDArray[np.bool_]:
+    """Whether people work on these days."""
+    month, day = month_and_day(ordinals)
+    works = weekday(ordinals) < 5
+    for holiday_month, holiday in HOLIDAYS:
+        works &= ~((month == holiday_month) & (day == holiday))
+    return works
+
+
+__all__ = ["HOLIDAYS", "is_working_day", "month_and_day", "weekday"]

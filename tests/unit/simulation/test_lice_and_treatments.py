@@ -1,0 +1,204 @@
+"""Lice, what is counted of them, treatments and what follows from treatments."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.simulation import deaths, lice, stage_days, treatments, workdays
+from aquamind_pipeline.simulation.conditions import farm_episodes
+from aquamind_pipeline.simulation.life import Life, live
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import schedule
+from tests.helpers.farms import farms, planned
+
+
+@pytest.fixture(scope="module")
+def farm() -> Profile:
+    return load_profile("test-40").model_copy(update={"seed": 5150})
+
+
+@pytest.fixture(scope="module")
+def life(farm: Profile) -> Life:
+    return live(farm, schedule(farm))
+
+
+@pytest.mark.parametrize("mean", [0.02, 0.3, 1.5, 8.0])
+def test_counts_are_negative_binomial(mean: float) -> None:
+    """Mean and variance of the lice on twenty fish."""
+    n, fish = 40_000, 20
+    u = (np.arange(n) + 0.5) / n
+    found = lice.counted(np.full(n, mean), np.full(n, fish), u)
+    assert found.mean() == pytest.approx(fish * mean, rel=0.01)
+    assert found.var() == pytest.approx(fish * (mean + mean * mean / lice.DISPERSION), rel=0.03)
+    assert (np.diff(found) >= 0).all()
+
+
+@given(st.floats(0.0, 30.0), st.integers(1, 30), st.floats(0.0, 1.0, exclude_max=True), st.integers(1, 40))
+def test_a_count_that_stops_early_is_the_count(mean: float, fish: int, u: float, most: int) -> None:
+    """What decides on a treatment is the number that is written down later."""
+    one = (np.array([mean]), np.array([fish]), np.array([u]))
+    assert lice.counted(*one, np.array([most]))[0] == min(lice.counted(*one)[0], most)
+
+
+def test_no_lice_are_found_where_there_are_none() -> None:
+    assert lice.counted(np.zeros(3), np.full(3, 20), np.array([0.0, 0.5, 1.0 - 2.0**-53])).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("temp_c", "days"), [(6.0, (60, 95)), (9.0, (30, 60)), (12.0, (22, 45))])
+def test_lice_take_as_long_as_in_the_laboratory(temp_c: float, days: tuple[int, int]) -> None:
+    """From attachment to adults: 72 days at 6 °C, about 44 at 9 °C and 31 at 12 °C (Hamre et al. 2019)."""
+    state, larvae = np.zeros((lice.COMPARTMENTS, 1)), np.zeros(1)
+    state[0] = 1.0
+    rates = lice.RATES[:, [round(temp_c * lice.TABLE_STEPS)]]
+    grown, before = [], 0.0
+    for _ in range(200):
+        lice.step(state, larvae, rates, np.zeros(1), np.zeros(1), np.zeros(1))
+        adults = float(state[lice.FEMALE, 0])
+        grown.append(adults - before * 0.98)
+        before = adults
+    half = int(np.searchsorted(np.cumsum(grown), 0.5 * sum(grown)))
+    assert days[0] * 0.6 <= half <= days[1]
+
+
+@given(farms())
+def test_treatments_keep_their_rules(profile: Profile) -> None:
+    """On working days, no harvest while withheld, few rings a day, vaccinated once, only smolts."""
+    plan = planned(profile)
+    life = live(profile, plan)
+    treated = life.treatments.join(
+        plan.assignments.select("assignment_id", "stage", "departure_date"), on="assignment_id"
+    ).with_columns(pl.Series("method_name", [treatments.METHODS[m].name for m in life.treatments["method"]], pl.String))
+    ordinals = treated["date"].to_physical().to_numpy().astype(np.int64) + 719_163
+    assert workdays.is_working_day(ordinals).all()
+    withheld = pl.col("date") + pl.duration(days=pl.col("withholding_days"))
+    assert treated.filter(withheld >= pl.col("departure_date")).is_empty()
+    vaccines = treated.filter(method_name="vaccination")
+    assert vaccines["assignment_id"].is_unique().all()
+    assert vaccines.filter(pl.col("stage") != 4).is_empty()
+    crew = treated.filter(~pl.col("method_name").str.ends_with("in feed"))
+    a_day = crew.group_by("batch_id", "date").len()["len"].max() or 0
+    assert int(a_day) <= treatments.CONTAINERS_A_DAY * profile.speed  # type: ignore[call-overload]
+
+
+@given(farms())
+def test_fasting_fish_get_no_feed_and_do_not_grow(profile: Profile) -> None:
+    days = live(profile, planned(profile)).days
+    fasted = days.filter(pl.col("fasting") != stage_days.FED)
+    assert fasted.filter((pl.col("feed_dg") > 0) | (pl.col("meals") > 0) | (pl.col("appetite") > 0)).is_empty()
+    assert days.filter((pl.col("meals") > 0) != (pl.col("feed_dg") > 0)).is_empty()
+    assert days.filter((pl.col("second_deaths") < 0) | (pl.col("second_deaths") > pl.col("deaths"))).is_empty()
+    assert days.filter(~pl.col("gill").is_between(0, 3) | ~pl.col("wound").is_between(0, 3)).is_empty()
+    assert days.filter(~pl.col("reason").is_between(0, len(deaths.REASONS) - 1)).is_empty()
+
+
+@given(farms())
+def test_harvests_are_on_working_days(profile: Profile) -> None:
+    days = planned(profile).batches["harvest_date"].to_physical().to_numpy().astype(np.int64) + 719_163
+    assert workdays.is_working_day(days).all()
+
+
+def test_every_smolt_is_vaccinated_once_at_the_right_weight(farm: Profile, life: Life) -> None:
+    """At 60 to 100 g, with at least 600 degree-days left in freshwater."""
+    smolts = life.days.filter(pl.col("stage") == 4).group_by("assignment_id").len().filter(pl.col("len") == 90)
+    vaccines = life.treatments.filter(pl.col("method") == treatments.METHOD["vaccination"])
+    assert smolts.join(vaccines, on="assignment_id", how="anti").is_empty()
+    assert vaccines["weight_g"].is_between(60, 100).all()
+    assert (vaccines["fasting_days"] == 3).all()
+    later = life.days.filter(pl.col("stage").is_in([4, 5])).join(
+        vaccines.select("batch_id", vaccinated="date").unique("batch_id"), on="batch_id"
+    )
+    lived = (
+        later.filter(pl.col("date") > pl.col("vaccinated")).group_by("batch_id", "date").agg(pl.col("temp_c").mean())
+    )
+    at_sea = life.days.filter(pl.col("stage") == 6)["batch_id"].unique()
+    degree_days = (
+        lived.group_by("batch_id").agg(pl.col("temp_c").sum()).filter(pl.col("batch_id").is_in(at_sea.implode()))
+    )
+    assert degree_days["temp_c"].min() >= 600  # type: ignore[operator]
+
+
+def test_thermal_treatment_removes_mobile_lice_and_leaves_sessile_ones(life: Life) -> None:
+    thermal = life.treatments.filter(pl.col("method") == treatments.METHOD["thermal"])
+    day = life.lice.select("assignment_id", "date", "sessile", "preadult", "adult_female")
+    before = day.with_columns(pl.col("date").dt.offset_by("1d"))
+    both = thermal.join(before, on=["assignment_id", "date"]).join(day, on=["assignment_id", "date"], suffix="_after")
+    assert both.height > 50
+    assert (both["adult_female_after"] < 0.5 * both["adult_female"]).all()
+    assert (both["sessile_after"] > 0.8 * both["sessile"]).all()
+
+
+def test_treatments_cost_fish_and_appetite(life: Life) -> None:
+    """In the week after a thermal treatment more fish die than in the week before, of treatment."""
+    thermal = life.treatments.filter(pl.col("method") == treatments.METHOD["thermal"]).select(
+        "assignment_id", day="date"
+    )
+    near = life.days.join(thermal, on="assignment_id").with_columns(
+        offset=(pl.col("date") - pl.col("day")).dt.total_days()
+    )
+    share = pl.col("deaths").sum() / pl.col("population").sum()
+    week_before = near.filter(pl.col("offset").is_between(-7, -1)).select(share).item()
+    week_after = near.filter(pl.col("offset").is_between(0, 6)).select(share).item()
+    assert week_after > 1.5 * week_before
+    assert (near.filter(pl.col("offset") == 0)["fasting"] != stage_days.FED).all()
+    eaten = near.filter(pl.col("offset").is_between(1, 10), pl.col("fasting") == stage_days.FED)
+    by_day = eaten.group_by("offset").agg(pl.col("appetite").mean()).sort("offset")["appetite"]
+    assert by_day[0] < 0.8 * by_day[-1]
+
+
+def test_what_triggered_a_treatment_is_what_was_counted(farm: Profile, life: Life) -> None:
+    counts = lice.counts(farm.seed, life.lice)
+    seen = life.treatments.filter(pl.col("reason") == treatments.REASON["lice"])
+    counted = counts.select("assignment_id", seen=pl.col("adult_female") / pl.col("fish_counted"), day="date")
+    found = seen.select("assignment_id", "date", trigger="seen").join(counted, on="assignment_id")
+    recent = found.filter(
+        pl.col("day") < pl.col("date"),
+        pl.col("day") >= pl.col("date").dt.offset_by("-40d"),
+        pl.col("seen") >= pl.col("trigger") - 1e-9,
+    )
+    assert seen.join(recent, on=["assignment_id", "date"], how="anti").is_empty()
+
+
+def test_growth_is_on_average_what_the_model_says(life: Life) -> None:
+    """Weighted by temperature, the appetite of each stage times that of healthy fish is about 1."""
+    fed = life.days.filter(pl.col("stage") > 1)
+    mean = (
+        fed.group_by("stage").agg((pl.col("appetite") * pl.col("temp_c")).sum() / pl.col("temp_c").sum()).sort("stage")
+    )
+    from aquamind_pipeline.simulation.feeding_plan import FULL
+
+    assert (mean["appetite"].to_numpy() * np.array(FULL[1:])).tolist() == pytest.approx([1.0] * 5, abs=0.02)
+
+
+def test_episodes_depend_on_site_and_date_only(farm: Profile) -> None:
+    """A later as_of adds episodes; another number of batches changes none."""
+    now = farm_episodes(farm)
+    fewer = farm_episodes(farm.model_copy(update={"batches_per_geography": 1}))
+    assert now.equals(fewer)
+    earlier = farm_episodes(farm.model_copy(update={"as_of": farm.as_of.replace(year=farm.as_of.year - 1)}))
+    assert earlier.equals(now.filter(pl.col("date") <= farm.as_of.replace(year=farm.as_of.year - 1)))
+    assert now["loss"].is_between(0, 0.5).all()
+
+
+def test_no_container_loses_more_than_the_most(life: Life) -> None:
+    """Survival stays above the bound that the check of survival allows."""
+    stages = life.days.group_by("batch_id", "stage").agg(
+        first=(pl.col("population") + pl.col("deaths")).filter(pl.col("date") == pl.col("date").min()).sum(),
+        last=pl.col("population").filter(pl.col("date") == pl.col("date").max()).sum(),
+        days=pl.col("date").n_unique(),
+        containers=pl.col("assignment_id").n_unique(),
+    )
+    from aquamind_pipeline.simulation.biology import STAGES
+
+    for stage in STAGES:
+        some = stages.filter(stage=stage.order)
+        rate = np.full(some.height, stage.daily_mortality)
+        days = some["days"].to_numpy()
+        low, high = deaths.hazard_bounds(stage.order, days, some["containers"].to_numpy(), rate)
+        survival = (some["last"] / some["first"]).to_numpy()
+        assert (survival >= (1 - rate) ** (days * high)).all()
+        assert (survival <= (1 - rate) ** (days * low)).all()
