@@ -187,7 +187,10 @@ def fresh(inputs: RuleInputs) -> CheckResult:
     slack = definition.freshness.silent_days
     if lived <= slack or not definition.freshness.wanted(inputs.farm):
         return CheckResult("fresh", passed=True, detail="nothing is due yet")
-    due = last_lived - timedelta(days=slack)
+    last_with_rows = definition.freshness.last_day(inputs, last_lived)
+    if last_with_rows is None:
+        return CheckResult("fresh", passed=True, detail="no row is due on the last days")
+    due = last_with_rows - timedelta(days=slack)
     months = [month for month in inputs.months(definition.name) if month >= month_key(due)]
     if inputs.chosen is not None and month_key(due) not in {*months, *inputs.chosen}:
         detail = f"the month of {due} is not built, and this run does not make it"
@@ -297,7 +300,7 @@ COMMON_RULES = (
             once=True,
         ),
         lambda definition: definition.freshness is not None,
-        lambda definition: (ASSIGNMENTS,),
+        lambda definition: (ASSIGNMENTS, *definition.reads),
     ),
 )
 
