@@ -187,10 +187,7 @@ def fresh(inputs: RuleInputs) -> CheckResult:
     slack = definition.freshness.silent_days
     if lived <= slack or not definition.freshness.wanted(inputs.farm):
         return CheckResult("fresh", passed=True, detail="nothing is due yet")
-    last_with_rows = definition.freshness.last_day(inputs, last_lived)
-    if last_with_rows is None:
-        return CheckResult("fresh", passed=True, detail="no row is due on the last days")
-    due = last_with_rows - timedelta(days=slack)
+    due = last_lived - timedelta(days=slack)
     months = [month for month in inputs.months(definition.name) if month >= month_key(due)]
     if inputs.chosen is not None and month_key(due) not in {*months, *inputs.chosen}:
         detail = f"the month of {due} is not built, and this run does not make it"
@@ -300,7 +297,7 @@ COMMON_RULES = (
             once=True,
         ),
         lambda definition: definition.freshness is not None,
-        lambda definition: (ASSIGNMENTS, *definition.reads),
+        lambda definition: (ASSIGNMENTS,),
     ),
 )
 

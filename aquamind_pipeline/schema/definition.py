@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -74,13 +73,11 @@ class Freshness:
         silent_days: For how many days the table may have no row.
         fed: Whether only the stages that are fed have rows.
         wanted: Whether a farm has such rows at all.
-        last_day: The last day with rows, given the last day with fish, where rows may be missing; None for no day.
     """
 
     silent_days: int = 0
     fed: bool = False
     wanted: Callable[[Profile], bool] = lambda farm: True
-    last_day: Callable[[RuleInputs, date], date | None] = lambda inputs, last_lived: last_lived
 
 
 @dataclass(frozen=True)

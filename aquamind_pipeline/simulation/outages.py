@@ -1,8 +1,11 @@
 """When sensors send nothing: failed probes, and sites without power or network.
 
-Time is cut into blocks of `BLOCK_DAYS` days. In each block a site loses all its sensors, or a sensor fails on its own, or
-nothing happens. An outage lies within its block. So whether a reading is missing follows from the seed, the sensor and
-the time alone, and missing readings are counted without making any reading.
+Time is cut into blocks of `BLOCK_DAYS` days. In each block a site loses all its sensors, or a sensor fails on its own,
+or nothing happens. An outage lies within its block. So whether a reading is missing follows from the seed, the sensor
+and the time alone, and missing readings are counted without making any reading.
+
+One temperature a day always arrives: a logger stores the first one of each day and sends it when it is back. So growth
+has a measured temperature for every day, and a later day never changes the states of earlier ones.
 
 Times are reading slots: `SLOTS` a day, one for each reading hour.
 """
@@ -24,11 +27,13 @@ from aquamind_pipeline.simulation.sites import FRESHWATER_SENSORS, SEA_SENSORS
 SLOTS = len(READING_HOURS)
 BLOCK_DAYS = 8
 LENGTHS = np.array((1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 6, 9, 12, 18, 30), np.int64)
-"""Slots that an outage lasts, each equally likely: a third is one lost reading, half end within a working day, the longest
-last five days. Loggers lose single values, days and weeks (docs/reference/water.md#w.6)."""
+"""Slots that an outage lasts, each equally likely: a third loses one reading, most end within a day, the longest last
+five days (docs/reference/water.md#w.6)."""
 LONGEST_DAYS = int(LENGTHS.max()) // SLOTS
 SITE_SHARE = 0.2
 """Share of the missing readings that are missing because a whole site is out."""
+TEMPERATURE = 0
+"""Position of the temperature sensor among those of a container."""
 
 _BLOCK_SLOTS = BLOCK_DAYS * SLOTS
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -92,8 +97,10 @@ class Outages:
         start, stop = self.of_block(
             its_site[:, None, None], ids[:, None, None], np.arange(sensors)[None, None, :], blocks[None, :, None]
         )
-        where, begins = (position, block - blocks[0]), (day * SLOTS)[:, None]
-        return np.clip(start[where] - begins, 0, SLOTS), np.clip(stop[where] - begins, 0, SLOTS)
+        where, midnight = (position, block - blocks[0]), (day * SLOTS)[:, None]
+        begins, ends = (np.clip(edge[where] - midnight, 0, SLOTS) for edge in (start, stop))
+        begins[:, TEMPERATURE] += ends[:, TEMPERATURE] - begins[:, TEMPERATURE] == SLOTS
+        return begins, ends
 
 
 def _drawn(random_bits: draws.Bits, chance: np.uint64) -> tuple[Ints, Ints]:
@@ -106,19 +113,18 @@ def _drawn(random_bits: draws.Bits, chance: np.uint64) -> tuple[Ints, Ints]:
 
 
 def missing_by_day(profile: Profile, plan: Plan) -> pl.DataFrame:
-    """What the sensors of all assignments miss.
+    """How many readings the sensors of all assignments miss.
 
     Returns:
-        date, readings (missing ones), temperatures (assignments whose temperature sensor sends nothing all day). Days
-        on which nothing is missing may be left out.
+        date and missing, by date, without days on which nothing is missing.
     """
     outages = Outages(profile.seed, profile.sensor_gap_share)
     lived = plan.assignments.filter(pl.col("assignment_date") <= profile.as_of)
     first = profile.epoch.toordinal()
-    readings, temperatures = (np.zeros(profile.as_of.toordinal() - first + 1, np.int64) for _ in range(2))
+    missing = np.zeros(profile.as_of.toordinal() - first + 1, np.int64)
     for at_sea, sensors in ((False, FRESHWATER_SENSORS), (True, SEA_SENSORS)):
         here = lived.filter((pl.col("stage") == ADULT.order) == at_sea)
-        if here.is_empty() or profile.sensor_gap_share == 0.0:
+        if here.is_empty():
             continue
         begins, ends = (_ordinals(here[name]) for name in ("assignment_date", "departure_date"))
         ends = np.minimum(ends, profile.as_of.toordinal() + 1)
@@ -128,23 +134,20 @@ def missing_by_day(profile: Profile, plan: Plan) -> pl.DataFrame:
         blocks = (ends - 1 + phase) // BLOCK_DAYS - first_block + 1
         row = np.repeat(np.arange(here.height), blocks)
         block = np.arange(row.size) - np.repeat(np.cumsum(blocks) - blocks, blocks) + first_block[row]
-        kinds = np.arange(len(sensors))
-        start, stop = outages.of_block(site[row, None], container[row, None], kinds[None, :], block[:, None])
+        kinds = np.arange(len(sensors))[None, :]
+        start, stop = outages.of_block(site[row, None], container[row, None], kinds, block[:, None])
         which, kind = np.nonzero(stop)
-        row, origin = row[which], (block[which] * BLOCK_DAYS - phase[row[which]]) * SLOTS
-        since = np.maximum(origin + start[which, kind], begins[row] * SLOTS)
-        until = np.minimum(origin + stop[which, kind], ends[row] * SLOTS)
+        row, midnight = row[which], (block[which] * BLOCK_DAYS - phase[row[which]]) * SLOTS
+        since = np.maximum(midnight + start[which, kind], begins[row] * SLOTS)
+        until = np.minimum(midnight + stop[which, kind], ends[row] * SLOTS)
         for later in range(LONGEST_DAYS + 1):
             day = since // SLOTS + later
             missed = np.minimum(until, (day + 1) * SLOTS) - np.maximum(since, day * SLOTS)
+            missed -= (missed == SLOTS) & (kind == TEMPERATURE)
             some = np.flatnonzero(missed > 0)
-            np.add.at(readings, day[some] - first, missed[some])
-            silent = some[(missed[some] == SLOTS) & (kind[some] == sensors.index("Temperature"))]
-            np.add.at(temperatures, day[silent] - first, 1)
-    days = np.arange(readings.size, dtype=np.int32) + np.int32(first - _EPOCH)
-    return pl.DataFrame(
-        {"date": pl.Series(days).cast(pl.Date), "readings": readings, "temperatures": temperatures}
-    ).filter(pl.col("readings") > 0)
+            np.add.at(missing, day[some] - first, missed[some])
+    days = np.arange(missing.size, dtype=np.int32) + np.int32(first - _EPOCH)
+    return pl.DataFrame({"date": pl.Series(days).cast(pl.Date), "missing": missing}).filter(pl.col("missing") > 0)
 
 
 def _ordinals(days: pl.Series) -> Ints:
@@ -152,4 +155,4 @@ def _ordinals(days: pl.Series) -> Ints:
     return ordinals
 
 
-__all__ = ["BLOCK_DAYS", "LENGTHS", "LONGEST_DAYS", "SITE_SHARE", "SLOTS", "Outages", "missing_by_day"]
+__all__ = ["BLOCK_DAYS", "LENGTHS", "LONGEST_DAYS", "SITE_SHARE", "SLOTS", "TEMPERATURE", "Outages", "missing_by_day"]

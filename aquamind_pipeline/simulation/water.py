@@ -1,7 +1,8 @@
 """The water of every site and container, hour by hour: salinity, oxygen, pH, carbon dioxide and nitrogen.
 
-Water has memory. Each process is a function of (seed, place, time): noise between knots at several time scales, seasons,
-tides, the day's course of light and meals, and episodes. So any month is made alone and equals its part of the whole.
+Water has memory. Each process is a function of (seed, place, time): noise between knots at several time scales,
+seasons, tides, the day's course of light and meals, and episodes. So any month is made alone and equals its part of the
+whole.
 Sources of the figures: docs/reference/water.md.
 
 Arrays are [place, time]. Times are hours since 0001-01-00, `24 * date.toordinal() + hour`.
@@ -55,8 +56,8 @@ MEAL_HOURS = np.array((0.75, 0.9, 1.1, 1.15, 1.1, 1.0))
 # pH at sea (w.3)
 SEA_PH = 8.06
 PH_OF_OXYGEN, PH_OF_SALT = 0.6, 0.012
-"""Change of pH for oxygen from 0 to full saturation, and for each ppt. Both gases follow the same life: 1 % of saturation
-is about 2.8 µmol of oxygen and 2.2 µmol of carbon dioxide per kg, which changes pH by about 0.005."""
+"""Change of pH for oxygen from 0 to full saturation, and for each ppt. Life exchanges one gas for the other: 1 % of
+saturation is about 2.8 µmol of oxygen and 2.2 µmol of carbon dioxide per kg, which changes pH by about 0.005."""
 
 # Tanks (w.4)
 TANK_OXYGEN, TANK_OXYGEN_LOAD = 0.965, 0.09

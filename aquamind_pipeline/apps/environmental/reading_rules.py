@@ -20,8 +20,8 @@ SATURATION = (0.55, 1.2)
 """Daily means of dissolved oxygen as a share of saturation. In farmed pens episodes reach about 0.6
 (docs/reference/water.md#w.2); above 1.2 gas bubble disease threatens."""
 OXYGEN_AGREEMENT = 0.2
-"""How far a container's oxygen may lie from its site's median, as a share of it: fish use up to a tenth, and sensors drift
-by a few hundredths. A sensor in ml/L shows 0.7 times the number."""
+"""How far a container's oxygen may lie from its site's median, as a share of it: fish use up to a tenth, and sensors
+drift by a few hundredths. A sensor in ml/L shows 0.7 times the number."""
 LATE_SECONDS = 180
 """How far from the hour a reading may be: clocks of loggers are set every week, and a scan takes some seconds."""
 _DAY_US, _HOUR_US = 86_400_000_000, 3_600_000_000
@@ -71,12 +71,16 @@ def _stuck(inputs: RuleInputs) -> CheckResult:
 
 
 def _sites(inputs: RuleInputs) -> pl.DataFrame:
-    """container_id, site (a station or an area, as text)."""
+    """container_id, site (a station or an area, as text), at_sea."""
 
     def make() -> pl.DataFrame:
         halls = inputs.whole(_HALLS).select("freshwater_station_id", hall_id="id")
         site = pl.coalesce(pl.format("area {}", "area_id"), pl.format("station {}", "freshwater_station_id"))
-        return inputs.whole(_CONTAINERS).join(halls, on="hall_id", how="left").select(container_id="id", site=site)
+        return (
+            inputs.whole(_CONTAINERS)
+            .join(halls, on="hall_id", how="left")
+            .select(container_id="id", site=site, at_sea=pl.col("area_id").is_not_null())
+        )
 
     return inputs.shared("sites", make)
 
@@ -114,23 +118,22 @@ def _oxygen(inputs: RuleInputs) -> CheckResult:
         {name: pl.col(name) for name in ("container_id", "date")},
         mean_of("temperature").alias("temp_c"),
         mean_of("dissolved oxygen").alias("oxygen_mg_l"),
-        mean_of("salinity").fill_null(0.0).alias("salinity_ppt"),
-    ).drop_nulls()
+        mean_of("salinity").alias("salinity_ppt"),
+    ).join(_sites(inputs), on="container_id")
+    fresh = pl.when(~pl.col("at_sea")).then(0.0)  # a ring's day without salinity is left out
+    water = water.with_columns(pl.coalesce("salinity_ppt", fresh)).drop_nulls()
     full = pl.Series(oxygen_saturation_mg_l(water["temp_c"].to_numpy(), water["salinity_ppt"].to_numpy()))
     low, high = SATURATION
-    together = (
-        water.with_columns(saturation=water["oxygen_mg_l"] / full)
-        .join(_sites(inputs), on="container_id")
-        .with_columns(median=pl.col("saturation").median().over("site", "date"), sensors=pl.len().over("site", "date"))
+    together = water.with_columns(saturation=water["oxygen_mg_l"] / full).with_columns(
+        median=pl.col("saturation").median().over("site", "date"), sensors=pl.len().over("site", "date")
     )
     off = (pl.col("saturation") / pl.col("median") - 1.0).abs() > OXYGEN_AGREEMENT
     wrong = together.filter(~pl.col("saturation").is_between(low, high) | (off & (pl.col("sensors") >= 3)))
     return check_result(
         "oxygen",
-        wrong.drop("sensors").sort("date", "container_id"),
+        wrong.drop("sensors", "at_sea").sort("date", "container_id"),
         f"between {low:.0%} and {high:.0%} of saturation, and within {OXYGEN_AGREEMENT:.0%} of the site's median",
-        f"container-days with oxygen outside {low:.0%} to {high:.0%} of saturation, or {OXYGEN_AGREEMENT:.0%} off their "
-        "site's median",
+        f"container-days outside {low:.0%} to {high:.0%}, or {OXYGEN_AGREEMENT:.0%} off their site's median",
     )
 
 

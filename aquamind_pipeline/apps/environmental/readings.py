@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date as date_type
-from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -36,6 +35,7 @@ from aquamind_pipeline.schema.columns import (
     unsigned,
 )
 from aquamind_pipeline.schema.definition import ByFormula, Freshness, TableDefinition
+from aquamind_pipeline.schema.frames import lake_schema
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
 from aquamind_pipeline.schema.rules import RuleInputs
@@ -43,10 +43,11 @@ from aquamind_pipeline.schema.standard_rules import assignment_days
 from aquamind_pipeline.simulation import draws, water
 from aquamind_pipeline.simulation.biology import ADULT, oxygen_saturation_mg_l
 from aquamind_pipeline.simulation.climate import half_wave, site_geographies
-from aquamind_pipeline.simulation.outages import BLOCK_DAYS, Outages, missing_by_day
+from aquamind_pipeline.simulation.outages import Outages, missing_by_day
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import READING_HOURS, Plan, rows_by_month
 from aquamind_pipeline.simulation.sites import FRESHWATER_SENSORS, SEA_SENSORS
+
 
 @dataclass(frozen=True)
 class _Sensor:
@@ -68,16 +69,16 @@ class _Sensor:
 _SENSORS = {
     "Temperature": _Sensor(0.05, 0.04, 0.03, 2),
     "Dissolved Oxygen": _Sensor(0.06, 0.06, 0.10, 2),
-    "pH": _Sensor(0.025, 0.02, 0.04, 2),
+    "pH": _Sensor(0.025, 0.02, 0.03, 2),
     "CO2": _Sensor(0.30, 0.25, 0.40, 2),
     "NO2": _Sensor(0.003, 0.001, 0.0015, 3),
     "NO3": _Sensor(0.70, 0.60, 1.00, 2),
     "NH4": _Sensor(0.0007, 0.0003, 0.0005, 4),
-    "Salinity": _Sensor(0.04, 0.05, 0.07, 2),
+    "Salinity": _Sensor(0.04, 0.04, 0.04, 2),
 }
 """Errors of sensors in the field (docs/reference/water.md#w.5). The noise is at least two and a half times the last
 decimal, so that a working sensor hardly repeats a value for long (rule `stuck`)."""
-_CALIBRATION_DAYS = (28, 35)
+CALIBRATION_DAYS = (28, 35)
 """Fewest days between two calibrations of a container's sensors, and how many more there may be."""
 _LOGGER_SECONDS, _SCAN_SECONDS = 40.0, 20
 """Standard deviation of a logger's clock, which is set every week, and the seconds within which a scan begins."""
@@ -107,7 +108,8 @@ def readings(inputs: Inputs) -> pl.DataFrame:
     at_sea = pl.col("stage") == ADULT.order
     # Tanks have lower ids than rings, so freshwater before sea keeps the order by container.
     waters = ((lived.filter(~at_sea), FRESHWATER_SENSORS), (lived.filter(at_sea), SEA_SENSORS))
-    return pl.concat([_of_one_water(_Water(inputs.farm, rows, sensors)) for rows, sensors in waters if rows.height])
+    parts = [_of_one_water(_Water(inputs.farm, rows, sensors)) for rows, sensors in waters if rows.height]
+    return pl.concat(parts) if parts else pl.DataFrame(schema=lake_schema(READINGS.table))
 
 
 class _Water:
@@ -136,7 +138,8 @@ class _Water:
 
     def of_site(self, values: Floats) -> Floats:
         """Values of sites and reading times, [site, time], as [row, reading hour]."""
-        rows: Floats = values.reshape(-1, len(READING_HOURS)).take(self.row_site * self.days.size + self.row_day, axis=0)
+        day = self.row_site * self.days.size + self.row_day
+        rows: Floats = values.reshape(-1, len(READING_HOURS)).take(day, axis=0)
         return rows
 
     def of_container(self, name: str, scale_days: int) -> Floats:
@@ -160,13 +163,13 @@ def _of_one_water(here: _Water) -> pl.DataFrame:
 
     outages = Outages(farm.seed, farm.sensor_gap_share)
     begins, ends = outages.of_days(lived["site"].to_numpy(), lived["container_id"].to_numpy(), here.ordinals, kinds)
-    sent, in_scan = np.ones((n, hours, kinds), np.bool_), np.full((n, hours), kinds)
+    sent_at, in_scan = np.ones((n, hours, kinds), np.bool_), np.full((n, hours), kinds, np.int64)
     out_row, out_kind = np.nonzero(ends > begins)
     for hour in range(hours):
         is_out = (begins[out_row, out_kind] <= hour) & (hour < ends[out_row, out_kind])
-        sent[out_row[is_out], hour, out_kind[is_out]] = False
-        np.subtract.at(in_scan, (out_row[is_out], hour), 1)
-    in_day, sent = in_scan.sum(axis=1), sent.ravel()
+        sent_at[out_row[is_out], hour, out_kind[is_out]] = False
+        np.subtract.at(in_scan[:, hour], out_row[is_out], 1)
+    in_day, sent = in_scan.sum(axis=1), sent_at.ravel()
 
     def each(column: str) -> Ints:
         return np.repeat(lived[column].to_numpy(), in_day)
@@ -196,15 +199,16 @@ def _times(here: _Water) -> Ints:
     word = draws.bits(draws.stream(seed, "readings", "scan"), here.site[:, None, None], water.reading_times(here.days))
     scan_s = (word % np.uint64(_SCAN_SECONDS)).astype(np.int64).reshape(here.site.size, here.days.size, -1)
     hours_s = here.days[:, None] * 86_400 + np.array(READING_HOURS, np.int64) * 3_600 - _EPOCH * 86_400
-    times: Ints = (hours_s + late_s[:, :, None] + scan_s) * _SECOND_US
-    return times[here.row_site, here.row_day]
+    times = (hours_s + late_s[:, :, None] + scan_s) * _SECOND_US
+    rows: Ints = times[here.row_site, here.row_day]
+    return rows
 
 
 def _values(here: _Water, ids: Ints) -> Ints:
     """Readings in 10^-4 of their unit, [row, reading hour, sensor]."""
     noise = draws.centred(draws.bits(draws.stream(here.farm.seed, "readings", "noise"), ids))
     levels = _at_sea(here) if "Salinity" in here.sensors else _in_tanks(here)
-    errors = _errors(here)
+    errors = sensor_errors(here.farm.seed, here.sensors, here.container, here.row_container, here.ordinals)
     values = np.empty(ids.shape, np.int64)
     for k, kind in enumerate(here.sensors):
         spec = _SENSORS[kind]
@@ -215,31 +219,36 @@ def _values(here: _Water, ids: Ints) -> Ints:
     return values
 
 
-def _errors(here: _Water) -> Floats:
+def sensor_errors(seed: int, sensors: tuple[str, ...], container: Ints, row_container: Ints, ordinals: Ints) -> Floats:
     """Error of each sensor on each day, without noise: its own offset, and a drift that each calibration ends.
+
+    Args:
+        seed: The farm's seed.
+        sensors: Types of the sensors of each container.
+        container: Ids of the containers.
+        row_container: Position of each row's container.
+        ordinals: Day of each row, as `date.toordinal()`.
 
     Returns:
         Array [sensor, row].
     """
-    key = draws.stream(here.farm.seed, "readings", "calibration")
-    least, more = _CALIBRATION_DAYS
-    every = least + (draws.bits(key, here.container, 0) % np.uint64(more + 1)).astype(np.int64)
-    shift = (draws.bits(key, here.container, 1) % np.uint64(least + more)).astype(np.int64)
-    cycle, since = np.divmod(here.ordinals + shift[here.row_container], every[here.row_container])
-    first = (here.days[0] + shift) // every
-    cycles = np.arange((cycle - first[here.row_container]).max() + 1)
-    offset, drift = (
-        np.array([getattr(_SENSORS[name], error) for name in here.sensors]) for error in ("offset", "drift")
-    )
-    kind = np.arange(len(here.sensors))[:, None]
-    own = draws.normal(key, here.container[None, :], 2 + kind) * offset[:, None]
+    key = draws.stream(seed, "readings", "calibration")
+    least, more = CALIBRATION_DAYS
+    every = least + (draws.bits(key, container, 0) % np.uint64(more + 1)).astype(np.int64)
+    shift = (draws.bits(key, container, 1) % np.uint64(least + more)).astype(np.int64)
+    cycle, since = np.divmod(ordinals + shift[row_container], every[row_container])
+    first = (ordinals.min() + shift) // every
+    cycles = np.arange((cycle - first[row_container]).max() + 1)
+    offset, drift = (np.array([getattr(_SENSORS[name], error) for name in sensors]) for error in ("offset", "drift"))
+    kind = np.arange(len(sensors))[:, None]
+    own = draws.normal(key, container[None, :], 2 + kind) * offset[:, None]
     pace = draws.normal(
-        key, here.container[None, :, None], 100 + kind[:, :, None], first[None, :, None] + cycles[None, None, :]
+        key, container[None, :, None], 100 + kind[:, :, None], first[None, :, None] + cycles[None, None, :]
     )
     pace *= drift[:, None, None]
-    which = here.row_container * cycles.size + (cycle - first[here.row_container])
-    errors: Floats = own.take(here.row_container, axis=1)
-    errors += pace.reshape(kind.size, -1).take(which, axis=1) * (since / every[here.row_container])
+    which = row_container * cycles.size + (cycle - first[row_container])
+    errors: Floats = own.take(row_container, axis=1)
+    errors += pace.reshape(kind.size, -1).take(which, axis=1) * (since / every[row_container])
     return errors
 
 
@@ -255,7 +264,7 @@ def _at_sea(here: _Water) -> dict[str, Floats]:
     farm, lived = here.farm, here.lived
     around = water.sea(farm.seed, here.site, site_geographies(farm.sites)[here.site], here.days)
     temp_c = _temperature(here, 0.15, 0.03)
-    salinity_ppt = here.of_site(around.salinity_ppt) + 0.05 * here.of_container("salinity of a ring", 5)
+    salinity_ppt = here.of_site(around.salinity_ppt) + 0.03 * here.of_container("salinity of a ring", 5)
     density = water.ring_density(lived["population"].to_numpy(), lived["weight_g"].to_numpy())
     fed = (lived["feed_dg"] > 0).cast(pl.Float64).to_numpy()
     own = 0.012 * here.of_container("oxygen of a ring", 4) - water.fish_use(density, fed)
@@ -297,52 +306,25 @@ def _in_tanks(here: _Water) -> dict[str, Floats]:
 def _rows(farm: Profile, plan: Plan) -> pl.DataFrame:
     """A reading of each sensor at each reading hour, less those that outages take."""
     every = rows_by_month(farm, plan, (pl.col("until") - pl.col("since")) * pl.col("readings_per_day"))
-    return _less_missing(every, farm, plan, "readings")
-
-
-def _days_with_temperature(farm: Profile, plan: Plan) -> pl.DataFrame:
-    """A row for each assignment and day on which the temperature sensor sent anything."""
-    every = rows_by_month(farm, plan, pl.col("until") - pl.col("since"))
-    return _less_missing(every, farm, plan, "temperatures")
-
-
-def _less_missing(every: pl.DataFrame, farm: Profile, plan: Plan, column: str) -> pl.DataFrame:
-    missing = missing_by_day(farm, plan).group_by(month=month_of("date")).agg(missing=pl.col(column).sum())
+    lost = missing_by_day(farm, plan).group_by(month=month_of("date")).agg(pl.col("missing").sum())
     left = pl.col("rows") - pl.col("missing").fill_null(0)
-    return every.join(missing, on="month", how="left").select("month", rows=left).filter(pl.col("rows") > 0).sort("month")
+    return every.join(lost, on="month", how="left").select("month", rows=left).sort("month")
 
 
 def _readings_due(inputs: RuleInputs) -> pl.LazyFrame:
     """A reading of each sensor at each reading hour, less those that outages take."""
-    return _due(inputs, assignment_days(inputs)).lazy()
-
-
-def _due(inputs: RuleInputs, days: pl.LazyFrame) -> pl.DataFrame:
-    """assignment_id, date, due: the readings of some assignments and days."""
     outages = Outages(inputs.farm.seed, inputs.farm.sensor_gap_share)
     sensors = inputs.scan("infrastructure_sensor").group_by("container_id").agg(sensors=pl.len().cast(pl.Int64))
     sites = inputs.scan("plan_assignment").select("assignment_id", "site")
-    rows = days.join(sensors, on="container_id").join(sites, on="assignment_id").collect()
-    parts = [
-        part.select("assignment_id", "date", due=part["sensors"] * len(READING_HOURS) - (ends - begins).sum(axis=1))
-        for (number,), part in rows.group_by("sensors")
-        for begins, ends in [
-            outages.of_days(
-                part["site"].to_numpy(),
-                part["container_id"].to_numpy(),
-                part["date"].to_physical().to_numpy().astype(np.int64) + _EPOCH,
-                int(str(number)),
-            )
-        ]
-    ]
-    return pl.concat(parts) if parts else rows.select("assignment_id", "date", due=pl.col("sensors"))
-
-
-def _last_reading_day(inputs: RuleInputs, last_lived: date_type) -> date_type | None:
-    """The last day on which not all sensors of all fish were out."""
-    days = assignment_days(inputs, all_time=True).filter(pl.col("date") > last_lived - timedelta(days=3 * BLOCK_DAYS))
-    last: date_type | None = _due(inputs, days).filter(pl.col("due") > 0)["date"].max()  # type: ignore[assignment]
-    return last
+    days = assignment_days(inputs).join(sensors, on="container_id").join(sites, on="assignment_id").collect()
+    parts = [days.select("assignment_id", "date", due=pl.col("sensors")).head(0)]
+    for kinds in days["sensors"].unique():
+        rows = days.filter(sensors=kinds)
+        ordinals = rows["date"].to_physical().to_numpy().astype(np.int64) + _EPOCH
+        begins, ends = outages.of_days(rows["site"].to_numpy(), rows["container_id"].to_numpy(), ordinals, kinds)
+        due = pl.Series(kinds * len(READING_HOURS) - (ends - begins).sum(axis=1))
+        parts.append(rows.select("assignment_id", "date", due=due))
+    return pl.concat(parts).lazy()
 
 
 READINGS = TableDefinition(
@@ -378,7 +360,7 @@ READINGS = TableDefinition(
         "value": "life_day.temp_c life_day.population life_day.weight_g life_day.feed_dg",
     },
     rules=READING_RULES,
-    freshness=Freshness(last_day=_last_reading_day),
+    freshness=Freshness(),
     rows_due=_readings_due,
     sums_by_day=sensor_sums(),
     split_by="parameter_id",
@@ -406,7 +388,7 @@ DAILY_TEMPERATURE = TableDefinition(
         inputs.scan("environmental_environmentalreading", [str(inputs.month)]),
         inputs.scan("environmental_environmentalparameter"),
     ),
-    expected=ByFormula(_days_with_temperature),
+    expected=ByFormula(lambda farm, plan: rows_by_month(farm, plan, pl.col("until") - pl.col("since"))),
     lineage={
         "container_id": "environmental_environmentalreading.container_id",
         "assignment_id": "environmental_environmentalreading.batch_container_assignment_id",
@@ -419,4 +401,4 @@ DAILY_TEMPERATURE = TableDefinition(
     bytes_per_row=(0, 0),
 )
 
-__all__ = ["DAILY_TEMPERATURE", "READINGS"]
+__all__ = ["CALIBRATION_DAYS", "DAILY_TEMPERATURE", "READINGS", "sensor_errors"]
