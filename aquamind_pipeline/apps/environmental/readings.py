@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date as date_type
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import sqlalchemy as sa
 
@@ -159,33 +160,37 @@ def _of_one_water(here: _Water) -> pl.DataFrame:
     ids = first_id[:, None] + np.arange(per_day, dtype=np.int64)
     values = _values(here, ids.reshape(n, hours, kinds))
     sensor = lived["first_sensor_id"].to_numpy()[:, None] + np.tile(np.arange(kinds, dtype=np.int64), hours)
-    parameter = np.tile(np.array([PARAMETER_IDS[kind] for kind in here.sensors], np.int64), n * hours)
-
-    outages = Outages(farm.seed, farm.sensor_gap_share)
-    begins, ends = outages.of_days(lived["site"].to_numpy(), lived["container_id"].to_numpy(), here.ordinals, kinds)
-    sent_at, in_scan = np.ones((n, hours, kinds), np.bool_), np.full((n, hours), kinds, np.int64)
-    out_row, out_kind = np.nonzero(ends > begins)
-    for hour in range(hours):
-        is_out = (begins[out_row, out_kind] <= hour) & (hour < ends[out_row, out_kind])
-        sent_at[out_row[is_out], hour, out_kind[is_out]] = False
-        np.subtract.at(in_scan[:, hour], out_row[is_out], 1)
-    in_day, sent = in_scan.sum(axis=1), sent_at.ravel()
+    parameter = np.array([PARAMETER_IDS[kind] for kind in here.sensors], np.int64)
 
     def each(column: str) -> Ints:
-        return np.repeat(lived[column].to_numpy(), in_day)
+        return np.repeat(lived[column].to_numpy(), per_day)
 
-    return pl.DataFrame(
+    every = pl.DataFrame(
         {
-            "id": ids.ravel()[sent],
-            "parameter_id": parameter[sent],
+            "id": ids.ravel(),
+            "parameter_id": np.tile(parameter, n * hours),
             "container_id": each("container_id"),
             "batch_id": each("batch_id"),
-            "sensor_id": sensor.ravel()[sent],
+            "sensor_id": sensor.ravel(),
             "batch_container_assignment_id": each("assignment_id"),
-            "value": decimal(values.ravel()[sent], 10, _SCALE),
-            "reading_time": pl.Series(np.repeat(_times(here).ravel(), in_scan.ravel())).cast(pl.Datetime("us", "UTC")),
+            "value": decimal(values.ravel(), 10, _SCALE),
+            "reading_time": pl.Series(np.repeat(_times(here).ravel(), kinds)).cast(pl.Datetime("us", "UTC")),
         }
     )
+    return every.filter(pl.Series(_sent(here).ravel()))
+
+
+def _sent(here: _Water) -> npt.NDArray[np.bool_]:
+    """Whether no outage takes a reading, [row, reading hour, sensor]."""
+    outages, kinds = Outages(here.farm.seed, here.farm.sensor_gap_share), len(here.sensors)
+    site, container = here.site[here.row_site], here.container[here.row_container]
+    begins, ends = outages.of_days(site, container, here.ordinals, kinds)
+    sent = np.ones((here.lived.height, len(READING_HOURS), kinds), np.bool_)
+    row, kind = np.nonzero(ends > begins)
+    for hour in range(len(READING_HOURS)):
+        is_out = (begins[row, kind] <= hour) & (hour < ends[row, kind])
+        sent[row[is_out], hour, kind[is_out]] = False
+    return sent
 
 
 def _times(here: _Water) -> Ints:
