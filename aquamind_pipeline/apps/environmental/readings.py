@@ -152,7 +152,7 @@ class _Water:
 
 
 def _of_one_water(here: _Water) -> pl.DataFrame:
-    lived, farm = here.lived, here.farm
+    lived = here.lived
     n, hours, kinds = lived.height, len(READING_HOURS), len(here.sensors)
     per_day = hours * kinds
     day_of_assignment = (lived["date"] - lived["assignment_date"]).dt.total_days().to_numpy()
