@@ -35,6 +35,17 @@ SEA = {1: Season(9.0, 1.5, 235), 2: Season(9.5, 2.8, 232)}
 """Seasons by geography_id."""
 
 
+def site_geographies(sites: int) -> Ints:
+    """geography_id of every site, in the order of `site_temperature_c`.
+
+    Args:
+        sites: `Profile.sites`.
+    """
+    places = geography(sites)
+    ids = places["geography_id"].to_numpy()
+    return np.concatenate([np.repeat(ids, places[kind].to_numpy()) for kind in ("stations", "areas")])
+
+
 def half_wave(x: Floats) -> Floats:
     """Sine of πx for -1 <= x <= 1, to 0.001, by parabolas: the same bits on every machine."""
     y = 4.0 * x * (1.0 - np.abs(x))
@@ -78,4 +89,4 @@ def site_temperature_c(seed: int, first_day: int, days: int, sites: int = 1) -> 
     return seasonal + offset[:, None] + anomaly[:, knot] * (1.0 - smooth) + anomaly[:, knot + 1] * smooth
 
 
-__all__ = ["FRESHWATER", "SEA", "Season", "half_wave", "seasonal_c", "site_temperature_c"]
+__all__ = ["FRESHWATER", "SEA", "Season", "half_wave", "seasonal_c", "site_geographies", "site_temperature_c"]

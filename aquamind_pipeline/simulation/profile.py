@@ -58,6 +58,8 @@ class Profile(BaseModel):
     samples_per_week: Annotated[int, Field(ge=0, le=7)] = 2
     fish_per_sample: Annotated[int, Field(ge=2, le=999)] = 10
     """Fish that are weighed and measured in a growth sample. Each of them has a row in AquaMind."""
+    sensor_gap_share: Annotated[float, Field(ge=0.0, le=0.1)] = 0.02
+    """Share of sensor readings that are missing, because a sensor failed or a site lost power or network."""
     speed: Positive = 1
     """How many times as fast as real fish the fish live: shorter stages, more growth and deaths a day. A small farm
     with a high speed shows a whole life in weeks."""

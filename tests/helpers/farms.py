@@ -94,6 +94,7 @@ def farms(draw: st.DrawFn) -> Profile:
         "rings_per_batch": draw(st.integers(1, 20)),
         "meals_per_day": (0, *(draw(st.integers(1, 12)) for _ in range(5))),
         "samples_per_week": draw(st.integers(0, 7)),
+        "sensor_gap_share": draw(st.sampled_from([0.0, 0.02, 0.1])),
         "speed": speed,
     }
     return Profile.model_validate(profile)
