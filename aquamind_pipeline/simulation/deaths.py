@@ -36,6 +36,8 @@ REASONS: tuple[tuple[str, str], ...] = (
 """Reasons of death with the cause that AquaMind's events name. The columns `reason` and `second_reason` are indexes."""
 REASON = {name: number for number, (name, _) in enumerate(REASONS)}
 
+FIXED_REASONS = np.array([REASON["unknown"], REASON["handling"], REASON["treatment"], REASON["failed smolt"]])
+"""Reasons that are no episodes. The first stands for the background, which has reasons of its own."""
 SECOND_SHARE = 5
 """The second reason is written down if it took at least one in so many of the day's dead."""
 MOST_LOST = (0.005, 0.12, 0.10, 0.08, 0.08, 1.0)
@@ -81,9 +83,30 @@ def day_factor(bell: Floats) -> Floats:
     return 1.0 + _DAY_SPREAD * bell
 
 
-def background_reason(kind: np.typing.NDArray[np.uint16], at_sea: bool) -> np.typing.NDArray[np.int8]:
-    """Reason of a day's background deaths, from 16 random bits."""
-    return (_AT_SEA if at_sea else _IN_TANKS).take(kind)
+def background_reason(kind: np.typing.NDArray[np.uint16], stage: Stage) -> np.typing.NDArray[np.int8]:
+    """Reason of a day's background deaths, from 16 random bits. Eggs die because they do not hatch."""
+    if stage.order == 1:
+        return np.full(kind.shape, REASON["failed hatching"], np.int8)
+    return (_AT_SEA if stage.at_sea else _IN_TANKS).take(kind)
+
+
+def failed_smolts(seed: int, speed: int, stage: Stage, batch: Ints, width: int) -> Floats:
+    """Chance of death of smolts that do not cope with salt water [day, container], zero in freshwater.
+
+    Args:
+        seed: The farm's seed.
+        speed: How many days of real fish a day has.
+        stage: The stage.
+        batch: Batch of each container.
+        width: Number of days.
+    """
+    if not stage.at_sea:
+        return np.zeros((width, 1))
+    luck = draws.normal(draws.stream(seed, "deaths", "smolt"), batch)
+    loss = np.minimum(SMOLT_LOSS * exponential(SMOLT_SPREAD * luck), SMOLT_MOST)
+    edges = np.minimum(np.arange(width + 1) * speed / SMOLT_DAYS, 1.0)
+    done = 1.0 - (1.0 - edges) ** 2  # most die early
+    return np.diff(done)[:, None] * loss[None, :]
 
 
 def _shares(*shares: tuple[str, float]) -> np.typing.NDArray[np.int8]:
@@ -145,6 +168,7 @@ def most_fish(eggs: float) -> float:
 
 __all__ = [
     "AGE_AT_SEA",
+    "FIXED_REASONS",
     "MOST_LOST",
     "MOVE_LOSS",
     "REASON",
@@ -156,6 +180,7 @@ __all__ = [
     "background",
     "background_reason",
     "day_factor",
+    "failed_smolts",
     "feels",
     "hazard_bounds",
     "most_fish",

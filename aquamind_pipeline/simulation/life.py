@@ -21,7 +21,9 @@ from aquamind_pipeline.simulation.biology import EGG_WEIGHT_G, STAGES, TRANSFER_
 from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day
-from aquamind_pipeline.simulation.stage_days import DAY_COLUMNS, as_dates, as_ordinals, live_stage
+from aquamind_pipeline.simulation.stage_days import live_stage
+from aquamind_pipeline.simulation.stage_inputs import as_dates, as_ordinals
+from aquamind_pipeline.simulation.stage_record import DAY_COLUMNS
 
 
 @dataclass(frozen=True)

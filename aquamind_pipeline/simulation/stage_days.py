@@ -8,34 +8,37 @@ function of site and date, never on another batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from aquamind_pipeline.arithmetic import Floats, Ints, exponential
-from aquamind_pipeline.simulation import deaths, draws, feeding_plan, treatments
+from aquamind_pipeline.arithmetic import Floats, Ints
+from aquamind_pipeline.simulation import deaths, feeding_plan, treatments
 from aquamind_pipeline.simulation.biology import Stage
 from aquamind_pipeline.simulation.conditions import Conditions
-from aquamind_pipeline.simulation.episodes import FRESHWATER_CAUSES, SEA_CAUSES, at_age, susceptibility
+from aquamind_pipeline.simulation.episodes import FRESHWATER_CAUSES, SEA_CAUSES
 from aquamind_pipeline.simulation.parasites import Parasites
-from aquamind_pipeline.simulation.treatments import Treatments
+from aquamind_pipeline.simulation.stage_inputs import StageInputs, as_dates, as_ordinals
+from aquamind_pipeline.simulation.stage_record import StageRecord
+from aquamind_pipeline.simulation.treatments import Bools, Treatments
 
 FED, BEFORE_MOVE, FOR_TREATMENT, IN_STORM = range(4)
 """Values of the column `fasting`: why the fish had no feed."""
-_EPOCH = date(1970, 1, 1).toordinal()
-_MONTH_DAYS = 30.4
 _SMOLT_STAGE = 4
 _STORM_SHARE = 1e-9
+"""A storm kills few fish or none, but as long as it lasts nobody feeds them."""
 _SCORE_HALF, _SCORE_MOST, _SCORE_PACE = 0.0015, 3.0, 0.1
 """Daily chance of death at which the mean score is half of the worst, that score, and how fast the score follows."""
+_TREATMENT_WOUNDS = 0.3
+"""How much the deaths that a treatment still causes count as wounds."""
 _GILL = [cause.reason for cause in SEA_CAUSES].index("gill disease")
 _ULCER = [cause.reason for cause in SEA_CAUSES].index("winter ulcer")
 _STORM = [cause.reason for cause in SEA_CAUSES].index("storm")
 _FUNGUS = [cause.reason for cause in FRESHWATER_CAUSES].index("fungus")
-_FIXED = 4
-"""Reasons before the episodes in the table of hazards: background, handling, treatment, start of the stage."""
+_BACKGROUND, _OF_TREATING, _SMOLT = 0, slice(1, 3), 3
+"""Rows of the table of chances of death: background, handling and treatment, failed smolts. Episodes follow."""
+_FIXED = len(deaths.FIXED_REASONS)
 
 
 @dataclass(frozen=True)
@@ -53,24 +56,6 @@ class StageLife:
     treated: pl.DataFrame
     fish: Ints
     root: Floats
-
-
-DAY_COLUMNS = {
-    "temp_c": np.float64,
-    "population": np.int64,
-    "weight_g": np.float64,
-    "deaths": np.int64,
-    "reason": np.int64,
-    "second_deaths": np.int64,
-    "second_reason": np.int64,
-    "appetite": np.float64,
-    "gill": np.float64,
-    "wound": np.float64,
-    "fasting": np.int64,
-    "feed_dg": np.int64,
-    "meals": np.int64,
-}
-"""Columns of `Life.days` that a stage computes."""
 
 
 def live_stage(
@@ -91,231 +76,213 @@ def live_stage(
         fish: Fish of each assignment at its start.
         root: Cube root of their weight in g.
         first_row: Row of `Life.days` that has the first day of each assignment.
-        table: The columns of `Life.days` in DAY_COLUMNS; the stage writes its rows.
+        table: The columns of `Life.days` that `stage_record.DAY_COLUMNS` names; the stage writes its rows.
     """
     begun = (as_ordinals(group["assignment_date"]) < conditions.horizon) & (group["days"].to_numpy() > 0)
-    if not begun.all():
-        some = live_stage(conditions, stage, group.filter(begun), fish[begun], root[begun], first_row[begun], table)
-        fish, root = fish.copy(), root.copy()
-        fish[begun], root[begun] = some.fish, some.root
-        return StageLife(some.lice, some.treated, fish, root)
-    profile, speed, sea = conditions.profile, conditions.profile.speed, stage.at_sea
-    seed = profile.seed
-    ids, batch, site = (group[name].to_numpy() for name in ("assignment_id", "batch_id", "site"))
-    begins = as_ordinals(group["assignment_date"])
-    planned = group["days"].to_numpy()
-    lived = np.clip(conditions.horizon - begins, 0, planned)
-    width, n = int(lived.max(initial=0)), ids.size
-    offset = np.arange(width, dtype=np.int64)[:, None]
+    days = StageDays(StageInputs.of(conditions, stage, group.filter(begun)), fish[begun], root[begun])
+    for day in range(days.given.width):
+        days.step(day)
+    lice = days.write(first_row[begun], table)
+    fish, root = fish.copy(), root.copy()
+    fish[begun], root[begun] = days.fish, days.last_root()
+    return StageLife(lice, days.treated(), fish, root)
 
-    # What needs no loop: temperature, draws, and factors of batches and containers.
-    place = conditions.place(site)
-    column = np.minimum(begins[None, :] + offset - conditions.first_day, conditions.days - 1)
-    where = place[None, :] * conditions.days + column
-    depth = 0.1 * draws.normal(draws.stream(seed, "life", "container"), group["container_id"].to_numpy())
-    warmth = conditions.temp_c.take(where) + depth[None, :]
-    vigour = 1.0 + 0.01 * draws.normal(draws.stream(seed, "life", "vigour"), ids)
-    gain = stage.tgc / 1000 * speed * feeding_plan.FULL[stage.order - 1] * vigour
-    word = draws.bits(draws.stream(seed, "life", "deaths"), ids[None, :], offset)
-    luck = (word >> np.uint64(32)) * 2.0**-32
-    second_luck = (word & np.uint64(0xFFFF)) * 2.0**-16
-    kind = (word >> np.uint64(16)).astype(np.uint16)
-    word = draws.bits(draws.stream(seed, "life", "day"), ids[None, :], offset)
-    vary = deaths.day_factor(_bell((word >> np.uint64(32)).astype(np.uint32)))
-    base = (stage.daily_mortality * speed * deaths.background(seed, stage, batch))[None, :] * vary
-    if sea:
-        age = np.arange(width) * speed / _MONTH_DAYS
-        base *= at_age(deaths.AGE_AT_SEA, age)[:, None]
-        feel = susceptibility(SEA_CAUSES, age)
-    else:
-        feel = np.broadcast_to(
-            susceptibility(FRESHWATER_CAUSES, np.array([float(stage.order)])), (width, len(FRESHWATER_CAUSES))
+
+class StageDays:
+    """The containers of one stage, which `step` takes from day to day.
+
+    Attributes:
+        given: What is known of the stage beforehand.
+        fish: Fish that live [container].
+        tending: Treatments of the containers.
+        parasites: Lice; None in freshwater.
+        record: What has happened.
+    """
+
+    def __init__(self, given: StageInputs, fish: Ints, root: Floats) -> None:
+        """Start with the fish that came in.
+
+        Args:
+            given: What is known of the stage beforehand.
+            fish: Fish of each container.
+            root: Cube root of their weight in g.
+        """
+        conditions = given.conditions
+        profile = conditions.profile
+        n = given.ids.size
+        self.given, self.fish, self.record = given, fish, StageRecord(given)
+        self.tending = Treatments(profile.seed, profile.speed, given.ids, given.batch, given.ends, conditions.calendar)
+        self.tending.pending[0] = given.handling_loss
+        self.tending.stress[:] = given.handling_stress
+        self.parasites = (
+            Parasites(conditions, given.ids, given.batch, given.place, conditions.geography[given.place], given.width)
+            if given.stage.at_sea
+            else None
         )
-    first = (
-        deaths.background_reason(kind, sea)
-        if stage.order > 1
-        else np.full(kind.shape, deaths.REASON["failed hatching"])
-    )
-    resist = deaths.feels(seed, stage, batch, ids)
-    hunger = conditions.week.take(column)
-    hunger *= 1.0 + feeding_plan.APPETITE_SPREAD * _bell(word.astype(np.uint32))
-    fed_until = feeding_plan.last_fed(seed, speed, stage, batch, planned)
-    smolt = _smolt_losses(seed, speed, batch, width) if sea else np.zeros((width, 1))
-    reasons = np.concatenate(
-        [
-            [0, deaths.REASON["handling"], deaths.REASON["treatment"], deaths.REASON["failed smolt"]],
-            deaths.reasons_of(sea),
-        ]
-    )
-    illness = conditions.sea if sea else conditions.freshwater
+        self._speed = profile.speed
+        self._illness = conditions.sea if given.stage.at_sea else conditions.freshwater
+        self._start_root, self._root = root, root
+        self._lost = np.zeros(n)  # sum of the chances of death by episodes, handling and treatment
+        self._gill, self._wound = np.zeros(n), np.zeros(n)
+        self._chances = np.empty((_FIXED + given.resistance.shape[1], n))
+        self._rows = np.arange(n)
 
-    tending = Treatments(seed, speed, ids, batch, begins + planned, conditions.calendar)
-    moved = deaths.MOVE_LOSS[stage.order - 1]
-    if moved:
-        tending.pending[0] = moved * exponential(
-            0.7 * draws.normal(draws.stream(seed, "deaths", "moved"), batch, stage.order)
-        )
-        tending.stress[:] = 0.5
-    geography = conditions.geography[place]
-    parasites = Parasites(conditions, ids, batch, place, geography, width) if sea else None
-
-    population = np.empty((width, n), np.int64)
-    dead, second = np.empty((width, n), np.int32), np.empty((width, n), np.int32)
-    reason, second_reason = np.empty((width, n), np.int8), np.empty((width, n), np.int8)
-    fasting = np.zeros((width, n), np.int8)
-    roots = np.empty((width, n))
-    appetite, keen = np.zeros((width, n), np.float32), np.ones((width, n), np.float32)
-    gill, wound = np.zeros((width, n), np.float32), np.zeros((width, n), np.float32)
-    hazard = np.empty((_FIXED + resist.shape[1], n))
-    rows = np.arange(n)
-    left, start, lost = fish.copy(), root, np.zeros(n)
-    most_lost = deaths.MOST_LOST[stage.order - 1]
-    gills, skin = np.zeros(n), np.zeros(n)
-    pace = min(1.0, _SCORE_PACE * speed)
-    for d in range(width):
-        inside = d < lived
-        today, here, temp_c = begins + d, where[d], warmth[d]
+    def step(self, d: int) -> None:
+        """Live through the day that is `d` days after the first one."""
+        given, tending = self.given, self.tending
+        today, inside = given.begins + d, d < given.lived
         resting = (today >= tending.fast_from) & (today <= tending.due)
-        tending.act(today, parasites.lice if parasites else None, left, root * root * root, inside)
-
-        felt = illness.take(here, axis=0) * resist
-        felt *= feel[d]
-        if sea:
-            stormy = felt[:, _STORM] > _STORM_SHARE
-            felt[:, _GILL] *= tending.relief[0]
-            felt[:, _ULCER] *= tending.relief[1]
-        else:
-            felt[:, _FUNGUS] *= tending.relief[1]
-        hazard[0] = base[d]
-        hazard[1:3] = tending.dying()
-        hazard[3] = smolt[d]
-        hazard[_FIXED:] = felt.T
-        more = hazard[1:].sum(axis=0)
-        taken = np.minimum(more * (1.0 - lost / most_lost), most_lost - lost)
-        lost += taken
-        hazard[1:] *= taken / np.maximum(more, 1e-300)
-        total = hazard[0] + taken
-        died = np.minimum((left * (total / (1.0 + total)) + luck[d]).astype(np.int64), left)
-        died[~inside] = 0
-        left = left - died
-        main = hazard.argmax(axis=0)
-        strongest = hazard.max(axis=0)
-        hazard[main, rows] = -1.0
-        other = hazard.argmax(axis=0)
-        weaker = hazard.max(axis=0)
-        theirs = (died * (weaker / (strongest + weaker)) + second_luck[d]).astype(np.int64)
-        theirs[theirs * deaths.SECOND_SHARE < died] = 0
-        population[d], dead[d], second[d] = left, died, theirs
-        reason[d] = np.where(main == 0, first[d], reasons[main])
-        second_reason[d] = np.where(other == 0, first[d], reasons[other])
-
-        ill = felt.sum(axis=1)
-        if stage.tgc:
-            sharp = feeding_plan.illness_appetite(ill / speed)
-            why = np.where(d >= fed_until, BEFORE_MOVE, np.where(resting, FOR_TREATMENT, FED))
-            if sea:
-                why = np.where((why == FED) & stormy, IN_STORM, why)
-            eats = hunger[d] * sharp * (1.0 - tending.loss_of_appetite())
-            eats[why != FED] = 0.0
-            root = root + gain * temp_c * eats
-            fasting[d], appetite[d], keen[d] = why, eats, sharp
-        roots[d] = root
-        bad = felt[:, _ULCER if sea else _FUNGUS] / speed + 0.3 * tending.pending[1]
-        skin += pace * (_SCORE_MOST * bad / (bad + _SCORE_HALF) - skin)
-        wound[d] = skin
-        if parasites is not None:
-            bad = felt[:, _GILL] / speed
-            gills += pace * (_SCORE_MOST * bad / (bad + _SCORE_HALF) - gills)
-            gill[d] = gills
-            parasites.day(d, today, here, temp_c, root, tending)
-            parasites.decide(d, today, here, temp_c, root, inside, felt, tending)
-        elif stage.order == _SMOLT_STAGE:
-            _vaccinate(today, root, inside, tending)
-        elif (felt[:, _FUNGUS] > treatments.ILLNESS_TRIGGER * speed).any():
-            sick = (
-                inside & (felt[:, _FUNGUS] > treatments.ILLNESS_TRIGGER * speed) & (tending.illness_free_from <= today)
-            )
-            chosen = np.flatnonzero(sick)
-            tending.book(
-                chosen,
-                today[chosen],
-                np.full(chosen.size, treatments.BRONOPOL),
-                treatments.REASON["fungus"],
-                skin[chosen],
-            )
+        lice = self.parasites.lice if self.parasites else None
+        tending.act(today, lice, self.fish, self._weight_g(), inside)
+        felt = self._felt(d)
+        self._die(d, felt, inside)
+        if given.stage.tgc:
+            self._eat(d, felt, resting)
+        self.record.root[d] = self._root
+        self._score(d, felt)
+        self._decide(d, today, felt, inside)
         tending.recover()
 
-    # Rows in the order of assignments and days.
-    owner = np.repeat(rows, lived)
-    day = np.arange(owner.size) - np.repeat(np.cumsum(lived) - lived, lived)
-    pick, to = day * n + owner, np.repeat(first_row, lived) + day
-    weight = roots * roots * roots
-    gained = weight.copy()
-    gained[1:] -= weight[:-1]
-    gained[:1] -= start * start * start
-    ratio = feeding_plan.conversion(seed, stage, batch, site, begins // 365)
-    eaten = ratio[None, :] * gained * population * 10.0
-    feed_dg = np.rint((eaten * feeding_plan.waste(keen.astype(np.float64))).take(pick)).astype(np.int64)
-    meals = profile.meals_per_day[stage.order - 1]
-    fed = feed_dg >= 2 * meals if meals else np.zeros(feed_dg.shape, bool)
-    seconds = second.take(pick)
-    main_reason = reason.take(pick)
-    table["temp_c"][to] = warmth.take(pick)
-    table["population"][to] = population.take(pick)
-    table["weight_g"][to] = weight.take(pick)
-    table["deaths"][to] = dead.take(pick)
-    table["reason"][to] = main_reason
-    table["second_deaths"][to] = seconds
-    table["second_reason"][to] = np.where(seconds > 0, second_reason.take(pick), main_reason)
-    for name, score in (("appetite", appetite), ("gill", gill), ("wound", wound)):
-        table[name][to] = np.rint(score.take(pick).astype(np.float64) * 1000.0) / 1000.0
-    table["fasting"][to] = fasting.take(pick)
-    table["feed_dg"][to] = np.where(fed, feed_dg, 0)
-    table["meals"][to] = np.where(fed, meals, 0)
-    end = roots[np.maximum(lived - 1, 0), rows] if width else start
-    counted = pl.DataFrame()
-    if parasites is not None:
-        keys = pl.DataFrame(
-            {name: np.repeat(group[name].to_numpy(), lived) for name in ("assignment_id", "batch_id", "container_id")}
-        ).with_columns(date=as_dates(begins[owner] + day))
-        counted = parasites.frame(keys, pick)
-    return StageLife(counted, _treated(group, tending), left, end)
+    def _weight_g(self) -> Floats:
+        return self._root * self._root * self._root
 
+    def _felt(self, d: int) -> Floats:
+        """Chance of death by each cause of episodes, after what treatments relieve [container, cause]."""
+        felt: Floats = self._illness.take(self.given.where[d], axis=0) * self.given.resistance
+        felt *= self.given.susceptibility[d]
+        if self.given.stage.at_sea:
+            felt[:, _GILL] *= self.tending.relief[0]
+            felt[:, _ULCER] *= self.tending.relief[1]
+        else:
+            felt[:, _FUNGUS] *= self.tending.relief[1]
+        return felt
 
-def as_ordinals(dates: pl.Series) -> Ints:
-    """Dates as numbers as by `date.toordinal()`."""
-    return dates.to_physical().to_numpy().astype(np.int64) + _EPOCH
+    def _die(self, d: int, felt: Floats, inside: Bools) -> None:
+        """Take out the day's dead and write down their reasons.
 
+        Episodes, handling and treatments together take at most `deaths.MOST_LOST` from a container.
+        """
+        given, record, chances = self.given, self.record, self._chances
+        chances[_BACKGROUND] = given.background[d]
+        chances[_OF_TREATING] = self.tending.dying()
+        chances[_SMOLT] = given.failed_smolts[d]
+        chances[_FIXED:] = felt.T
+        most = deaths.MOST_LOST[given.stage.order - 1]
+        wanted = chances[1:].sum(axis=0)
+        taken = np.minimum(wanted * (1.0 - self._lost / most), most - self._lost)
+        self._lost += taken
+        chances[1:] *= taken / np.maximum(wanted, 1e-300)
+        total = chances[_BACKGROUND] + taken
+        dead = np.minimum((self.fish * (total / (1.0 + total)) + given.death_luck[d]).astype(np.int64), self.fish)
+        dead[~inside] = 0
+        self.fish = self.fish - dead
 
-def as_dates(ordinals: Ints) -> pl.Series:
-    """Days as dates, from numbers as by `date.toordinal()`."""
-    return pl.Series((ordinals - _EPOCH).astype(np.int32)).cast(pl.Date)
+        main, main_chance = self._take_strongest()
+        second, second_chance = self._take_strongest()
+        share = second_chance / (main_chance + second_chance)
+        second_dead = (dead * share + given.second_luck[d]).astype(np.int64)
+        second_dead[second_dead * deaths.SECOND_SHARE < dead] = 0
+        record.population[d], record.dead[d], record.second_dead[d] = self.fish, dead, second_dead
+        of_background = given.background_reason[d]
+        record.reason[d] = np.where(main == _BACKGROUND, of_background, given.reasons[main])
+        record.second_reason[d] = np.where(second == _BACKGROUND, of_background, given.reasons[second])
 
+    def _take_strongest(self) -> tuple[Ints, Floats]:
+        """Row and chance of each container's strongest reason, which is taken out of the table."""
+        row, chance = self._chances.argmax(axis=0), self._chances.max(axis=0)
+        self._chances[row, self._rows] = -1.0
+        return row, chance
 
-def _bell(random_bits: np.typing.NDArray[np.uint32]) -> Floats:
-    """Bell-shaped deviates with standard deviation 1: the sum of two uniforms of 16 bits."""
-    total = (random_bits & np.uint32(0xFFFF)) + (random_bits >> np.uint32(16))
-    bell: Floats = (total - 65_535.0) * (np.sqrt(6.0) / 65_536.0)
-    return bell
+    def _eat(self, d: int, felt: Floats, resting: Bools) -> None:
+        """Let the fish eat and grow, or fast."""
+        given, record = self.given, self.record
+        vigour = feeding_plan.illness_appetite(felt.sum(axis=1) / self._speed)
+        why = np.where(d >= given.fed_until, BEFORE_MOVE, np.where(resting, FOR_TREATMENT, FED))
+        if given.stage.at_sea:
+            why = np.where((why == FED) & (felt[:, _STORM] > _STORM_SHARE), IN_STORM, why)
+        appetite = given.hunger[d] * vigour * (1.0 - self.tending.loss_of_appetite())
+        appetite[why != FED] = 0.0
+        self._root = self._root + given.gain * given.water_c[d] * appetite
+        record.fasting[d], record.appetite[d], record.vigour[d] = why, appetite, vigour
 
+    def _score(self, d: int, felt: Floats) -> None:
+        """Let the scores of gills and skin follow illness and treatments."""
+        pace = min(1.0, _SCORE_PACE * self._speed)
+        at_sea = self.given.stage.at_sea
+        bad = felt[:, _ULCER if at_sea else _FUNGUS] / self._speed + _TREATMENT_WOUNDS * self.tending.pending[1]
+        self._wound += pace * (_SCORE_MOST * bad / (bad + _SCORE_HALF) - self._wound)
+        self.record.wound[d] = self._wound
+        if at_sea:
+            bad = felt[:, _GILL] / self._speed
+            self._gill += pace * (_SCORE_MOST * bad / (bad + _SCORE_HALF) - self._gill)
+            self.record.gill[d] = self._gill
 
-def _smolt_losses(seed: int, speed: int, batch: Ints, width: int) -> Floats:
-    """Chance of death of smolts that do not cope with salt water [day, container]."""
-    luck = draws.normal(draws.stream(seed, "deaths", "smolt"), batch)
-    loss = np.minimum(deaths.SMOLT_LOSS * exponential(deaths.SMOLT_SPREAD * luck), deaths.SMOLT_MOST)
-    last = deaths.SMOLT_DAYS
-    edges = np.minimum(np.arange(width + 1) * speed / last, 1.0)
-    done = 1.0 - (1.0 - edges) ** 2  # most die early
-    return np.diff(done)[:, None] * loss[None, :]
+    def _decide(self, d: int, today: Ints, felt: Floats, inside: Bools) -> None:
+        """Let lice live, and let people decide on treatments by what they see."""
+        given = self.given
+        if self.parasites is not None:
+            here, water_c = given.where[d], given.water_c[d]
+            self.parasites.day(d, today, here, water_c, self._root, self.tending)
+            self.parasites.decide(d, today, here, water_c, self._root, inside, felt, self.tending)
+        elif given.stage.order == _SMOLT_STAGE:
+            self._vaccinate(today, inside)
+        else:
+            self._treat_fungus(today, felt, inside)
 
+    def _vaccinate(self, today: Ints, inside: Bools) -> None:
+        """Book the vaccination of smolts that have become large enough."""
+        weight_g = self._weight_g()
+        large = inside & (weight_g >= treatments.VACCINATION_G) & ~self.tending.vaccinated
+        self._book(large & (self.tending.due == treatments.NEVER), today, treatments.VACCINE, "vaccination", weight_g)
 
-def _vaccinate(today: Ints, root: Floats, inside: np.typing.NDArray[np.bool_], tending: Treatments) -> None:
-    """Book the vaccination of smolts that have become large enough."""
-    large = inside & (root * root * root >= treatments.VACCINATION_G) & ~tending.vaccinated
-    chosen = np.flatnonzero(large & (tending.due == treatments.NEVER))
-    if chosen.size:
-        methods = np.full(chosen.size, treatments.VACCINE)
-        tending.book(chosen, today[chosen], methods, treatments.REASON["vaccination"], root[chosen] ** 3)
+    def _treat_fungus(self, today: Ints, felt: Floats, inside: Bools) -> None:
+        """Book baths against fungus where it kills fish."""
+        sick = inside & (felt[:, _FUNGUS] > treatments.ILLNESS_TRIGGER * self._speed)
+        sick &= self.tending.illness_free_from <= today
+        self._book(sick, today, treatments.BRONOPOL, "fungus", self._wound)
+
+    def _book(self, wanted: Bools, today: Ints, method: int, reason: str, seen: Floats) -> None:
+        rows = np.flatnonzero(wanted)
+        if rows.size:
+            methods = np.full(rows.size, method)
+            self.tending.book(rows, today[rows], methods, treatments.REASON[reason], seen[rows])
+
+    def last_root(self) -> Floats:
+        """Cube root of the weight at the end of each assignment's last day."""
+        return self.record.root[self.given.lived - 1, self._rows]
+
+    def write(self, first_row: Ints, table: dict[str, np.typing.NDArray[Any]]) -> pl.DataFrame:
+        """Write the stage's rows of `Life.days`.
+
+        Args:
+            first_row: Row of `table` that has the first day of each assignment.
+            table: The columns of `Life.days`.
+
+        Returns:
+            The stage's rows of `Life.lice`.
+        """
+        lived, n = self.given.lived, self.given.ids.size
+        owner = np.repeat(self._rows, lived)
+        day = np.arange(owner.size) - np.repeat(np.cumsum(lived) - lived, lived)
+        pick = day * n + owner
+        self.record.write(self.given, self._start_root, (pick, np.repeat(first_row, lived) + day), table)
+        if self.parasites is None:
+            return pl.DataFrame()
+        keys = self.given.assignments.select("assignment_id", "batch_id", "container_id")[owner]
+        return self.parasites.frame(keys.with_columns(date=as_dates(self.given.begins[owner] + day)), pick)
+
+    def treated(self) -> pl.DataFrame:
+        """The stage's rows of `Life.treatments`."""
+        records = self.tending.records()
+        if not records:
+            return pl.DataFrame(schema=_TREATED)
+        rows, day = (records.pop(name).astype(np.int64) for name in ("row", "day"))
+        return (
+            self.given.assignments[["assignment_id", "batch_id", "container_id"]][rows]
+            .with_columns(date=as_dates(day), **{name: pl.Series(values) for name, values in records.items()})
+            .select(_TREATED.names())
+            .cast(_TREATED)
+        )
 
 
 _TREATED = pl.Schema(
@@ -340,28 +307,4 @@ _TREATED = pl.Schema(
     }
 )
 
-
-def _treated(group: pl.DataFrame, tending: Treatments) -> pl.DataFrame:
-    records = tending.records()
-    if not records:
-        return pl.DataFrame(schema=_TREATED)
-    rows, day = (records.pop(name).astype(np.int64) for name in ("row", "day"))
-    return (
-        group[["assignment_id", "batch_id", "container_id"]][rows]
-        .with_columns(date=as_dates(day), **{k: pl.Series(v) for k, v in records.items()})
-        .select(_TREATED.names())
-        .cast(_TREATED)
-    )
-
-
-__all__ = [
-    "BEFORE_MOVE",
-    "DAY_COLUMNS",
-    "FED",
-    "FOR_TREATMENT",
-    "IN_STORM",
-    "StageLife",
-    "as_dates",
-    "as_ordinals",
-    "live_stage",
-]
+__all__ = ["BEFORE_MOVE", "FED", "FOR_TREATMENT", "IN_STORM", "StageDays", "StageLife", "live_stage"]

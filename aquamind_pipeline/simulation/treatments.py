@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aquamind_pipeline.arithmetic import Floats, Ints, exponential
+from aquamind_pipeline.arithmetic import Floats, Ints, exponential, power
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.workdays import is_working_day, month_and_day
 
@@ -85,6 +85,8 @@ ILLNESS_TRIGGER = 0.0008
 """Daily deaths of gill disease or wounds, as a share of the fish, that make people treat."""
 VACCINATION_G, VACCINATION_MOST_G = 62.0, 90.0
 """Weight from which on smolts are vaccinated, and from which on it becomes urgent. Sources say 60 to 100 g."""
+_STRESS_KEPT, _LOSS_KEPT, _RELIEF_KEPT = 0.6, 0.7, 0.98
+"""Shares that a day of real fish leaves of stress, of the fish that are still going to die, and of relief."""
 NEVER = 1 << 40
 _AGAINST_LICE = (0.34, 0.26, 0.14, 0.10, 0.06, 0.10)
 """Weights of the first methods in the choice against lice. The first three dominate today (Overton et al. 2019)."""
@@ -167,9 +169,10 @@ class Treatments:
         self.stress = np.zeros(n)
         self.pending = np.zeros((2, n))
         self.done: list[dict[str, Ints | Floats]] = []
-        self._calm, self._mean_stress = 0.6**speed, (1.0 - 0.6**speed) / (0.4 * speed)
-        self._dying = 0.7**speed
-        self._return = 0.98**speed
+        self._calm = float(power(_STRESS_KEPT, speed))
+        self._mean_stress = (1.0 - self._calm) / ((1.0 - _STRESS_KEPT) * speed)
+        self._dying = float(power(_LOSS_KEPT, speed))
+        self._return = float(power(_RELIEF_KEPT, speed))
 
     def book(self, rows: Ints, today: Ints, methods: Ints, reason: int, seen: Floats) -> None:
         """Give containers a date, if none is booked and the fish can be harvested in time.
