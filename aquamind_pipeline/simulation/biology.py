@@ -73,7 +73,7 @@ GUTTED_YIELD, FILLET_YIELD = 0.85, 0.55
 
 def oxygen_saturation_mg_l(temp_c: Floats, salinity_ppt: npt.ArrayLike) -> Floats:
     """Dissolved oxygen of air-saturated water in mg/L (Truesdale, Downing & Lowden 1955, J. appl. Chem. 5, 53-62)."""
-    fresh = 14.161 - 0.3943 * temp_c + 0.007714 * temp_c**2 - 0.0000646 * temp_c**3
+    fresh = 14.161 - 0.3943 * temp_c + 0.007714 * temp_c * temp_c - 0.0000646 * temp_c * temp_c * temp_c
     return fresh - np.asarray(salinity_ppt) * (0.0841 - 0.00256 * temp_c + 0.0000374 * temp_c**2)
 
 
