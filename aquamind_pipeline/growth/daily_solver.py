@@ -200,7 +200,8 @@ class _DailySolver:
         solution.weight_g[rows], solution.root[rows], solution.failed[rows] = weight_g, root, failed
         carried_g = self._carried_g(weight_g)
         if not rules.assigned_stage:
-            stage = np.where(carried_g >= stages.largest_g[stage], stages.next[stage], stage)
+            # The weight of the day before it is rounded for storage (R37).
+            stage = np.where(weight_g >= stages.largest_g[stage], stages.next[stage], stage)
         solution.stage[rows] = stage
         succeeded = ~failed
         carried_on = active[succeeded]

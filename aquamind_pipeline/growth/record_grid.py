@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 
 import numpy as np
@@ -44,13 +44,13 @@ class Stages:
 
 @dataclass(frozen=True)
 class Transfers:
-    """Completed transfers that bring fish to a known assignment, in AquaMind's order.
+    """Completed transfers to a known assignment, in AquaMind's order.
 
     Attributes:
         source: Position of the source assignment; -1 for an unknown one.
         dest: Position of the destination assignment.
         day: Day of the transfer.
-        count: Fish that arrive.
+        count: Fish that arrive; AquaMind heeds a transfer of 0 fish, too (R27, R29).
         measured_g: Measured weight, g; NaN for none.
         corrected_g: Measured weight corrected for selection, g; NaN for none.
     """
@@ -61,6 +61,11 @@ class Transfers:
     count: Ints
     measured_g: Floats
     corrected_g: Floats
+
+    def with_fish(self) -> Transfers:
+        """Those that bring fish."""
+        brings = self.count > 0
+        return Transfers(**{field.name: getattr(self, field.name)[brings] for field in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ def lay_out(records: Records, until: date, rules: RuleSet, carried: Carried | No
     grid = Grid.from_spans(assignments["assignment_id"].to_numpy(), begin, end)
     batch, container = assignments["batch"].cast(pl.Int64).to_numpy(), assignments["container_id"].to_numpy()
     temp_c, temp_code = temperatures(grid, container, batch, records, rules)
-    anchor_g, anchor = _anchors(records, grid)
+    anchor_g, anchor = _anchors(records, grid, rules)
     transfers = _transfers(records, grid)
     dest, source, day, arrived, left = _transferred(records, rules)
     departs_on = np.where(grid.start + grid.length == departure, departure, _NEVER)
@@ -171,6 +176,8 @@ def lay_out(records: Records, until: date, rules: RuleSet, carried: Carried | No
         np.full(grid.ids.size, _LAST_RESORT_G),
     )
     opening = _opening(records, grid, assignments, transfers, assigned_day, rules)
+    if rules.weights_mix:
+        transfers = transfers.with_fish()
     initial_root = root_of(initial_g)
     continued = np.zeros(grid.ids.size, bool)
     if carried is not None:
@@ -256,14 +263,14 @@ def _transfers(records: Records, grid: Grid) -> Transfers:
     )
     count = transfers["count"].to_numpy()
     measured_g = _positive(transfers["measured_weight_g"])
-    brings = (count > 0) & (dest >= 0)
+    known = dest >= 0
     return Transfers(
-        source=source[brings],
-        dest=dest[brings],
-        day=day_numbers(transfers["date"])[brings],
-        count=count[brings],
-        measured_g=measured_g[brings],
-        corrected_g=(measured_g * _selection_bias(transfers).to_numpy())[brings],
+        source=source[known],
+        dest=dest[known],
+        day=day_numbers(transfers["date"])[known],
+        count=count[known],
+        measured_g=measured_g[known],
+        corrected_g=(measured_g * _selection_bias(transfers).to_numpy())[known],
     )
 
 
@@ -283,11 +290,13 @@ def _may_model_deaths(records: Records, grid: Grid, rules: RuleSet) -> Bools:
     return may_model
 
 
-def _anchors(records: Records, grid: Grid) -> tuple[Floats, Ints]:
+def _anchors(records: Records, grid: Grid, rules: RuleSet) -> tuple[Floats, Ints]:
     """The measured weight of each row and its kind; where there are several, the one that takes precedence (R9-R12)."""
+    measured_g = pl.col("measured_weight_g")
+    is_weighed = measured_g > 0 if rules.zero_is_no_weight else measured_g >= 0
     weighings = records.weighings.filter(pl.col("weight_g") > 0)
     vaccinations, samples = (weighings.filter(kind=kind) for kind in ("vaccination", "growth_sample"))
-    transfers = records.transfers.filter(pl.col("measured_weight_g") > 0).reverse()  # AquaMind takes the first of a day
+    transfers = records.transfers.filter(is_weighed).reverse()  # AquaMind takes the first of a day
     anchor_g, anchor = np.full(grid.rows, np.nan), np.zeros(grid.rows, np.int64)
 
     def write(frame: pl.DataFrame, assignment: str, weight_g: pl.Series, kind: str) -> None:
@@ -321,8 +330,9 @@ def _opening(
         np.bincount(transfers.dest[when], transfers.count[when], grid.ids.size).astype(np.int64)
         for when in (on_first_day, ~on_first_day)
     )
+    has_first = np.bincount(transfers.dest[on_first_day], minlength=grid.ids.size) > 0  # of 0 fish, too (R29)
     opening = counted - (arrived_later if rules.topups_count_once else 0)
-    opening = np.where(arrived_first > 0, opening - arrived_first if rules.prior_fish_stay else 0, opening)
+    opening = np.where(has_first, opening - arrived_first if rules.prior_fish_stay else 0, opening)
     opening = np.where(assignments["population_count"].is_null().to_numpy(), 0, opening)
     if rules.ledger_population and records.placements.height:
         ids = records.placements["assignment_id"].to_numpy()

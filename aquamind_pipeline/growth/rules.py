@@ -35,6 +35,8 @@ class RuleSet:
     """The temperature parameter is recognised whatever its capitals (R14)."""
     zero_is_measured: bool = False
     """A measured mean of 0 °C is a measurement (R17)."""
+    zero_is_no_weight: bool = False
+    """A measured weight of 0 g of fish that leave is no measurement. AquaMind sets the weight of that day to 0 (R10)."""
     gaps_use_means: bool = False
     """Gaps in temperature are bridged between the means of days, not between single readings (R15)."""
     no_assumed_temperature: bool = False

@@ -2,8 +2,8 @@
 
 `tests/data/oracle/<batch>/` holds what AquaMind's `GrowthAssimilationEngine` (its commit cb41030 of 2026-03-25) read
 from a PostgreSQL 15 database and wrote to it: one assignment at a time by date and id, from no earlier states. EDGE
-batches were made by hand, FI batches by AquaMind's own event engine. Files are CSV with empty fields for NULL, gzipped;
-a plain CSV of the same name does as well.
+batches were made by hand, FUZZ batches by hand with random values, FI batches by AquaMind's own event engine. Files are
+CSV with empty fields for NULL, gzipped; a plain CSV of the same name does as well.
 """
 
 from __future__ import annotations
