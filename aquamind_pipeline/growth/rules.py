@@ -36,7 +36,7 @@ class RuleSet:
     zero_is_measured: bool = False
     """A measured mean of 0 °C is a measurement (R17)."""
     zero_is_no_weight: bool = False
-    """A measured weight of 0 g of fish that leave is no measurement. AquaMind sets the weight of that day to 0 (R10)."""
+    """A weight of 0 g measured on fish that leave is no measurement. AquaMind sets that day to 0 g (R10)."""
     gaps_use_means: bool = False
     """Gaps in temperature are bridged between the means of days, not between single readings (R15)."""
     no_assumed_temperature: bool = False
