@@ -18,8 +18,9 @@ BASE = {"errors", "arithmetic", "months", "files"}
 BELOW: dict[str, set[str]] = {
     "simulation": set(),
     "growth": set(),  # it computes states from records alone: it never sees the lives that were simulated
+    "projection": set(),  # so does it: it projects scenarios from their models alone
     "schema": {"simulation"},
-    "apps": {"schema", "simulation", "growth"},
+    "apps": {"schema", "simulation", "growth", "projection"},
     "profiles": {"simulation", "apps"},
     "quality": {"apps", "schema", "simulation"},
     "lake": {"apps", "schema", "simulation"},
@@ -39,7 +40,7 @@ BELOW |= {
 }
 UPWARDS = {("orchestration/run_jobs.py", "definitions")}
 """Arrows that point up: running a job needs the definitions that orchestration is part of."""
-PURE = ("simulation", "growth", "schema", "apps", "quality", "arithmetic", "months", "errors")
+PURE = ("simulation", "growth", "projection", "schema", "apps", "quality", "arithmetic", "months", "errors")
 """What is a pure function of frames and parsed values."""
 NOT_PURE = {
     "dagster",
