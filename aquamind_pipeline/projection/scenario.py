@@ -112,7 +112,7 @@ class _Days:
         """Project day by day: deaths, growth, feed (P8, P9, P11 to P13)."""
         weight = self._scenarios["initial_weight"].cast(pl.Float64).to_numpy().copy()
         fish = self._scenarios["initial_count"].cast(pl.Float64).to_numpy().copy()
-        has_bands = (self._band >= 0).any(axis=1)
+        has_bands: Bools = np.logical_or.reduce(self._band >= 0, axis=1)
         stops: Bools = np.logical_or.reduce(self._no_share, axis=1)
         for d in range(self._shape[0]):
             lives: Bools = (d < self._length) & (self._crash_day == 0)
