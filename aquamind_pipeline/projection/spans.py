@@ -17,13 +17,16 @@ from aquamind_pipeline.projection.rules import (
 _KINDS = ("tgc", "fcr", "mortality")
 
 
-def spans(models: ScenarioModels, scenarios: pl.DataFrame, rules: ProjectionRules) -> pl.DataFrame:
+def spans(
+    models: ScenarioModels, scenarios: pl.DataFrame, rules: ProjectionRules, stage_order: tuple[str, ...] = ("order",)
+) -> pl.DataFrame:
     """Cut each scenario where its stage or one of its models changes.
 
     Args:
         models: All models.
         scenarios: The scenarios to project.
         rules: Behaviour of the projection.
+        stage_order: Columns of `models.stages` by which the stages of an FCR model follow each other.
 
     Returns:
         scenario_id, first_day (from 1), days, lifecycle_stage_id, profile_id, in_hall (fresh water), coefficient
@@ -31,7 +34,7 @@ def spans(models: ScenarioModels, scenarios: pl.DataFrame, rules: ProjectionRule
         of the fish that die in a day; NaN where AquaMind's run ends), fcr, fcr_stage_id (null for none), sorted by
         scenario and first day.
     """
-    stages, changes = _stage_spans(models), _changes(models)
+    stages, changes = _stage_spans(models, stage_order), _changes(models)
     own = ("scenario_id", "duration_days", *(f"{kind}_model_id" for kind in _KINDS))
     cuts = pl.concat(
         [
@@ -50,13 +53,13 @@ def spans(models: ScenarioModels, scenarios: pl.DataFrame, rules: ProjectionRule
     return _with_rates(cut, models, rules).sort("scenario_id", "first_day")
 
 
-def _stage_spans(models: ScenarioModels) -> pl.DataFrame:
+def _stage_spans(models: ScenarioModels, stage_order: tuple[str, ...]) -> pl.DataFrame:
     """First and last day of each stage of each FCR model."""
     upto = pl.col("duration_days").cast(pl.Int64).cum_sum().over("fcr_model_id")
     return (
         models.fcr_stages.filter(pl.col("duration_days") > 0)
-        .join(models.stages.select("lifecycle_stage_id", "order"), on="lifecycle_stage_id")
-        .sort("fcr_model_id", "order", "fcr_stage_id")
+        .join(models.stages.select("lifecycle_stage_id", *stage_order), on="lifecycle_stage_id")
+        .sort("fcr_model_id", *stage_order, "fcr_stage_id")
         .select(
             "fcr_model_id",
             "lifecycle_stage_id",

@@ -1,12 +1,13 @@
-"""Inputs and outputs of AquaMind's real scenario projection engine.
+"""Inputs and outputs of AquaMind's real projection engines.
 
-`tests/data/oracle/projection/scenario-*` holds what the engine (AquaMind's commit cb41030 of 2026-03-25) read from a
-PostgreSQL 15 database and wrote to it. Files are CSV with empty fields for NULL, gzipped; a plain CSV of the same name
-does as well. Where the engine drew random numbers, `random_draws` has them.
+`tests/data/oracle/projection/` holds what its scenario engine (`scenario-*`) and its live engine (`live*`) read from a
+PostgreSQL 15 database and wrote to it (AquaMind's commit cb41030 of 2026-03-25). Files are CSV with empty fields for
+NULL, gzipped; a plain CSV of the same name does as well. Where the engine drew random numbers, `random_draws` has them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,7 +18,9 @@ from aquamind_pipeline.projection.models import ScenarioModels
 from tests.helpers.places import DATA
 
 HERE = DATA / "oracle" / "projection"
-_WEIGHT = pl.Decimal(10, 2)
+Table = Callable[[str], pl.DataFrame]
+"""Reads the file of this name."""
+_KINDS = ("tgc", "fcr", "mortality")
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,7 @@ class ProjectionOracle:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        def table(name: str) -> pl.DataFrame:
-            plain = folder / f"{name}.csv"
-            return pl.read_csv(plain if plain.exists() else folder / f"{name}.csv.gz", infer_schema=False)
-
+        table = reader(folder)
         runs = table("run").with_columns(pl.col("call").cast(pl.Int64))
         calls = runs.select("call", original="scenario_id")
         luck = table("random_draws").select(
@@ -60,51 +60,68 @@ def projection_oracles(folder: Path = HERE) -> list[Path]:
     return sorted(path.parent for path in folder.glob("scenario-*/run.csv*"))
 
 
-def _models(table, calls: pl.DataFrame, runs: pl.DataFrame) -> ScenarioModels:  # type: ignore[no-untyped-def]
-    integers = pl.selectors.ends_with("_id").cast(pl.Int64)
+def _models(table: Table, calls: pl.DataFrame, runs: pl.DataFrame) -> ScenarioModels:
     changes = table("model_changes").sort(pl.col("read_order").cast(pl.Int64))
     changes = calls.join(changes, left_on="original", right_on="scenario_id", maintain_order="left_right")
     changes = changes.select(
         pl.col("call").alias("scenario_id"),
         pl.col("change_day").cast(pl.Int64),
-        *(pl.col(f"new_{kind}_model_id").cast(pl.Int64) for kind in ("tgc", "fcr", "mortality")),
+        *(pl.col(f"new_{kind}_model_id").cast(pl.Int64) for kind in _KINDS),
     ).drop_nulls("change_day")
-    scenarios = calls.join(table("scenario"), left_on="original", right_on="scenario_id")
+    scenarios = calls.join(table("scenario"), left_on="original", right_on="scenario_id").select(
+        pl.col("call").alias("scenario_id"),
+        pl.col("start_date").str.to_date(),
+        pl.col("duration_days", "initial_count").cast(pl.Int64),
+        pl.col("initial_weight").cast(pl.Float64),
+        *(pl.col(f"{kind}_model_id").cast(pl.Int64) for kind in _KINDS),
+    )
+    return read_models(table, scenarios, _with_reused_engines(changes, runs))
+
+
+def reader(folder: Path) -> Table:
+    """Reads a folder's files, as text."""
+
+    def table(name: str) -> pl.DataFrame:
+        plain = folder / f"{name}.csv"
+        return pl.read_csv(plain if plain.exists() else folder / f"{name}.csv.gz", infer_schema=False)
+
+    return table
+
+
+def read_models(table: Table, scenarios: pl.DataFrame, changes: pl.DataFrame) -> ScenarioModels:
+    """The models of a folder, with these scenarios and model changes."""
+    ids = pl.selectors.ends_with("_id").cast(pl.Int64)
+    overrides = "fcr_stage_id", "min_weight_g", "max_weight_g", "fcr_value"
+    try:
+        bands = table("fcr_overrides").select(overrides)
+    except FileNotFoundError:  # the live engine reads none
+        bands = pl.DataFrame(schema=dict.fromkeys(overrides, pl.String))
     return ScenarioModels(
-        scenarios=scenarios.select(
-            pl.col("call").alias("scenario_id"),
-            pl.col("start_date").str.to_date(),
-            pl.col("duration_days", "initial_count").cast(pl.Int64),
-            pl.col("initial_weight").cast(pl.Float64),
-            *(pl.col(f"{kind}_model_id").cast(pl.Int64) for kind in ("tgc", "fcr", "mortality")),
-        ),
+        scenarios=scenarios,
         stages=table("lifecycle_stages").select(
-            pl.col("id").cast(pl.Int64).alias("lifecycle_stage_id"), "name", pl.col("order").cast(pl.Int64)
+            pl.col("id").cast(pl.Int64).alias("lifecycle_stage_id"),
+            "name",
+            "species_name",
+            pl.col("order").cast(pl.Int64),
         ),
-        tgc_models=table("tgc").with_columns(
-            integers, pl.col("tgc_value", "exponent_n", "exponent_m").cast(pl.Float64)
-        ),
-        tgc_stages=table("tgc_stages").with_columns(integers, pl.col("tgc_value").cast(pl.Float64)),
+        tgc_models=table("tgc").with_columns(ids, pl.col("tgc_value", "exponent_n", "exponent_m").cast(pl.Float64)),
+        tgc_stages=table("tgc_stages").with_columns(ids, pl.col("tgc_value").cast(pl.Float64)),
         temperatures=table("profile")
         .drop_nulls("day_number")
-        .with_columns(integers, pl.col("day_number").cast(pl.Int64), pl.col("temperature").cast(pl.Float64)),
+        .with_columns(ids, pl.col("day_number").cast(pl.Int64), pl.col("temperature").cast(pl.Float64)),
         fcr_stages=table("fcr_stages")
         .drop_nulls("fcr_stage_id")
-        .rename({"stage_id": "lifecycle_stage_id"})
         .select(
-            pl.col("fcr_stage_id", "fcr_model_id", "lifecycle_stage_id", "duration_days").cast(pl.Int64),
+            pl.col("fcr_stage_id", "fcr_model_id", "duration_days").cast(pl.Int64),
             pl.col("fcr_value").cast(pl.Float64),
+            lifecycle_stage_id=pl.col("stage_id").cast(pl.Int64),
         ),
-        fcr_overrides=table("fcr_overrides").select(
-            pl.col("fcr_stage_id").cast(pl.Int64),
-            pl.col("min_weight_g", "max_weight_g").cast(_WEIGHT),
-            pl.col("fcr_value").cast(pl.Float64),
+        fcr_overrides=bands.with_columns(
+            ids, pl.col("min_weight_g", "max_weight_g").cast(pl.Decimal(10, 2)), pl.col("fcr_value").cast(pl.Float64)
         ),
-        mortality_models=table("mortality").with_columns(integers, pl.col("rate").cast(pl.Float64)),
-        mortality_stages=table("mortality_stages").with_columns(
-            integers, pl.col("daily_rate_percent").cast(pl.Float64)
-        ),
-        model_changes=_with_reused_engines(changes, runs),
+        mortality_models=table("mortality").with_columns(ids, pl.col("rate").cast(pl.Float64)),
+        mortality_stages=table("mortality_stages").with_columns(ids, pl.col("daily_rate_percent").cast(pl.Float64)),
+        model_changes=changes,
     )
 
 
@@ -115,11 +132,10 @@ def _with_reused_engines(changes: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFr
     the last change counts, so its models go first and the others are filled in.
     """
     reused = runs.filter(pl.col("engine_reused") == "t")
-    kinds = ("tgc", "fcr", "mortality")
     start = reused.select(
         pl.col("call").alias("scenario_id"),
         pl.lit(1, pl.Int64).alias("change_day"),
-        *(pl.col(f"snap_{kind}_id").cast(pl.Int64).alias(f"new_{kind}_model_id") for kind in kinds),
+        *(pl.col(f"snap_{kind}_id").cast(pl.Int64).alias(f"new_{kind}_model_id") for kind in _KINDS),
     )
     first = changes.filter(pl.col("change_day") == 1).unique("scenario_id", keep="last", maintain_order=True)
     both = start.join(first.drop("change_day"), on="scenario_id", how="left")
@@ -128,10 +144,10 @@ def _with_reused_engines(changes: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFr
         "change_day",
         *(
             pl.coalesce(f"new_{kind}_model_id_right", f"new_{kind}_model_id").alias(f"new_{kind}_model_id")
-            for kind in kinds
+            for kind in _KINDS
         ),
     )
     return pl.concat([changes, both])
 
 
-__all__ = ["HERE", "ProjectionOracle", "projection_oracles"]
+__all__ = ["HERE", "ProjectionOracle", "Table", "projection_oracles", "read_models", "reader"]
