@@ -21,8 +21,6 @@ from aquamind_pipeline.growth.solution import Solution
 from aquamind_pipeline.growth.temperature import CONFIDENCE, NONE, SOURCES, UNNAMED, Bools, container_grid
 from aquamind_pipeline.growth.validation import require_known_start, validate
 
-_LARGEST_STORED_FCR = 99_999.999
-
 FEED = (("none", 0.0), ("actual", 1.0), ("shared", 0.7))
 """Sources of feed by code, with their confidence. Shared: feed of a container, split by biomass."""
 MORTALITY = (("actual", 1.0), ("model", 0.4))
@@ -122,7 +120,7 @@ def stored(run: Run) -> pl.DataFrame:
     gain_kg = biomass_kg - _biomass_before_growth(inputs, solution, biomass_kg, rules)
     has_fcr = (feed_kg > 0) & (gain_kg > LEAST_GAIN_KG)
     fcr = np.where(has_fcr, feed_kg / np.where(has_fcr, gain_kg, 1.0), 0.0)
-    fcr = np.minimum(fcr, _LARGEST_STORED_FCR if rules.no_caps else LARGEST_FCR)
+    fcr = np.minimum(fcr, LARGEST_FCR)  # feed_kg and biomass_kg of the row keep the truth
     grows = (inputs.temp_code != NONE) & ((solution.population > 0) | (not rules.empty_stops))
     weight = np.where(inputs.anchor > 0, inputs.anchor + _COMPUTED, np.where(grows, _COMPUTED, _UNCHANGED))
     codes = (inputs.temp_code, solution.modelled.astype(np.int64), weight, feed, has_fcr.astype(np.int64))

@@ -50,7 +50,7 @@ class RuleSet:
     full_precision: bool = False
     """Values are carried on at full precision and rounded only for storage (R7)."""
     no_caps: bool = False
-    """Weight and feed conversion have no cap (R33, R36)."""
+    """Weight has no cap (R33)."""
     assigned_stage: bool = False
     """The stage is the assignment's. AquaMind derives it from the weight (R37)."""
     refuse_contradictions: bool = False
@@ -88,7 +88,7 @@ LEAST_GAIN_KG = 1.0
 SELECTION_BIAS = {"LARGEST": 0.88, "SMALLEST": 1.12}
 """Factor from the weight of the picked fish to that of all fish, by selection method (R11)."""
 LARGEST_FCR = 10.0
-"""Cap on the feed conversion ratio (R36)."""
+"""Cap on the feed conversion ratio of a day (R36). On a day of little growth the ratio says nothing."""
 CAPS_G = (("egg", 1.0), ("alevin", 1.0), ("fry", 10.0), ("parr", 100.0), ("post", 700.0), ("smolt", 250.0))
 """Caps on weight: the first whose text is in the name of the stage (R33)."""
 LARGEST_G = (("adult", 8000.0), ("harvest", 8000.0), ("", 7000.0))

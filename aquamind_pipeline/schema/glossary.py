@@ -115,7 +115,7 @@ MEANING = MappingProxyType(
         "planned_date": "Planned day of the transfer",
         "planned_start_date": "Planned first day of the work",
         "population": "Fish alive at the end of the day",
-        "population_count": "Fish in the container now; for a closed assignment of eggs, the eggs placed",
+        "population_count": "Fish in the container now; for a closed assignment, those that left it",
         "position": "Number of the container within batch and stage, from 0",
         "profile_id": "Id of the temperature profile",
         "protein_percentage": "Protein in the feed [%]",

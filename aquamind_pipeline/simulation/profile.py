@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from aquamind_pipeline.simulation.biology import FRESHWATER, RING_FISH_LIMIT
 from aquamind_pipeline.simulation.deaths import most_fish
 
-GENERATOR_VERSION = 5
+GENERATOR_VERSION = 6
 """Raise this number whenever the same profile and seed would give other rows. A lake has rows of one version only."""
 
 GEOGRAPHIES = ("Faroe Islands", "Scotland")

@@ -129,25 +129,22 @@ BATCHES = TableDefinition(
 def assignments(inputs: Inputs) -> pl.DataFrame:
     """Rows of batch_batchcontainerassignment.
 
-    population_count is the number of fish there now. Of a tray that has been left it is the number of eggs laid:
-    AquaMind's engine starts from them and subtracts the recorded deaths (rule R28, oddity 14).
+    Count, weight and biomass are those of the last day. A closed assignment keeps them: they are the fish that left it.
+    AquaMind's pages need that. Its engine starts an assignment without a transfer on its first day from this count, and
+    subtracts the recorded deaths once more (rule R28, oddity 14).
     """
-    placed = placed_eggs(inputs.plan).select("assignment_id", "eggs")
-    joined = lived_assignments(inputs).join(placed, on="assignment_id", how="left", maintain_order="left")
-    population = joined.select(
-        pl.when(~pl.col("ended")).then("population").otherwise(pl.col("eggs").fill_null(0))
-    ).to_series()
-    weight = units(joined["weight_g"], 2)
-    return joined.select(
+    lived = lived_assignments(inputs)
+    weight = units(lived["weight_g"], 2)
+    return lived.select(
         "batch_id",
         "container_id",
         "assignment_date",
         "last_weighing_date",
         id="assignment_id",
         lifecycle_stage_id="stage",
-        population_count=population.cast(pl.Int32),
+        population_count=pl.col("population").cast(pl.Int32),
         avg_weight_g=decimal(weight, 10, 2),
-        biomass_kg=rounded(population.to_numpy() * weight / 100_000, 10, 2),
+        biomass_kg=rounded(lived["population"].to_numpy() * weight / 100_000, 10, 2),
         departure_date=pl.when("ended").then("departure_date"),
         is_active=~pl.col("ended"),
     )
@@ -157,7 +154,7 @@ ASSIGNMENTS = TableDefinition(
     name="batch_batchcontainerassignment",
     kind=Kind.LEDGER,
     meaning="Assignment of a batch to one container.",
-    how="The planned assignments that have begun, with the fish that live there now.",
+    how="The planned assignments that have begun, with the fish that live there now, or that left it.",
     columns=(
         identity("id"),
         refers("batch_id", "batch_batch.id"),
@@ -189,7 +186,7 @@ ASSIGNMENTS = TableDefinition(
         "id": "plan_assignment.assignment_id",
         "assignment_date": "plan_assignment.assignment_date",
         "departure_date": "plan_assignment.departure_date",
-        "population_count": "life_day.population plan_batch.eggs",
+        "population_count": "life_day.population",
         "avg_weight_g": "life_day.weight_g",
         "biomass_kg": "life_day.population life_day.weight_g",
     },

@@ -117,7 +117,7 @@ STATES = TableDefinition(
         numeric("temp_c", 5, 2, nullable=True, range_=(-2, 30)),
         count("mortality_count"),
         numeric("feed_kg", 10, 2, range_=(0, None)),
-        numeric("observed_fcr", 8, 3, nullable=True, range_=(0, None)),
+        numeric("observed_fcr", 8, 3, nullable=True, range_=(0, 10)),
         varchar("anchor_type", 20, nullable=True),
         integer("planned_activity_id", nullable=True, fill=NULL),
         jsonb("sources"),

@@ -88,7 +88,7 @@ ONE_REPAIR = [
     ("empty_stops", 97, "2025-02-28", "avg_weight_g", "12.65", "4.47"),
     # 1.0533 g and not 1.05 g go into the second day.
     ("full_precision", 95, "2025-01-02", "avg_weight_g", "1.10", "1.11"),
-    ("no_caps", 97, "2025-01-06", "observed_fcr", "10.000", "2439.450"),
+    ("no_caps", 106, "2025-02-26", "avg_weight_g", "8000.00", "8023.96"),
     ("assigned_stage", 97, "2025-03-11", "lifecycle_stage_id", "3", "2"),
 ]
 
