@@ -123,6 +123,7 @@ MEANING = MappingProxyType(
         "quantity_kg": "Feed [kg]",
         "rate": "Share of the fish that die in the period [%]",
         "reading_id": "Id of the reading",
+        "projection_id": "Number of the day of a projection",
         "reading_time": "Time of the reading (UTC)",
         "readings": "Number of readings",
         "readings_per_day": "Sensor readings a day",

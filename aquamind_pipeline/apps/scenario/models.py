@@ -44,6 +44,8 @@ MONTH_NAMES = (
 BASE_TGC = {1: 0.00245, 2: 0.00235}
 """AquaMind's base coefficient by geography_id; the stage rows override it."""
 BASE_DAILY_MORTALITY_PERCENT = 0.03
+EXPONENT_N, EXPONENT_M = 0.33, 0.66
+"""Exponents that AquaMind's models have and its engines do not use."""
 SEASONS = 12 * GEOGRAPHY.height
 """Number of growth models: one for each geography and month of release."""
 
@@ -146,8 +148,8 @@ TGC_MODELS = TableDefinition(
         varchar("location", 255),
         varchar("release_period", 255),
         double("tgc_value", range_=(0, None)),
-        double("exponent_n", fill=pl.lit(0.33)),
-        double("exponent_m", fill=pl.lit(0.66)),
+        double("exponent_n", fill=pl.lit(EXPONENT_N)),
+        double("exponent_m", fill=pl.lit(EXPONENT_M)),
         refers("profile_id", "scenario_temperatureprofile.profile_id"),
         timestamp("created_at", fill=INSTALLED),
         timestamp("updated_at", fill=INSTALLED),
