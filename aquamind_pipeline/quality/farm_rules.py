@@ -143,9 +143,9 @@ def double_booking(states: pl.LazyFrame) -> CheckResult:
     )
 
 
-def capacity(states: pl.LazyFrame, containers: pl.LazyFrame, fish_per_sample: int) -> CheckResult:
+def capacity(states: pl.LazyFrame, containers: pl.LazyFrame, fewest_weighed: int) -> CheckResult:
     """No container holds more than its max_biomass_kg, plus the error of weighing."""
-    error = weighing_error(fish_per_sample)
+    error = weighing_error(fewest_weighed)
     full = (
         states.group_by("container_id", "date")
         .agg(biomass_kg=pl.col("biomass_kg").sum())
@@ -203,13 +203,13 @@ def one_site(
     )
 
 
-def weight_continuity(states: pl.LazyFrame, fish_per_sample: int, speed: int = 1) -> CheckResult:
+def weight_continuity(states: pl.LazyFrame, fewest_weighed: int, speed: int = 1) -> CheckResult:
     """A batch's mean weight changes in a day no more than growth and sampling allow, also on days of transfers.
 
     The rule compares cube roots of weights, because their growth is linear: 0.05 a day is TGC 3.25 at 15 °C. The
     relative error of a cube root is a third of the error of the weight (`weighing_error`).
     """
-    error = weighing_error(fish_per_sample) / 3
+    error = weighing_error(fewest_weighed) / 3
     weight = pl.col("avg_weight_g").cast(pl.Float64)
     root = ((weight * pl.col("population")).sum() / pl.col("population").sum()).cbrt()
     daily = (
@@ -538,7 +538,7 @@ def _rule(
 RECOVERS_LIFE = _rule(
     "recovers_life",
     "States, which are computed from records, have exactly the living fish and nearly their weight.",
-    lambda inputs: truth.recovers_life(state_errors(inputs), inputs.farm.fish_per_sample),
+    lambda inputs: truth.recovers_life(state_errors(inputs), inputs.farm.fewest_weighed),
     _LIFE,
 )
 FARM_RULES = (
@@ -577,7 +577,7 @@ FARM_RULES = (
     _rule(
         "capacity",
         "No container holds more than its max_biomass_kg, plus the error of weighing.",
-        lambda inputs: capacity(_states(inputs), inputs.scan(_CONTAINERS), inputs.farm.fish_per_sample),
+        lambda inputs: capacity(_states(inputs), inputs.scan(_CONTAINERS), inputs.farm.fewest_weighed),
         _CONTAINERS,
     ),
     _rule(
@@ -595,7 +595,7 @@ FARM_RULES = (
     _rule(
         "weight_continuity",
         "A batch's mean weight changes in a day no more than growth and sampling allow.",
-        lambda inputs: weight_continuity(_states(inputs), inputs.farm.fish_per_sample, inputs.farm.speed),
+        lambda inputs: weight_continuity(_states(inputs), inputs.farm.fewest_weighed, inputs.farm.speed),
     ),
     _rule(
         "survival",

@@ -19,6 +19,7 @@ from aquamind_pipeline.simulation import deaths, draws, feeding_plan, treatments
 from aquamind_pipeline.simulation.biology import Stage
 from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.episodes import FRESHWATER_CAUSES, SEA_CAUSES, at_age, susceptibility
+from aquamind_pipeline.simulation.examinations import fish_examined
 from aquamind_pipeline.simulation.parasites import Parasites
 from aquamind_pipeline.simulation.treatments import Treatments
 
@@ -69,6 +70,7 @@ DAY_COLUMNS = {
     "fasting": np.int64,
     "feed_dg": np.int64,
     "meals": np.int64,
+    "fish_examined": np.int64,
 }
 """Columns of `Life.days` that a stage computes."""
 
@@ -272,6 +274,8 @@ def live_stage(
     table["fasting"][to] = fasting.take(pick)
     table["feed_dg"][to] = np.where(fed, feed_dg, 0)
     table["meals"][to] = np.where(fed, meals, 0)
+    examined = fish_examined(profile, stage, group, begins, population, lived, conditions.calendar, tending)
+    table["fish_examined"][to] = examined.take(pick)
     end = roots[np.maximum(lived - 1, 0), rows] if width else start
     counted = pl.DataFrame()
     if parasites is not None:
