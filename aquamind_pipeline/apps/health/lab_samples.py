@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from aquamind_pipeline.apps.farm.plan import PLAN_ASSIGNMENTS
 from aquamind_pipeline.apps.health.catalogue import SAMPLE_TYPE, SAMPLE_TYPES
-from aquamind_pipeline.arithmetic import Floats, Ints
+from aquamind_pipeline.arithmetic import Floats
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import NULL, OWNER, date, day, identity, jsonb, refers, text, timestamp, varchar
 from aquamind_pipeline.schema.definition import TableDefinition, Unpredictable
@@ -88,6 +88,11 @@ def _working_days(days: pl.Series) -> pl.Series:
     for _ in range(5):
         ordinals = ordinals + ~is_working_day(ordinals)
     return pl.Series((ordinals - _ORDINAL_1970).astype(np.int32)).cast(pl.Date)
+
+
+def _later(dates: pl.Series, days: Floats) -> pl.Series:
+    """Dates that are whole days later."""
+    return (dates.to_physical() + pl.Series(days.astype(np.int32))).cast(pl.Date)
 
 
 _COLUMNS = ("assignment_id", "batch_id", "site", "stage", "sample_date", "kind", "sample_type_id")
@@ -267,14 +272,14 @@ def _other_results(inputs: Inputs, samples: pl.DataFrame) -> pl.DataFrame:
 
 
 def lab_samples(inputs: Inputs) -> pl.DataFrame:
-    """Rows of health_healthlabsample. What lies after as_of is not known yet."""
+    """Rows of health_healthlabsample: samples that were sent up to as_of, with the results that are known by then."""
     samples = _taken(inputs)
     ids = samples["id"].to_numpy()
-    luck = draws.uniform(draws.stream(inputs.farm.seed, "laboratory", "days"), ids)
+    luck = draws.uniform(draws.stream(inputs.farm.seed, "laboratory", "days"), ids[:, None], np.arange(2))
     urgent = (samples["kind"] >= _DIAGNOSIS).to_numpy()
-    sent = _working_days(samples["date"].dt.offset_by("1d"))
-    waiting: Ints = np.where(urgent, 2 + np.floor(luck * 4), 4 + np.floor(luck * 7)).astype(np.int64)
-    received = _working_days(sent + pl.Series(waiting * 86_400_000_000).cast(pl.Duration("us")))
+    sent = _working_days(_later(samples["date"], np.where(urgent, 1, 1 + np.floor(3 * luck[:, 0]))))
+    waiting = np.where(urgent, 2 + np.floor(4 * luck[:, 1]), 4 + np.floor(7 * luck[:, 1]))
+    received = _working_days(_later(sent, waiting))
     is_panel = samples["kind"] == _PANEL
     found = pl.concat(
         [_panel_results(inputs, samples.filter(is_panel)), _other_results(inputs, samples.filter(~is_panel))]
@@ -283,11 +288,12 @@ def lab_samples(inputs: Inputs) -> pl.DataFrame:
     known = pl.col("received") <= as_of
     return (
         samples.with_columns(sent=sent, received=received)
+        .filter(pl.col("sent") <= as_of)
         .join(found, on="id", how="left", maintain_order="left")
         .select(
             "id",
             sample_date="date",
-            date_sent_to_lab=pl.when(pl.col("sent") <= as_of).then("sent"),
+            date_sent_to_lab="sent",
             date_results_received=pl.when(known).then("received"),
             lab_reference_id=pl.format("LAB-{}-{}", pl.col("date").dt.year(), "id"),
             findings_summary=pl.when(known).then("findings_summary"),
@@ -335,7 +341,7 @@ LAB_SAMPLES = TableDefinition(
     columns=(
         identity("id"),
         date("sample_date", comment="Day on which the sample was taken"),
-        date("date_sent_to_lab", nullable=True, comment="Day on which it was sent; null if it was not sent yet"),
+        date("date_sent_to_lab", nullable=True, comment="Day on which it was sent"),
         date("date_results_received", nullable=True, comment="Day of the results; null while they are awaited"),
         varchar("lab_reference_id", 100, nullable=True, comment="The laboratory's number of the sample"),
         text("findings_summary", nullable=True, comment="What the laboratory found, in words"),
@@ -359,7 +365,6 @@ LAB_SAMPLES = TableDefinition(
     },
     rules=(LAB_DATES,),
     changes_with_as_of=(
-        "date_sent_to_lab",
         "date_results_received",
         "findings_summary",
         "quantitative_results",
