@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from aquamind_pipeline.apps.farm.life import LIFE_DAYS
 from aquamind_pipeline.apps.health.catalogue import PARAMETER, PARAMETERS
+from aquamind_pipeline.apps.health.moments import lived
 from aquamind_pipeline.apps.health.sampling import OBSERVATIONS, events_about, shapes
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
@@ -61,7 +63,13 @@ def burdens(gill: Floats, wound: Floats, loss: Floats) -> Floats:
 def fish_scores(inputs: Inputs) -> pl.DataFrame:
     """Rows of health_fishparameterscore, in the order of their fish."""
     seed, most = inputs.farm.seed, inputs.farm.fish_per_health_sample
-    days = inputs.frame("life_day").filter(pl.col("fish_examined") > 0).sort("state_id")
+    days = (
+        lived(inputs, LIFE_DAYS)
+        .filter(pl.col("fish_examined") > 0)
+        .select("state_id", "gill", "wound", "appetite", "fasting")
+        .sort("state_id")
+        .collect()
+    )
     fish = inputs.frame(OBSERVATIONS.name)
     row = np.searchsorted(days["state_id"].to_numpy(), fish["sampling_event_id"].to_numpy())
     fed = days["fasting"].to_numpy() == 0
