@@ -13,6 +13,7 @@ import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch import daily_states
+from aquamind_pipeline.apps.health import sampling
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.months import first_day, month_key
@@ -21,7 +22,9 @@ from aquamind_pipeline.quality.truth import weighing_error
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
+from aquamind_pipeline.simulation.biology import WEIGHT_VARIATION
 from aquamind_pipeline.simulation.deaths import hazard_bounds
+from aquamind_pipeline.simulation.profile import Profile
 
 
 def no_doubling(states: pl.LazyFrame) -> CheckResult:
@@ -311,6 +314,46 @@ def bands(profile_bands: Iterable[tuple[str, tuple[int, int]]], counts: Mapping[
     return check_result("bands", wrong, f"within bands: {within}", "counts outside the profile's bands")
 
 
+def samplings_weigh(
+    samplings: pl.LazyFrame, states: pl.LazyFrame, assignments: pl.LazyFrame, farm: Profile
+) -> CheckResult:
+    """The mean weight of a health sampling is that of the day's state, but for the errors of weighing.
+
+    Args:
+        samplings: health_healthsamplingevent.
+        states: batch_actualdailyassignmentstate.
+        assignments: batch_batchcontainerassignment; samplings of others are not compared.
+        farm: The farm. Without growth samples its states may be far from the fish.
+    """
+    if farm.samples_per_week == 0:
+        return CheckResult("samplings_weigh", passed=True, detail="the farm takes no growth samples to compare with")
+    allowed = 6.0 * max(WEIGHT_VARIATION) / pl.col("fish").sqrt() + weighing_error(farm.fewest_weighed)
+    compared = (
+        samplings.select(
+            "id",
+            "assignment_id",
+            date="sampling_date",
+            fish="calculated_sample_size",
+            sampled_g=pl.col("avg_weight_g").cast(pl.Float64),
+        )
+        .join(assignments.select(assignment_id="id"), on="assignment_id", how="semi")
+        .join(
+            states.select("assignment_id", "date", state_g=pl.col("avg_weight_g").cast(pl.Float64)),
+            on=["assignment_id", "date"],
+            how="left",
+        )
+        .with_columns(error=(pl.col("sampled_g") / pl.col("state_g") - 1.0).abs(), allowed=allowed)
+        .sort("id")
+        .collect()
+    )
+    return check_result(
+        "samplings_weigh",
+        compared.filter((pl.col("error") <= pl.col("allowed")).ne_missing(pl.lit(True))),
+        f"{compared.height:,} health samplings weigh what the day's state says",
+        "health samplings whose mean weight is not that of the day's state",
+    )
+
+
 FCR = (0.7, 1.5)
 """Plausible kilograms of feed per kilogram of growth over a stage. Farms report about 1.0 to 1.3 (Tacon & Metian 2008,
 Aquaculture 285, 146-158; Torrissen et al. 2011, Reviews in Fisheries Science 19, 257-278), less in fresh water."""
@@ -459,7 +502,7 @@ def _span(frame: pl.DataFrame, column: str, label: str) -> str:
     return f"{label} {low:.2f} to {high:.2f}" if frame.height else f"no {label} yet"
 
 
-STATES, FEEDINGS = daily_states.STATES.name, feeding.FEEDINGS.name
+STATES, FEEDINGS, SAMPLINGS = daily_states.STATES.name, feeding.FEEDINGS.name, sampling.SAMPLINGS.name
 _CREATIONS, _TRANSFERS, _DEATHS = "batch_creationaction", "batch_transferaction", "batch_mortalityevent"
 _LOTS, _HARVESTS = "harvest_harvestlot", "harvest_harvestevent"
 _CONTAINERS, _HALLS, _AREAS, _STATIONS = (
@@ -627,6 +670,14 @@ FARM_RULES = (
     ),
     RECOVERS_LIFE,
     _rule(
+        "samplings_weigh",
+        "The mean weight of a health sampling is that of the day's state, but for the errors of weighing.",
+        lambda inputs: samplings_weigh(inputs.scan(SAMPLINGS), _states(inputs), inputs.scan(ASSIGNMENTS), inputs.farm),
+        STATES,
+        ASSIGNMENTS,
+        about=SAMPLINGS,
+    ),
+    _rule(
         "feed_stock",
         "No hall or area uses more feed than it has bought.",
         lambda inputs: feed_stock(
@@ -659,6 +710,7 @@ __all__ = [
     "ledger",
     "no_doubling",
     "one_site",
+    "samplings_weigh",
     "settled",
     "stages_lived",
     "state_errors",

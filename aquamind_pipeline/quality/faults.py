@@ -17,6 +17,7 @@ import polars as pl
 
 from aquamind_pipeline.apps.batch import assignments, daily_states, growth_samples, mortality
 from aquamind_pipeline.apps.environmental import photoperiod, readings
+from aquamind_pipeline.apps.health import lab_samples, sampling, scores
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.simulation import draws
@@ -24,6 +25,8 @@ from aquamind_pipeline.simulation import draws
 READINGS, FEEDINGS = readings.READINGS.name, feeding.FEEDINGS.name
 PHOTOPERIOD = photoperiod.PHOTOPERIOD.name
 SAMPLES, DEATHS = growth_samples.GROWTH_SAMPLES.name, mortality.MORTALITY.name
+SAMPLINGS, EXAMINED = sampling.SAMPLINGS.name, sampling.OBSERVATIONS.name
+SCORES, LAB_SAMPLES = scores.FISH_SCORES.name, lab_samples.LAB_SAMPLES.name
 STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
 SILENT_DAYS = 3
 """Number of last days without readings in a silent farm."""
@@ -199,6 +202,7 @@ def _of(parameter: int) -> pl.Expr:
 
 
 _ROW, _VALUE = pl.col("id"), _float("value")
+_EVENT = pl.col("sampling_event_id")
 _SENSOR_WEEK = (pl.col("sensor_id"), _days("reading_time", 7))
 FAULTS: dict[str, Fault] = {
     fault.name: fault
@@ -306,6 +310,39 @@ FAULTS: dict[str, Fault] = {
         Fault(
             "short-harvest", "Harvest lots lack a tenth of their fish.", ("harvest_harvestlot",), "lots", 0.2,
             lambda f, d: f.pipe(_set(d.hits(_ROW), unit_count=pl.col("unit_count") * 9 // 10)),
+        ),
+        Fault(
+            "lengths-in-millimetres", "Lengths of examined fish are in millimetres.", (EXAMINED,), "samplings", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(_EVENT), length_cm=_float("length_cm") * 10)),
+        ),
+        Fault(
+            "swapped-measures", "Weight and length of examined fish are in each other's column.", (EXAMINED,),
+            "samplings", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(_EVENT), length_cm=_float("weight_g"), weight_g=_float("length_cm"))),
+        ),
+        Fault(
+            "old-aggregates", "Weights of fish were corrected by 3 % and their sampling was not computed anew.",
+            (EXAMINED,), "samplings", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(_EVENT), weight_g=_float("weight_g") * 1.03)),
+        ),
+        Fault(
+            "sampled-in-kilograms", "Mean weights of health samplings are in kilograms.", (SAMPLINGS,), "samplings",
+            0.1, lambda f, d: f.pipe(_set(d.hits(_ROW), avg_weight_g=_float("avg_weight_g") / 1e3)),
+        ),
+        Fault(
+            "scores-turned-round", "Examined fish have 3 for the best score.", (SCORES,), "days", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_days("created_at", 1)), score=3 - pl.col("score"))),
+        ),
+        Fault(
+            "unscored-fish", "Scores of examined fish are missing.", (SCORES,), "rows", 0.01,
+            lambda f, d: f.filter(~d.hits(_ROW)),
+        ),
+        Fault(
+            "results-before-sample", "Laboratory results are dated before their sample.", (LAB_SAMPLES,), "samples",
+            0.1,
+            lambda f, d: f.pipe(
+                _set(d.hits(_ROW), date_results_received=pl.col("sample_date") - pl.duration(days=1))
+            ),
         ),
         Fault(
             "lost-batches", "Batches are missing.", ("batch_batch",), "batches", 0.2,

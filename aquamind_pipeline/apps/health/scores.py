@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from aquamind_pipeline.apps.farm.life import LIFE_DAYS
 from aquamind_pipeline.apps.health.catalogue import PARAMETER, PARAMETERS
+from aquamind_pipeline.apps.health.moments import lived
 from aquamind_pipeline.apps.health.sampling import OBSERVATIONS, events_about, shapes
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
@@ -26,8 +28,8 @@ THRESHOLDS = (0.85, 1.95, 2.75)
 _ALIKE = 0.6
 """Weight of the fish itself in each of its scores; the square is the correlation between two scores of a fish."""
 _OWN = float(np.sqrt(1.0 - _ALIKE**2))
-_SHIFT = 1.2
-"""Deviates per point of the mean score of gills or skin: so the mean of the fishes' scores is about that score."""
+_SIGNS = 2.0
+"""Deviates at a welfare score of 1. They grow with its root, because signs show before fish die."""
 _PARAMETERS = len(PARAMETER)
 _MOSTLY_WELL = 0.35
 """Least share of a sampling's scores that are 0 or 1. Even in bad weeks fish are ill in some parameters only."""
@@ -43,16 +45,17 @@ def burdens(gill: Floats, wound: Floats, loss: Floats) -> Floats:
         wound: Mean score of skin and fins, 0 to 3.
         loss: Share of its appetite that a container has lost.
     """
+    gills, skin = _SIGNS * np.sqrt(gill), _SIGNS * np.sqrt(wound)
     by_name = {
-        "Gill Condition": _SHIFT * gill,
-        "Eye Condition": 0.25 * wound - 0.1,
-        "Wounds/Lesions": _SHIFT * wound - 0.1,
-        "Fin Condition": 0.6 * wound + 0.35,
+        "Gill Condition": gills,
+        "Eye Condition": 0.2 * skin - 0.1,
+        "Wounds/Lesions": skin - 0.2,
+        "Fin Condition": 0.5 * skin + 0.3,
         "Body Condition": 0.8 * loss,
-        "Swimming Behavior": 1.5 * loss + 0.3 * gill - 0.3,
+        "Swimming Behavior": 1.5 * loss + 0.2 * gills - 0.3,
         "Appetite": 2.0 * loss - 0.1,
-        "Mucous Membrane": 0.5 * gill + 0.4 * wound,
-        "Color/Pigmentation": 0.3 * wound - 0.2,
+        "Mucous Membrane": 0.4 * gills + 0.3 * skin,
+        "Color/Pigmentation": 0.2 * skin - 0.2,
     }
     return np.stack([by_name[name] for name in PARAMETER])
 
@@ -60,7 +63,13 @@ def burdens(gill: Floats, wound: Floats, loss: Floats) -> Floats:
 def fish_scores(inputs: Inputs) -> pl.DataFrame:
     """Rows of health_fishparameterscore, in the order of their fish."""
     seed, most = inputs.farm.seed, inputs.farm.fish_per_health_sample
-    days = inputs.frame("life_day").filter(pl.col("fish_examined") > 0).sort("state_id")
+    days = (
+        lived(inputs, LIFE_DAYS)
+        .filter(pl.col("fish_examined") > 0)
+        .select("state_id", "gill", "wound", "appetite", "fasting")
+        .sort("state_id")
+        .collect()
+    )
     fish = inputs.frame(OBSERVATIONS.name)
     row = np.searchsorted(days["state_id"].to_numpy(), fish["sampling_event_id"].to_numpy())
     fed = days["fasting"].to_numpy() == 0
