@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import Ints
+from aquamind_pipeline.months import first_day, month_key
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import lake_schema
 from aquamind_pipeline.schema.inputs import DeclaredReads, Inputs
@@ -37,6 +39,16 @@ def existing(inputs: DeclaredReads, definition: TableDefinition, months: Sequenc
     return inputs.scan(definition.name, there) if there else pl.LazyFrame(schema=lake_schema(definition.table))
 
 
+def with_month_before(month: str) -> list[str]:
+    """A month and the one before it, in which its first week may have begun."""
+    return [month_key(first_day(month) - timedelta(days=1)), month]
+
+
+def sunday(day: str) -> pl.Expr:
+    """The last day of a date's week."""
+    return pl.col(day) + pl.duration(days=7 - pl.col(day).dt.weekday())
+
+
 def with_state_id(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Rows with assignment_id and date, and the state_id of the assignment's day."""
     begun = plan.assignments.select("assignment_id", "first_state_id", "assignment_date")
@@ -59,4 +71,4 @@ def ordinals(dates: pl.Series) -> Ints:
     return dates.to_physical().to_numpy().astype(np.int64) + _DAY_ZERO
 
 
-__all__ = ["LOCAL", "at_local_time", "existing", "lived", "ordinals", "with_state_id"]
+__all__ = ["LOCAL", "at_local_time", "existing", "lived", "ordinals", "sunday", "with_month_before", "with_state_id"]

@@ -5,16 +5,14 @@ A record says again why fish died that are in the week's mortality events. It ta
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import polars as pl
 
 from aquamind_pipeline.apps.batch.mortality import MORTALITY
 from aquamind_pipeline.apps.farm.life import LIFE_DAYS
 from aquamind_pipeline.apps.health.catalogue import REASON_ID
-from aquamind_pipeline.apps.health.moments import at_local_time, existing, lived
+from aquamind_pipeline.apps.health.moments import at_local_time, existing, lived, sunday, with_month_before
 from aquamind_pipeline.arithmetic import rounded
-from aquamind_pipeline.months import day_after, first_day, month_key
+from aquamind_pipeline.months import day_after, first_day
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import count, identity, index, refers, text, timestamp
 from aquamind_pipeline.schema.definition import TableDefinition, Unpredictable
@@ -32,12 +30,6 @@ _USUAL_AT_SEA = 0.0002
 _LEAST_DEATHS = 20
 _MINUTE = 15 * 60
 """Records are written on Sundays at three in the afternoon, by the local clock."""
-
-
-def sunday(day: str | pl.Expr) -> pl.Expr:
-    """The last day of a date's week."""
-    date = pl.col(day) if isinstance(day, str) else day
-    return date + pl.duration(days=7 - date.dt.weekday())
 
 
 def weeks(days: pl.LazyFrame, speed: int) -> pl.DataFrame:
@@ -100,11 +92,6 @@ def weeks(days: pl.LazyFrame, speed: int) -> pl.DataFrame:
         .sort("container_id", "date")
         .collect()
     )
-
-
-def with_month_before(month: str) -> list[str]:
-    """A month and the one before it, in which its first week may have begun."""
-    return [month_key(first_day(month) - timedelta(days=1)), month]
 
 
 def mortality_records(inputs: Inputs) -> pl.DataFrame:
@@ -195,4 +182,4 @@ RECORDS = TableDefinition(
     rules=(WITHIN_EVENTS,),
 )
 
-__all__ = ["MANY", "RECORDS", "sunday", "weeks"]
+__all__ = ["MANY", "RECORDS", "weeks"]
