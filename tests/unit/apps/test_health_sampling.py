@@ -176,3 +176,32 @@ def test_laboratory_finds_what_episodes_say() -> None:
             assert low <= found["ct"] <= high
         seen[bool(on.height and months > 3.0)] += 1
     assert all(seen.values())
+
+
+def test_a_vaccination_is_an_anchor_of_the_daily_states() -> None:
+    """R12: the mean of the weighed fish, confidence 0.90, unless fish were weighed for growth on that day."""
+    grams = pl.col("weight_g").cast(pl.Float64)
+    means = tiny().frame(FISH).group_by("sampling_event_id").agg(mean_g=grams.mean())
+    weighed = (
+        tiny()
+        .frame("health_treatment")
+        .filter("includes_weighing")
+        .join(means, on="sampling_event_id")
+        .select("mean_g", assignment_id="batch_assignment_id", date=pl.col("treatment_date").dt.date())
+    )
+    vaccinated = tiny().life.treatments.filter(method=VACCINE)
+    assert weighed.height == vaccinated.height > 10
+    samples = tiny().frame("batch_growthsample").select("assignment_id", date="sample_date", sampled=True)
+    states = (
+        tiny()
+        .frame("batch_actualdailyassignmentstate")
+        .join(weighed, on=["assignment_id", "date"])
+        .join(samples, on=["assignment_id", "date"], how="left")
+    )
+    assert states.height == weighed.height
+    sampled, alone = states.filter("sampled"), states.filter(pl.col("sampled").is_null())
+    assert set(sampled["anchor_type"]) <= {"growth_sample"}
+    assert set(alone["anchor_type"]) == {"vaccination"}
+    assert alone["confidence_scores"].str.contains('"weight": 0.9}', literal=True).all()
+    error = alone.select((pl.col("avg_weight_g").cast(pl.Float64) - pl.col("mean_g")).abs().max()).item()
+    assert error <= 0.0051
