@@ -673,9 +673,8 @@ FARM_RULES = (
         "samplings_weigh",
         "The mean weight of a health sampling is that of the day's state, but for the errors of weighing.",
         lambda inputs: samplings_weigh(inputs.scan(SAMPLINGS), _states(inputs), inputs.scan(ASSIGNMENTS), inputs.farm),
-        STATES,
+        SAMPLINGS,
         ASSIGNMENTS,
-        about=SAMPLINGS,
     ),
     _rule(
         "feed_stock",
