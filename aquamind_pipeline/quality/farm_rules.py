@@ -18,6 +18,7 @@ from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.months import first_day, month_key
 from aquamind_pipeline.quality import truth
+from aquamind_pipeline.quality.health_rules import FASTED, TREATMENTS_WORK
 from aquamind_pipeline.quality.truth import weighing_error
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
@@ -692,6 +693,8 @@ FARM_RULES = (
         _STORES,
         about=FEEDINGS,
     ),
+    TREATMENTS_WORK,
+    FASTED,
 )
 """Rules on the farm as a whole. Each is shown with the table in its `about`."""
 

@@ -75,7 +75,12 @@ _ENTERED = {
 }
 TITLES = tuple(_ENTERED[method.name].title for method in METHODS)
 """First words of a treatment's description, by method. A colon follows."""
-IN_FEED = tuple(title for title in TITLES if title.endswith("in feed"))
+BATHS = {
+    title: method.efficacy[0]
+    for title, method in zip(TITLES, METHODS, strict=True)
+    if method.efficacy[3] > 0.0 and not method.name.endswith("in feed")
+}
+"""Methods that act on lice at once, by their first words, with the share of sessile lice that each removes."""
 _DOSAGES = tuple(_ENTERED[method.name].dosage for method in METHODS)
 _SEEN = (
     ("lice", "{} adult females a fish", 1.0, 2),
@@ -299,4 +304,4 @@ TREATMENTS = TableDefinition(
     rules=(ONCE, WITHHELD),
 )
 
-__all__ = ["IN_FEED", "TITLES", "TREATMENTS", "campaigns", "entry_id", "seen"]
+__all__ = ["BATHS", "TITLES", "TREATMENTS", "campaigns", "entry_id", "seen"]

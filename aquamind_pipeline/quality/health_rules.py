@@ -1,0 +1,163 @@
+"""Rules on the health of the farm as a whole: treatments against lice counts, and days without feed against meals."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from aquamind_pipeline.apps.health.lice_counts import FEMALE, LICE_COUNTS, SESSILE
+from aquamind_pipeline.apps.health.treatments import BATHS, TREATMENTS
+from aquamind_pipeline.apps.inventory.feeding import FEEDINGS
+from aquamind_pipeline.schema.check_result import CheckResult, check_result
+from aquamind_pipeline.schema.rules import Rule
+from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING
+from aquamind_pipeline.simulation.feeding_plan import FASTING_DAYS
+from aquamind_pipeline.simulation.lice import DISPERSION
+
+_COMPARED_DAYS = 16
+"""Days of real fish before and after a treatment in which a count is looked for."""
+_FALL, _STAY = 0.7, 0.2
+"""Most adult females that are left after treatments, and least sessile lice after methods that spare them, as shares
+of those before."""
+_ERRORS = 4.0
+"""Standard errors by which counts may miss these shares."""
+_NO_EFFECT = 0.05
+"""A method that removes less of the sessile lice than this leaves them alone."""
+
+
+def treatments_work(treatments: pl.LazyFrame, counts: pl.LazyFrame, speed: int = 1) -> CheckResult:
+    """After baths against lice fewer adult females are counted than before; methods that spare sessile lice leave them.
+
+    The last count before each treatment is compared with the first one from the day after, for all treatments of a
+    method together: a single count on 10 to 20 fish says little.
+
+    Args:
+        treatments: health_treatment.
+        counts: health_licecount.
+        speed: How many days of real fish a day has.
+    """
+    deloused = (
+        treatments.select(
+            "id",
+            assignment_id="batch_assignment_id",
+            treated=pl.col("treatment_date").dt.date(),
+            title=pl.col("description").str.split(":").list.first(),
+        )
+        .filter(pl.col("title").is_in(list(BATHS)))
+        .collect()
+    )
+    kind, lice = pl.col("lice_type_id"), pl.col("count_value").cast(pl.Float64)
+    counted = (
+        counts.join(deloused.lazy().select("assignment_id").unique(), on="assignment_id", how="semi")
+        .group_by("assignment_id", date=pl.col("count_date").dt.date())
+        .agg(
+            fish=pl.col("fish_sampled").first(),
+            females=lice.filter(kind == FEMALE).sum(),
+            sessile=lice.filter(kind.is_in(SESSILE)).sum(),
+        )
+        .collect()
+    )
+    since = (pl.col("date") - pl.col("treated")).dt.total_days()
+    near = deloused.join(counted, on="assignment_id").filter(since.abs().is_between(1, max(1, _COMPARED_DAYS // speed)))
+    columns = ("fish", "females", "sessile")
+    before = near.filter(since < 0).sort("date").group_by("id", "title").agg(pl.col(columns).last())
+    after = near.filter(since > 0).sort("date").group_by("id").agg(pl.col(columns).first())
+    both = before.join(after, on="id", suffix="_after")
+    methods = (
+        both.group_by("title")
+        .agg(
+            pl.len().alias("treatments"),
+            pl.sum("females", "females_after", "sessile", "sessile_after"),
+            too_many=_missed("females", _FALL),
+            too_few=-_missed("sessile", _STAY),
+            spread_females=_spread("females", _FALL),
+            spread_sessile=_spread("sessile", _STAY),
+        )
+        .with_columns(spares=pl.col("title").replace_strict(BATHS, return_dtype=pl.Float64) < _NO_EFFECT)
+        .sort("title")
+    )
+    stay = pl.col("too_many") > _ERRORS * pl.col("spread_females")
+    gone = pl.col("spares") & (pl.col("too_few") > _ERRORS * pl.col("spread_sessile"))
+    return check_result(
+        "treatments_work",
+        methods.filter(stay | gone).drop("too_many", "too_few", "spread_females", "spread_sessile", "spares"),
+        f"{both.height} treatments between two counts: adult females fall, spared sessile lice stay",
+        "methods after which adult females stay, or sessile lice go that the method spares",
+    )
+
+
+def _missed(kind: str, share: float) -> pl.Expr:
+    """Lice counted after treatments, above a share of those before."""
+    return (pl.col(f"{kind}_after") - share * pl.col(kind)).sum()
+
+
+def _spread(kind: str, share: float) -> pl.Expr:
+    """Standard error of `_missed`, as counts follow the negative binomial."""
+    before, after = pl.col(kind), pl.col(f"{kind}_after")
+    variance = share**2 * before * (1 + before / (pl.col("fish") * DISPERSION))
+    return (variance + after * (1 + after / (pl.col("fish_after") * DISPERSION))).sum().sqrt()
+
+
+def fasted(treatments: pl.LazyFrame, assignments: pl.LazyFrame, meals: pl.LazyFrame, speed: int = 1) -> CheckResult:
+    """No fish are fed on the days without feed before treatments, moves and harvests.
+
+    Args:
+        treatments: health_treatment; the description says how many days the fish had no feed.
+        assignments: batch_batchcontainerassignment.
+        meals: inventory_feedingevent.
+        speed: How many days of real fish a day has.
+    """
+    treated = treatments.select(
+        assignment_id="batch_assignment_id",
+        last=pl.col("treatment_date").dt.date(),
+        days=pl.col("description").str.extract(r"No feed for (\d+) day", 1).cast(pl.Int64),
+    )
+    least = {stage: shortest // speed for stage, (shortest, _) in enumerate(FASTING_DAYS, start=1)}
+    moved = assignments.filter(pl.col("departure_date").is_not_null()).select(
+        assignment_id="id",
+        last=pl.col("departure_date").dt.offset_by("-1d"),
+        days=pl.col("lifecycle_stage_id").replace_strict(least, default=0, return_dtype=pl.Int64),
+    )
+    due = (
+        pl.concat([treated, moved])
+        .filter(pl.col("days") > 0)
+        .select(
+            batch_assignment_id="assignment_id",
+            feeding_date=pl.date_ranges(pl.col("last") - pl.duration(days=pl.col("days") - 1), "last"),
+        )
+        .explode("feeding_date")
+        .unique()
+        .collect()
+    )
+    wrong = (
+        meals.select("id", "batch_id", "batch_assignment_id", "container_id", "feeding_date")
+        .join(due.lazy(), on=["batch_assignment_id", "feeding_date"], how="semi")
+        .collect(engine="streaming")
+    )
+    return check_result(
+        "fasted",
+        wrong.sort("feeding_date", "id"),
+        f"no meal on {due.height:,} days without feed",
+        "meals on days without feed before a treatment, a move or a harvest",
+    )
+
+
+TREATMENTS_WORK = Rule(
+    "treatments_work",
+    "After baths against lice fewer adult females are counted, and sessile lice stay where the method spares them.",
+    MISLEADING,
+    lambda inputs: treatments_work(inputs.scan(TREATMENTS.name), inputs.scan(LICE_COUNTS.name), inputs.farm.speed),
+    reads=(TREATMENTS.name,),
+    about=LICE_COUNTS.name,
+)
+FASTED = Rule(
+    "fasted",
+    "No fish are fed on the days without feed before treatments, moves and harvests.",
+    "Fish with full guts die in treatments and spoil at harvest.",
+    lambda inputs: fasted(
+        inputs.scan(TREATMENTS.name), inputs.scan(ASSIGNMENTS), inputs.scan(FEEDINGS.name), inputs.farm.speed
+    ),
+    reads=(TREATMENTS.name, ASSIGNMENTS),
+    about=FEEDINGS.name,
+)
+
+__all__ = ["FASTED", "TREATMENTS_WORK", "fasted", "treatments_work"]
