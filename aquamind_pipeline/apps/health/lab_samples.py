@@ -364,6 +364,7 @@ LAB_SAMPLES = TableDefinition(
         "quantitative_results": f"{_EPISODES}.reason {_EPISODES}.date {_EPISODES}.days",
     },
     rules=(LAB_DATES,),
+    bytes_per_row=(37, 480),
     changes_with_as_of=(
         "date_results_received",
         "findings_summary",
