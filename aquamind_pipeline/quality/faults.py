@@ -17,7 +17,15 @@ import polars as pl
 
 from aquamind_pipeline.apps.batch import assignments, daily_states, growth_samples, mortality
 from aquamind_pipeline.apps.environmental import photoperiod, readings
-from aquamind_pipeline.apps.health import lab_samples, sampling, scores
+from aquamind_pipeline.apps.health import (
+    journal,
+    lab_samples,
+    lice_counts,
+    mortality_records,
+    sampling,
+    scores,
+    treatments,
+)
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.simulation import draws
@@ -27,6 +35,8 @@ PHOTOPERIOD = photoperiod.PHOTOPERIOD.name
 SAMPLES, DEATHS = growth_samples.GROWTH_SAMPLES.name, mortality.MORTALITY.name
 SAMPLINGS, EXAMINED = sampling.SAMPLINGS.name, sampling.OBSERVATIONS.name
 SCORES, LAB_SAMPLES = scores.FISH_SCORES.name, lab_samples.LAB_SAMPLES.name
+LICE, TREATMENTS = lice_counts.LICE_COUNTS.name, treatments.TREATMENTS.name
+RECORDS, JOURNAL = mortality_records.RECORDS.name, journal.JOURNAL.name
 STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
 SILENT_DAYS = 3
 """Number of last days without readings in a silent farm."""
@@ -193,6 +203,27 @@ def _split(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
     return joined.pipe(_set(dose.hits(pl.col("id")), container_id=other)).select(frame.columns)
 
 
+def _never_fewer(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    """Treatments do nothing: of no kind of lice fewer are found than in the count before."""
+    most = pl.col("count_value").cum_max().over("assignment_id", "lice_type_id", order_by="count_date")
+    return frame.pipe(_set(dose.hits(pl.col("assignment_id")), count_value=most))
+
+
+def _vaccinated_again(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    again = frame.filter((pl.col("treatment_type") == "vaccination") & dose.hits(pl.col("batch_assignment_id")))
+    return pl.concat([frame, again.with_columns(pl.col("id") + _NEW_IDS)])
+
+
+def _fed_on(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    """The meals of the last day are given once more on the day after."""
+    assignment, day = pl.col("batch_assignment_id"), pl.col("feeding_date")
+    days = frame.select(assignment, day).unique().sort("batch_assignment_id", "feeding_date")
+    until = day.shift(-1).over("batch_assignment_id")
+    last = days.filter((until - day).dt.total_days() > 1).filter(dose.hits(assignment))
+    again = frame.join(last, on=["batch_assignment_id", "feeding_date"], how="semi", maintain_order="left")
+    return pl.concat([frame, again.with_columns(pl.col("id") + _NEW_IDS, day.dt.offset_by("1d"))])
+
+
 def _float(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.Float64)
 
@@ -203,6 +234,9 @@ def _of(parameter: int) -> pl.Expr:
 
 _ROW, _VALUE = pl.col("id"), _float("value")
 _EVENT = pl.col("sampling_event_id")
+_COUNT = (pl.col("assignment_id"), _days("count_date", 1))
+_LONG_WITHHOLDING = 400
+"""Days. Longer than fish are at sea."""
 _SENSOR_WEEK = (pl.col("sensor_id"), _days("reading_time", 7))
 FAULTS: dict[str, Fault] = {
     fault.name: fault
@@ -350,6 +384,43 @@ FAULTS: dict[str, Fault] = {
         Fault(
             "lost-batches", "Batches are missing.", ("batch_batch",), "batches", 0.2,
             lambda f, d: f.filter(~d.hits(_ROW)),
+        ),
+        Fault(
+            "lice-per-fish", "Lice counts are entered per fish instead of in all.", (LICE,), "counts", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(*_COUNT), count_value=pl.col("count_value") // pl.col("fish_sampled"))),
+        ),
+        Fault(
+            "lice-multiplied", "Lice counts are multiplied by the number of fish.", (LICE,), "counts", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(*_COUNT), count_value=pl.col("count_value") * pl.col("fish_sampled"))),
+        ),
+        Fault(
+            "treatment-without-effect", "Treatments leave all lice alive.", (LICE,), "assignments", 1.0, _never_fewer
+        ),
+        Fault(
+            "double-vaccination", "Smolts are vaccinated a second time.", (TREATMENTS,), "assignments", 0.2,
+            _vaccinated_again,
+        ),
+        Fault(
+            "harvest-in-withholding", "Fish get medicines whose withholding ends after the harvest.", (TREATMENTS,),
+            "treatments", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), withholding_period_days=pl.lit(_LONG_WITHHOLDING))),
+        ),
+        Fault("feed-on-fasting-days", "Feeders are not stopped before treatments.", (FEEDINGS,), "assignments", 0.5,
+            _fed_on,
+        ),
+        Fault(
+            "deaths-entered-twice", "Deaths are entered as an event and, with the record, once more.", (DEATHS,),
+            "rows", 0.01,
+            lambda f, d: pl.concat([f, f.filter(d.hits(_ROW)).with_columns(pl.col("id") + _NEW_IDS)]),
+        ),
+        Fault(
+            "records-counted-twice", "Two people count the dead fish of a mortality record.", (RECORDS,), "records",
+            0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), count=pl.col("count") * 2)),
+        ),
+        Fault(
+            "journal-without-notes", "Journal entries are closed without notes.", (JOURNAL,), "entries", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), resolution_notes=pl.lit(""))),
         ),
         Fault("missing-partition", "Files of meals are missing.", (FEEDINGS,), "months", 0.25),
         Fault("truncated-partition", "Files of meals are cut off.", (FEEDINGS,), "months", 0.25),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.apps.health.lice_counts import FEMALE, LICE_COUNTS, SESSILE
 from aquamind_pipeline.apps.health.treatments import BATHS, TREATMENTS
 from aquamind_pipeline.apps.inventory.feeding import FEEDINGS
@@ -141,13 +142,14 @@ def fasted(treatments: pl.LazyFrame, assignments: pl.LazyFrame, meals: pl.LazyFr
     )
 
 
+# Both are shown with the states, which are made after all that these rules read.
 TREATMENTS_WORK = Rule(
     "treatments_work",
     "After baths against lice fewer adult females are counted, and sessile lice stay where the method spares them.",
     MISLEADING,
     lambda inputs: treatments_work(inputs.scan(TREATMENTS.name), inputs.scan(LICE_COUNTS.name), inputs.farm.speed),
-    reads=(TREATMENTS.name,),
-    about=LICE_COUNTS.name,
+    reads=(TREATMENTS.name, LICE_COUNTS.name),
+    about=STATES.name,
 )
 FASTED = Rule(
     "fasted",
@@ -156,8 +158,8 @@ FASTED = Rule(
     lambda inputs: fasted(
         inputs.scan(TREATMENTS.name), inputs.scan(ASSIGNMENTS), inputs.scan(FEEDINGS.name), inputs.farm.speed
     ),
-    reads=(TREATMENTS.name, ASSIGNMENTS),
-    about=FEEDINGS.name,
+    reads=(TREATMENTS.name, ASSIGNMENTS, FEEDINGS.name),
+    about=STATES.name,
 )
 
 __all__ = ["FASTED", "TREATMENTS_WORK", "fasted", "treatments_work"]

@@ -103,7 +103,8 @@ def lice_trigger(month: Ints, geography: Ints) -> Floats:
 def left_deaths(method: Ints, luck: Floats) -> Floats:
     """Factors on the deaths of gill disease, and of wounds or fungus, after treatments [treatment, 2]."""
     strength = np.clip(1.0 + 0.15 * luck, 0.3, 1.2)[:, None] * _RELIEF[method]
-    return np.clip(1.0 - strength, 0.05, 1.0)
+    left: Floats = np.clip(1.0 - strength, 0.05, 1.0)
+    return left
 
 
 def relief_luck(seed: int, assignment_id: Ints, ordinals: Ints) -> Floats:

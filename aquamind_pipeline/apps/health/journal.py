@@ -1,7 +1,7 @@
 """The health journal: what people wrote about a batch, and whether it is dealt with.
 
-There is an entry for each batch and month, for each sampling, for each week in which a batch is treated in one way,
-and when many fish begin to die of something. An entry that has to be dealt with is open for 5 to 20 days.
+There is an entry for each sampling, for each month after one without a sampling, for each week in which a batch is
+treated in one way, and when many fish begin to die of something. What has to be dealt with is open for 5 to 20 days.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _samplings(inputs: Inputs) -> pl.DataFrame:
 
 
 def _observations(inputs: Inputs) -> pl.DataFrame:
-    """An entry for each batch on the first of each month, about the deaths of the day before and the appetite."""
+    """An entry for each batch on the first of a month, if none of its containers was sampled in the month before."""
     days = existing(inputs, LIFE_DAYS, inputs.months(LIFE_DAYS.name)).filter(pl.col("date").dt.day() == 1)
     rows = (
         days.group_by("batch_id", "date")
@@ -167,6 +167,13 @@ def _observations(inputs: Inputs) -> pl.DataFrame:
         .sort("batch_id", "date")
         .collect()
     )
+    batches = inputs.plan.assignments.select("assignment_id", "batch_id")
+    sampled = (
+        existing(inputs, SAMPLINGS, inputs.months(SAMPLINGS.name)).select("assignment_id", "sampling_date").collect()
+    )
+    month_after = pl.col("sampling_date").dt.truncate("1mo").dt.offset_by("1mo")
+    sampled = sampled.join(batches, on="assignment_id").select("batch_id", date=month_after)
+    rows = rows.join(sampled, on=["batch_id", "date"], how="anti", maintain_order="left")
     promille = rounded(rows["dead"].to_numpy() / np.maximum(rows["fish"].to_numpy(), 1) * 1000.0, 12, 2).cast(pl.String)
     return _entries(
         rows.with_columns(promille=promille),

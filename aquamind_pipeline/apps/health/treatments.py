@@ -83,7 +83,7 @@ BATHS = {
 """Methods that act on lice at once, by their first words, with the share of sessile lice that each removes."""
 _DOSAGES = tuple(_ENTERED[method.name].dosage for method in METHODS)
 _SEEN = (
-    ("lice", "{} adult females a fish", 1.0, 2),
+    ("lice", "at least {} adult females a fish", 1.0, 2),
     ("gill disease", "{} deaths a day of 10,000 fish", 10_000.0, 1),
     ("wounds", "{} deaths a day of 10,000 fish", 10_000.0, 1),
     ("vaccination", "{} g a fish", 1.0, 1),
