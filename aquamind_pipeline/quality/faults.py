@@ -204,9 +204,21 @@ def _split(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
 
 
 def _never_fewer(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
-    """Treatments do nothing: of no kind of lice fewer are found than in the count before."""
-    most = pl.col("count_value").cum_max().over("assignment_id", "lice_type_id", order_by="count_date")
-    return frame.pipe(_set(dose.hits(pl.col("assignment_id")), count_value=most))
+    """Treatments do nothing: of no kind of lice fewer are found in a ring than in an earlier count of the month."""
+    ring, kind, time = "assignment_id", "lice_type_id", "count_date"
+    hit = frame.filter(dose.hits(pl.col(ring))).sort(ring, time, kind)
+    counts = hit.unique([ring, time], keep="first", maintain_order=True).drop(kind, "count_value")
+    kinds = hit.select(ring, kind).unique(maintain_order=True)
+    every = counts.join(kinds, on=ring, maintain_order="left_right").join(
+        hit.select(ring, kind, time, "count_value"), on=[ring, kind, time], how="left", maintain_order="left"
+    )
+    again = every.with_columns(
+        pl.col("count_value").fill_null(0).cum_max().over(ring, kind, order_by=time),
+        id=pl.col("id") // lice_counts.TYPES * lice_counts.TYPES + pl.col(kind),
+    )
+    found = pl.col("count_value") > 0
+    nothing = (pl.col(kind) == lice_counts.FEMALE) & ~found.any().over(ring, time)
+    return pl.concat([frame.filter(~dose.hits(pl.col(ring))), again.filter(found | nothing).select(frame.columns)])
 
 
 def _vaccinated_again(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:

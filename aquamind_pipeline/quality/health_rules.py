@@ -21,6 +21,7 @@ _FALL, _STAY = 0.7, 0.2
 of those before."""
 _ERRORS = 4.0
 """Standard errors by which counts may miss these shares."""
+_ALL = "All treatments"
 _NO_EFFECT = 0.05
 """A method that removes less of the sessile lice than this leaves them alone."""
 
@@ -28,8 +29,8 @@ _NO_EFFECT = 0.05
 def treatments_work(treatments: pl.LazyFrame, counts: pl.LazyFrame, speed: int = 1) -> CheckResult:
     """After baths against lice fewer adult females are counted than before; methods that spare sessile lice leave them.
 
-    The last count before each treatment is compared with the first one from the day after, for all treatments of a
-    method together: a single count on 10 to 20 fish says little.
+    The last count before each treatment is compared with the first one from its day on, for the treatments of each
+    method, and for all of them: a single count on 10 to 20 fish says little.
 
     Args:
         treatments: health_treatment.
@@ -58,13 +59,15 @@ def treatments_work(treatments: pl.LazyFrame, counts: pl.LazyFrame, speed: int =
         .collect()
     )
     since = (pl.col("date") - pl.col("treated")).dt.total_days()
-    near = deloused.join(counted, on="assignment_id").filter(since.abs().is_between(1, max(1, _COMPARED_DAYS // speed)))
+    near = deloused.join(counted, on="assignment_id").filter(since.abs() <= max(1, _COMPARED_DAYS // speed))
     columns = ("fish", "females", "sessile")
     before = near.filter(since < 0).sort("date").group_by("id", "title").agg(pl.col(columns).last())
-    after = near.filter(since > 0).sort("date").group_by("id").agg(pl.col(columns).first())
+    after = near.filter(since >= 0).sort("date").group_by("id").agg(pl.col(columns).first())
     both = before.join(after, on="id", suffix="_after")
+    together = both.with_columns(title=pl.lit(_ALL))
     methods = (
-        both.group_by("title")
+        pl.concat([both, together])
+        .group_by("title")
         .agg(
             pl.len().alias("treatments"),
             pl.sum("females", "females_after", "sessile", "sessile_after"),
@@ -73,7 +76,7 @@ def treatments_work(treatments: pl.LazyFrame, counts: pl.LazyFrame, speed: int =
             spread_females=_spread("females", _FALL),
             spread_sessile=_spread("sessile", _STAY),
         )
-        .with_columns(spares=pl.col("title").replace_strict(BATHS, return_dtype=pl.Float64) < _NO_EFFECT)
+        .with_columns(spares=pl.col("title").replace_strict(BATHS, default=1.0) < _NO_EFFECT)
         .sort("title")
     )
     stay = pl.col("too_many") > _ERRORS * pl.col("spread_females")

@@ -99,7 +99,8 @@ _RELIEVED, _PARTLY_RELIEVED = 0.6, 0.4
 """Least share of deaths of the illness that a successful and a partly successful treatment prevents."""
 _MANY_LOST = 0.005
 """A vaccination is a part success if more fish die of it."""
-_FIRST_MINUTE, _MINUTES = 7 * 60, 8 * 60
+_FIRST_MINUTE, _MINUTES = 4 * 60, 4 * 60
+"""Crews begin between four and eight by the local clock. Lice that are counted on the same day are those left."""
 
 
 def campaigns(treated: pl.LazyFrame, plan: Plan) -> pl.DataFrame:
