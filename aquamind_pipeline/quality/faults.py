@@ -387,7 +387,10 @@ FAULTS: dict[str, Fault] = {
             "results-before-sample", "Laboratory results are dated before their sample.", (LAB_SAMPLES,), "samples",
             0.1,
             lambda f, d: f.pipe(
-                _set(d.hits(_ROW), date_results_received=pl.col("sample_date") - pl.duration(days=1))
+                _set(
+                    d.hits(_ROW) & pl.col("date_results_received").is_not_null(),
+                    date_results_received=pl.col("sample_date") - pl.duration(days=1),
+                )
             ),
         ),
         Fault(

@@ -250,7 +250,7 @@ def _other_results(inputs: Inputs, samples: pl.DataFrame) -> pl.DataFrame:
     by_kind: dict[int, tuple[pl.Expr, pl.Expr]] = {
         _IPNV: (pl.lit("PCR negative for IPNV."), pl.lit(f'{{"IPNV": {_NEGATIVE}}}')),
         _ATPASE: (
-            _text("Gill Na+/K+-ATPase ", activity, " µmol ADP per mg protein and hour: ready for sea water."),
+            _text("Gill Na+/K+-ATPase ", activity, " micromol ADP per mg protein and hour: ready for sea water."),
             _text('{"Na+/K+-ATPase": {"value": ', activity, "}}"),
         ),
     }
@@ -364,6 +364,7 @@ LAB_SAMPLES = TableDefinition(
         "quantitative_results": f"{_EPISODES}.reason {_EPISODES}.date {_EPISODES}.days",
     },
     rules=(LAB_DATES,),
+    bytes_per_row=(37, 480),
     changes_with_as_of=(
         "date_results_received",
         "findings_summary",

@@ -211,6 +211,7 @@ SAMPLINGS = TableDefinition(
         "avg_length_cm": "life_day.weight_g",
     },
     rules=(),
+    bytes_per_row=(450, 4400),
 )
 
 
@@ -312,6 +313,7 @@ OBSERVATIONS = TableDefinition(
         "created_at": f"{SAMPLINGS.name}.sampling_date",
     },
     rules=(SAMPLINGS_ADD_UP, FISH_HAVE_SHAPE),
+    bytes_per_row=(16, 320),
 )
 
 __all__ = ["OBSERVATIONS", "SAMPLINGS", "aggregates", "events_about", "examined", "examined_fish", "shapes"]

@@ -181,6 +181,7 @@ FISH_SCORES = TableDefinition(
         "created_at": f"{OBSERVATIONS.name}.created_at",
     },
     rules=(MOSTLY_WELL, ALL_SCORED),
+    bytes_per_row=(3, 208),
 )
 
 __all__ = ["FISH_SCORES", "burdens", "fish_scores"]

@@ -68,7 +68,7 @@ _ENTERED = {
     "freshwater bath": _Entered("Freshwater bath", "4 to 8 h in fresh water"),
     "azamethiphos bath": _Entered("Azamethiphos bath", "0.1 mg/l for 30 to 60 min"),
     "hydrogen peroxide bath": _Entered("Hydrogen peroxide bath", "1,500 mg/l for 20 min"),
-    "emamectin in feed": _Entered("Emamectin in feed", "50 µg a kg of fish and day"),
+    "emamectin in feed": _Entered("Emamectin in feed", "0.05 mg a kg of fish and day"),
     "antibiotic in feed": _Entered("Florfenicol in feed", "10 mg a kg of fish and day"),
     "vaccination": _Entered("Vaccination", "One injection a fish"),
     "bronopol bath": _Entered("Bronopol bath", "20 mg/l for 30 min"),

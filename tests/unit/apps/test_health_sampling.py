@@ -12,8 +12,8 @@ import pytest
 
 from aquamind_pipeline.apps.health.catalogue import PARAMETER
 from aquamind_pipeline.apps.health.lab_samples import CARRIER_CT, ILL_CT, PATHOGENS
-from aquamind_pipeline.apps.health.sampling import aggregates
-from aquamind_pipeline.apps.health.scores import THRESHOLDS, burdens
+from aquamind_pipeline.apps.health.sampling import OBSERVATIONS, SAMPLINGS, aggregates
+from aquamind_pipeline.apps.health.scores import FISH_SCORES, THRESHOLDS, burdens
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.simulation.body import condition_factor
 from aquamind_pipeline.simulation.deaths import REASON
@@ -21,7 +21,7 @@ from aquamind_pipeline.simulation.examinations import EVERY_DAYS
 from aquamind_pipeline.simulation.treatments import VACCINE
 from tests.helpers.farms import Made
 
-EVENTS, FISH, SCORES = "health_healthsamplingevent", "health_individualfishobservation", "health_fishparameterscore"
+EVENTS, FISH, SCORES = SAMPLINGS.name, OBSERVATIONS.name, FISH_SCORES.name
 CENT = Decimal("0.01")
 
 
