@@ -97,6 +97,27 @@ def cube_root(x: npt.ArrayLike) -> Floats:
     return np.where(values > 0.0, np.ldexp(root, thirds), 0.0)
 
 
+def half_up(total: Ints, number: Ints) -> Ints:
+    """Quotient of whole numbers >= 0, rounded half up as PostgreSQL rounds."""
+    return (2 * total + number) // (2 * number)
+
+
+def deviation(total: Ints, squares: Ints, number: Ints) -> Ints:
+    """Population standard deviation of whole numbers, rounded half up.
+
+    Args:
+        total: Their sum.
+        squares: The sum of their squares.
+        number: How many they are.
+    """
+    spread = number * squares - total * total  # number² times the variance, in whole numbers
+    near = np.floor(np.sqrt(spread.astype(np.float64)) / number + 0.5).astype(np.int64)
+    too_high = ((2 * near - 1) * number) ** 2 > 4 * spread  # the root is a float; whole numbers decide at a half
+    too_low = ((2 * near + 1) * number) ** 2 <= 4 * spread
+    exact: Ints = near - (too_high & (near > 0)) + too_low
+    return exact
+
+
 def sine(x: npt.ArrayLike) -> Floats:
     """Sine of angles in radians, to about 1e-15 for up to a few turns, by sums and products only."""
     angle = np.asarray(x, np.float64)
@@ -190,7 +211,9 @@ __all__ = [
     "cube_root",
     "cubed",
     "decimal",
+    "deviation",
     "exponential",
+    "half_up",
     "logarithm",
     "power",
     "rounded",

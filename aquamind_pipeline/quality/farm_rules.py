@@ -13,15 +13,19 @@ import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch import daily_states
+from aquamind_pipeline.apps.health import sampling
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.months import first_day, month_key
 from aquamind_pipeline.quality import truth
+from aquamind_pipeline.quality.health_rules import FASTED, TREATMENTS_WORK
 from aquamind_pipeline.quality.truth import weighing_error
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
+from aquamind_pipeline.simulation.biology import WEIGHT_VARIATION
 from aquamind_pipeline.simulation.deaths import hazard_bounds
+from aquamind_pipeline.simulation.profile import Profile
 
 
 def no_doubling(states: pl.LazyFrame) -> CheckResult:
@@ -143,9 +147,9 @@ def double_booking(states: pl.LazyFrame) -> CheckResult:
     )
 
 
-def capacity(states: pl.LazyFrame, containers: pl.LazyFrame, fish_per_sample: int) -> CheckResult:
+def capacity(states: pl.LazyFrame, containers: pl.LazyFrame, fewest_weighed: int) -> CheckResult:
     """No container holds more than its max_biomass_kg, plus the error of weighing."""
-    error = weighing_error(fish_per_sample)
+    error = weighing_error(fewest_weighed)
     full = (
         states.group_by("container_id", "date")
         .agg(biomass_kg=pl.col("biomass_kg").sum())
@@ -203,13 +207,13 @@ def one_site(
     )
 
 
-def weight_continuity(states: pl.LazyFrame, fish_per_sample: int, speed: int = 1) -> CheckResult:
+def weight_continuity(states: pl.LazyFrame, fewest_weighed: int, speed: int = 1) -> CheckResult:
     """A batch's mean weight changes in a day no more than growth and sampling allow, also on days of transfers.
 
     The rule compares cube roots of weights, because their growth is linear: 0.05 a day is TGC 3.25 at 15 °C. The
     relative error of a cube root is a third of the error of the weight (`weighing_error`).
     """
-    error = weighing_error(fish_per_sample) / 3
+    error = weighing_error(fewest_weighed) / 3
     weight = pl.col("avg_weight_g").cast(pl.Float64)
     root = ((weight * pl.col("population")).sum() / pl.col("population").sum()).cbrt()
     daily = (
@@ -309,6 +313,46 @@ def bands(profile_bands: Iterable[tuple[str, tuple[int, int]]], counts: Mapping[
     wrong = frame.filter(~pl.col("found").is_between("least", "most"))
     within = ", ".join(f"{row['count']} {row['found']:,}" for row in rows)
     return check_result("bands", wrong, f"within bands: {within}", "counts outside the profile's bands")
+
+
+def samplings_weigh(
+    samplings: pl.LazyFrame, states: pl.LazyFrame, assignments: pl.LazyFrame, farm: Profile
+) -> CheckResult:
+    """The mean weight of a health sampling is that of the day's state, but for the errors of weighing.
+
+    Args:
+        samplings: health_healthsamplingevent.
+        states: batch_actualdailyassignmentstate.
+        assignments: batch_batchcontainerassignment; samplings of others are not compared.
+        farm: The farm. Without growth samples its states may be far from the fish.
+    """
+    if farm.samples_per_week == 0:
+        return CheckResult("samplings_weigh", passed=True, detail="the farm takes no growth samples to compare with")
+    allowed = 6.0 * max(WEIGHT_VARIATION) / pl.col("fish").sqrt() + weighing_error(farm.fewest_weighed)
+    compared = (
+        samplings.select(
+            "id",
+            "assignment_id",
+            date="sampling_date",
+            fish="calculated_sample_size",
+            sampled_g=pl.col("avg_weight_g").cast(pl.Float64),
+        )
+        .join(assignments.select(assignment_id="id"), on="assignment_id", how="semi")
+        .join(
+            states.select("assignment_id", "date", state_g=pl.col("avg_weight_g").cast(pl.Float64)),
+            on=["assignment_id", "date"],
+            how="left",
+        )
+        .with_columns(error=(pl.col("sampled_g") / pl.col("state_g") - 1.0).abs(), allowed=allowed)
+        .sort("id")
+        .collect()
+    )
+    return check_result(
+        "samplings_weigh",
+        compared.filter((pl.col("error") <= pl.col("allowed")).ne_missing(pl.lit(True))),
+        f"{compared.height:,} health samplings weigh what the day's state says",
+        "health samplings whose mean weight is not that of the day's state",
+    )
 
 
 FCR = (0.7, 1.5)
@@ -459,7 +503,7 @@ def _span(frame: pl.DataFrame, column: str, label: str) -> str:
     return f"{label} {low:.2f} to {high:.2f}" if frame.height else f"no {label} yet"
 
 
-STATES, FEEDINGS = daily_states.STATES.name, feeding.FEEDINGS.name
+STATES, FEEDINGS, SAMPLINGS = daily_states.STATES.name, feeding.FEEDINGS.name, sampling.SAMPLINGS.name
 _CREATIONS, _TRANSFERS, _DEATHS = "batch_creationaction", "batch_transferaction", "batch_mortalityevent"
 _LOTS, _HARVESTS = "harvest_harvestlot", "harvest_harvestevent"
 _CONTAINERS, _HALLS, _AREAS, _STATIONS = (
@@ -538,7 +582,7 @@ def _rule(
 RECOVERS_LIFE = _rule(
     "recovers_life",
     "States, which are computed from records, have exactly the living fish and nearly their weight.",
-    lambda inputs: truth.recovers_life(state_errors(inputs), inputs.farm.fish_per_sample),
+    lambda inputs: truth.recovers_life(state_errors(inputs), inputs.farm.fewest_weighed),
     _LIFE,
 )
 FARM_RULES = (
@@ -577,7 +621,7 @@ FARM_RULES = (
     _rule(
         "capacity",
         "No container holds more than its max_biomass_kg, plus the error of weighing.",
-        lambda inputs: capacity(_states(inputs), inputs.scan(_CONTAINERS), inputs.farm.fish_per_sample),
+        lambda inputs: capacity(_states(inputs), inputs.scan(_CONTAINERS), inputs.farm.fewest_weighed),
         _CONTAINERS,
     ),
     _rule(
@@ -595,7 +639,7 @@ FARM_RULES = (
     _rule(
         "weight_continuity",
         "A batch's mean weight changes in a day no more than growth and sampling allow.",
-        lambda inputs: weight_continuity(_states(inputs), inputs.farm.fish_per_sample, inputs.farm.speed),
+        lambda inputs: weight_continuity(_states(inputs), inputs.farm.fewest_weighed, inputs.farm.speed),
     ),
     _rule(
         "survival",
@@ -627,6 +671,13 @@ FARM_RULES = (
     ),
     RECOVERS_LIFE,
     _rule(
+        "samplings_weigh",
+        "The mean weight of a health sampling is that of the day's state, but for the errors of weighing.",
+        lambda inputs: samplings_weigh(inputs.scan(SAMPLINGS), _states(inputs), inputs.scan(ASSIGNMENTS), inputs.farm),
+        SAMPLINGS,
+        ASSIGNMENTS,
+    ),
+    _rule(
         "feed_stock",
         "No hall or area uses more feed than it has bought.",
         lambda inputs: feed_stock(
@@ -642,6 +693,8 @@ FARM_RULES = (
         _STORES,
         about=FEEDINGS,
     ),
+    TREATMENTS_WORK,
+    FASTED,
 )
 """Rules on the farm as a whole. Each is shown with the table in its `about`."""
 
@@ -659,6 +712,7 @@ __all__ = [
     "ledger",
     "no_doubling",
     "one_site",
+    "samplings_weigh",
     "settled",
     "stages_lived",
     "state_errors",

@@ -58,6 +58,8 @@ class Profile(BaseModel):
     samples_per_week: Annotated[int, Field(ge=0, le=7)] = 2
     fish_per_sample: Annotated[int, Field(ge=2, le=999)] = 10
     """Fish that are weighed and measured in a growth sample. Each of them has a row in AquaMind."""
+    fish_per_health_sample: Annotated[int, Field(ge=2, le=999)] = 20
+    """Fish that are weighed, measured and scored when the health of a container is examined."""
     sensor_gap_share: Annotated[float, Field(ge=0.0, le=0.1)] = 0.02
     """Share of sensor readings that are missing, because a sensor failed or a site lost power or network."""
     speed: Positive = 1
@@ -106,6 +108,11 @@ class Profile(BaseModel):
         for stage in FRESHWATER:
             fish *= (1 - stage.daily_mortality) ** stage.days
         return fish / self.rings_per_batch
+
+    @property
+    def fewest_weighed(self) -> int:
+        """Fewest fish whose mean weight becomes a measured weight of the daily states."""
+        return min(self.fish_per_sample, self.fish_per_health_sample)
 
     def stage_days(self, days: int) -> int:
         """Length of a stage of `days` at this profile's `speed`."""

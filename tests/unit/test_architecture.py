@@ -181,7 +181,10 @@ def test_private_names_of_dagster_are_few_and_in_one_package() -> None:
 
 
 LISTS = ast.Tuple | ast.List | ast.Set | ast.Dict | ast.Call
-LISTED = {LIBRARY / "quality" / "farm_rules.py": "rules on the whole farm name the tables that they read"}
+LISTED = {
+    LIBRARY / "quality" / "farm_rules.py": "rules on the whole farm name the tables that they read",
+    ROOT / "tests" / "tools" / "aquamind_schema.py": "AquaMind's migrations insert rows into some tables",
+}
 """Files outside apps/ that may list tables, and why."""
 FEW = 2
 """A rule or figure may name a table or two. A list of three is one that a new table can be missing from."""

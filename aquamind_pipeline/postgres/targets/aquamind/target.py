@@ -503,11 +503,12 @@ def _monthly_parent(definition: TableDefinition) -> str | None:
 def _scope(definition: TableDefinition) -> tuple[str, str] | None:
     """The column and table by which a month's rows are ours alone; None where rows of others may stand beside ours.
 
-    Ledger rows, such as batches and assignments, are always made by us. So is what hangs on them.
+    Ledger rows, such as batches and assignments, are always made by us. So is what hangs on them. Not all rows have a
+    parent that may be null.
     """
-    parent = _monthly_parent(definition)
-    if parent:
-        return (definition.parent.column, parent) if _scope(REGISTRY[parent]) else None
+    parent, reference = _monthly_parent(definition), definition.parent.column
+    if parent and not definition.table.columns[reference].nullable:
+        return (reference, parent) if _scope(REGISTRY[parent]) else None
     for column, (target, _) in references(definition.table).items():
         if REGISTRY[target].kind is Kind.LEDGER:
             return column, target
