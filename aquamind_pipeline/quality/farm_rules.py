@@ -1,7 +1,7 @@
 """Rules on the farm as a whole: conservation, no doubling, capacity, bands, feed stock.
 
-The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life` reads
-life itself.
+The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life` and
+`harvest_weight` read life itself.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from aquamind_pipeline.quality.truth import weighing_error
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
+from aquamind_pipeline.simulation.biology import ADULT
 from aquamind_pipeline.simulation.deaths import hazard_bounds
 
 
@@ -129,6 +130,29 @@ def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) ->
         wrong,
         f"{rings.height} rings harvested, every fish in a lot",
         "rings whose lots have more or fewer fish than were alive",
+    )
+
+
+def harvest_weight(lots: pl.LazyFrame, events: pl.LazyFrame, life: pl.LazyFrame) -> CheckResult:
+    """A ring's harvest lots weigh what its fish weighed on their last day, to the rounding of the lots."""
+    at_sea = life.filter(pl.col("stage") == ADULT.order)
+    last = at_sea.group_by("assignment_id").agg(
+        kg=(pl.col("population") * pl.col("weight_g") / 1000).max_by("date"), fish=pl.col("population").max_by("date")
+    )
+    rings = (
+        lots.group_by("event_id")
+        .agg(lots_kg=pl.col("live_weight_kg").cast(pl.Float64).sum(), lots=pl.len())
+        .join(events.select("assignment_id", event_id="id"), on="event_id")
+        .join(last, on="assignment_id", how="left")
+        .collect(engine="streaming")
+    )
+    difference = (pl.col("lots_kg") - pl.col("kg")).abs()
+    wrong = rings.filter((difference > 0.001 * pl.col("lots") + 1e-9 * pl.col("kg")).fill_null(value=True))
+    return check_result(
+        "harvest_weight",
+        wrong,
+        f"{rings.height} rings harvested, whose lots weigh what the fish weighed",
+        "rings whose lots weigh more or less than the fish did",
     )
 
 
@@ -570,6 +594,14 @@ FARM_RULES = (
         _HARVESTS,
     ),
     _rule(
+        "harvest_weight",
+        "A ring's harvest lots weigh what its fish weighed on their last day.",
+        lambda inputs: harvest_weight(inputs.scan(_LOTS), inputs.scan(_HARVESTS), inputs.scan(_LIFE)),
+        _LOTS,
+        _HARVESTS,
+        _LIFE,
+    ),
+    _rule(
         "double_booking",
         "A container holds one batch at a time.",
         lambda inputs: double_booking(_states(inputs)),
@@ -655,6 +687,7 @@ __all__ = [
     "feed_conversion",
     "feed_stock",
     "growth_rate",
+    "harvest_weight",
     "harvested",
     "ledger",
     "no_doubling",

@@ -59,16 +59,6 @@ FULTON_K = 1.15
 """Condition factor 100 W/L³ (g, cm) of farmed Atlantic salmon in good condition; usually 1.0-1.3."""
 WEIGHT_VARIATION = 0.15
 """Coefficient of variation of weight within a container: 10-20 % after grading."""
-HARVEST_GRADES: tuple[tuple[str, float, float], ...] = (
-    ("SUPERIOR", 0.10, 1.15),
-    ("GRADE_A", 0.40, 1.05),
-    ("GRADE_B", 0.35, 1.00),
-    ("GRADE_C", 0.12, 0.85),
-    ("REJECT", 0.03, 0.60),
-)
-"""(grade, share of the fish, weight relative to the mean), as in AquaMind. Shares times weights sum to 1.005. The
-harvest divides by this sum, so that grading creates no mass."""
-GUTTED_YIELD, FILLET_YIELD = 0.85, 0.55
 
 
 def oxygen_saturation_mg_l(temp_c: Floats, salinity_ppt: npt.ArrayLike) -> Floats:
@@ -85,11 +75,8 @@ def length_cm(weight_g: Floats, condition: npt.ArrayLike = FULTON_K) -> Floats:
 __all__ = [
     "ADULT",
     "EGG_WEIGHT_G",
-    "FILLET_YIELD",
     "FRESHWATER",
     "FULTON_K",
-    "GUTTED_YIELD",
-    "HARVEST_GRADES",
     "RING_DENSITY_KG_M3",
     "RING_FISH_LIMIT",
     "STAGES",
