@@ -1,12 +1,13 @@
 """Rules on the farm as a whole: conservation, no doubling, capacity, bands, feed stock.
 
-The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life` and
-`harvest_weight` read life itself.
+The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life`,
+`harvest_weight` and `realistic` read life itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import polars as pl
@@ -16,7 +17,8 @@ from aquamind_pipeline.apps.batch import daily_states
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.months import first_day, month_key
-from aquamind_pipeline.quality import truth
+from aquamind_pipeline.quality import farm_months, realism, truth
+from aquamind_pipeline.quality.realism import Comparison
 from aquamind_pipeline.quality.truth import weighing_error
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
@@ -345,8 +347,15 @@ Aquaculture 312, 1-14)."""
 
 def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
     """Summarise the states of each batch by stage, up to the last state. The columns are those of `by_stage`."""
+    return by_stage(batch_days(states))
+
+
+def batch_days(states: pl.LazyFrame) -> pl.DataFrame:
+    """Sums over the containers of each batch on each day: the columns that `by_stage` needs, and unfed (containers
+    without feed).
+    """
     fish, grams = pl.col("population"), pl.col("avg_weight_g").cast(pl.Float64)
-    daily = (
+    return (
         states.group_by("batch_id", "date", stage="lifecycle_stage_id")
         .agg(
             containers=pl.len(),
@@ -354,11 +363,11 @@ def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
             died=pl.col("mortality_count").cast(pl.Int64).sum(),
             weight_g=(grams * fish).sum() / fish.sum(),
             feed_kg=pl.col("feed_kg").cast(pl.Float64).sum(),
+            unfed=(pl.col("feed_kg").fill_null(0) == 0).sum(),
             temp_c=pl.col("temp_c").cast(pl.Float64).mean(),
         )
         .collect()
     )
-    return by_stage(daily)
 
 
 def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
@@ -506,8 +515,34 @@ def _states(inputs: RuleInputs) -> pl.LazyFrame:
     return inputs.shared("states", lambda: numbers_and_dates.collect()).lazy()
 
 
+@dataclass(frozen=True)
+class _Lived:
+    """What is kept of the batches' days.
+
+    Attributes:
+        stages: From `by_stage`.
+        months: From `farm_months.farm_months`, without lice.
+        unfed: Share of the days of rings at sea without feed.
+    """
+
+    stages: pl.DataFrame
+    months: pl.DataFrame
+    unfed: float
+
+
+def _summed(inputs: RuleInputs) -> _Lived:
+    def make() -> _Lived:
+        daily = batch_days(_states(inputs))
+        at_sea = daily.filter(pl.col("stage") == ADULT.order)
+        days = at_sea.select("batch_id", "date", "stage", population="fish", deaths="died")
+        unfed = at_sea.select(pl.col("unfed").sum() / pl.col("containers").sum()).item()
+        return _Lived(by_stage(daily), farm_months.farm_months(days), float("nan") if unfed is None else float(unfed))
+
+    return inputs.shared("batch days", make)
+
+
 def _lived(inputs: RuleInputs) -> pl.DataFrame:
-    return inputs.shared("lived", lambda: stages_lived(_states(inputs)))
+    return _summed(inputs).stages
 
 
 def _daily_rates(inputs: RuleInputs) -> pl.DataFrame:
@@ -547,6 +582,23 @@ def _bands(inputs: RuleInputs) -> CheckResult:
     return bands(farm.bands, counts)
 
 
+def compared_with_real_farms(inputs: RuleInputs) -> Comparison:
+    """The farm's figures beside those of real farms."""
+
+    def make() -> Comparison:
+        lived = _summed(inputs)
+        return realism.compare(realism.found(inputs, lived.stages, lived.months, lived.unfed))
+
+    return inputs.shared("compared with real farms", make)
+
+
+def _realistic(inputs: RuleInputs) -> CheckResult:
+    if inputs.since is not None:
+        detail = "a nightly run does not compare the farm with real ones, because it reads living batches only"
+        return CheckResult("realistic", passed=True, detail=detail)
+    return realism.realistic(compared_with_real_farms(inputs))
+
+
 def _rule(
     name: str,
     text: str,
@@ -564,6 +616,14 @@ RECOVERS_LIFE = _rule(
     "States, which are computed from records, have exactly the living fish and nearly their weight.",
     lambda inputs: truth.recovers_life(state_errors(inputs), inputs.farm.fish_per_sample),
     _LIFE,
+)
+REALISTIC = _rule(
+    "realistic",
+    "Deaths, lice, survival, feed, growth, condition and harvest are like those of real farms (docs/realism.md).",
+    _realistic,
+    *realism.READS,
+    why=UNREALISTIC,
+    blocks=False,
 )
 FARM_RULES = (
     _rule(
@@ -658,6 +718,7 @@ FARM_RULES = (
         why="The profile promises a farm of this size.",
     ),
     RECOVERS_LIFE,
+    REALISTIC,
     _rule(
         "feed_stock",
         "No hall or area uses more feed than it has bought.",
@@ -679,10 +740,13 @@ FARM_RULES = (
 
 __all__ = [
     "FARM_RULES",
+    "REALISTIC",
     "RECOVERS_LIFE",
     "bands",
+    "batch_days",
     "by_stage",
     "capacity",
+    "compared_with_real_farms",
     "double_booking",
     "feed_conversion",
     "feed_stock",

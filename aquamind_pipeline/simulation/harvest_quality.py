@@ -74,7 +74,7 @@ def grade_shares(seed: int, batch: Ints, ring: Ints, month: Ints, weight_g: Floa
         "wounds": _BY_WOUNDS * wound,
         "mature": np.array(_MATURE)[month - 1] * grown,
     }
-    lower = sum(share[:, None] * np.array(_LOWER[cause])[None, :] for cause, share in causes.items())
+    lower = np.stack([share[:, None] * np.array(_LOWER[cause])[None, :] for cause, share in causes.items()]).sum(axis=0)
     total = lower.sum(axis=1, keepdims=True)
     lower = lower * np.minimum(1.0, _MOST_DOWNGRADED / total)
     return np.concatenate([1.0 - lower.sum(axis=1, keepdims=True), lower], axis=1)
@@ -92,7 +92,8 @@ def live_kg(seed: int, ring: Ints, count: Ints, biomass_kg: Floats) -> Floats:
     luck = draws.normal(draws.stream(seed, "harvest", "weight"), ring[:, None], np.arange(len(GRADES))[None, :])
     part = count * np.array(_RELATIVE_WEIGHT)[None, :] * (1.0 + _WEIGHT_SPREAD * luck)
     whole = part.sum(axis=1, keepdims=True)
-    return np.divide(part * biomass_kg[:, None], whole, out=np.zeros(part.shape), where=whole > 0.0)
+    share: Floats = np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0.0)
+    return share * biomass_kg[:, None]
 
 
 def yields(seed: int, batch: Ints, ring: Ints, weight_g: Floats) -> tuple[Floats, Floats]:
