@@ -69,10 +69,11 @@ def _results(workspace: Workspace, definitions: Sequence[TableDefinition], make:
             if REGISTRY[name].figure:
                 shown.append((REGISTRY[name], facts))
             else:
-                yield dg.MaterializeResult(asset_key=name, metadata=facts)
+                yield dg.MaterializeResult(asset_key=name, metadata=facts | figure_metadata(REGISTRY[name], workspace))
         for definition, facts in shown:
-            metadata = {**facts, **figure_metadata(definition, workspace)}
-            yield dg.MaterializeResult(asset_key=definition.name, metadata=metadata)
+            yield dg.MaterializeResult(
+                asset_key=definition.name, metadata=facts | figure_metadata(definition, workspace)
+            )
 
 
 def _monthly_table(definition: TableDefinition, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:

@@ -6,7 +6,7 @@ report files that cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -30,7 +30,7 @@ RING_DAYS, SHOWN_REASONS = 365, 5
 """Days of the picture of one ring, and the reasons of death that it tells apart."""
 
 
-def figure_metadata(definition: TableDefinition, workspace: Workspace) -> Mapping[str, Any]:
+def figure_metadata(definition: TableDefinition, workspace: Workspace) -> dict[str, Any]:
     """Metadata with the figure of a whole table, if the table has one.
 
     Nightly runs draw no figures, because drawing would take as long as making their tables.
