@@ -186,7 +186,7 @@ def compare(ours: Found) -> Comparison:
                     "least": figure.get("least"),
                     "most": figure.get("most"),
                     "made_of": f"{n:,} {group['unit']}",
-                    "verdict": _verdict(figure, value, n) if n >= group["needs"] else TOO_LITTLE,
+                    "verdict": _verdict(figure, value, n) if n >= figure.get("needs", group["needs"]) else TOO_LITTLE,
                     "source": sources[figure.get("source", group["source"])],
                 }
             )
