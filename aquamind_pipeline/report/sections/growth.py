@@ -40,7 +40,7 @@ def section(connection: Connection, farm: Profile, sums: Sums) -> Section:
         .join(_by_batch(sums.days, eggs_end + 1), on="batch_id", how="left", maintain_order="left")
         .with_columns(pl.col("transitions", "gains").fill_null(0))
     )
-    least, most = _survival(farm, eggs_end)
+    least, most = survival_of_eggs(farm, eggs_end)
     tested = grown.filter(pl.col("fish_after_eggs").is_not_null()).with_columns(
         by_records=pl.col("eggs") - pl.col("dead") - pl.col("dead_in_transfer").fill_null(0),
     )
@@ -87,7 +87,7 @@ def section(connection: Connection, farm: Profile, sums: Sums) -> Section:
     return Section("Growth", columns, [list(row) for row in rows], checks)
 
 
-def _survival(farm: Profile, eggs_end: int) -> tuple[float, float]:
+def survival_of_eggs(farm: Profile, eggs_end: int) -> tuple[float, float]:
     """Smallest and largest share of the eggs whose fish come to the next stage: background, episodes, and the move."""
     rate = STAGES[0].daily_mortality * farm.speed
     days, trays = np.array([eggs_end]), np.array([farm.tanks_per_stage])
@@ -132,4 +132,4 @@ def _check(name: str, wrong: pl.DataFrame, passed: str, failed: str) -> Check:
     return Check(name, False, f"{failed}: {', '.join(wrong['batch_number'].head(5))}{more}")
 
 
-__all__ = ["section"]
+__all__ = ["section", "survival_of_eggs"]
