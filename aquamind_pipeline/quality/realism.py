@@ -16,6 +16,11 @@ from typing import Any
 
 import polars as pl
 
+from aquamind_pipeline.apps.batch.assignments import BATCHES
+from aquamind_pipeline.apps.batch.growth_samples import GROWTH_SAMPLES
+from aquamind_pipeline.apps.farm.life import LIFE_LICE
+from aquamind_pipeline.apps.harvest.grades import GRADES as PRODUCT_GRADES
+from aquamind_pipeline.apps.harvest.harvests import HARVEST_LOTS
 from aquamind_pipeline.quality import farm_months
 from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.schema.rules import RuleInputs
@@ -26,8 +31,8 @@ from aquamind_pipeline.simulation.harvest_quality import GRADES
 
 LIKE, OUTSIDE, TOO_LITTLE, SHOWN = "like real farms", "outside", "too little data", "shown only"
 """What is said of a figure."""
-_LICE, _BATCHES, _SAMPLES = "life_lice", "batch_batch", "batch_growthsample"
-_LOTS, _GRADES = "harvest_harvestlot", "harvest_productgrade"
+_LICE, _BATCHES, _SAMPLES = LIFE_LICE.name, BATCHES.name, GROWTH_SAMPLES.name
+_LOTS, _GRADES = HARVEST_LOTS.name, PRODUCT_GRADES.name
 READS = (_LICE, _BATCHES, _SAMPLES, ASSIGNMENTS, _LOTS, _GRADES)
 """Tables that `found` reads."""
 _MEASURED_MONTHS = 285
