@@ -144,7 +144,7 @@ def verification_report(
         verified, series = report.verify(url, workspace.planned, settings.since, report.sums_path(settings))
     report.save(verified, report.report_path(settings))
     page = report.page_path(settings)
-    report.save_page(verified, series, check_results.load(settings), page)
+    report.save_page(verified, series, check_results.load(settings), page, report.realism_path(settings))
     yield dg.MaterializeResult(
         asset_key=REPORT,
         metadata={

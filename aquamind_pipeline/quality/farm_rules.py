@@ -1,12 +1,13 @@
 """Rules on the farm as a whole: conservation, no doubling, capacity, bands, feed stock.
 
-The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life` reads
-life itself.
+The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life`,
+`harvest_weight` and `realistic` read life itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import polars as pl
@@ -17,13 +18,14 @@ from aquamind_pipeline.apps.health import sampling
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.months import first_day, month_key
-from aquamind_pipeline.quality import truth
+from aquamind_pipeline.quality import farm_months, realism, truth
 from aquamind_pipeline.quality.health_rules import FASTED, TREATMENTS_WORK
+from aquamind_pipeline.quality.realism import Comparison
 from aquamind_pipeline.quality.truth import weighing_error
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
-from aquamind_pipeline.simulation.biology import WEIGHT_VARIATION
+from aquamind_pipeline.simulation.biology import ADULT, WEIGHT_VARIATION
 from aquamind_pipeline.simulation.deaths import hazard_bounds
 from aquamind_pipeline.simulation.profile import Profile
 
@@ -133,6 +135,29 @@ def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) ->
         wrong,
         f"{rings.height} rings harvested, every fish in a lot",
         "rings whose lots have more or fewer fish than were alive",
+    )
+
+
+def harvest_weight(lots: pl.LazyFrame, events: pl.LazyFrame, life: pl.LazyFrame) -> CheckResult:
+    """A ring's harvest lots weigh what its fish weighed on their last day, to the rounding of the lots."""
+    at_sea = life.filter(pl.col("stage") == ADULT.order)
+    last = at_sea.group_by("assignment_id").agg(
+        kg=(pl.col("population") * pl.col("weight_g") / 1000).max_by("date"), fish=pl.col("population").max_by("date")
+    )
+    rings = (
+        lots.group_by("event_id")
+        .agg(lots_kg=pl.col("live_weight_kg").cast(pl.Float64).sum(), lots=pl.len())
+        .join(events.select("assignment_id", event_id="id"), on="event_id")
+        .join(last, on="assignment_id", how="left")
+        .collect(engine="streaming")
+    )
+    difference = (pl.col("lots_kg") - pl.col("kg")).abs()
+    wrong = rings.filter((difference > 0.001 * pl.col("lots") + 1e-9 * pl.col("kg")).fill_null(value=True))
+    return check_result(
+        "harvest_weight",
+        wrong,
+        f"{rings.height} rings harvested, whose lots weigh what the fish weighed",
+        "rings whose lots weigh more or less than the fish did",
     )
 
 
@@ -365,8 +390,15 @@ Aquaculture 312, 1-14)."""
 
 def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
     """Summarise the states of each batch by stage, up to the last state. The columns are those of `by_stage`."""
+    return by_stage(batch_days(states))
+
+
+def batch_days(states: pl.LazyFrame) -> pl.DataFrame:
+    """Sums over the containers of each batch on each day: the columns that `by_stage` needs, and unfed (containers
+    without feed).
+    """
     fish, grams = pl.col("population"), pl.col("avg_weight_g").cast(pl.Float64)
-    daily = (
+    return (
         states.group_by("batch_id", "date", stage="lifecycle_stage_id")
         .agg(
             containers=pl.len(),
@@ -374,11 +406,11 @@ def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
             died=pl.col("mortality_count").cast(pl.Int64).sum(),
             weight_g=(grams * fish).sum() / fish.sum(),
             feed_kg=pl.col("feed_kg").cast(pl.Float64).sum(),
+            unfed=(pl.col("feed_kg").fill_null(0) == 0).sum(),
             temp_c=pl.col("temp_c").cast(pl.Float64).mean(),
         )
         .collect()
     )
-    return by_stage(daily)
 
 
 def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
@@ -526,8 +558,34 @@ def _states(inputs: RuleInputs) -> pl.LazyFrame:
     return inputs.shared("states", lambda: numbers_and_dates.collect()).lazy()
 
 
+@dataclass(frozen=True)
+class _Lived:
+    """What is kept of the batches' days.
+
+    Attributes:
+        stages: From `by_stage`.
+        months: From `farm_months.farm_months`, without lice.
+        unfed: Share of the days of rings at sea without feed.
+    """
+
+    stages: pl.DataFrame
+    months: pl.DataFrame
+    unfed: float
+
+
+def _summed(inputs: RuleInputs) -> _Lived:
+    def make() -> _Lived:
+        daily = batch_days(_states(inputs))
+        at_sea = daily.filter(pl.col("stage") == ADULT.order)
+        days = at_sea.select("batch_id", "date", "stage", population="fish", deaths="died")
+        unfed = at_sea.select(pl.col("unfed").sum() / pl.col("containers").sum()).item()
+        return _Lived(by_stage(daily), farm_months.farm_months(days), float("nan") if unfed is None else float(unfed))
+
+    return inputs.shared("batch days", make)
+
+
 def _lived(inputs: RuleInputs) -> pl.DataFrame:
-    return inputs.shared("lived", lambda: stages_lived(_states(inputs)))
+    return _summed(inputs).stages
 
 
 def _daily_rates(inputs: RuleInputs) -> pl.DataFrame:
@@ -567,6 +625,23 @@ def _bands(inputs: RuleInputs) -> CheckResult:
     return bands(farm.bands, counts)
 
 
+def compared_with_real_farms(inputs: RuleInputs) -> Comparison:
+    """The farm's figures beside those of real farms."""
+
+    def make() -> Comparison:
+        lived = _summed(inputs)
+        return realism.compare(realism.found(inputs, lived.stages, lived.months, lived.unfed))
+
+    return inputs.shared("compared with real farms", make)
+
+
+def _realistic(inputs: RuleInputs) -> CheckResult:
+    if inputs.since is not None:
+        detail = "a nightly run does not compare the farm with real ones, because it reads living batches only"
+        return CheckResult("realistic", passed=True, detail=detail)
+    return realism.realistic(compared_with_real_farms(inputs))
+
+
 def _rule(
     name: str,
     text: str,
@@ -584,6 +659,14 @@ RECOVERS_LIFE = _rule(
     "States, which are computed from records, have exactly the living fish and nearly their weight.",
     lambda inputs: truth.recovers_life(state_errors(inputs), inputs.farm.fewest_weighed),
     _LIFE,
+)
+REALISTIC = _rule(
+    "realistic",
+    "Deaths, lice, survival, feed, growth, condition and harvest are like those of real farms (docs/realism.md).",
+    _realistic,
+    *realism.READS,
+    why=UNREALISTIC,
+    blocks=False,
 )
 FARM_RULES = (
     _rule(
@@ -612,6 +695,14 @@ FARM_RULES = (
         lambda inputs: harvested(inputs.scan(_LOTS), inputs.scan(_HARVESTS), _states(inputs)),
         _LOTS,
         _HARVESTS,
+    ),
+    _rule(
+        "harvest_weight",
+        "A ring's harvest lots weigh what its fish weighed on their last day.",
+        lambda inputs: harvest_weight(inputs.scan(_LOTS), inputs.scan(_HARVESTS), inputs.scan(_LIFE)),
+        _LOTS,
+        _HARVESTS,
+        _LIFE,
     ),
     _rule(
         "double_booking",
@@ -670,6 +761,7 @@ FARM_RULES = (
         why="The profile promises a farm of this size.",
     ),
     RECOVERS_LIFE,
+    REALISTIC,
     _rule(
         "samplings_weigh",
         "The mean weight of a health sampling is that of the day's state, but for the errors of weighing.",
@@ -700,14 +792,18 @@ FARM_RULES = (
 
 __all__ = [
     "FARM_RULES",
+    "REALISTIC",
     "RECOVERS_LIFE",
     "bands",
+    "batch_days",
     "by_stage",
     "capacity",
+    "compared_with_real_farms",
     "double_booking",
     "feed_conversion",
     "feed_stock",
     "growth_rate",
+    "harvest_weight",
     "harvested",
     "ledger",
     "no_doubling",

@@ -17,6 +17,7 @@ import polars as pl
 
 from aquamind_pipeline.apps.batch import assignments, daily_states, growth_samples, mortality
 from aquamind_pipeline.apps.environmental import photoperiod, readings
+from aquamind_pipeline.apps.harvest import harvests
 from aquamind_pipeline.apps.health import (
     journal,
     lab_samples,
@@ -38,6 +39,7 @@ SCORES, LAB_SAMPLES = scores.FISH_SCORES.name, lab_samples.LAB_SAMPLES.name
 LICE, TREATMENTS = lice_counts.LICE_COUNTS.name, treatments.TREATMENTS.name
 RECORDS, JOURNAL = mortality_records.RECORDS.name, journal.JOURNAL.name
 STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
+LOTS, _LOT_WEIGHTS = harvests.HARVEST_LOTS.name, ("live_weight_kg", "gutted_weight_kg", "fillet_weight_kg")
 SILENT_DAYS = 3
 """Number of last days without readings in a silent farm."""
 _NEW_IDS = 2**40
@@ -354,7 +356,7 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.pipe(_set(d.hits(pl.col("batch_id")), amount_kg=pl.col("amount_kg") * 3)),
         ),
         Fault(
-            "short-harvest", "Harvest lots lack a tenth of their fish.", ("harvest_harvestlot",), "lots", 0.2,
+            "short-harvest", "Harvest lots lack a tenth of their fish.", (LOTS,), "lots", 0.2,
             lambda f, d: f.pipe(_set(d.hits(_ROW), unit_count=pl.col("unit_count") * 9 // 10)),
         ),
         Fault(
@@ -392,6 +394,15 @@ FAULTS: dict[str, Fault] = {
                     date_results_received=pl.col("sample_date") - pl.duration(days=1),
                 )
             ),
+        ),
+        Fault(
+            "harvest-in-pounds", "Weights of harvest lots are in pounds.", (LOTS,), "lots", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), **{name: _float(name) * 2.2046 for name in _LOT_WEIGHTS})),
+        ),
+        Fault(
+            "live-weight-as-gutted", "The live weight of harvest lots is entered as their gutted weight.", (LOTS,),
+            "lots", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), gutted_weight_kg=pl.col("live_weight_kg"))),
         ),
         Fault(
             "lost-batches", "Batches are missing.", ("batch_batch",), "batches", 0.2,

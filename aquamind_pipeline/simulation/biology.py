@@ -57,16 +57,6 @@ TANK_DENSITY_KG_M3 = {"A": 50.0, "B": 50.0, "C": 50.0, "D": 75.0, "E": 75.0}
 post-smolts grow and fare well up to that density (Calabrese et al. 2017, Aquaculture 468, 363-370)."""
 WEIGHT_VARIATION = (0.15, 0.18, 0.17, 0.15, 0.15, 0.18)
 """By stage: coefficient of variation of weight within a container, 15 to 25 % where fish are not graded often."""
-HARVEST_GRADES: tuple[tuple[str, float, float], ...] = (
-    ("SUPERIOR", 0.10, 1.15),
-    ("GRADE_A", 0.40, 1.05),
-    ("GRADE_B", 0.35, 1.00),
-    ("GRADE_C", 0.12, 0.85),
-    ("REJECT", 0.03, 0.60),
-)
-"""(grade, share of the fish, weight relative to the mean), as in AquaMind. Shares times weights sum to 1.005. The
-harvest divides by this sum, so that grading creates no mass."""
-GUTTED_YIELD, FILLET_YIELD = 0.85, 0.55
 
 
 def oxygen_saturation_mg_l(temp_c: Floats, salinity_ppt: npt.ArrayLike) -> Floats:
@@ -83,10 +73,7 @@ def length_cm(weight_g: Floats, condition: npt.ArrayLike) -> Floats:
 __all__ = [
     "ADULT",
     "EGG_WEIGHT_G",
-    "FILLET_YIELD",
     "FRESHWATER",
-    "GUTTED_YIELD",
-    "HARVEST_GRADES",
     "RING_DENSITY_KG_M3",
     "RING_FISH_LIMIT",
     "STAGES",

@@ -75,6 +75,8 @@ LEAD_DAYS = 3
 """Days from the decision to the first treatment: a vessel is ordered and the fish are fasted."""
 LICE_PAUSE_DAYS, EMAMECTIN_PAUSE_DAYS, ILLNESS_PAUSE_DAYS = 21, 42, 35
 """Days of real fish between two treatments of a container against lice, after emamectin, and against illness."""
+HEAVY, SHORTER_PAUSE_DAYS = 2.0, 11
+"""From so many times the trigger on, a ring is treated again so many days earlier: its lice would get out of hand."""
 EMAMECTIN_DAYS, _EMAMECTIN_DAILY = 35, 0.08
 """Days over which emamectin works, and the daily death of lice at full efficacy: it is slow, and leaves about 6 %."""
 SAFETY_DAYS = 7

@@ -85,6 +85,7 @@ PURE_BUT = {
     ("schema/registry.py", "import_module"): "discovers the modules of apps/",
     ("schema/registry.py", "pathlib"): "discovers the modules of apps/",
     ("quality/matrix.py", "read_text"): "reads the matrix that comes with the package",
+    ("quality/realism.py", "read_text"): "reads the figures of real farms that come with the package",
 }
 """What pure code uses all the same, and what for."""
 
