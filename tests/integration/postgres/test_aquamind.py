@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from aquamind_pipeline.postgres.targets.aquamind import fit, id_blocks
 from aquamind_pipeline.postgres.targets.aquamind import target as aquamind_target
 from aquamind_pipeline.postgres.targets.aquamind.grants import grants
 from aquamind_pipeline.settings import Settings, load_settings
+from tests.conftest import new_database
 from tests.helpers import farms
 from tests.helpers.database import (
     EVENT,
@@ -69,15 +70,25 @@ def aquamind(migrated: SecretStr) -> SecretStr:
     return migrated
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lake(built: Settings) -> Lake:
     return Lake(built.lake_path)
 
 
+@pytest.fixture(scope="module")
+def both(server: SecretStr, aquamind_template: SecretStr, lake: Lake) -> Iterator[SecretStr]:
+    """AquaMind's database with these rows and the farm. Read only: tests that write take a copy."""
+    with new_database(server, like=aquamind_template) as url:
+        with psycopg.connect(url.get_secret_value()) as connection:
+            connection.execute(THEIRS.encode())
+        load_everything(url, lake)
+        yield url
+
+
 @pytest.fixture
-def loaded(aquamind: SecretStr, lake: Lake) -> SecretStr:
-    load_everything(aquamind, lake)
-    return aquamind
+def loaded(server: SecretStr, both: SecretStr) -> Iterator[SecretStr]:
+    with new_database(server, like=both) as url:
+        yield url
 
 
 def contents(url: SecretStr) -> dict[str, list[tuple[object, ...]]]:
@@ -643,7 +654,7 @@ def _cancel(connection: Connection, _: SecretStr) -> None:
     connection.execute("SELECT pg_sleep(10)")
 
 
-@pytest.mark.parametrize("disturb", [_terminate, _cancel])
+@pytest.mark.parametrize("disturb", [_terminate, pytest.param(_cancel, marks=pytest.mark.slow)])
 def test_a_disturbed_copy_is_healed_by_the_next_load(
     aquamind: SecretStr, lake: Lake, monkeypatch: pytest.MonkeyPatch, disturb: Callable[[Connection, SecretStr], None]
 ) -> None:
