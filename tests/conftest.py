@@ -158,7 +158,9 @@ def new_database(server: SecretStr, like: SecretStr | None = None) -> Iterator[S
     with psycopg.connect(server.get_secret_value(), autocommit=True) as connection:
         template = like.get_secret_value().rpartition("/")[2] if like else "template1"
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
         )
         yield SecretStr(server.get_secret_value().rsplit("/", 1)[0] + "/" + name)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

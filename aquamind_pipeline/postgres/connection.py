@@ -64,6 +64,8 @@ _AWAY = re.compile(
 )
 """Words of libpq, psycopg and servers after which another try to connect may succeed."""
 _HINT = re.compile(r"Is the server running (on that host|locally)|This probably means|before or while processing")
+_UNCONVERTIBLE = "MULE_INTERNAL"
+"""The only encoding of a server that has no conversion to UTF8. It refuses the connection."""
 _EVERY_ATTEMPT = "Multiple connection attempts failed. All failures were:"
 _ATTEMPT = re.compile(r"^(- host: .*?: )?connection (failed|is bad): ")
 
@@ -136,6 +138,11 @@ def _opened(url: SecretStr) -> Connection:
             # A first statement outside of a transaction leaves nothing behind at a pooler.
             return psycopg.connect(conninfo, autocommit=True)
         except psycopg.OperationalError as error:
+            if _UNCONVERTIBLE in str(error):
+                raise DatabaseError(
+                    f"{described(url)} has the encoding {_UNCONVERTIBLE}, which PostgreSQL does not convert to UTF8: "
+                    f"{session.ANOTHER_ENCODING}"
+                ) from None
             away = _AWAY.search(str(error)) or pq.PGconn.ping(conninfo.encode()) == pq.Ping.REJECT  # it starts or stops
             if away:
                 raise

@@ -112,6 +112,9 @@ def hide_public(connection: Connection) -> None:
     connection.execute(_TEMPORARY)
 
 
+ANOTHER_ENCODING = "make a database with ENCODING 'UTF8' TEMPLATE template0, and use that"
+
+
 def require_encoding(connection: Connection, text: str) -> None:
     """Refuse a database whose encoding cannot hold a text.
 
@@ -131,7 +134,7 @@ def require_encoding(connection: Connection, text: str) -> None:
     if lost:
         raise DatabaseError(
             f"database {connection.info.dbname!r} has the encoding {encoding}, which cannot hold {' '.join(lost)}: "
-            "make a database with ENCODING 'UTF8' TEMPLATE template0, and use that"
+            f"{ANOTHER_ENCODING}"
         )
 
 
@@ -225,6 +228,7 @@ def _leave_nothing(connection: Connection) -> None:
 
 
 __all__ = [
+    "ANOTHER_ENCODING",
     "ANSWER_SECONDS",
     "LOAD_CONNECTIONS",
     "LOCK_TIMEOUT_SECONDS",

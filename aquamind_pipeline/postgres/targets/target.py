@@ -373,7 +373,7 @@ class Target(ABC):
         """Rows of ours in each of these tables that the database has, counted by the server."""
         with connect(self.url) as connection:
             self.held(connection)
-            return {name: number(connection, self._count_rows(name)) for name in self._of_mine(names)}
+            return {name: number(connection, self._count_rows(connection, name)) for name in self._of_mine(names)}
 
     def month_counts(self, names: Iterable[str], since: str | None = None) -> pl.DataFrame:
         """table, month, rows: rows of ours in each month of tables that are kept by month, counted by the server.
@@ -444,7 +444,7 @@ class Target(ABC):
         """Take out a month of a table that is loaded, with its entry in the journal."""
 
     @abstractmethod
-    def _count_rows(self, name: str) -> sql.Composed:
+    def _count_rows(self, connection: Connection, name: str) -> sql.Composed:
         """The query that counts our rows of a table."""
 
     @abstractmethod

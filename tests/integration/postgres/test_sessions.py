@@ -240,6 +240,16 @@ def test_an_encoding_that_lacks_our_letters(encoding: str, server: SecretStr, la
         assert ask(url, "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'aquamind_pipeline')") == [(0,)]
 
 
+def test_an_encoding_that_is_not_converted(server: SecretStr) -> None:
+    with encoded(server, "MULE_INTERNAL") as url, pytest.raises(DatabaseError) as refused:
+        open_target(url)
+    assert str(refused.value).endswith(
+        "has the encoding MULE_INTERNAL, which PostgreSQL does not convert to UTF8: "
+        "make a database with ENCODING 'UTF8' TEMPLATE template0, and use that"
+    )
+    assert not isinstance(refused.value, TransientError)
+
+
 def test_only_what_heals_is_tried_again(server: SecretStr, tmp_path: Path) -> None:
     """And every word that helps is said, in one line."""
     good = server.get_secret_value()

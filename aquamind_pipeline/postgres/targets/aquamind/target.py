@@ -413,7 +413,7 @@ class AquaMindTarget(Target):
         source = without_heirs(connection, _public(name))
         return Part(source, where, rows.lazy(), tuple(c.name for c in table.columns if c.name != key))
 
-    def _count_rows(self, name: str) -> sql.Composed:
+    def _count_rows(self, connection: Connection, name: str) -> sql.Composed:
         parts = {"table": _public(name), "name": sql.Literal(name), "identity": IDENTITY, "journal": _JOURNAL}
         parts["key"] = sql.Identifier(primary_key(REGISTRY.table(name))[0])
         if name in self.whole:
