@@ -29,6 +29,8 @@ CONNECT_SECONDS = 10
 _SCHEMES = ("postgresql://", "postgres://")
 _PORT = re.compile(r"0*[1-9][0-9]{0,4}")
 _LAST_PORT = 65535
+_LONG = 8
+"""A password of so many letters does not stand in a message by chance."""
 _HOST = re.compile(r"[/@].*|[\w.-]*|[0-9A-Fa-f:.]+(%[\w.-]+)?")
 """The folder of a socket (an abstract one begins with @), a name or IPv4 address, or an IPv6 address with its zone."""
 _BESIDES = ("PGSERVICE", "PGTZ", "PGDATESTYLE", "PGGEQO")
@@ -165,8 +167,15 @@ def without_secrets(text: str, url: SecretStr) -> str:
     for name, value in _completed(url).items():
         if name in hidden and value:
             for form in sorted({value, quote(value), quote(value, safe="")}, key=len, reverse=True):
-                text = text.replace(form, "***")
+                text = _hidden(text, form)
     return text
+
+
+def _hidden(text: str, secret: str) -> str:
+    """The text with *** for a secret. A short one is no part of a word, whose other letters would give it away."""
+    if len(secret) >= _LONG:
+        return text.replace(secret, "***")
+    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text)
 
 
 def _is_here(host: str) -> bool:

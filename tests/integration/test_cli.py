@@ -409,6 +409,32 @@ def test_db_starts_stops_and_connects(home: Path) -> None:
     assert db("status").returncode == 3
 
 
+def test_a_server_that_shuts_down_is_not_taken_for_a_running_one(home: Path) -> None:
+    """It waits for a session. `db status` says that it does not run, and `db start` waits for its end."""
+    where = {"AQUAMIND_HOME": str(home / "ending")}
+    server = EmbeddedServer(home / "ending")
+    with psycopg.connect(server.keep("farm").get_secret_value()) as session:
+        process = int((server.folder / "cluster" / "postmaster.pid").read_text().split()[0])
+        os.kill(process, signal.SIGTERM)
+        wait_for(lambda: server.url("farm") is None)
+        session.execute("SELECT 1")
+        stopped = aquamind("db", "status", **where)
+        assert (stopped.returncode, stopped.stdout) == (3, "stopped\n")
+        with subprocess.Popen(
+            [AQUAMIND, "db", "start"],
+            env=os.environ | {"AQUAMIND_PROFILE": "tiny"} | where,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as starting:
+            assert starting.stderr is not None
+            assert "the embedded PostgreSQL shuts down; waiting" in starting.stderr.readline()
+            session.close()
+            assert starting.wait() == 0
+    assert aquamind("db", "status", **where).stdout == "running\n"
+    assert server.stop()
+
+
 def test_a_cluster_of_another_version_is_refused(home: Path) -> None:
     cluster = home / "old" / "postgres" / "cluster"
     cluster.mkdir(parents=True)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import secrets
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -290,6 +291,45 @@ def _die_without_indexes(url: SecretStr, folder: Path) -> None:
     aquamind_target.REBUILD_ROWS = 100
     AquaMindTarget._load_month = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment, method-assign]
     load_everything(url, Lake(folder))
+
+
+HOLDING = """
+CREATE FUNCTION hold() RETURNS event_trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(1610); END';
+CREATE EVENT TRIGGER hold ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION hold()
+"""
+"""The rebuild of an index waits as long as somebody holds this advisory lock."""
+
+
+def _load_until_interrupted(url: SecretStr, folder: Path) -> None:
+    aquamind_target.REBUILD_ROWS = 100
+    try:
+        load_everything(url, Lake(folder))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def test_ctrl_c_during_the_rebuild_leaves_all_indexes(aquamind: SecretStr, lake: Lake) -> None:
+    """The statement that builds is cancelled, and all that is off is built again before the process ends."""
+    before = definitions(aquamind)
+    waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 1610 AND NOT granted"
+    with psycopg.connect(aquamind.get_secret_value(), autocommit=True) as other:
+        other.execute(HOLDING.encode())
+        other.execute("SELECT pg_advisory_lock(1610)")
+        process = multiprocessing.get_context("spawn").Process(
+            target=_load_until_interrupted, args=(aquamind, lake.folder)
+        )
+        process.start()
+        builders = wait_for(lambda: other.execute(waiting).fetchall() or not process.is_alive())
+        assert process.is_alive()
+        assert definitions(aquamind) != before
+        os.kill(process.pid or 0, signal.SIGINT)
+        wait_for(lambda: not set(other.execute(waiting).fetchall()) & set(builders) or not process.is_alive())
+        other.execute("SELECT pg_advisory_unlock(1610)")
+        process.join()
+    assert process.exitcode == 130
+    assert definitions(aquamind) == before
+    assert ask(aquamind, "SELECT count(*) FROM aquamind_pipeline.suspended") == [(0,)]
 
 
 @pytest.mark.parametrize("mended_by", ["load", pytest.param("wipe", marks=pytest.mark.slow)])
