@@ -192,7 +192,7 @@ _PARTITIONS = r"""
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE i.inhparent = to_regclass(%s) AND c.relispartition
       AND (n.nspname <> %s OR c.relname !~ ('^' || %s || '_\d{4}_\d{2}$'))
-      AND (pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' OR NOT %s)
+      AND (NOT %s OR pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT' AND has_table_privilege(c.oid, 'TRUNCATE'))
     ORDER BY 1, 2
 """
 
@@ -204,7 +204,7 @@ def other_partitions(connection: Connection, name: str, *, only_default: bool = 
 
 
 def default_partitions(connection: Connection, name: str) -> list[sql.Identifier]:
-    """The default partition of one of our tables, if others have made one. ATTACH looks into it."""
+    """The default partition of one of our tables, if others have made one and our role may lock it. ATTACH locks it."""
     return other_partitions(connection, name, only_default=True)
 
 
@@ -216,8 +216,12 @@ def require_free_months(connection: Connection, name: str, months: Sequence[str]
     """
     time = sql.Identifier(str(REGISTRY[name].time))
     for partition in other_partitions(connection, name) if months else ():
-        query = sql.SQL("SELECT count(*) FROM {table} WHERE {time} >= {low} AND {time} < {high}").format(
-            table=partition,
+        query = sql.SQL(
+            "SELECT count(*) FROM {parent} WHERE tableoid = to_regclass({partition}) "
+            "AND {time} >= {low} AND {time} < {high}"
+        ).format(
+            parent=sql.Identifier(ddl.PUBLIC, name),  # our role may lack the right to read the partition itself
+            partition=sql.Literal(partition.as_string()),
             time=time,
             low=sql.Literal(first_day(min(months))),
             high=sql.Literal(day_after(max(months))),

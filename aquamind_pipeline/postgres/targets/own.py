@@ -136,11 +136,12 @@ class OwnTarget(Target):
     def _count_rows(self, connection: Connection, name: str) -> sql.Composed:
         if name not in self.monthly:
             return sql.SQL("SELECT count(*) FROM {}").format(_only(name))
-        counts = [sql.SQL("(SELECT count(*) FROM {})").format(_public(name))]
-        counts += [
-            sql.SQL("(SELECT count(*) FROM {})").format(other) for other in additions.other_partitions(connection, name)
+        others = [
+            sql.SQL("tableoid <> to_regclass({})").format(sql.Literal(other.as_string()))
+            for other in additions.other_partitions(connection, name)
         ]
-        return sql.SQL("SELECT {}").format(sql.SQL(" - ").join(counts))
+        ours = sql.SQL(" AND ").join([sql.SQL("true"), *others])
+        return sql.SQL("SELECT count(*) FROM {} WHERE {}").format(_public(name), ours)
 
     def _count_month(self, name: str, month: str, entry: journal.Entry) -> sql.Composed:
         return sql.SQL("SELECT count(*) FROM {}").format(journal.partition(name, month))

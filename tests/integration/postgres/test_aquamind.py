@@ -36,9 +36,13 @@ from tests.helpers import farms
 from tests.helpers.database import (
     EVENT,
     FISH,
+    HELD_REBUILDS,
+    HOLD_REBUILDS,
+    LET_REBUILDS_GO,
     SAMPLES,
     STATES,
     ask,
+    definitions,
     load_everything,
     load_months,
     nobody_loads,
@@ -113,16 +117,6 @@ def contents(url: SecretStr) -> Contents:
             name: sorted(connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(name))), key=str)
             for name in REGISTRY.aquamind
         }
-
-
-def definitions(url: SecretStr) -> set[str]:
-    """Every index and constraint of AquaMind's tables."""
-    rows = ask(
-        url,
-        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' UNION ALL SELECT conrelid::regclass || conname || "
-        "pg_get_constraintdef(oid) || convalidated FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
-    )
-    return {str(row[0]) for row in rows}
 
 
 def test_our_rows_arrive_beside_theirs(both: Both, lake: Lake) -> None:
@@ -293,14 +287,6 @@ def _die_without_indexes(url: SecretStr, folder: Path) -> None:
     load_everything(url, Lake(folder))
 
 
-HOLDING = """
-CREATE FUNCTION hold() RETURNS event_trigger LANGUAGE plpgsql AS
-  'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(1610); END';
-CREATE EVENT TRIGGER hold ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION hold()
-"""
-"""The rebuild of an index waits as long as somebody holds this advisory lock."""
-
-
 def _load_until_interrupted(url: SecretStr, folder: Path) -> None:
     aquamind_target.REBUILD_ROWS = 100
     try:
@@ -312,20 +298,20 @@ def _load_until_interrupted(url: SecretStr, folder: Path) -> None:
 def test_ctrl_c_during_the_rebuild_leaves_all_indexes(aquamind: SecretStr, lake: Lake) -> None:
     """The statement that builds is cancelled, and all that is off is built again before the process ends."""
     before = definitions(aquamind)
-    waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 1610 AND NOT granted"
     with psycopg.connect(aquamind.get_secret_value(), autocommit=True) as other:
-        other.execute(HOLDING.encode())
-        other.execute("SELECT pg_advisory_lock(1610)")
+        other.execute(HOLD_REBUILDS.encode())
         process = multiprocessing.get_context("spawn").Process(
             target=_load_until_interrupted, args=(aquamind, lake.folder)
         )
         process.start()
-        builders = wait_for(lambda: other.execute(waiting).fetchall() or not process.is_alive())
+        builders = wait_for(lambda: other.execute(HELD_REBUILDS.encode()).fetchall() or not process.is_alive())
         assert process.is_alive()
         assert definitions(aquamind) != before
         os.kill(process.pid or 0, signal.SIGINT)
-        wait_for(lambda: not set(other.execute(waiting).fetchall()) & set(builders) or not process.is_alive())
-        other.execute("SELECT pg_advisory_unlock(1610)")
+        wait_for(
+            lambda: not set(other.execute(HELD_REBUILDS.encode()).fetchall()) & set(builders) or not process.is_alive()
+        )
+        other.execute(LET_REBUILDS_GO.encode())
         process.join()
     assert process.exitcode == 130
     assert definitions(aquamind) == before
