@@ -164,10 +164,11 @@ def require_no_values(connection: Connection, name: str, month: str) -> None:
         fixed = column.default is None or _is_constant(connection, name, column.name)
         if column.generated or not fixed:
             continue  # the database fills it again
-        filled = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {} IS DISTINCT FROM {})").format(
+        # As text: some types, such as json, cannot be compared.
+        filled = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {}::text IS DISTINCT FROM {}::text)").format(
             journal.partition(name, month),
             sql.Identifier(column.name),
-            sql.SQL(f"({column.default or 'NULL'})"),
+            sql.SQL(f"CAST({column.default or 'NULL'} AS {column.type})"),
         )
         row = connection.execute(filled).fetchone()
         if row and row[0]:
@@ -178,9 +179,11 @@ def require_no_values(connection: Connection, name: str, month: str) -> None:
 
 
 def _is_constant(connection: Connection, name: str, column: str) -> bool:
-    """Whether a column's default is one value for all rows: it calls no function and asks for no variable."""
+    """Whether a column's default is one value for all rows: all functions that it calls always answer the same."""
     query = (
-        "SELECT NOT d.adbin::text ~ '(:funcid|SQLVALUEFUNCTION|NEXTVALUEEXPR)' FROM pg_attrdef d JOIN pg_attribute a "
+        "SELECT NOT d.adbin::text ~ '(SQLVALUEFUNCTION|NEXTVALUEEXPR)' AND NOT EXISTS (SELECT FROM regexp_matches("
+        r"d.adbin::text, ':(?:op)?funcid (\d+)', 'g') AS m JOIN pg_proc p ON p.oid = m[1]::oid "
+        "WHERE p.provolatile <> 'i') FROM pg_attrdef d JOIN pg_attribute a "
         "ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE d.adrelid = to_regclass(%s) AND a.attname = %s"
     )
     row = connection.execute(query, (sql.Identifier(ddl.PUBLIC, name).as_string(), column)).fetchone()
