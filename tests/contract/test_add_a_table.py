@@ -162,6 +162,7 @@ def test_bytes_of_other_tables_stay(renewed: Project) -> None:
     assert len({path.partition("/")[0] for path in new}) == TABLES
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_new_tables_keep_the_contract(renewed: Project) -> None:
     """The tests that the page names ran for them: those of every definition, and of AquaMind's columns and keys."""

@@ -134,7 +134,7 @@ def of_alice(url: SecretStr, role: str) -> dict[str, object]:
     return {str(name): ask(url, f'SELECT * FROM "{role}"."{name}"') for name in names}  # noqa: S608 - a test's own names
 
 
-@pytest.mark.parametrize("kind", ["own", "aquamind"])
+@pytest.mark.parametrize("kind", ["aquamind", pytest.param("own", marks=pytest.mark.slow)])
 def test_a_role_with_settings_and_names_of_its_own(
     kind: str,
     request: pytest.FixtureRequest,
