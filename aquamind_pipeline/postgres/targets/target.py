@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError, LakeError
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.postgres import content, interference, journal, rights, session
+from aquamind_pipeline.postgres import content, interference, journal, locks, rights, session
 from aquamind_pipeline.postgres.connection import Connection, connect, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
 from aquamind_pipeline.postgres.content import Part
@@ -226,16 +226,20 @@ class Target(ABC):
                 history tables.
         """
 
+        def work(attempt: locks.Attempt) -> list[Loaded]:
+            connection = attempt.connection
+            loaded = self._load_whole(connection, lake, run, history=history)
+            sent = [one.table for one in loaded if not one.skipped]
+            self._require_content(connection, lake, sent)
+            attempt.check_constraints()  # deferred triggers change rows only now
+            self._require_content(connection, lake, list(interference.causes(connection, sent)))
+            connection.execute("SET CONSTRAINTS ALL DEFERRED")
+            self._try_months(connection, lake)
+            return loaded
+
         def load(connection: Connection) -> list[Loaded]:
             with connection.transaction():
-                loaded = self._load_whole(connection, lake, run, history=history)
-                sent = [one.table for one in loaded if not one.skipped]
-                self._require_content(connection, lake, sent)
-                connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # deferred triggers change rows only now
-                self._require_content(connection, lake, list(interference.causes(connection, sent)))
-                connection.execute("SET CONSTRAINTS ALL DEFERRED")
-                self._try_months(connection, lake)
-                return loaded
+                return locks.in_attempts(connection, work)
 
         with self.loading() as pool:
             return pool.run(load)
@@ -323,7 +327,13 @@ class Target(ABC):
             dropped = []
             for name in reversed(list(self._of_mine(names))):  # children before their parents
                 for month in sorted(set(journal.entries(connection, name)) - set(lake.partitions(name))):
-                    self._drop_month(connection, name, month)
+
+                    def work(attempt: locks.Attempt, name: str = name, month: str = month) -> None:
+                        self._drop_month(attempt.connection, name, month)
+                        attempt.check_constraints()
+
+                    locks.in_attempts(connection, work)
+                    connection.commit()  # the next month may have to wait
                     dropped.append(f"{name} {month}")
             connection.commit()
             return dropped

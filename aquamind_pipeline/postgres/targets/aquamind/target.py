@@ -294,18 +294,25 @@ class AquaMindTarget(Target):
                     sent = self._send(connection, lake, definition, month, added, known, before.last_id + 1)
                     entry = replace(before, digest=file.digest, rows=before.rows + sent, last_id=before.last_id + sent)
                     journal.remember(connection, name, month, entry, run)
+                    locks.check_constraints(connection)
                     return entry, sent
         rows = lake.read(name, month)
         with connection.transaction():  # of its own, since it keeps writers out while it lasts
             size = id_blocks.size_of_block(lake, month, rows.height)
             first_id = id_blocks.allocate(connection, definition.table, size)
-        with connection.transaction():
+
+        def load() -> tuple[journal.Entry, int]:
             if before:
                 self._drop_month(connection, name, month)
             sent = self._send(connection, lake, definition, month, rows, known, first_id)
             entry = journal.Entry(file.digest, sent, first_id, first_id + sent - 1)
             journal.remember(connection, name, month, entry, run)
-        return entry, sent
+            locks.check_constraints(connection)
+            return entry, sent
+
+        with connection.transaction():
+            # Only a month that is replaced locks the table. All of it begins again if a row keeps us waiting.
+            return locks.in_attempts(connection, lambda _: load()) if before else load()
 
     def _send(
         self,
@@ -446,16 +453,20 @@ class AquaMindTarget(Target):
         return self._as_counts(pool.run(self._take_out))
 
     def _take_out(self, connection: Connection) -> dict[str, wiping.TablePlan]:
-        with connection.transaction():
-            connection.execute("SET LOCAL row_security = off")  # rows that are hidden from us would be lost
+        def work(attempt: locks.Attempt) -> dict[str, wiping.TablePlan]:
             ours, histories = OurRows(connection, self.tables), self._histories(connection)
             wiping.lock(connection, ours, histories)
             require_none(self._in_the_way(connection), described(self.url))
             plans = wiping.plan(connection, ours)
             wiping.take_out(connection, ours, plans, histories)
+            attempt.check_constraints()
             for name in journal.JOURNAL_TABLES:
                 connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(journal.OURS, name)))
-        return plans
+            return plans
+
+        with connection.transaction():
+            connection.execute("SET LOCAL row_security = off")  # rows that are hidden from us would be lost
+            return locks.in_attempts(connection, work)
 
     def _as_counts(self, plans: Mapping[str, wiping.TablePlan]) -> dict[str, tuple[int, int]]:
         """Rows that go and rows that stay, of every table, children first."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from psycopg import sql
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.errors import DatabaseError, DatabaseLockedError
+from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres import journal, locks
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.ddl import PUBLIC
@@ -294,12 +294,7 @@ def _can_be_emptied(connection: Connection, name: str) -> bool:
     ).fetchone()
     if row is None or not row[0]:
         return False
-    try:
-        with locks.patience(0):
-            locks.lock_tables(connection, [_public(name)], "ACCESS EXCLUSIVE")
-    except DatabaseLockedError:
-        return False
-    return True
+    return locks.try_lock(connection, [_public(name)], "ACCESS EXCLUSIVE")
 
 
 def _heirs(connection: Connection, tables: Sequence[sql.Identifier]) -> list[sql.Identifier]:
