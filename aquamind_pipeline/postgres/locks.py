@@ -55,6 +55,9 @@ _SHARE_AT_ONCE = sql.SQL("SELECT FROM ONLY {} WHERE ctid = %s::tid FOR KEY SHARE
 _FOREIGN_KEY = re.compile(r'FROM ONLY "((?:[^"]|"")+)"\."((?:[^"]|"")+)" x WHERE')
 _PLACE = re.compile(r"\(\d+,\d+\)")
 
+_RAISE = "exec_stmt_raise"
+"""Where PL/pgSQL raises an error by RAISE."""
+
 _MODES = (
     "ACCESS SHARE",
     "ROW SHARE",
@@ -256,6 +259,8 @@ def in_attempts(connection: Connection, work: Callable[[Attempt], Result]) -> Re
         except _HeldError as held:
             wait.met(held.tables, held.mode)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            if error.diag.source_function == _RAISE:  # a trigger has chosen this SQLSTATE
+                raise
             wait.met_by(error)
         is_autovacuum = wait.until_free()
         seconds = _deadlock_seconds(connection) + _AUTOVACUUM_SECONDS if is_autovacuum else usual
