@@ -285,7 +285,8 @@ class Target(ABC):
             table = names[0] if len(names) == 1 else error.diag.table_name
             refused = f"{'to delete ' if deletes else ''}rows{f' of {table}' if table else ''}"
             raise DatabaseError(
-                f"{described(self.url)} refuses {refused}: {' '.join(reason.split())}{detail}{f'. {cause}' if cause else ''}"
+                f"{described(self.url)} refuses {refused}: {' '.join(reason.split())}{detail}"
+                f"{f'. {cause}' if cause else ''}"
             ) from None
 
     @contextlib.contextmanager

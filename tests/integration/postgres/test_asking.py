@@ -226,7 +226,7 @@ def test_a_run_of_one_step_asks_first(step: str, database: SecretStr, a_copy: Se
         run(database, "GRANT SELECT ON ALL TABLES IN SCHEMA aquamind_pipeline TO {role}", role=name)
         settings = load_settings(profile="tiny", home=a_copy.home, lake=a_copy.lake_path, database_url=url)
         months = months_between(settings.farm.epoch, settings.farm.as_of)
-        with pytest.raises(DatabaseError, match=f"may not load|lacks rights in the schema aquamind_pipeline, which"):
+        with pytest.raises(DatabaseError, match="may not load|lacks rights in the schema aquamind_pipeline, which"):
             run_job(Workspace(settings), LOAD_DATABASE, months, assets=[step])
 
 
