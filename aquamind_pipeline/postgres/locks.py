@@ -49,8 +49,8 @@ _AUTOVACUUM_SECONDS = 1.0
 """Autovacuum gives way to whoever has waited `deadlock_timeout` for it. So an attempt against it takes longer."""
 
 _SHORTEST_SECONDS = 0.001
-_SHARE = sql.SQL("SELECT FROM ONLY {} WHERE ctid = %s::tid FOR KEY SHARE")
-_SHARE_AT_ONCE = sql.SQL("SELECT FROM ONLY {} WHERE ctid = %s::tid FOR KEY SHARE NOWAIT")
+_SHARE = sql.SQL("SELECT FROM ONLY {} WHERE ctid = ANY(%s::tid[]) FOR KEY SHARE")
+_SHARE_AT_ONCE = sql.SQL("SELECT FROM ONLY {} WHERE ctid = ANY(%s::tid[]) FOR KEY SHARE NOWAIT")
 # Both are found in what PostgreSQL says about a row that it waits for, in whatever language.
 _FOREIGN_KEY = re.compile(r'FROM ONLY "((?:[^"]|"")+)"\."((?:[^"]|"")+)" x WHERE')
 _PLACE = re.compile(r"\(\d+,\d+\)")
@@ -94,11 +94,11 @@ class Holder:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A row that a foreign key of ours needs and that somebody has locked: its table and its place there."""
+class _Rows:
+    """Rows that foreign keys of ours need and that somebody has locked: their table and their places there."""
 
     table: sql.Identifier
-    place: str
+    places: list[str]
 
 
 class _HeldError(Exception):
@@ -106,6 +106,10 @@ class _HeldError(Exception):
 
     def __init__(self, tables: Sequence[sql.Identifier], mode: str) -> None:
         self.tables, self.mode = tables, mode
+
+
+class _RowsHeldError(Exception):
+    """An attempt could not lock the rows that were in the way of the one before."""
 
 
 class Attempt:
@@ -133,10 +137,17 @@ class Attempt:
                 raise _HeldError(tables, mode) from None
         self._wait_at_most(ROW_SECONDS)
 
-    def share(self, row: _Row) -> None:
-        """Lock a row as foreign keys do, so that nobody takes it away from this attempt again."""
+    def share(self, rows: _Rows) -> None:
+        """Lock rows as foreign keys do, so that nobody takes them away from this attempt again.
+
+        Raises:
+            _RowsHeldError: when somebody has locked one of them again.
+        """
         self._wait_at_most(self._ends - time.monotonic())
-        self.connection.execute(_SHARE.format(row.table), (row.place,))
+        try:
+            self.connection.execute(_SHARE.format(rows.table), (rows.places,))
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            raise _RowsHeldError from None
 
     def check_constraints(self) -> None:
         """Check now what PostgreSQL checks at the commit, foreign keys above all."""
@@ -249,8 +260,8 @@ def in_attempts(connection: Connection, work: Callable[[Attempt], Result]) -> Re
                 attempt = Attempt(connection, seconds)
                 token = _attempt.set(attempt)
                 try:
-                    if wait.row:
-                        attempt.share(wait.row)
+                    if wait.rows:
+                        attempt.share(wait.rows)
                     done = work(attempt)
                 finally:
                     _attempt.reset(token)
@@ -258,6 +269,8 @@ def in_attempts(connection: Connection, work: Callable[[Attempt], Result]) -> Re
                 return done
         except _HeldError as held:
             wait.met(held.tables, held.mode)
+        except _RowsHeldError:
+            pass
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
             if error.diag.source_function == _RAISE:  # a trigger has chosen this SQLSTATE
                 raise
@@ -274,12 +287,12 @@ class _Wait:
         self._began, self._told = 0.0, 0.0
         self._tables: Sequence[sql.Identifier] = ()
         self._mode, self._context = "", ""
-        self.row: _Row | None = None
+        self.rows: _Rows | None = None
 
     def met(self, tables: Sequence[sql.Identifier], mode: str) -> None:
         """Note which tables could not be locked."""
         self._begin()
-        self._tables, self._mode, self.row = tables, mode, None
+        self._tables, self._mode, self.rows = tables, mode, None
 
     def met_by(self, error: psycopg.Error) -> None:
         """Note what another statement waited for, as far as PostgreSQL says it."""
@@ -288,7 +301,11 @@ class _Wait:
         key, place = _FOREIGN_KEY.search(self._context), _PLACE.search(self._context)
         names = [name.replace('""', '"') for name in key.groups()] if key else []
         self._tables, self._mode = [sql.Identifier(*names)] if names else [], ""
-        self.row = _Row(self._tables[0], place[0]) if names and place else None
+        # PostgreSQL says the place to the first who waits for a row. The others wait in a queue, which is shown.
+        places = (
+            [place[0]] if place else [place for table in self._tables for place in _queues(self._connection, table)]
+        )
+        self.rows = _Rows(self._tables[0], places) if names and places else None
 
     def until_free(self) -> bool:
         """Pause, and go on pausing while a row that foreign keys need is locked. Returns whether only autovacuum is
@@ -302,7 +319,7 @@ class _Wait:
             self._tell(there)
             # On the server, since a cancelled statement ends this wait as well.
             self._connection.execute("SELECT pg_sleep(%s)", (PAUSE_SECONDS,))
-            if self.row is None or self._is_free(self.row):
+            if self.rows is None or self._are_free(self.rows):
                 return bool(there) and all(one.is_autovacuum for one in there)
 
     def _begin(self) -> None:
@@ -311,21 +328,21 @@ class _Wait:
     def _holders(self) -> list[Holder]:
         if self._mode:
             return holders(self._connection, self._tables, self._mode)
-        exact = _held_row(self._connection, self.row) if self.row else []
+        exact = _held_rows(self._connection, self.rows) if self.rows else []
         return (
             exact
             or _held(self._connection, _WRITING, {"told": self._context})
             or _held(self._connection, _WRITING, {"told": ""})
         )
 
-    def _is_free(self, row: _Row) -> bool:
+    def _are_free(self, rows: _Rows) -> bool:
         try:
             with self._connection.transaction(force_rollback=True):
-                self._connection.execute(_SHARE_AT_ONCE.format(row.table), (row.place,))
+                self._connection.execute(_SHARE_AT_ONCE.format(rows.table), (rows.places,))
         except psycopg.errors.LockNotAvailable:
             return False
         except psycopg.errors.InsufficientPrivilege:
-            self.row = None  # foreign keys have the rights of the table's owner
+            self.rows = None  # foreign keys have the rights of the table's owner
         return True
 
     def _tell(self, there: Sequence[Holder]) -> None:
@@ -356,14 +373,24 @@ def _attempt_of(connection: Connection) -> Attempt | None:
     return attempt if attempt is not None and attempt.connection is connection else None
 
 
-def _held_row(connection: Connection, row: _Row) -> list[Holder]:
-    """Who has locked a row, if a single transaction has and our role may look."""
+def _queues(connection: Connection, table: sql.Identifier) -> list[str]:
+    """The places of rows of a table for which several sessions wait."""
+    query = (
+        "SELECT DISTINCT format('(%%s,%%s)', l.page, l.tuple) FROM pg_locks l WHERE l.locktype = 'tuple' "
+        "AND l.relation = to_regclass(%s) "
+        "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return [row[0] for row in connection.execute(query, (table.as_string(),))]
+
+
+def _held_rows(connection: Connection, rows: _Rows) -> list[Holder]:
+    """Who has locked rows, if a single transaction has each and our role may look."""
     try:
         with connection.transaction():
             found = connection.execute(
-                sql.SQL("SELECT xmax::text FROM ONLY {} WHERE ctid = %s::tid").format(row.table), (row.place,)
-            ).fetchone()
-            return _held(connection, _TRANSACTION, {"transaction": found[0]}) if found else []
+                sql.SQL("SELECT xmax::text FROM ONLY {} WHERE ctid = ANY(%s::tid[])").format(rows.table), (rows.places,)
+            ).fetchall()
+            return _held(connection, _TRANSACTION, {"transactions": [row[0] for row in found]})
     except psycopg.errors.InsufficientPrivilege:
         return []
 
@@ -441,7 +468,7 @@ _WRITING = _DESCRIBED.format(
 )
 _TRANSACTION = _DESCRIBED.format(
     source="(SELECT l.pid, l.virtualtransaction FROM pg_locks l WHERE l.locktype = 'transactionid' AND l.granted "
-    "AND l.transactionid::text = %(transaction)s AND l.pid IS DISTINCT FROM pg_backend_pid())"
+    "AND l.transactionid::text = ANY(%(transactions)s) AND l.pid IS DISTINCT FROM pg_backend_pid())"
 )
 _BLOCKING = _DESCRIBED.format(
     source="(SELECT nullif(b.pid, 0) AS pid, p.virtualtransaction FROM pg_stat_activity w, "

@@ -217,7 +217,7 @@ def test_a_night_asks_before_anything_is_made(database: SecretStr, a_copy: Setti
     assert digests(a_copy.lake_path) == before
 
 
-@pytest.mark.parametrize("step", ["postgres_events", "postgres_states"])
+@pytest.mark.parametrize("step", ["postgres_events", pytest.param("postgres_states", marks=pytest.mark.slow)])
 def test_a_run_of_one_step_asks_first(step: str, database: SecretStr, a_copy: Settings) -> None:
     """As people start it on Dagster's pages."""
     load_everything(database, Lake(a_copy.lake_path))

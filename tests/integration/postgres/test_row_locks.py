@@ -18,7 +18,7 @@ from aquamind_pipeline.postgres import locks
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import Settings
 from tests.conftest import new_database
-from tests.helpers.database import EVENT, ask, load_months, without_last_days
+from tests.helpers.database import EVENT, ask, load_months, we_wait, without_last_days
 from tests.helpers.farms import wait_for
 
 Session = psycopg.Connection[tuple[object, ...]]
@@ -118,7 +118,12 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES)
+SLOW = {"months beside a key that changes", "masters that change"}
+
+
+@pytest.fixture(
+    params=[pytest.param(one, id=name, marks=[pytest.mark.slow] if name in SLOW else []) for name, one in CASES.items()]
+)
 def case(request: pytest.FixtureRequest) -> Case:
     one: Case = request.param
     return one
@@ -173,7 +178,7 @@ def contents(url: SecretStr) -> list[object]:
     return [ask(url, f"SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t") for table in tables]
 
 
-@pytest.mark.parametrize("database", ["own", "theirs"])
+@pytest.mark.parametrize("database", ["own", pytest.param("theirs", marks=pytest.mark.slow)])
 def test_new_days_wait_for_a_row_and_others_go_on(
     database: str,
     server: SecretStr,
@@ -200,3 +205,44 @@ def test_new_days_wait_for_a_row_and_others_go_on(
             (done,) = loading.result()
         assert 0 < done.sent < rows
         assert f"because of server process {process} " in caplog.text
+
+
+def test_a_row_for_which_others_queue(own: SecretStr, server: SecretStr, a_copy: Settings) -> None:
+    """PostgreSQL then does not say which row it is. The second of them takes it next, and needs our lock as well."""
+    lake = Lake(a_copy.lake_path)
+    of_other_feeds(lake)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'analyst'"
+    with new_database(server, like=own) as url, session(url) as first, session(url) as second:
+        with ThreadPoolExecutor(2) as threads:
+            first.execute(A_FEED.encode())
+            queuing = threads.submit(second.execute, A_FEED.encode())
+            wait_for(lambda: ask(url, waiting) == [(1,)])
+            loading = threads.submit(load_whole, url, lake)
+            wait_for(lambda: we_wait(url) or loading.done())
+            first.rollback()
+            queuing.result()
+            second.execute(f"LOCK TABLE {PURCHASES} IN ROW EXCLUSIVE MODE".encode())
+            second.rollback()
+            loading.result()
+
+
+@pytest.mark.slow
+def test_a_wipe_whose_trigger_waits_for_a_row(theirs: SecretStr, server: SecretStr) -> None:
+    """All locks of the wipe are given back meanwhile, and it ends well."""
+    with new_database(server, like=theirs) as url:
+        change(url, "CREATE TABLE gone (rows int); INSERT INTO gone VALUES (0)")
+        change(
+            url,
+            "CREATE FUNCTION count_it() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN UPDATE public.gone SET rows = rows + 1; RETURN OLD; END'",
+        )
+        change(url, "CREATE TRIGGER t BEFORE DELETE ON batch_batch FOR EACH ROW EXECUTE FUNCTION count_it()")
+        batches = ask(url, "SELECT count(*) FROM batch_batch")
+        with session(url) as other, ThreadPoolExecutor(1) as thread:
+            other.execute("UPDATE gone SET rows = 7")
+            wiping = thread.submit(open_target(url).wipe)
+            wait_for(lambda: we_wait(url) or wiping.done())
+            other.execute("LOCK TABLE batch_batch IN ROW EXCLUSIVE MODE")
+            other.rollback()
+            assert wiping.result()
+        assert ask(url, "SELECT rows FROM gone") == batches
