@@ -61,6 +61,18 @@ class EmbeddedUrl(SecretStr):
         self.log = log
 
 
+class GivenUrl(SecretStr):
+    """A URL that does not come from the environment variable that usually has it.
+
+    Attributes:
+        given_by: The option that gave it, for messages.
+    """
+
+    def __init__(self, url: str, given_by: str) -> None:
+        super().__init__(url)
+        self.given_by = given_by
+
+
 def parsed(url: SecretStr) -> dict[str, str]:
     """The parameters that a URL gives, as libpq reads them.
 
@@ -111,6 +123,11 @@ def explicit(url: SecretStr) -> dict[str, str]:
     known = {o.keyword.decode(): (o.compiled or b"").decode() for o in pq.Conninfo.get_defaults() if o.envvar}
     del known["service"]  # an empty service is looked up, too
     return known | {name: value for name, value in _OURS.items() if name in known} | parsed(url)
+
+
+def options_of(url: SecretStr) -> str:
+    """The options for the server that the user gives: in the URL, in the service or in PGOPTIONS."""
+    return _completed(url).get("options", "")
 
 
 @contextlib.contextmanager
@@ -247,10 +264,12 @@ __all__ = [
     "APPLICATION",
     "CONNECT_SECONDS",
     "EmbeddedUrl",
+    "GivenUrl",
     "described",
     "environment_for",
     "explicit",
     "is_local",
+    "options_of",
     "parsed",
     "psql_environment",
     "without_secrets",

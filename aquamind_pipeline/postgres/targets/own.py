@@ -93,10 +93,11 @@ class OwnTarget(Target):
         swapping = threading.Lock()
 
         def load_month(connection: Connection, file: MonthFile) -> Loaded:
+            with connection.transaction():  # of its own, since it keeps writers out while it lasts
+                grown = locks.in_attempts(connection, lambda attempt: _add_days(attempt, lake, definition, file, run))
+            if grown is not None:
+                return grown
             with contextlib.ExitStack() as until_commit, connection.transaction():
-                grown = _add_days(connection, lake, definition, file, run)
-                if grown is not None:
-                    return grown
                 # Before the rows are copied.
                 _require_partition_unused(connection, name, file.month)
                 if file.loaded is not None and _exists(connection, journal.partition(name, file.month)):
@@ -303,9 +304,10 @@ def _load_whole(connection: Connection, lake: Lake, name: str, run: str) -> tupl
 
 
 def _add_days(
-    connection: Connection, lake: Lake, definition: TableDefinition, file: MonthFile, run: str
+    attempt: locks.Attempt, lake: Lake, definition: TableDefinition, file: MonthFile, run: str
 ) -> Loaded | None:
     """Add a month's new days to its partition. None if the month must be loaded as a whole."""
+    connection = attempt.connection
     before, started = file.loaded, time.perf_counter()
     if before is None:
         return None
@@ -313,7 +315,7 @@ def _add_days(
     low, high = _bounds(month)
     if _exists(connection, journal.partition(name, month)):
         # Nobody adds or deletes rows between the count and the new rows.
-        locks.lock_tables(connection, [journal.partition(name, month)], "SHARE ROW EXCLUSIVE")
+        attempt.lock([journal.partition(name, month)], "SHARE ROW EXCLUSIVE")
     # The whole table answers also when somebody has dropped the partition.
     rows = sql.SQL("{table} WHERE {day} >= {low} AND {day} < {high}").format(
         table=_public(name), day=sql.Identifier(str(definition.time)), low=low, high=high
@@ -324,6 +326,7 @@ def _add_days(
         return None
     sent = copy_rows(connection, definition.table, journal.partition(name, month), added.lazy())
     journal.remember(connection, name, month, journal.Entry(file.digest, before.rows + sent), run)
+    attempt.check_constraints()
     return Loaded(name, month, before.rows + sent, sent, time.perf_counter() - started)
 
 
