@@ -84,9 +84,12 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
         days = {name: given[name].date() for name in _DAYS if given[name] is not None}
         with one_line_errors():
             from aquamind_pipeline.orchestration.home_folder import provide_home
+            from aquamind_pipeline.postgres.urls import GivenUrl
             from aquamind_pipeline.settings import load_settings
 
             _require_current_folder()
+            if given["database_url"] is not None:
+                given["database_url"] = GivenUrl(given["database_url"], "--database-url")
             settings = load_settings(**(given | days))
             provide_home(settings)
             command(settings, **values)
