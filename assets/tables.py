@@ -60,20 +60,13 @@ Make = Callable[[Workspace, Sequence[TableDefinition]], Iterator[tuple[str, Writ
 
 
 def _results(workspace: Workspace, definitions: Sequence[TableDefinition], make: Make) -> Iterator[Made]:
-    """Make tables and return Dagster's result for each. Figures come last, because they show several tables."""
-    shown: list[tuple[TableDefinition, dict[str, Any]]] = []
+    """Make tables and return Dagster's result for each."""
     with retry_transient_errors(), workspace.lake.exclusive():
         farm = farm_of(workspace, definitions)
         for name, written in make(workspace, definitions):
-            facts = dict(written_metadata(written, farm, written.seconds))
-            if REGISTRY[name].figure:
-                shown.append((REGISTRY[name], facts))
-            else:
-                yield dg.MaterializeResult(asset_key=name, metadata=facts | figure_metadata(REGISTRY[name], workspace))
-        for definition, facts in shown:
-            yield dg.MaterializeResult(
-                asset_key=definition.name, metadata=facts | figure_metadata(definition, workspace)
-            )
+            facts = written_metadata(written, farm, written.seconds)
+            figure = figure_metadata(REGISTRY[name], workspace)
+            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **figure})
 
 
 def _monthly_table(definition: TableDefinition, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:

@@ -114,12 +114,12 @@ def _ring_year(lake: Lake, name: str) -> dg.MetadataValue[str]:
     ring = (
         int(often["assignment_id"][0])
         if often.height
-        else lake.scan(name).select(pl.col("assignment_id").min()).collect().item()
+        else lake.scan("life_lice").select(pl.col("assignment_id").min()).collect().item()
     )
     if ring is None:
         return dg.MetadataValue.text("no picture: no ring has fish yet")
     of_ring = pl.col("assignment_id") == ring
-    lice = lake.scan(name).filter(of_ring).sort("date").collect(engine="streaming").tail(RING_DAYS)
+    lice = lake.scan("life_lice").filter(of_ring).sort("date").collect(engine="streaming").tail(RING_DAYS)
     life = lake.scan("life_day").filter(of_ring).sort("date").collect(engine="streaming").tail(RING_DAYS)
     done = treatments.filter(of_ring, pl.col("date").is_in(life["date"].implode()))
     marks = {

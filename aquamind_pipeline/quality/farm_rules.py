@@ -1,7 +1,7 @@
 """Rules on the farm as a whole: conservation, no doubling, capacity, bands, feed stock.
 
-The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life`,
-`harvest_weight` and `realistic` read life itself.
+The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life` and
+`harvest_weight` read life itself.
 """
 
 from __future__ import annotations

@@ -18,20 +18,19 @@ import polars as pl
 
 from aquamind_pipeline.apps.batch.assignments import BATCHES
 from aquamind_pipeline.apps.batch.growth_samples import GROWTH_SAMPLES
-from aquamind_pipeline.apps.farm.life import LIFE_LICE
 from aquamind_pipeline.apps.harvest.grades import GRADES as PRODUCT_GRADES
 from aquamind_pipeline.apps.harvest.harvests import HARVEST_LOTS
+from aquamind_pipeline.apps.health.lice_counts import FEMALE, LICE_COUNTS
 from aquamind_pipeline.quality import farm_months
 from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.schema.rules import RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS
-from aquamind_pipeline.simulation import lice
 from aquamind_pipeline.simulation.biology import ADULT
 from aquamind_pipeline.simulation.harvest_quality import GRADES
 
 LIKE, OUTSIDE, TOO_LITTLE, SHOWN = "like real farms", "outside", "too little data", "shown only"
 """What is said of a figure."""
-_LICE, _BATCHES, _SAMPLES = LIFE_LICE.name, BATCHES.name, GROWTH_SAMPLES.name
+_LICE, _BATCHES, _SAMPLES = LICE_COUNTS.name, BATCHES.name, GROWTH_SAMPLES.name
 _LOTS, _GRADES = HARVEST_LOTS.name, PRODUCT_GRADES.name
 READS = (_LICE, _BATCHES, _SAMPLES, ASSIGNMENTS, _LOTS, _GRADES)
 """Tables that `found` reads."""
@@ -110,9 +109,13 @@ def found(inputs: RuleInputs, stages: pl.DataFrame, months: pl.DataFrame, unfed:
 
 def _lice_by_month(inputs: RuleInputs) -> pl.DataFrame:
     """Adult females per fish that people counted, by batch and month; one month at a time."""
+    females = pl.col("count_value").filter(pl.col("lice_type_id") == FEMALE).sum()
     parts = [
         farm_months.lice_by_month(
-            lice.counts(inputs.farm.seed, inputs.scan(_LICE, [month]).filter(pl.col("fish_counted") > 0).collect())
+            inputs.scan(_LICE, [month])
+            .group_by("batch_id", "assignment_id", "count_date")
+            .agg(adult_female=females, fish_counted=pl.col("fish_sampled").first())
+            .with_columns(date=pl.col("count_date").dt.date())
         )
         for month in inputs.months(_LICE)
     ]

@@ -116,7 +116,6 @@ LIFE_LICE = TableDefinition(
     lineage=_OF_DAYS,
     rules=(),
     bytes_per_row=(20, 0),
-    figure="ring_year",
 )
 
 LIFE_TREATMENTS = TableDefinition(

@@ -249,6 +249,7 @@ LICE_COUNTS = TableDefinition(
     },
     rules=(FORM, AGREE),
     bytes_per_row=(9, 312),
+    figure="ring_year",
 )
 
 __all__ = ["FEMALE", "LICE_COUNTS", "MALE", "MOBILE", "SESSILE", "TYPES"]

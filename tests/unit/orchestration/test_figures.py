@@ -31,7 +31,7 @@ def test_dates_of_any_span_find_their_ticks(days: int) -> None:
 
 def test_one_rings_year_is_a_picture(built: Settings) -> None:
     """Of a ring with fish; where no fish are at sea yet, a sentence says so."""
-    metadata = figure_metadata(REGISTRY["life_lice"], Workspace(built))
+    metadata = figure_metadata(REGISTRY["health_licecount"], Workspace(built))
     picture = metadata["picture"]
     assert isinstance(picture, dg.MarkdownMetadataValue)
     title, _, image = picture.value.removeprefix("![").partition("](data:image/png;base64,")
@@ -42,4 +42,4 @@ def test_one_rings_year_is_a_picture(built: Settings) -> None:
 def test_a_ring_without_fish_has_no_picture(tmp_path: Path) -> None:
     early = load_settings(profile="tiny", home=tmp_path, as_of=date(2026, 2, 20))
     workspace = make_lake(early)
-    assert figure_metadata(REGISTRY["life_lice"], workspace)["picture"].value.startswith("no picture: ")
+    assert figure_metadata(REGISTRY["health_licecount"], workspace)["picture"].value.startswith("no picture: ")

@@ -19,6 +19,7 @@ from aquamind_pipeline.quality.realism import LIKE, OUTSIDE, TOO_LITTLE, Found
 from aquamind_pipeline.quality.runner import CheckRunner
 from aquamind_pipeline.report import save_realism_page
 from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.simulation import lice
 
 LEAST_FIGURES = 10
 
@@ -30,7 +31,7 @@ def farm(batches: int = 40, months: int = 10, *, even: bool = False) -> pl.DataF
         luck[:, month] = 0.45 * luck[:, month - 1] + math.sqrt(1 - 0.45**2) * luck[:, month]
     age = np.arange(months)[None, :]
     mortality = np.full((batches, months), 0.32) if even else 0.42 * np.exp(1.0 * luck + 0.15 * (age - 4.5))
-    lice = np.full((batches, months), 0.3) if even else 0.0006 * np.exp(0.9 * age) * np.exp(0.3 * luck)
+    females = np.full((batches, months), 0.3) if even else 0.0006 * np.exp(0.9 * age) * np.exp(0.3 * luck)
     mortality.flat[-1] = mortality.flat[-1] if even else 17.1
     first = date(2022, 1, 1)
     return pl.DataFrame(
@@ -39,7 +40,7 @@ def farm(batches: int = 40, months: int = 10, *, even: bool = False) -> pl.DataF
             "month": [first.replace(month=1 + month) for month in range(months)] * batches,
             "months_at_sea": np.tile(np.arange(months), batches),
             "mortality": mortality.ravel() + 0.001 * luck.ravel(),
-            "lice": np.minimum(lice, 2.5).ravel(),
+            "lice": np.minimum(females, 2.5).ravel(),
         }
     )
 
@@ -112,6 +113,18 @@ def test_every_figure_has_a_source_and_is_computed(built: Settings) -> None:
     assert "too little data: Mortality at sea (" in result.detail
     nightly = CheckRunner(Lake(built.lake_path), built.farm, only={"realistic"}, since="2026-06")
     assert all("does not compare" in one.detail and one.passed for _, one in nightly.of_farm())
+
+
+def test_lice_are_those_that_were_written_down(built: Settings) -> None:
+    """The rows of lice counts come to the means of what was counted: 0 where other lice were found, or none."""
+    lake = Lake(built.lake_path)
+    runner = CheckRunner(lake, built.farm, only={"realistic"})
+    months = compared_with_real_farms(runner.farm_inputs(REALISTIC)).months
+    life = lake.read("life_lice")
+    truly = farm_months.lice_by_month(lice.counts(built.farm.seed, life)).rename({"lice": "counted"})
+    both = months.join(truly, on=["batch_id", "month"], how="left")
+    assert both.drop_nulls("counted").height > 0
+    assert both["lice"].to_list() == pytest.approx(both["counted"].to_list())
 
 
 def test_survival_counts_whole_stages_only() -> None:
