@@ -69,6 +69,10 @@ def bars(title: str, names: Sequence[str], heights: Sequence[int]) -> dg.Markdow
     return _markdown(figure, title)
 
 
+_MARKS = ("#1b9e77", "#d95f02", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#a6761d", "#666666", "#000000")
+"""Colours of marks: ColorBrewer's Dark2, and black."""
+
+
 def stacked(title: str, panels: Sequence[Panel], marks: Mapping[str, Sequence[date]]) -> dg.MarkdownMetadataValue:
     """Panels one below the other over the same days, with a line through all of them for each mark.
 
@@ -92,17 +96,17 @@ def stacked(title: str, panels: Sequence[Panel], marks: Mapping[str, Sequence[da
                 below = below + values
             else:
                 axis.plot(days, values, label=column, linewidth=1.3)
-        for number, (label, dates) in enumerate(marks.items()):
+        for colour, dates in zip(_MARKS, marks.values(), strict=False):
             for day in dates:
-                axis.axvline(np.datetime64(day), color=f"C{6 + number}", linewidth=1.0, linestyle="--", alpha=0.8)
-            if axis is axes[0] and dates:
-                axis.plot([], [], "--", color=f"C{6 + number}", label=label)
+                axis.axvline(np.datetime64(day), color=colour, linewidth=1.0, linestyle="--")
         axis.set_ylabel(panel.label, fontsize=8)
         axis.set_ylim(bottom=0 if panel.from_zero else None)
         axis.grid(alpha=0.3)
         axis.tick_params(labelsize=8)
-        if len(columns) > 1 or axis is axes[0]:
+        if len(columns) > 1:
             axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.04))
+    keys = [axes[-1].plot([], [], "--", color=colour)[0] for colour, _ in zip(_MARKS, marks, strict=False)]
+    axes[-1].legend(keys, list(marks), fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(1.0, -0.04))
     _few_dates(axes[-1])
     axes[0].set_title(title, fontsize=10)
     return _markdown(figure, title)
