@@ -16,12 +16,14 @@ from aquamind_pipeline.simulation.lice import DISPERSION
 
 _COMPARED_DAYS = 16
 """Days of real fish before and after a treatment in which a count is looked for."""
-_FALL, _STAY = 0.7, 0.2
-"""Most adult females that are left after treatments, and least sessile lice after methods that spare them, as shares
-of those before."""
-_ERRORS = 4.0
-"""Standard errors by which counts may miss these shares."""
-_ALL = "All treatments"
+_FEWER, _LUCK = 0.7, 1.5
+"""Least share of treatments after which fewer adult females are counted, and how many times the root of the number of
+treatments may be missing by chance."""
+_MANY = 5
+"""Adult females before a treatment, from which on a count can show that there are fewer."""
+_STAY, _ERRORS = 0.2, 3.0
+"""Least share of the sessile lice that is left by methods that spare them, and standard errors by which counts may
+miss it."""
 _NO_EFFECT = 0.05
 """A method that removes less of the sessile lice than this leaves them alone."""
 
@@ -29,8 +31,8 @@ _NO_EFFECT = 0.05
 def treatments_work(treatments: pl.LazyFrame, counts: pl.LazyFrame, speed: int = 1) -> CheckResult:
     """After baths against lice fewer adult females are counted than before; methods that spare sessile lice leave them.
 
-    The last count before each treatment is compared with the first one from its day on, for the treatments of each
-    method, and for all of them: a single count on 10 to 20 fish says little.
+    The last count before each treatment is compared with the first one from its day on: for all treatments together,
+    and for sessile lice by method. A single count on 10 to 20 fish says little.
 
     Args:
         treatments: health_treatment.
@@ -64,41 +66,34 @@ def treatments_work(treatments: pl.LazyFrame, counts: pl.LazyFrame, speed: int =
     before = near.filter(since < 0).sort("date").group_by("id", "title").agg(pl.col(columns).last())
     after = near.filter(since >= 0).sort("date").group_by("id").agg(pl.col(columns).first())
     both = before.join(after, on="id", suffix="_after")
-    together = both.with_columns(title=pl.lit(_ALL))
-    methods = (
-        pl.concat([both, together])
-        .group_by("title")
-        .agg(
-            pl.len().alias("treatments"),
-            pl.sum("females", "females_after", "sessile", "sessile_after"),
-            too_many=_missed("females", _FALL),
-            too_few=-_missed("sessile", _STAY),
-            spread_females=_spread("females", _FALL),
-            spread_sessile=_spread("sessile", _STAY),
-        )
-        .with_columns(spares=pl.col("title").replace_strict(BATHS, default=1.0) < _NO_EFFECT)
-        .sort("title")
+    telling = both.filter(pl.col("females") >= _MANY)
+    fewer = telling.filter(pl.col("females_after") < pl.col("females"))
+    lacking = _FEWER * telling.height - fewer.height > _LUCK * telling.height**0.5
+    spared = both.filter(pl.col("title").replace_strict(BATHS, return_dtype=pl.Float64) < _NO_EFFECT)
+    sessile, left = pl.col("sessile"), pl.col("sessile_after")
+    variance = _STAY**2 * _variance(sessile, pl.col("fish")) + _variance(left, pl.col("fish_after"))
+    gone = spared.group_by("title").agg(
+        pl.len().alias("treatments"),
+        pl.sum("sessile", "sessile_after"),
+        lost=(_STAY * sessile - left).sum() > _ERRORS * variance.sum().sqrt(),
     )
-    stay = pl.col("too_many") > _ERRORS * pl.col("spread_females")
-    gone = pl.col("spares") & (pl.col("too_few") > _ERRORS * pl.col("spread_sessile"))
+    wrong = pl.concat(
+        [
+            telling.filter(pl.lit(lacking) & (pl.col("females_after") >= pl.col("females"))),
+            spared.join(gone.filter("lost").select("title"), on="title", how="semi"),
+        ]
+    )
     return check_result(
         "treatments_work",
-        methods.filter(stay | gone).drop("too_many", "too_few", "spread_females", "spread_sessile", "spares"),
-        f"{both.height} treatments between two counts: adult females fall, spared sessile lice stay",
-        "methods after which adult females stay, or sessile lice go that the method spares",
+        wrong.sort("id"),
+        f"{telling.height} treatments between two counts, {fewer.height} of them with fewer adult females afterwards",
+        "treatments after which adult females stay, or sessile lice go that the method spares",
     )
 
 
-def _missed(kind: str, share: float) -> pl.Expr:
-    """Lice counted after treatments, above a share of those before."""
-    return (pl.col(f"{kind}_after") - share * pl.col(kind)).sum()
-
-
-def _spread(kind: str, share: float) -> pl.Expr:
-    """Standard error of `_missed`, as counts follow the negative binomial."""
-    before, after = pl.col(kind), pl.col(f"{kind}_after")
-    variance = share**2 * before * (1 + before / (pl.col("fish") * DISPERSION))
-    return (variance + after * (1 + after / (pl.col("fish_after") * DISPERSION))).sum().sqrt()
+def _variance(lice: pl.Expr, fish: pl.Expr) -> pl.Expr:
+    """Variance of lice counted on so many fish, as of the negative binomial."""
+    return lice * (1.0 + lice / (fish * DISPERSION))
 
 
 def fasted(treatments: pl.LazyFrame, assignments: pl.LazyFrame, meals: pl.LazyFrame, speed: int = 1) -> CheckResult:

@@ -248,6 +248,7 @@ LICE_COUNTS = TableDefinition(
         "life_lice.caligus",
     },
     rules=(FORM, AGREE),
+    bytes_per_row=(9, 312),
 )
 
 __all__ = ["FEMALE", "LICE_COUNTS", "MALE", "MOBILE", "SESSILE", "TYPES"]

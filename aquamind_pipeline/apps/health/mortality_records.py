@@ -180,6 +180,7 @@ RECORDS = TableDefinition(
         "reason_id": "life_day.reason life_day.second_reason",
     },
     rules=(WITHIN_EVENTS,),
+    bytes_per_row=(98, 1336),
 )
 
 __all__ = ["MANY", "RECORDS", "weeks"]

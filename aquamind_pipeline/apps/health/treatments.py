@@ -303,6 +303,7 @@ TREATMENTS = TableDefinition(
         "outcome": "life_treatment.adult_female_removed life_treatment.loss",
     },
     rules=(ONCE, WITHHELD),
+    bytes_per_row=(267, 2814),
 )
 
 __all__ = ["BATHS", "TITLES", "TREATMENTS", "campaigns", "entry_id", "seen"]
