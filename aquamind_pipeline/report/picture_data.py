@@ -97,7 +97,8 @@ def _stages(connection: Connection, daily: pl.DataFrame, speed: int) -> pl.DataF
     rates = frame(
         connection,
         """SELECT l.id, l."order"::bigint AS stage, max(m.daily_rate_percent)::float8 / 100 AS daily_rate
-        FROM batch_lifecyclestage l JOIN scenario_mortality_model_stage m ON m.lifecycle_stage = l.name GROUP BY 1, 2""",
+        FROM batch_lifecyclestage l JOIN scenario_mortality_model_stage m ON m.lifecycle_stage = l.name
+        GROUP BY 1, 2""",
     )
     lived = farm_rules.settled(farm_rules.by_stage(daily), speed)
     # The order is the same in every database; ids are not.
