@@ -386,11 +386,11 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.filter(~d.hits(_ROW)),
         ),
         Fault(
-            "results-before-sample", "Laboratory results are dated before their sample.", (LAB_SAMPLES,), "samples",
-            0.1,
+            "results-before-sample", "Laboratory results are dated before their sample.", (LAB_SAMPLES,), "days",
+            0.2,
             lambda f, d: f.pipe(
                 _set(
-                    d.hits(_ROW) & pl.col("date_results_received").is_not_null(),
+                    d.hits(_days("sample_date", 1)) & pl.col("date_results_received").is_not_null(),
                     date_results_received=pl.col("sample_date") - pl.duration(days=1),
                 )
             ),
