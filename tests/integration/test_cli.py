@@ -26,6 +26,7 @@ from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.pipeline.preview import preview
 from aquamind_pipeline.postgres.server import EmbeddedServer
+from aquamind_pipeline.report.render_text import as_text
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
 from tests.helpers.commands import AQUAMIND, FULL, QUICK, aquamind, one_line, redirected
@@ -160,15 +161,17 @@ def test_plan_builds_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_plan_shows_whole_names_and_numbers_on_a_narrow_terminal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_plan_shows_whole_names_and_numbers_on_any_terminal(tmp_path: Path, columns: int) -> None:
     """40 columns: less than the longest name and its number need."""
-    shown = on_a_terminal(40, "plan", AQUAMIND_HOME=str(tmp_path))
-    lines = re.findall(r"^│ (\w+) +│( +)([\d,]+|decided by chance) │$", shown, re.MULTILINE)
+    shown = on_a_terminal(columns, "plan", AQUAMIND_HOME=str(tmp_path))
+    lines = re.findall(r"^(?:│ )?(\w+)(?: +│|\n  rows: )( *)([\d,]+|decided by chance)(?: │)?$", shown, re.MULTILINE)
     farm = preview(load_settings(profile="tiny", home=tmp_path).farm)
     assert {name: rows for name, _, rows in lines} == {
         name: "decided by chance" if rows is None else f"{rows:,}" for name, rows in farm.rows.items()
     }
-    assert len({len(space + rows) for _, space, rows in lines}) == 1, "right-aligned"
+    if columns > 40:
+        assert len({len(space + rows) for _, space, rows in lines}) == 1, "right-aligned"
 
 
 @pytest.mark.parametrize(("columns", "variable"), [(0, "0"), (10, "²"), (10, "10")])
@@ -176,13 +179,13 @@ def test_a_terminal_without_a_sensible_size(columns: int, variable: str) -> None
     assert "saturation-170" in on_a_terminal(columns, "profiles", COLUMNS=variable)
 
 
-def on_a_terminal(columns: int, *arguments: str, **environment: str) -> str:
-    """What a command shows on a terminal of so many columns, without colours."""
+def on_a_terminal(columns: int, *arguments: str, program: str = AQUAMIND, **environment: str) -> str:
+    """What a program shows on a terminal of so many columns, without colours."""
     screen, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, columns))
     variables = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     variables |= {"AQUAMIND_PROFILE": "tiny", "TERM": "dumb"} | environment
-    process = subprocess.Popen([AQUAMIND, *arguments], env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
+    process = subprocess.Popen([program, *arguments], env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     shown = b""
     with contextlib.suppress(OSError):  # how Linux says that nobody writes to the terminal any more
@@ -261,6 +264,27 @@ def test_pages_need_nothing_from_elsewhere(loaded: Loaded) -> None:
     assert all(
         name in report for name in ("doubled-transfers", "no_doubling", "1. Batches", "5. Container utilisation")
     )
+
+
+_SHOW = """
+import sys; from pathlib import Path
+from aquamind_pipeline import report; from aquamind_pipeline.cli.console import console
+report.show(report.load_saved(Path(sys.argv[1])), console)
+"""
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_narrow_terminal_shows_the_whole_report(loaded: Loaded, columns: int) -> None:
+    """Every table fits, and every figure of every row stands there whole."""
+    saved = loaded.home / "reports" / "tiny.json"
+    shown = on_a_terminal(columns, "-c", _SHOW, str(saved), program=sys.executable)
+    assert max(len(line) for line in shown.splitlines() if not line.startswith(("PASS", "profile"))) <= columns
+    parts = [re.split("[│ ]+", line.strip("│ ")) for line in shown.splitlines()]
+    for section in json.loads(saved.read_text())["sections"]:
+        for name, *figures in section["rows"]:
+            if " " not in name:
+                found = [cell for cells in parts if cells[0] == name for cell in cells[1:]]
+                assert [figure for figure in map(as_text, figures) if figure not in found] in ([], [""]), name
 
 
 def test_build_load_verify_wipe(loaded: Loaded) -> None:

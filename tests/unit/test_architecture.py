@@ -13,7 +13,7 @@ from tests.helpers.places import ROOT
 
 LIBRARY = ROOT / "aquamind_pipeline"
 COMPAT = LIBRARY / "orchestration" / "compat"
-BASE = {"errors", "arithmetic", "months", "files"}
+BASE = {"errors", "arithmetic", "months", "files", "text_tables"}
 """What every room may use. These know nothing but each other."""
 BELOW: dict[str, set[str]] = {
     "simulation": set(),
