@@ -28,11 +28,11 @@ _ROOMY = _LABEL + 36
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    width, height = (None, None) if stream.isatty() else (_LOG_WIDTH, None)
-    if width is None and os.environ.get("TERM") in _DUMB:  # Rich takes these for 80 columns wide
-        width, height = shutil.get_terminal_size()
+    size: tuple[int | None, int | None] = (None, None) if stream.isatty() else (_LOG_WIDTH, None)
+    if stream.isatty() and os.environ.get("TERM") in _DUMB:  # Rich takes these for 80 columns wide
+        size = shutil.get_terminal_size()
     # Brackets and colons in names and paths are no markup and no emoji.
-    return Console(markup=False, emoji=False, highlight=False, stderr=stderr, width=width, height=height)
+    return Console(markup=False, emoji=False, highlight=False, stderr=stderr, width=size[0], height=size[1])
 
 
 console = _console(stderr=False)
