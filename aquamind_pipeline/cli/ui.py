@@ -17,6 +17,7 @@ from urllib.parse import quote
 import typer
 
 from aquamind_pipeline.cli.console import print_line
+from aquamind_pipeline.cli.options import NUMBER, whole_number
 from aquamind_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,9 +31,18 @@ _LONGEST_FOLDER = 80
 """Characters of a folder for sockets: the kernel allows 107 for a socket's whole path."""
 
 
+def _port(text: str | int) -> int:
+    port = whole_number(text)
+    if not 1 <= port <= _LAST_PORT:
+        raise typer.BadParameter(f"{port} is not a port; choose a number from 1 to {_LAST_PORT}")
+    return port
+
+
 def ui(
     settings: "Settings",
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=_LAST_PORT)] = _DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(parser=_port, metavar=NUMBER, help="Port on 127.0.0.1, for Dagster's pages.")
+    ] = _DEFAULT_PORT,
 ) -> None:
     """Open Dagster's web pages for this farm, on http://127.0.0.1:3000 until Ctrl-C."""
     from aquamind_pipeline.orchestration.page_server import port_here

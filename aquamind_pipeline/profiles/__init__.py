@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from datetime import date
 from importlib import resources
 from pathlib import Path
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.simulation.profile import Profile
+
+if TYPE_CHECKING:
+    from aquamind_pipeline.simulation.profile import Profile
 
 COUNTED_BATCHES = ("batches", "completed")
 """Names of counts that a profile's bands may have, beside the names of AquaMind's tables."""
@@ -49,6 +50,10 @@ def load_profile(
     Raises:
         ConfigError: for an unknown name, a file that is no TOML, or an invalid key or value.
     """
+    from pydantic import ValidationError  # slow to import, and the names alone are asked for, too
+
+    from aquamind_pipeline.simulation.profile import Profile
+
     path = Path(name) if name.endswith(".toml") else resources.files("aquamind_pipeline.profiles") / f"{name}.toml"
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
