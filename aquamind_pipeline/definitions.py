@@ -27,7 +27,7 @@ from aquamind_pipeline.orchestration.run_config import OWNER_TAG, RunOptions
 from aquamind_pipeline.orchestration.run_record import last_facts, lasting_unchanged, verified_by_these_rules
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.report.data_docs import DataDocs
-from aquamind_pipeline.settings import Settings, load_settings
+from aquamind_pipeline.settings import Settings, load_settings, warn_of_unknown_variables
 
 with own_packages("assets", "checks"):
     from assets import postgres, tables
@@ -212,6 +212,7 @@ def defs() -> dg.Definitions:
     """Definitions that Dagster loads. Settings are read from the environment when this is called, not at import."""
     collect_rarely()
     skip_loaded_objects()
+    warn_of_unknown_variables()
     settings = load_settings()
     provide_home(settings)
     return build_defs(settings)

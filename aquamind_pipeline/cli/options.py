@@ -182,9 +182,10 @@ def configured(command: Callable[..., None], *settings: str) -> Callable[..., No
         given = {name: values.pop(name) for name in settings}
         with one_line_errors():
             from aquamind_pipeline.orchestration.home_folder import provide_home
-            from aquamind_pipeline.settings import load_settings
+            from aquamind_pipeline.settings import load_settings, warn_of_unknown_variables
 
             _require_current_folder()
+            warn_of_unknown_variables()
             loaded = load_settings(**given)
             provide_home(loaded)
             command(loaded, **values)

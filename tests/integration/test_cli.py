@@ -132,6 +132,13 @@ def test_the_embedded_servers_commands_refuse_another_database(tmp_path: Path) -
     assert "hunter2" not in done.stdout + done.stderr
 
 
+def test_a_misspelt_variable_is_warned_about(tmp_path: Path) -> None:
+    done = aquamind("plan", AQUAMIND_HOME=str(tmp_path), AQUAMIND_SEEDS="3")
+    assert done.returncode == 0
+    said = "warning: the variable AQUAMIND_SEEDS is no setting and has no effect; did you mean AQUAMIND_SEED?\n"
+    assert done.stderr == said
+
+
 @pytest.mark.parametrize("home", ["dagster", "/no/such/folder"])
 def test_a_dagster_home_that_dagster_cannot_use(tmp_path: Path, home: str) -> None:
     done = aquamind("build", "--no-database", AQUAMIND_HOME=str(tmp_path), DAGSTER_HOME=home)

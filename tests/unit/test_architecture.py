@@ -13,15 +13,15 @@ from tests.helpers.places import ROOT
 
 LIBRARY = ROOT / "aquamind_pipeline"
 COMPAT = LIBRARY / "orchestration" / "compat"
-BASE = {"errors", "arithmetic", "months", "files", "text_tables"}
+BASE = {"errors", "arithmetic", "months", "files", "mistakes", "text_tables"}
 """What every room may use. These know nothing but each other."""
 BELOW: dict[str, set[str]] = {
     "simulation": set(),
     "growth": set(),  # it computes states from records alone: it never sees the lives that were simulated
     "schema": {"simulation"},
     "apps": {"schema", "simulation", "growth"},
-    "profiles": {"simulation", "apps"},
     "quality": {"apps", "schema", "simulation"},
+    "profiles": {"simulation", "apps", "schema", "quality"},
     "lake": {"apps", "schema", "simulation"},
     "postgres": {"lake", "apps", "schema", "simulation"},
     "settings": {"profiles", "postgres", "lake", "quality", "simulation"},
