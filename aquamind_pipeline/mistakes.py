@@ -17,6 +17,8 @@ _NEAR = 0.7
 """Likeness from which a name may be meant: one or two wrong letters in a short name."""
 _AS_GOOD = 0.1
 """How much less like a name than the best one another may be, to be offered, too."""
+_PART = 0.85
+"""How much likeness with one word of a name counts."""
 _SHORTEST_PART = 3
 """Letters of the shortest part of a name that counts as a hint."""
 _LONGEST_VALUE = 60
@@ -41,7 +43,7 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     Names are alike if they differ in some letters, in case or in separators, or if one is a part of the other.
     """
     wanted = _letters(name)
-    scored = sorted(((_likeness(wanted, _letters(one)), one) for one in known), key=lambda pair: -pair[0])
+    scored = sorted(((_likeness(wanted, one), one) for one in known), key=lambda pair: -pair[0])
     least = max(_NEAR, scored[0][0] - _AS_GOOD) if scored else _NEAR
     return [one for score, one in scored[:_FEW] if score >= least]
 
@@ -50,12 +52,19 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.lower())
 
 
-def _likeness(wanted: str, other: str) -> float:
-    ratio = SequenceMatcher(None, wanted, other).ratio()
+def _likeness(wanted: str, name: str) -> float:
+    """How alike two names are, from 0 to 1. Being like one word of the name counts less than being like all of it."""
+    other = _letters(name)
+    words = [word for word in re.split(r"[\W_]+", name.lower()) if len(word) > _SHORTEST_PART]
+    likeness = max(
+        SequenceMatcher(None, wanted, other).ratio(),
+        *(_PART * SequenceMatcher(None, wanted, word).ratio() for word in words),
+        0.0,
+    )
     short, long = sorted((wanted, other), key=len)
     if len(short) >= _SHORTEST_PART and short in long:
-        return max(ratio, _NEAR)
-    return ratio
+        return max(likeness, _NEAR)
+    return likeness
 
 
 def no_such(noun: str, name: object, known: Collection[str], otherwise: str) -> str:

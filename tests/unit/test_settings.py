@@ -246,7 +246,8 @@ def test_variables_that_are_no_settings_are_warned_about(
         ("doubled-transfer", "doubled-transfers"),
         ("Doubled_Transfers", "doubled-transfers"),
         ("sensor_dropuot", "sensor-dropout"),
-        ("double", "doubled-transfers"),
+        ("double", "double-booking"),
+        ("doubld", "doubled-transfers"),
         ("silent", "silent-farm"),
     ],
 )
