@@ -17,7 +17,7 @@ _NEAR = 0.7
 """Likeness from which a name may be meant: one or two wrong letters in a short name."""
 _AS_GOOD = 0.1
 """How much less like a name than the best one another may be, to be offered, too."""
-_PART = 0.85
+_PART = 0.8
 """How much likeness with one word of a name counts."""
 _SHORTEST_PART = 3
 """Letters of the shortest part of a name that counts as a hint."""
