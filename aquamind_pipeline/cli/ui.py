@@ -57,7 +57,7 @@ def ui(
 
     import dagster as dg
 
-    from aquamind_pipeline.orchestration.records import dagster_home, project_file, require_own_records
+    from aquamind_pipeline.orchestration.records import WORKSPACE, dagster_home, require_own_records
     from aquamind_pipeline.orchestration.run_health import close_dead_runs
 
     dagster_home(settings)
@@ -65,16 +65,15 @@ def ui(
     with dg.DagsterInstance.get() as instance:
         require_own_records(instance, settings.farm_name)
         close_dead_runs(instance)
-    workspace = project_file("workspace.yaml")
     print_line(f"Dagster for {settings.farm_name}: http://{_HOST}:{port} (Ctrl-C ends it)")
     sys.stdout.flush()
-    dagster = ["-m", "aquamind_pipeline.orchestration.compat.paths", "dev", "--workspace", str(workspace)]
+    dagster = ["-m", "aquamind_pipeline.orchestration.compat.paths", "dev", "--workspace", str(WORKSPACE)]
     commands = {"Dagster": [sys.executable, *dagster, "--host", _HOST, "--port", str(port)]}
     if pages_port is not None:
         server = ["-m", "aquamind_pipeline.orchestration.page_server", str(settings.reports_path), settings.pages_url]
         commands["the server of reports"] = [sys.executable, *server]
     _use_plain_temporary_folder()
-    _run_together(commands, workspace.parent)
+    _run_together(commands, WORKSPACE.parent)
 
 
 def _use_plain_temporary_folder() -> None:
