@@ -41,6 +41,10 @@ if not TYPE_CHECKING:  # else every misspelt name would have a type
 
             return metadata.version("aquamind-pipeline")
         if name in _WHERE:
+            if name != "AquaMindError":
+                from aquamind_pipeline.platforms import require_supported
+
+                require_supported()
             return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
