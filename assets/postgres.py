@@ -79,6 +79,7 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
+        require_target(context, workspace, lambda: workspace.planned)
         with retry_transient_errors():
             result = load_months(workspace, REGISTRY.events, lambda name: context.partition_keys, context.run.run_id)
         _log_dropped(context, result)
@@ -113,6 +114,7 @@ def postgres_states(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Load the months with changed states. In a nightly run these are the last ones."""
     started = time.perf_counter()
+    require_target(context, workspace, lambda: workspace.planned)
     since = workspace.settings.since or ""
 
     def changed(name: str) -> list[str]:

@@ -182,10 +182,13 @@ def configured(command: Callable[..., None], *settings: str) -> Callable[..., No
         given = {name: values.pop(name) for name in settings}
         with one_line_errors():
             from aquamind_pipeline.orchestration.home_folder import provide_home
+            from aquamind_pipeline.postgres.urls import GivenUrl
             from aquamind_pipeline.settings import load_settings, warn_of_unknown_variables
 
             _require_current_folder()
             warn_of_unknown_variables()
+            if given.get("database_url") is not None:
+                given["database_url"] = GivenUrl(given["database_url"], "--database-url")
             loaded = load_settings(**given)
             provide_home(loaded)
             command(loaded, **values)

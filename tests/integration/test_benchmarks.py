@@ -51,6 +51,7 @@ def test_the_stages_before_a_table_suffice_to_make_it(tmp_path: Path, name: str)
     assert workspace.lake.partitions(name) == [month]
 
 
+@pytest.mark.slow
 def test_processes_that_share_the_months_make_the_same_lake() -> None:
     assert [row["verdict"] for row in determinism.measure("tiny")] == ["equal"] * 3
 

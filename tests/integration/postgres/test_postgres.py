@@ -33,6 +33,7 @@ from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.schema.frames import complete, full_schema, primary_key, references
 from aquamind_pipeline.settings import Settings
+from tests.conftest import new_database
 from tests.helpers import farms
 from tests.helpers.database import (
     EVENT,
@@ -58,9 +59,9 @@ def lake(built: Settings) -> Lake:
 
 
 @pytest.fixture
-def loaded(database: SecretStr, lake: Lake) -> SecretStr:
-    load_everything(database, lake)
-    return database
+def loaded(server: SecretStr, loaded_own: SecretStr) -> Iterator[SecretStr]:
+    with new_database(server, like=loaded_own) as url:
+        yield url
 
 
 def test_every_value_arrives(loaded: SecretStr, lake: Lake) -> None:

@@ -23,30 +23,15 @@ from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import Settings
 from tests.conftest import new_database
 from tests.helpers.commands import aquamind
-from tests.helpers.database import EVENT, FISH, SAMPLES, ask, load_everything, load_months, rows_of, we_wait
+from tests.helpers.database import EVENT, FISH, SAMPLES, ask, load_months, rows_of, we_wait
 from tests.helpers.farms import wait_for
 
 READINGS = "environmental_environmentalreading"
 
 
-@pytest.fixture(scope="module")
-def loaded_aquamind(server: SecretStr, aquamind_template: SecretStr, built: Settings) -> Iterator[SecretStr]:
-    """AquaMind's database with a farm. Read only: tests that write take a copy."""
-    with new_database(server, like=aquamind_template) as url:
-        load_everything(url, Lake(built.lake_path))
-        yield url
-
-
 @pytest.fixture
 def theirs(server: SecretStr, loaded_aquamind: SecretStr) -> Iterator[SecretStr]:
     with new_database(server, like=loaded_aquamind) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def loaded_own(server: SecretStr, built: Settings) -> Iterator[SecretStr]:
-    with new_database(server) as url:
-        load_everything(url, Lake(built.lake_path))
         yield url
 
 

@@ -6,14 +6,15 @@ what goes and what stays. It is computed by queries alone, so a dry run can prin
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg import sql
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.errors import DatabaseError, DatabaseLockedError
+from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres import journal, locks
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.ddl import PUBLIC
@@ -153,40 +154,54 @@ def lock(connection: Connection, ours: OurRows, histories: Mapping[str, str]) ->
 
 
 def take_out(
-    connection: Connection, ours: OurRows, plans: Mapping[str, TablePlan], histories: Mapping[str, str]
+    connection: Connection,
+    ours: OurRows,
+    plans: Mapping[str, TablePlan],
+    histories: Mapping[str, str],
+    explained: Callable[[str], contextlib.AbstractContextManager[None]],
 ) -> None:
     """Do what the plan says, which was computed under the locks.
+
+    Args:
+        connection: The database.
+        ours: Our rows.
+        plans: The plan of each table, children first.
+        histories: The history table of each table that has one.
+        explained: Says what is wrong when the rows of a table cannot be deleted in a block.
 
     Raises:
         DatabaseError: when the server deleted another number of rows. Nothing is taken out then.
     """
     connection.execute("SET CONSTRAINTS ALL DEFERRED")
     for name, one in plans.items():
-        kept = sql.SQL("t.{} <> ALL({})").format(sql.Identifier(_key(name)), sql.Literal(sorted(one.kept)))
-        if name in histories:
-            connection.execute(
-                sql.SQL(
-                    "DELETE FROM {} AS t WHERE history_type = '+' AND history_change_reason = {} AND {} AND {}"
-                ).format(
-                    without_heirs(connection, _public(histories[name])),
-                    sql.Literal(history.REASON),
-                    ours.mine(name, "t"),
-                    kept,
-                )
+        with explained(name):
+            _take_out(connection, ours, name, one, histories.get(name))
+
+
+def _take_out(connection: Connection, ours: OurRows, name: str, one: TablePlan, history_table: str | None) -> None:
+    kept = sql.SQL("t.{} <> ALL({})").format(sql.Identifier(_key(name)), sql.Literal(sorted(one.kept)))
+    if history_table:
+        connection.execute(
+            sql.SQL("DELETE FROM {} AS t WHERE history_type = '+' AND history_change_reason = {} AND {} AND {}").format(
+                without_heirs(connection, _public(history_table)),
+                sql.Literal(history.REASON),
+                ours.mine(name, "t"),
+                kept,
             )
-        if one.out == one.rows and one.rows and _can_be_emptied(connection, name):
-            connection.execute(sql.SQL("TRUNCATE {}").format(without_heirs(connection, _public(name))))
-            continue
-        target = without_heirs(connection, _public(name))
-        deleted = sum(
-            connection.execute(sql.SQL("DELETE FROM {} AS t WHERE {} AND {}").format(target, where, kept)).rowcount
-            for where in ours.ranges(name)
         )
-        if deleted != one.out:
-            raise DatabaseError(
-                f"{name}: {one.out} rows should go and the server deleted {deleted}: a trigger or rule of the database "
-                "changes what DELETE does; nothing was deleted"
-            )
+    target = without_heirs(connection, _public(name))
+    if one.out == one.rows and one.rows and _can_be_emptied(connection, name):
+        connection.execute(sql.SQL("TRUNCATE {}").format(target))
+        return
+    deleted = sum(
+        connection.execute(sql.SQL("DELETE FROM {} AS t WHERE {} AND {}").format(target, where, kept)).rowcount
+        for where in ours.ranges(name)
+    )
+    if deleted != one.out:
+        raise DatabaseError(
+            f"{name}: {one.out} rows should go and the server deleted {deleted}: a trigger or rule of the database "
+            "changes what DELETE does; nothing was deleted"
+        )
 
 
 def require_unused(connection: Connection, tables: Sequence[str], name: str, rows: sql.Composable) -> None:
@@ -294,12 +309,7 @@ def _can_be_emptied(connection: Connection, name: str) -> bool:
     ).fetchone()
     if row is None or not row[0]:
         return False
-    try:
-        with locks.patience(0):
-            locks.lock_tables(connection, [_public(name)], "ACCESS EXCLUSIVE")
-    except DatabaseLockedError:
-        return False
-    return True
+    return locks.try_lock(connection, [_public(name)], "ACCESS EXCLUSIVE")
 
 
 def _heirs(connection: Connection, tables: Sequence[sql.Identifier]) -> list[sql.Identifier]:
