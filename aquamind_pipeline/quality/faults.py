@@ -29,6 +29,7 @@ from aquamind_pipeline.apps.health import (
 )
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.mistakes import no_such
 from aquamind_pipeline.simulation import draws
 
 READINGS, FEEDINGS = readings.READINGS.name, feeding.FEEDINGS.name
@@ -474,7 +475,7 @@ def parsed(text: str) -> tuple[Fault, float]:
     """
     name, _, given = text.partition(":")
     if name not in FAULTS:
-        raise ConfigError(f"there is no fault {name!r}; choose one of {', '.join(FAULTS)}")
+        raise ConfigError(no_such("fault", name, FAULTS, "`aquamind faults` lists all"))
     fault = FAULTS[name]
     if given and fault.whole:
         raise ConfigError(f"fault {text!r}: {name} always hits all {fault.unit} and takes no rate: leave the rate out")
@@ -485,6 +486,17 @@ def parsed(text: str) -> tuple[Fault, float]:
     if not 0.0 < rate <= 1.0:
         raise ConfigError(f"fault {text!r}: the rate is the share of {fault.unit} to hit, above 0 and at most 1")
     return fault, rate
+
+
+def fault_mistakes(texts: Sequence[str]) -> list[str]:
+    """What is wrong with faults, each NAME or NAME:RATE; empty if all can be parsed."""
+    mistakes = []
+    for text in texts:
+        try:
+            parsed(text)
+        except ConfigError as error:
+            mistakes.append(str(error))
+    return mistakes
 
 
 def inject(
