@@ -7,7 +7,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -15,6 +14,8 @@ Ints = npt.NDArray[np.int64]
 
 def decimal(units: npt.ArrayLike, precision: int, scale: int) -> pl.Series:
     """Make a Decimal(precision, scale) series of `units` x 10^-scale, without floats: 1234 at scale 2 becomes 12.34."""
+    import pyarrow as pa  # slow to import, and planning a farm needs none
+
     low = np.ascontiguousarray(units, dtype=np.int64)
     words = np.empty((low.size, 2), np.int64)  # decimal128 is two little-endian words: value and sign
     words[:, 0] = low

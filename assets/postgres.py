@@ -8,6 +8,7 @@ import dagster as dg
 
 from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.assets.beginning import require_disk_space, require_target
 from aquamind_pipeline.orchestration.asset_specs import (
     POSTGRES_ASSETS,
     POSTGRES_EVENTS,
@@ -23,7 +24,6 @@ from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.pipeline.loading import LoadResult, load_months, load_whole_tables
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.report.data_docs import DataDocs
-from assets.beginning import require_disk_space, require_target
 
 GROUP = "postgres"
 KINDS = frozenset({"postgres"})

@@ -9,6 +9,7 @@ import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.stages import LIFECYCLE_STAGES
+from aquamind_pipeline.checks.results import check_specs, result
 from aquamind_pipeline.orchestration.asset_specs import frame_table, page_link
 from aquamind_pipeline.orchestration.figures import lines
 from aquamind_pipeline.orchestration.partitions import months_of_run
@@ -30,7 +31,6 @@ from aquamind_pipeline.report.data_docs import DataDocs
 from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.settings import Settings
-from checks.results import check_specs, result
 
 SHOWN_DAYS = 21
 """Most days since weighing that the errors of states are shown for."""

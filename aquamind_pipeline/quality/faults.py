@@ -29,6 +29,7 @@ from aquamind_pipeline.apps.health import (
 )
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.mistakes import no_such
 from aquamind_pipeline.simulation import draws
 
 READINGS, FEEDINGS = readings.READINGS.name, feeding.FEEDINGS.name
@@ -386,11 +387,11 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.filter(~d.hits(_ROW)),
         ),
         Fault(
-            "results-before-sample", "Laboratory results are dated before their sample.", (LAB_SAMPLES,), "samples",
-            0.1,
+            "results-before-sample", "Laboratory results are dated before their sample.", (LAB_SAMPLES,), "days",
+            0.2,
             lambda f, d: f.pipe(
                 _set(
-                    d.hits(_ROW) & pl.col("date_results_received").is_not_null(),
+                    d.hits(_days("sample_date", 1)) & pl.col("date_results_received").is_not_null(),
                     date_results_received=pl.col("sample_date") - pl.duration(days=1),
                 )
             ),
@@ -474,7 +475,7 @@ def parsed(text: str) -> tuple[Fault, float]:
     """
     name, _, given = text.partition(":")
     if name not in FAULTS:
-        raise ConfigError(f"there is no fault {name!r}; choose one of {', '.join(FAULTS)}")
+        raise ConfigError(no_such("fault", name, FAULTS, "`aquamind faults` lists all"))
     fault = FAULTS[name]
     if given and fault.whole:
         raise ConfigError(f"fault {text!r}: {name} always hits all {fault.unit} and takes no rate: leave the rate out")
@@ -485,6 +486,17 @@ def parsed(text: str) -> tuple[Fault, float]:
     if not 0.0 < rate <= 1.0:
         raise ConfigError(f"fault {text!r}: the rate is the share of {fault.unit} to hit, above 0 and at most 1")
     return fault, rate
+
+
+def fault_mistakes(texts: Sequence[str]) -> list[str]:
+    """What is wrong with faults, each NAME or NAME:RATE; empty if all can be parsed."""
+    mistakes = []
+    for text in texts:
+        try:
+            parsed(text)
+        except ConfigError as error:
+            mistakes.append(str(error))
+    return mistakes
 
 
 def inject(

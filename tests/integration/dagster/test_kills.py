@@ -20,6 +20,7 @@ import pytest
 from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.assets.postgres import POOL
 from aquamind_pipeline.definitions import BUILD_FARM, build_defs
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.records import dagster_home
@@ -28,7 +29,6 @@ from aquamind_pipeline.orchestration.run_health import PROCESS_TAG, runs_in_pool
 from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import Settings, load_settings
-from assets.postgres import POOL
 from tests.helpers.commands import AQUAMIND
 from tests.helpers.database import row_counts, rows_of
 from tests.helpers.farms import digests, wait_for
