@@ -114,7 +114,7 @@ def test_slices_of_batches_leave_no_trace(a_copy: Settings, built: Settings, mon
     """Lives and states made four batches at a time, as on a large farm, are the bytes of those made at once."""
     monkeypatch.setattr(slices, "SLICE_BATCHES", 4)
     defs = build_defs(a_copy)
-    made = dg.AssetSelection.assets("life_day", "life_move", STATES.name)
+    made = dg.AssetSelection.assets("life_day", STATES.name).required_multi_asset_neighbors()
     job = dg.define_asset_job("in_slices", made | dg.AssetSelection.checks_for_assets(STATES.name))
     for path in Lake(a_copy.lake_path).folder.glob("life_day/*.parquet"):
         path.unlink()
