@@ -51,7 +51,7 @@ def files() -> dict[str, str]:
 
 def hashes(folder: Path) -> dict[str, str]:
     skipped = {"__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache", ".hypothesis"}
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {
         path.as_posix(): hashlib.sha256((folder / path).read_bytes()).hexdigest()
         for path in found
@@ -66,9 +66,9 @@ class Project:
         self.folder = folder
         tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
         for path in filter(None, tracked.stdout.split("\0")):
-            if (ROOT / path).is_file():
+            if (ROOT / path).exists():
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / path, folder / path)
+                shutil.copy2(ROOT / path, folder / path, follow_symlinks=False)
         self.before = hashes(folder)
         self._environment = os.environ | {
             "PYTHONPATH": str(folder),
