@@ -11,6 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline.apps.farm.life import LIFE_DAYS, LIFE_TREATMENTS
+from aquamind_pipeline.apps.health.estimates import a_container_day
 from aquamind_pipeline.apps.health.moments import at_local_time, existing
 from aquamind_pipeline.apps.health.mortality_records import weeks
 from aquamind_pipeline.apps.health.sampling import SAMPLINGS
@@ -238,7 +239,10 @@ JOURNAL = TableDefinition(
     ),
     reads=(*PLAN, "life_day", "life_treatment", SAMPLINGS.name),
     generate=journal,
-    expected=Unpredictable("Entries follow from treatments and deaths; references and the rule resolved check them."),
+    expected=Unpredictable(
+        "Entries follow from treatments and deaths; references and the rule resolved check them.",
+        about=a_container_day(0.0065),
+    ),
     lineage={
         "id": "life_day.state_id plan_assignment.first_state_id",
         "entry_date": f"life_day.date life_treatment.date {SAMPLINGS.name}.sampling_date",

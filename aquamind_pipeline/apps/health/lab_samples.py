@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from aquamind_pipeline.apps.farm.plan import PLAN_ASSIGNMENTS
 from aquamind_pipeline.apps.health.catalogue import SAMPLE_TYPE, SAMPLE_TYPES
+from aquamind_pipeline.apps.health.estimates import a_container_day
 from aquamind_pipeline.arithmetic import Floats
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import NULL, OWNER, date, day, identity, jsonb, refers, text, timestamp, varchar
@@ -356,7 +357,10 @@ LAB_SAMPLES = TableDefinition(
     ),
     reads=(*PLAN, "life_day", _EPISODES, SAMPLE_TYPES.name),
     generate=lab_samples,
-    expected=Unpredictable("Diagnoses follow from deaths; the rule lab_dates compares samples with assignments."),
+    expected=Unpredictable(
+        "Diagnoses follow from deaths; the rule lab_dates compares samples with assignments.",
+        about=a_container_day(0.0019),
+    ),
     lineage={
         "id": f"{PLAN_ASSIGNMENTS.name}.first_state_id",
         "sample_date": f"{PLAN_ASSIGNMENTS.name}.assignment_date life_day.date",

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from aquamind_pipeline.apps.farm.life import LIFE_LICE
 from aquamind_pipeline.apps.health.catalogue import CALIGUS, LICE_TYPE, SALMON_LOUSE
+from aquamind_pipeline.apps.health.estimates import a_ring_day
 from aquamind_pipeline.apps.health.moments import at_local_time, existing, lived, ordinals, with_state_id
 from aquamind_pipeline.arithmetic import Ints, decimal
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
@@ -238,7 +239,8 @@ LICE_COUNTS = TableDefinition(
     reads=(*PLAN, "life_lice"),
     generate=lice_counts,
     expected=Unpredictable(
-        "The kinds that are found follow from chance; the rule lice_agree looks for missing counts."
+        "The kinds that are found follow from chance; the rule lice_agree looks for missing counts.",
+        about=a_ring_day(0.48, most=3.0),
     ),
     lineage={
         "id": "plan_assignment.first_state_id",

@@ -10,6 +10,7 @@ import polars as pl
 from aquamind_pipeline.apps.batch.mortality import MORTALITY
 from aquamind_pipeline.apps.farm.life import LIFE_DAYS
 from aquamind_pipeline.apps.health.catalogue import REASON_ID
+from aquamind_pipeline.apps.health.estimates import a_container_day
 from aquamind_pipeline.apps.health.moments import at_local_time, existing, lived, sunday, with_month_before
 from aquamind_pipeline.arithmetic import rounded
 from aquamind_pipeline.months import day_after, first_day
@@ -172,7 +173,10 @@ RECORDS = TableDefinition(
     time="event_date",
     reads=("life_day",),
     generate=mortality_records,
-    expected=Unpredictable("Deaths follow from chance; the rule within_events compares the rows with the events."),
+    expected=Unpredictable(
+        "Deaths follow from chance; the rule within_events compares the rows with the events.",
+        about=a_container_day(0.0092, most=0.02),
+    ),
     lineage={
         "id": "life_day.state_id",
         "event_date": "life_day.date",
