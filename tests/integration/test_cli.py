@@ -250,7 +250,7 @@ def test_plans_and_lists_start_without_what_only_builds_need(tmp_path: Path, arg
         ("pl", ["plan"]),
         ("plan --profile sat", ["saturation-170", "saturation-1700"]),
         ("plan --profile my", ["my-farm.toml"]),
-        ("build --fault dou", ["doubled-transfers", "double-booking"]),
+        ("build --fault dou", ["doubled-transfers", "double-booking", "double-vaccination"]),
         ("verify --skip-check exp", ["expectations"]),
         ("db sta", ["start", "status"]),
     ],

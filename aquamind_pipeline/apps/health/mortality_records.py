@@ -120,7 +120,10 @@ def mortality_records(inputs: Inputs) -> pl.DataFrame:
 
 
 def _within_events(inputs: RuleInputs) -> CheckResult:
-    """No record has more fish than the week's mortality events of its container and cause."""
+    """No record has more fish than the week's mortality events of its container and cause.
+
+    A week that begins in the month before is left out while that month's events are not there.
+    """
     week = pl.col("event_date").dt.date().alias("sunday")
     causes = pl.col("reason_id").replace_strict(_CAUSE, default=None, return_dtype=pl.String)
     records = inputs.rows.group_by("assignment_id", week, cause=causes).agg(
@@ -133,6 +136,8 @@ def _within_events(inputs: RuleInputs) -> CheckResult:
         .agg(died=pl.col("count").cast(pl.Int64).sum())
         .collect()
     )
+    if with_month_before(inputs.month)[0] not in inputs.months(_EVENTS):
+        records = records.filter(pl.col("sunday") - pl.duration(days=6) >= first_day(inputs.month))
     both = records.join(events, on=["assignment_id", "sunday", "cause"], how="left")
     wrong = both.filter((pl.col("recorded") > pl.col("died").fill_null(0)) | pl.col("cause").is_null())
     return check_result(
