@@ -143,6 +143,13 @@ def loaded_own(server: SecretStr, built: Settings) -> Iterator[SecretStr]:
         yield url
 
 
+@pytest.fixture
+def own(server: SecretStr, loaded_own: SecretStr) -> Iterator[SecretStr]:
+    """A copy of our own database with the tiny farm, to write to."""
+    with new_database(server, like=loaded_own) as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def loaded_aquamind(server: SecretStr, aquamind_template: SecretStr, built: Settings) -> Iterator[SecretStr]:
     """AquaMind's database with the tiny farm. Read only: tests that write take a copy."""

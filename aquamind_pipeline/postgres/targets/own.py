@@ -24,7 +24,7 @@ from aquamind_pipeline.postgres.connection import Connection, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool
 from aquamind_pipeline.postgres.copying import Loaded, constants, copy_rows
 from aquamind_pipeline.postgres.dependents import dependents, require_none
-from aquamind_pipeline.postgres.foreign_keys import foreign_keys
+from aquamind_pipeline.postgres.foreign_keys import foreign_keys, require_readable
 from aquamind_pipeline.postgres.targets.target import LoadMonth, MonthFile, Part, Target, number
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import complete, primary_key
@@ -240,9 +240,9 @@ def _require_unused(connection: Connection, name: str, gone: sql.Composable) -> 
     Raises:
         DatabaseError: when a table of somebody else refers to one of them.
     """
-    for key in foreign_keys(connection, [name]):
-        if key.ours in REGISTRY:
-            continue
+    keys = [key for key in foreign_keys(connection, [name]) if key.ours not in REGISTRY]
+    require_readable(connection, keys)
+    for key in keys:
         used = number(
             connection,
             sql.SQL("SELECT count(*) FROM {} AS u JOIN {} AS t ON {} WHERE {}").format(

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from datetime import date
 
 import polars as pl
@@ -19,17 +18,10 @@ from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.postgres.comparison import compared
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import Settings
-from tests.conftest import new_database
 from tests.helpers.database import EVENT, SAMPLES, ask, load_everything, load_months, row_counts
 
 MONTH = "2026-05"
 PART = f"aquamind_pipeline.{EVENT}_2026_05"
-
-
-@pytest.fixture
-def own(server: SecretStr, loaded_own: SecretStr) -> Iterator[SecretStr]:
-    with new_database(server, like=loaded_own) as url:
-        yield url
 
 
 @pytest.fixture

@@ -103,6 +103,20 @@ def test_a_row_that_is_committed_while_wipe_waits_survives(theirs: SecretStr, ta
     assert ask(theirs, "SELECT count(*) FROM batch_batch") == [(1,)]
 
 
+def test_a_table_of_others_that_our_role_may_not_read_is_named(theirs: SecretStr) -> None:
+    """It refers to our rows, and what it refers to must stay. The message has the statements that help."""
+    execute(theirs, "CREATE SCHEMA analyst", "CREATE TABLE analyst.fk (batch bigint REFERENCES batch_batch)")
+    with a_role(theirs, "SELECT") as reader:
+        name = reader.get_secret_value().split("//", 1)[1].split(":", 1)[0]
+        with pytest.raises(DatabaseError) as refused:
+            open_target(reader).wipe(dry_run=True)
+        assert "analyst.fk refers to batch_batch, and role " in str(refused.value)
+        grants = f'GRANT USAGE ON SCHEMA "analyst" TO "{name}"; GRANT SELECT ON "analyst"."fk" TO "{name}"'
+        assert str(refused.value).endswith(grants)
+        execute(theirs, *grants.split("; "))
+        assert open_target(reader).wipe(dry_run=True)
+
+
 def test_what_others_use_is_foretold_and_kept(theirs: SecretStr) -> None:
     """By foreign keys of several columns, to other keys than the primary one, and whatever these do on DELETE."""
     numbers = [str(row[0]) for row in ask(theirs, "SELECT batch_number FROM batch_batch ORDER BY id LIMIT 3")]

@@ -18,7 +18,7 @@ from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres import journal, locks
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.ddl import PUBLIC
-from aquamind_pipeline.postgres.foreign_keys import ForeignKey, foreign_keys
+from aquamind_pipeline.postgres.foreign_keys import ForeignKey, foreign_keys, require_readable
 from aquamind_pipeline.postgres.targets.aquamind import history
 from aquamind_pipeline.postgres.targets.aquamind.heirs import without_heirs
 from aquamind_pipeline.postgres.targets.aquamind.identities import IDENTITY
@@ -115,6 +115,7 @@ def plan(connection: Connection, ours: OurRows) -> dict[str, TablePlan]:
     """What goes and what stays, by queries alone: table -> plan, children first."""
     plans = {name: _counted(connection, ours, name) for name in reversed(ours.names)}
     keys = foreign_keys(connection, ours.names)
+    require_readable(connection, keys)
     fresh = defaultdict[str, set[int]](set)
     for user in {(key.schema, key.table): key for key in keys}.values():
         if user.ours not in plans or plans[user.ours].rows > plans[user.ours].ours:
@@ -219,6 +220,7 @@ def require_unused(connection: Connection, tables: Sequence[str], name: str, row
     keys = foreign_keys(connection, [name])
     if not keys:
         return
+    require_readable(connection, keys)
     locks.lock_tables(connection, [_public(name)], "EXCLUSIVE")
     ours = OurRows(connection, tables)
     for key in keys:
