@@ -58,6 +58,11 @@ ui: install ## Open Dagster's user interface on http://127.0.0.1:3000
 db: install ## Start the embedded PostgreSQL and print how to connect
 	$(BIN)/aquamind db start $(ARGS)
 
+CONTAINER ?= podman
+.PHONY: image
+image: ## Build the container image, with podman or CONTAINER=docker
+	$(CONTAINER) build -f deploy/Containerfile -t aquamind-pipeline:0.1.0 .
+
 .PHONY: lint
 lint: install ## Check style and types
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ the package is quick and changes nothing.
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,8 +37,14 @@ if not TYPE_CHECKING:  # else every misspelt name would have a type
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":
+            from importlib import metadata  # slow to import
+
             return metadata.version("aquamind-pipeline")
         if name in _WHERE:
+            if name != "AquaMindError":
+                from aquamind_pipeline.platforms import require_supported
+
+                require_supported()
             return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -15,6 +14,8 @@ Ints = npt.NDArray[np.int64]
 
 def decimal(units: npt.ArrayLike, precision: int, scale: int) -> pl.Series:
     """Make a Decimal(precision, scale) series of `units` x 10^-scale, without floats: 1234 at scale 2 becomes 12.34."""
+    import pyarrow as pa  # slow to import, and planning a farm needs none
+
     low = np.ascontiguousarray(units, dtype=np.int64)
     words = np.empty((low.size, 2), np.int64)  # decimal128 is two little-endian words: value and sign
     words[:, 0] = low
@@ -95,6 +96,27 @@ def cube_root(x: npt.ArrayLike) -> Floats:
     for _ in range(5):
         root = (2.0 * root + scaled / (root * root)) / 3.0
     return np.where(values > 0.0, np.ldexp(root, thirds), 0.0)
+
+
+def half_up(total: Ints, number: Ints) -> Ints:
+    """Quotient of whole numbers >= 0, rounded half up as PostgreSQL rounds."""
+    return (2 * total + number) // (2 * number)
+
+
+def deviation(total: Ints, squares: Ints, number: Ints) -> Ints:
+    """Population standard deviation of whole numbers, rounded half up.
+
+    Args:
+        total: Their sum.
+        squares: The sum of their squares.
+        number: How many they are.
+    """
+    spread = number * squares - total * total  # number² times the variance, in whole numbers
+    near = np.floor(np.sqrt(spread.astype(np.float64)) / number + 0.5).astype(np.int64)
+    too_high = ((2 * near - 1) * number) ** 2 > 4 * spread  # the root is a float; whole numbers decide at a half
+    too_low = ((2 * near + 1) * number) ** 2 <= 4 * spread
+    exact: Ints = near - (too_high & (near > 0)) + too_low
+    return exact
 
 
 def sine(x: npt.ArrayLike) -> Floats:
@@ -190,7 +212,9 @@ __all__ = [
     "cube_root",
     "cubed",
     "decimal",
+    "deviation",
     "exponential",
+    "half_up",
     "logarithm",
     "power",
     "rounded",

@@ -8,6 +8,9 @@ import dagster as dg
 
 from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.assets import postgres, tables
+from aquamind_pipeline.checks import database
+from aquamind_pipeline.checks import tables as table_checks
 from aquamind_pipeline.months import month_key, months_between
 from aquamind_pipeline.orchestration.asset_specs import (
     POSTGRES_ASSETS,
@@ -19,7 +22,6 @@ from aquamind_pipeline.orchestration.asset_specs import (
 from aquamind_pipeline.orchestration.executors import executor
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely, skip_loaded_objects
 from aquamind_pipeline.orchestration.home_folder import provide_home
-from aquamind_pipeline.orchestration.own_packages import own_packages
 from aquamind_pipeline.orchestration.partitions import monthly, range_tags
 from aquamind_pipeline.orchestration.records import require_own_records
 from aquamind_pipeline.orchestration.retention import tidy_history, weekly
@@ -27,12 +29,7 @@ from aquamind_pipeline.orchestration.run_config import OWNER_TAG, RunOptions
 from aquamind_pipeline.orchestration.run_record import last_facts, lasting_unchanged, verified_by_these_rules
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.report.data_docs import DataDocs
-from aquamind_pipeline.settings import Settings, load_settings
-
-with own_packages("assets", "checks"):
-    from assets import postgres, tables
-    from checks import database
-    from checks import tables as table_checks
+from aquamind_pipeline.settings import Settings, load_settings, warn_of_unknown_variables
 
 BUILD_FARM, BUILD_MONTH, BUILD_LAKE, LOAD_DATABASE = "build_farm", "build_month", "build_lake", "load_database"
 NIGHTLY = "nightly"
@@ -212,6 +209,7 @@ def defs() -> dg.Definitions:
     """Definitions that Dagster loads. Settings are read from the environment when this is called, not at import."""
     collect_rarely()
     skip_loaded_objects()
+    warn_of_unknown_variables()
     settings = load_settings()
     provide_home(settings)
     return build_defs(settings)

@@ -6,6 +6,8 @@ Secrets, such as the password in a database URL, are kept in `SecretStr`. They n
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,25 +18,32 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from aquamind_pipeline.errors import ConfigError, DatabaseError
 from aquamind_pipeline.files import require_usable
 from aquamind_pipeline.lake.stores import parse_location
+from aquamind_pipeline.mistakes import MistakesError, explained, nearest, no_such, told
 from aquamind_pipeline.postgres import urls
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.common_rules import SCHEMA
-from aquamind_pipeline.quality.faults import parsed
 from aquamind_pipeline.quality.rules import DATABASE_STATEMENTS, STATEMENTS
 from aquamind_pipeline.simulation.profile import Profile
 
+_LOG = logging.getLogger(__name__)
 _ALWAYS = (SCHEMA.name, *(one.name for one in DATABASE_STATEMENTS))
 SKIPPABLE = tuple(name for name in STATEMENTS if name not in _ALWAYS)
 """Checks that may be skipped. Other checks need `schema`, and the load needs its own checks."""
 
 _NAME_BYTES, _HASH_LENGTH = 63, 12
+_PREFIX = "AQUAMIND_"
+_WORDS = {
+    "since": "write a month, as 2026-06",
+    "pages_url": "write an address without a path, as http://127.0.0.1:3001",
+}
+"""What to write, by setting, where its type alone does not say it."""
 _SECRETS = ("database_url", "dagster_database_url")
 
 
 class Settings(BaseSettings):
     """Settings of one farm. Unset values come from the profile, and unset places lie under `home`."""
 
-    model_config = SettingsConfigDict(env_prefix="AQUAMIND_", frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     profile: str = "test-40"
     seed: int | None = None
@@ -77,9 +86,15 @@ class Settings(BaseSettings):
     @field_validator("skip_checks")
     @classmethod
     def _require_skippable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        others = [name for name in value if name not in SKIPPABLE]
-        if others:
-            raise ValueError(f"{', '.join(others)} cannot be skipped; these can: {', '.join(SKIPPABLE)}")
+        mistakes = [
+            f"check {name} is needed and cannot be skipped; leave it out"
+            if name in STATEMENTS
+            else no_such("check", name, SKIPPABLE, "`aquamind checks` lists all")
+            for name in value
+            if name not in SKIPPABLE
+        ]
+        if mistakes:
+            raise MistakesError(mistakes)
         return value
 
     @field_validator("lake", mode="before")
@@ -115,10 +130,7 @@ class Settings(BaseSettings):
         Raises:
             ConfigError: when the profile or a fault is unknown, or when values contradict each other.
         """
-        farm = load_profile(self.profile, seed=self.seed, epoch=self.epoch, as_of=self.as_of, faults=self.faults)
-        for fault in farm.faults:
-            parsed(fault)
-        return farm
+        return load_profile(self.profile, seed=self.seed, epoch=self.epoch, as_of=self.as_of, faults=self.faults)
 
     @property
     def farm_name(self) -> str:
@@ -174,6 +186,16 @@ def _as_text(value: object) -> str:
     return str(value.absolute() if isinstance(value, Path) else value)
 
 
+def warn_of_unknown_variables() -> None:
+    """Log a warning for each environment variable that looks like a setting and is none, with the nearest setting."""
+    known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    for name, value in os.environ.items():
+        if value and name.upper().startswith(_PREFIX) and name.upper() not in known:
+            near = nearest(name.upper().removeprefix(_PREFIX), [one.removeprefix(_PREFIX) for one in known])
+            meant = f"; did you mean {' or '.join(_PREFIX + one for one in near)}?" if near else ""
+            _LOG.warning("the variable %s is no setting and has no effect%s", ascii(name)[1:-1], meant)
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Read settings from the environment. Overrides that are not None replace them.
 
@@ -183,11 +205,15 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings(**{key: value for key, value in overrides.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise ConfigError(
-            f"setting {name} (AQUAMIND_{name.upper()}): {first['msg'].removeprefix('Value error, ')}"
-        ) from None
+        mistakes = explained(
+            error,
+            Settings.model_fields,
+            named=lambda name: f"setting {name} ({_PREFIX}{name.upper()})",
+            otherwise=f"there are {', '.join(Settings.model_fields)}",
+            words=_WORDS,
+            secret=_SECRETS,
+        )
+        raise ConfigError(told(mistakes)) from None
     require_usable(settings.home, "AQUAMIND_HOME")
     # Reads the profile, so that a mistake in it fails here and not during a run.
     if isinstance(settings.lake_path, Path):
@@ -197,4 +223,4 @@ def load_settings(**overrides: Any) -> Settings:
     return settings
 
 
-__all__ = ["SKIPPABLE", "Settings", "load_settings"]
+__all__ = ["SKIPPABLE", "Settings", "load_settings", "warn_of_unknown_variables"]

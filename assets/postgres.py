@@ -8,6 +8,7 @@ import dagster as dg
 
 from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.assets.beginning import require_disk_space, require_target
 from aquamind_pipeline.orchestration.asset_specs import (
     POSTGRES_ASSETS,
     POSTGRES_EVENTS,
@@ -23,7 +24,6 @@ from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.pipeline.loading import LoadResult, load_months, load_whole_tables
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.report.data_docs import DataDocs
-from assets.beginning import require_disk_space, require_target
 
 GROUP = "postgres"
 KINDS = frozenset({"postgres"})
@@ -79,6 +79,7 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def postgres_events(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
+        require_target(context, workspace, lambda: workspace.planned)
         with retry_transient_errors():
             result = load_months(workspace, REGISTRY.events, lambda name: context.partition_keys, context.run.run_id)
         _log_dropped(context, result)
@@ -113,6 +114,7 @@ def postgres_states(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Load the months with changed states. In a nightly run these are the last ones."""
     started = time.perf_counter()
+    require_target(context, workspace, lambda: workspace.planned)
     since = workspace.settings.since or ""
 
     def changed(name: str) -> list[str]:
@@ -144,7 +146,7 @@ def verification_report(
         verified, series = report.verify(url, workspace.planned, settings.since, report.sums_path(settings))
     report.save(verified, report.report_path(settings))
     page = report.page_path(settings)
-    report.save_page(verified, series, check_results.load(settings), page)
+    report.save_page(verified, series, check_results.load(settings), page, report.realism_path(settings))
     yield dg.MaterializeResult(
         asset_key=REPORT,
         metadata={

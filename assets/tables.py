@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.assets.beginning import require_disk_space, require_target
 from aquamind_pipeline.lake import Written
 from aquamind_pipeline.orchestration.asset_specs import table_spec, written_metadata
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
@@ -15,7 +16,6 @@ from aquamind_pipeline.pipeline.steps import failure, farm_of, make_months, make
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.kinds import Kind
-from assets.beginning import require_disk_space, require_target
 
 Made = dg.MaterializeResult[None]
 

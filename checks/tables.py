@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.stages import LIFECYCLE_STAGES
+from aquamind_pipeline.checks.results import check_specs, result
 from aquamind_pipeline.orchestration.asset_specs import frame_table, page_link
 from aquamind_pipeline.orchestration.figures import lines
 from aquamind_pipeline.orchestration.partitions import months_of_run
@@ -15,13 +17,20 @@ from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.quality import truth
 from aquamind_pipeline.quality.common_rules import EXPECTATIONS
-from aquamind_pipeline.quality.farm_rules import FARM_RULES, RECOVERS_LIFE, state_errors
+from aquamind_pipeline.quality.farm_rules import (
+    FARM_RULES,
+    REALISTIC,
+    RECOVERS_LIFE,
+    compared_with_real_farms,
+    state_errors,
+)
 from aquamind_pipeline.quality.rules import farm_rules_about, rules_of
 from aquamind_pipeline.quality.runner import CheckRunner
+from aquamind_pipeline.report import realism_path, save_realism_page
 from aquamind_pipeline.report.data_docs import DataDocs
 from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.schema.kinds import Kind
-from checks.results import check_specs, result
+from aquamind_pipeline.settings import Settings
 
 SHOWN_DAYS = 21
 """Most days since weighing that the errors of states are shown for."""
@@ -83,13 +92,24 @@ def _farm_checks(about: str) -> dg.AssetChecksDefinition:
         with workspace.progress.track(f"check the farm: {about}", len(wanted)) as advance:
             for name, one in runner.of_farm(about):
                 results.append((name, one))
-                shows_errors = one.rule == RECOVERS_LIFE.name
-                show: Callable[[], Mapping[str, dg.MetadataValue]] = partial(_errors, runner) if shows_errors else dict
+                show: Callable[[], Mapping[str, Any]] = dict
+                if one.rule == RECOVERS_LIFE.name:
+                    show = partial(_errors, runner)
+                elif one.rule == REALISTIC.name and runner.since is None:
+                    show = partial(_compared, runner, workspace.settings)
                 yield result(workspace, name, one, show)
                 advance()
         check_results.save(workspace.settings, f"farm_{about}", results)
 
     return farm_checks
+
+
+def _compared(runner: CheckRunner, settings: Settings) -> dict[str, dg.MetadataValue]:
+    """Every figure beside that of real farms, and a link to the page that shows them."""
+    compared = compared_with_real_farms(runner.farm_inputs(REALISTIC))
+    page = realism_path(settings)
+    save_realism_page(settings.farm_name, compared, page)
+    return {"figures": frame_table(compared.figures), "page": page_link(settings, page)}
 
 
 def _errors(runner: CheckRunner) -> dict[str, dg.MetadataValue]:

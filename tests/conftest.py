@@ -25,10 +25,12 @@ from hypothesis import HealthCheck, Phase, settings
 from psycopg import sql
 from pydantic import SecretStr
 
+from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.settings import Settings, load_settings
 from aquamind_pipeline.simulation.profile import Profile
+from tests.helpers.database import load_everything
 from tests.helpers.farms import Made, make_lake
 from tests.helpers.objects import BUCKET, s3_server, set_in
 from tests.helpers.oracle import HERE, oracles
@@ -96,10 +98,16 @@ def a_copy(built: Settings, tmp_path: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def server(home: Path) -> Iterator[SecretStr]:
-    """One embedded PostgreSQL for all tests. It takes prepared transactions, as a server of others may."""
+    """One embedded PostgreSQL for all tests. It takes prepared transactions, as a server of others may.
+
+    It does not wait for the disk, which takes most of the time of making and dropping a database. No test ends the
+    power of the machine.
+    """
     place = EmbeddedServer(home)
     with place.running("postgres") as url, psycopg.connect(url.get_secret_value(), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET max_prepared_transactions = 2")
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
     with place.running("postgres") as url:
         yield url
 
@@ -127,6 +135,29 @@ def migrated(server: SecretStr, aquamind_template: SecretStr) -> Iterator[Secret
         yield url
 
 
+@pytest.fixture(scope="session")
+def loaded_own(server: SecretStr, built: Settings) -> Iterator[SecretStr]:
+    """A database of our own with the tiny farm. Read only: tests that write take a copy."""
+    with new_database(server) as url:
+        load_everything(url, Lake(built.lake_path))
+        yield url
+
+
+@pytest.fixture
+def own(server: SecretStr, loaded_own: SecretStr) -> Iterator[SecretStr]:
+    """A copy of our own database with the tiny farm, to write to."""
+    with new_database(server, like=loaded_own) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def loaded_aquamind(server: SecretStr, aquamind_template: SecretStr, built: Settings) -> Iterator[SecretStr]:
+    """AquaMind's database with the tiny farm. Read only: tests that write take a copy."""
+    with new_database(server, like=aquamind_template) as url:
+        load_everything(url, Lake(built.lake_path))
+        yield url
+
+
 @contextlib.contextmanager
 def new_database(server: SecretStr, like: SecretStr | None = None) -> Iterator[SecretStr]:
     """A database for the block, empty or a copy of another."""
@@ -134,7 +165,9 @@ def new_database(server: SecretStr, like: SecretStr | None = None) -> Iterator[S
     with psycopg.connect(server.get_secret_value(), autocommit=True) as connection:
         template = like.get_secret_value().rpartition("/")[2] if like else "template1"
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
         )
         yield SecretStr(server.get_secret_value().rsplit("/", 1)[0] + "/" + name)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

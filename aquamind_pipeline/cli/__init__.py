@@ -7,11 +7,21 @@ This package imports no polars, dagster or duckdb when it starts, so that `aquam
 imports them when it runs. Work belongs in the library; a command only reads options, calls the library, and prints.
 """
 
-from aquamind_pipeline.cli.streams import dependable_streams
+import sys
+
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.platforms import require_supported
 
 
 def main() -> None:
     """Run the command that the arguments of this process name."""
+    try:
+        require_supported()
+    except ConfigError as error:
+        sys.exit(f"error: {error}")
+    # Imported only now: other systems lack some of what it needs.
+    from aquamind_pipeline.cli.streams import dependable_streams
+
     with dependable_streams():
         # Imported only now: the consoles need open streams and the size of the terminal.
         from aquamind_pipeline.cli.app import main as run

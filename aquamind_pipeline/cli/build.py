@@ -7,6 +7,7 @@ import typer
 from rich.text import Text
 
 from aquamind_pipeline.cli.console import ProgressBars, console, print_line
+from aquamind_pipeline.cli.options import MONTH
 from aquamind_pipeline.cli.results import finish_run, print_report_paths
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.orchestration.garbage_collection import skip_loaded_objects
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def build(
     settings: "Settings",
     month: Annotated[
-        list[str] | None, typer.Option(help="Build only the events of this month, as 2026-01. Repeatable.")
+        list[str] | None, typer.Option(metavar=MONTH, help="Build only the events of this month. Repeatable.")
     ] = None,
     database: Annotated[bool, typer.Option(help="Load the farm into PostgreSQL, or build the lake only.")] = True,
 ) -> None:

@@ -1,30 +1,38 @@
-"""What commands print with: two consoles, warnings, tables that keep every character, and progress bars."""
+"""What commands print with: two consoles, warnings, and progress bars."""
 
 import contextlib
 import logging
+import os
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
 from aquamind_pipeline.errors import ConfigError
 
 _LOG_WIDTH = 132
 """Columns of a line where the output is a file or a pipe."""
-_ANY_WIDTH = 10_000
+_DUMB = ("dumb", "unknown")
+"""Terminals that only print, as the shell of an editor."""
+_LABEL, _FIGURES = 44, 25
+"""Columns of a progress line: its label, and what stands beside it."""
+_ROOMY = _LABEL + 36
+"""Columns of a terminal from which a progress bar has room beside its label."""
 
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _LOG_WIDTH
+    size: tuple[int | None, int | None] = (None, None) if stream.isatty() else (_LOG_WIDTH, None)
+    if stream.isatty() and os.environ.get("TERM") in _DUMB:  # Rich takes these for 80 columns wide
+        size = shutil.get_terminal_size()
     # Brackets and colons in names and paths are no markup and no emoji.
-    return Console(markup=False, emoji=False, highlight=False, stderr=stderr, width=width)
+    return Console(markup=False, emoji=False, highlight=False, stderr=stderr, width=size[0], height=size[1])
 
 
 console = _console(stderr=False)
@@ -50,26 +58,6 @@ class _Warnings(logging.Handler):
 def show_warnings() -> None:
     """Print what the library logs as warnings: above all, for whom a command waits."""
     logging.getLogger("aquamind_pipeline").addHandler(_Warnings(logging.WARNING))
-
-
-def table(text: str, *numbers: str) -> Table:
-    """Start a table: a column of text, then right-aligned columns of numbers.
-
-    Args:
-        text: Heading of the first column.
-        numbers: Headings of the other columns.
-    """
-    shown = Table(text)
-    for heading in numbers:
-        shown.add_column(heading, justify="right")
-    return shown
-
-
-def print_whole(shown: Table) -> None:
-    """Print a table as wide as its cells need. A narrow terminal wraps its lines, but no name or number is cut off."""
-    everything = console.options.update(max_width=_ANY_WIDTH)
-    shown.width = Measurement.get(console, everything, shown).maximum
-    console.print(shown, soft_wrap=True)
 
 
 def require_yes(question: str) -> None:
@@ -103,10 +91,15 @@ class ProgressBars:
         Yields:
             A function to call after each step, from any thread.
         """
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
         started = time.perf_counter()
-        columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        narrow = console.is_terminal and console.width < _ROOMY
+        width = max(cell_len(label), console.width - _FIGURES) if narrow else _LABEL
+        columns: list[ProgressColumn] = [TextColumn(f"{{task.description:<{_LABEL}}}"), BarColumn()]
+        if narrow:
+            columns = [TextColumn("{task.description}")]
+        columns += [MofNCompleteColumn(), TimeElapsedColumn()]
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task(label, total=total)
             lock = threading.Lock()
@@ -119,7 +112,7 @@ class ProgressBars:
                 progress.advance(task)
 
             yield advance
-        print_line(f"  {label:<44} {done:>4} of {total:<4} {time.perf_counter() - started:6.1f} s")
+        print_line(f"  {label:<{width}} {done:>4} of {total:<4} {time.perf_counter() - started:6.1f} s")
 
 
 __all__ = [
@@ -127,8 +120,6 @@ __all__ = [
     "console",
     "error_console",
     "print_line",
-    "print_whole",
     "require_yes",
     "show_warnings",
-    "table",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aquamind_pipeline.cli.console import print_line
-from aquamind_pipeline.cli.options import configured
+from aquamind_pipeline.cli.options import FARM, add, configured
 from aquamind_pipeline.errors import ConfigError, DatabaseError
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from aquamind_pipeline.postgres.urls import EmbeddedUrl
     from aquamind_pipeline.settings import Settings
 
+HELP = "The embedded PostgreSQL, and rights for loading into another one."
+_DATABASE = (*FARM, "home")
+"""Options that say which database of which server."""
 _STOPPED = 3
 """Exit status of `status` when the server does not run, as service managers expect."""
 
@@ -48,7 +51,9 @@ def url(settings: "Settings") -> None:
 
 def psql(
     settings: "Settings",
-    command: Annotated[str | None, typer.Option("--command", "-c", help="Run this command and exit.")] = None,
+    command: Annotated[
+        str | None, typer.Option("--command", "-c", metavar="SQL", help="Run this command and exit.")
+    ] = None,
 ) -> None:
     """Open psql on the farm's database."""
     from aquamind_pipeline.postgres.urls import psql_environment
@@ -62,7 +67,7 @@ def psql(
 
 def grants(
     role: Annotated[str, typer.Argument(help="The role that will load.")],
-    database: Annotated[str, typer.Option(help="Name of AquaMind's database.")] = "aquamind_db",
+    database: Annotated[str, typer.Option(metavar="NAME", help="Name of AquaMind's database.")] = "aquamind_db",
 ) -> None:
     """Print the SQL that gives a role just the rights to load into AquaMind's database."""
     from aquamind_pipeline.postgres.targets.aquamind.grants import grants as statements
@@ -87,7 +92,15 @@ def _running_url(settings: "Settings") -> "EmbeddedUrl":
     return found
 
 
-group = typer.Typer(no_args_is_help=True, help="The embedded PostgreSQL, and rights for loading into another one.")
-for _command in (start, stop, status, url, psql):
-    group.command()(configured(_command))
-group.command()(grants)
+group = typer.Typer(no_args_is_help=True, help=HELP)
+add(group, configured(start, *_DATABASE), "aquamind db start --profile tiny")
+add(group, configured(stop, "home"))
+add(group, configured(status, "home"))
+add(group, configured(url, *_DATABASE), 'psql "$(aquamind db url --profile tiny)"')
+add(
+    group,
+    configured(psql, *_DATABASE),
+    "aquamind db psql --profile tiny",
+    "aquamind db psql -c 'SELECT count(*) FROM batch_batch'",
+)
+add(group, grants, "aquamind db grants loader | psql aquamind_db")

@@ -3,7 +3,8 @@
 import shlex
 from typing import TYPE_CHECKING
 
-from aquamind_pipeline.cli.console import print_line, print_whole, table
+from aquamind_pipeline.cli.console import console, print_line
+from aquamind_pipeline.text_tables import columns, print_table
 
 if TYPE_CHECKING:
     from aquamind_pipeline.settings import Settings
@@ -20,12 +21,12 @@ def lake(settings: "Settings") -> None:
     workspace = Workspace(settings)
     workspace.lake.require(settings.farm)
     views = duckdb_views.create(workspace.lake)
-    shown = table("view", "months", "rows", "MB", "bytes per row")
+    rows = []
     for view in views:
         months = "" if view.months is None else str(view.months)
         bytes_per_row = f"{view.bytes / view.rows:,.1f}" if view.rows >= _FEW_ROWS else ""
-        shown.add_row(view.name, months, f"{view.rows:,}", f"{view.bytes / 1e6:,.2f}", bytes_per_row)
-    print_whole(shown)
+        rows.append([view.name, months, f"{view.rows:,}", f"{view.bytes / 1e6:,.2f}", bytes_per_row])
+    print_table(console, columns("view", "months", "rows", "MB", "bytes per row"), rows)
     path = duckdb_views.path_of(workspace.lake.folder)
     print_line(f"{len(views)} views over {workspace.lake.root}: {path}")
     print_line(f"in Python: duckdb.connect({str(path)!r}, read_only=True)")

@@ -1,10 +1,10 @@
-"""The options that most commands share. A command receives them as one validated `Settings`."""
+"""The options that commands share. A command names those that it uses, and receives them as validated `Settings`."""
 
 import functools
 import inspect
 import os
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,67 +12,166 @@ import typer
 
 from aquamind_pipeline.cli.errors import one_line_errors
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.profiles import profile_names
 
-_DAYS = ("epoch", "as_of")
+FARM = ("profile", "seed", "epoch", "faults")
+"""Options that say which farm: they decide its name, and so its lake and its database."""
+
+
+MONTH, DAY, NUMBER = "YYYY-MM", "YYYY-MM-DD", "NUMBER"
+"""How the help shows values of these kinds."""
+
+
+def _day(text: str | date) -> date:
+    """Read a day from an option.
+
+    Raises:
+        typer.BadParameter: when the text is no day.
+    """
+    try:
+        return text if isinstance(text, date) else date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-06-30") from None
+
+
+def whole_number(text: str | int) -> int:
+    """Read a whole number from an option.
+
+    Raises:
+        typer.BadParameter: when the text is no whole number.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a whole number") from None
+
+
+def _profiles(incomplete: str) -> Iterator[str]:
+    """Profiles and files that an incomplete argument may become."""
+    folder = Path(incomplete).parent if "/" in incomplete else Path()
+    files = sorted(str(path) for path in folder.glob("*.toml")) if folder.is_dir() else []
+    yield from (name for name in (*profile_names(), *files) if name.startswith(incomplete))
+
+
+def _faults(incomplete: str) -> list[tuple[str, str]]:
+    from aquamind_pipeline.quality.faults import FAULTS
+
+    return [(name, fault.text) for name, fault in FAULTS.items() if name.startswith(incomplete)]
+
+
+def _checks(incomplete: str) -> list[tuple[str, str]]:
+    from aquamind_pipeline.quality.rules import STATEMENTS
+    from aquamind_pipeline.settings import SKIPPABLE
+
+    return [(name, STATEMENTS[name].text) for name in SKIPPABLE if name.startswith(incomplete)]
+
+
+def _option(kind: Any, setting: str, text: str, *names: str, default: str = "", **more: Any) -> Any:
+    """A shared option.
+
+    Args:
+        kind: Type of its value.
+        setting: The setting that it gives. Its environment variable is part of the help.
+        text: Help text.
+        names: Names of the option; none for the name of the setting.
+        default: What counts if the option and the variable are left out, for the help.
+        more: Further arguments of `typer.Option`.
+    """
+    shown = f"{text} [env: AQUAMIND_{setting.upper()}]" + (f" [default: {default}]" if default else "")
+    return Annotated[kind, typer.Option(*names, help=shown, show_default=False, **more)]
+
+
 _OPTIONS: dict[str, Any] = {
-    "profile": Annotated[
-        str | None, typer.Option("--profile", "-p", help="Profile name or path of a .toml file. [AQUAMIND_PROFILE]")
-    ],
-    "seed": Annotated[int | None, typer.Option(help="Use this seed, not the profile's. [AQUAMIND_SEED]")],
-    "epoch": Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of the farm. [AQUAMIND_EPOCH]")
-    ],
-    "as_of": Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day with data. [AQUAMIND_AS_OF]")
-    ],
-    "home": Annotated[
-        Path | None, typer.Option(help="Folder for everything that the pipeline writes. [AQUAMIND_HOME]")
-    ],
-    "lake": Annotated[str | None, typer.Option(help="Parquet lake: a folder, or s3://bucket/prefix. [AQUAMIND_LAKE]")],
-    "database_url": Annotated[
+    "profile": _option(
         str | None,
-        typer.Option(
-            help="URL of the PostgreSQL database. Set the variable instead if other users can list processes. "
-            "[AQUAMIND_DATABASE_URL]"
-        ),
-    ],
-    "faults": Annotated[
+        "profile",
+        f"Profile: {', '.join(profile_names())}, or the path of a .toml file.",
+        "--profile",
+        "-p",
+        default="test-40",
+        metavar="NAME",
+        autocompletion=_profiles,
+    ),
+    "seed": _option(
+        int | None,
+        "seed",
+        "Another farm of the same kind, as 7.",
+        default="the profile's",
+        parser=whole_number,
+        metavar=NUMBER,
+    ),
+    "epoch": _option(
+        date | None,
+        "epoch",
+        "First day of the farm.",
+        default="the profile's",
+        parser=_day,
+        metavar=DAY,
+    ),
+    "as_of": _option(
+        date | None,
+        "as_of",
+        "Last day with data.",
+        default="the profile's, or the lake's if that is later",
+        parser=_day,
+        metavar=DAY,
+    ),
+    "faults": _option(
         list[str] | None,
-        typer.Option(
-            "--fault",
-            help="Put this fault into the farm: NAME or NAME:RATE (names: docs/checks.md). Repeatable. "
-            "[AQUAMIND_FAULTS]",
-        ),
-    ],
-    "load_anyway": Annotated[
-        bool | None,
-        typer.Option("--load-anyway", help="Load even if checks fail; they only warn. [AQUAMIND_LOAD_ANYWAY]"),
-    ],
-    "skip_checks": Annotated[
+        "faults",
+        "Put this fault into the farm, into the share RATE of what it can hit. `aquamind faults` lists them. "
+        "Repeatable.",
+        "--fault",
+        default="none",
+        metavar="NAME[:RATE]",
+        autocompletion=_faults,
+    ),
+    "home": _option(Path | None, "home", "Folder for everything that is written.", default="data", metavar="FOLDER"),
+    "lake": _option(
+        str | None,
+        "lake",
+        "Parquet lake: a folder of its own, or s3://bucket/prefix.",
+        default="lake/FARM under home",
+        metavar="PLACE",
+    ),
+    "database_url": _option(
+        str | None,
+        "database_url",
+        "PostgreSQL to load into, as postgresql://me@host/farm. Set the variable instead if the URL has a password and "
+        "other users can list processes.",
+        default="the embedded server",
+        metavar="URL",
+    ),
+    "load_anyway": _option(bool | None, "load_anyway", "Load even if checks fail; they only warn.", "--load-anyway"),
+    "skip_checks": _option(
         list[str] | None,
-        typer.Option(
-            "--skip-check", help="Skip this check (names: docs/checks.md). Repeatable. [AQUAMIND_SKIP_CHECKS]"
-        ),
-    ],
-    "reload": Annotated[
+        "skip_checks",
+        "Skip this check. `aquamind checks` lists them. Repeatable.",
+        "--skip-check",
+        default="none",
+        metavar="NAME",
+        autocompletion=_checks,
+    ),
+    "reload": _option(bool | None, "reload", "Load everything again, also what did not change.", "--reload"),
+    "history": _option(
         bool | None,
-        typer.Option("--reload", help="Load everything again, also what did not change. [AQUAMIND_RELOAD]"),
-    ],
-    "history": Annotated[
-        bool | None,
-        typer.Option(
-            "--history", help="Also write history rows for master records, in AquaMind's database. [AQUAMIND_HISTORY]"
-        ),
-    ],
+        "history",
+        "In AquaMind's database, also write history rows for master records.",
+        "--history",
+    ),
 }
 """By name of the setting. An option that the user leaves out is None, and the environment or the profile decides."""
 
+BUILDING = tuple(_OPTIONS)
+"""Options of commands that build, check and load: all of them."""
 
-def configured(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the shared options to a command.
+
+def configured(command: Callable[..., None], *settings: str) -> Callable[..., None]:
+    """Add shared options to a command.
 
     Args:
         command: A function of the settings and of its own options. Its docstring is its help text.
+        settings: Names of the settings that options of the command give. Others come from the environment alone.
 
     Returns:
         The command as Typer wants it: all options, no settings. A user's mistake ends it in one line.
@@ -80,28 +179,45 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        given = {name: values.pop(name) for name in _OPTIONS}
-        days = {name: given[name].date() for name in _DAYS if given[name] is not None}
+        given = {name: values.pop(name) for name in settings}
         with one_line_errors():
             from aquamind_pipeline.orchestration.home_folder import provide_home
-            from aquamind_pipeline.settings import load_settings
+            from aquamind_pipeline.postgres.urls import GivenUrl
+            from aquamind_pipeline.settings import load_settings, warn_of_unknown_variables
 
             _require_current_folder()
-            settings = load_settings(**(given | days))
-            provide_home(settings)
-            command(settings, **values)
+            warn_of_unknown_variables()
+            if given.get("database_url") is not None:
+                given["database_url"] = GivenUrl(given["database_url"], "--database-url")
+            loaded = load_settings(**given)
+            provide_home(loaded)
+            command(loaded, **values)
 
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in list(inspect.signature(command).parameters.values())[1:]
     ]
     shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in _OPTIONS.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_OPTIONS[name])
+        for name in settings
     ]
     run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *shared)}
     return run
+
+
+def add(group: typer.Typer, command: Callable[..., None], *examples: str) -> None:
+    """Add a command to a group, with the first sentence of its help as its line in the group's help.
+
+    Args:
+        group: The group.
+        command: The command as Typer wants it.
+        examples: Command lines that the help shows.
+    """
+    first, _, _ = inspect.cleandoc(command.__doc__ or "").replace("\n", " ").partition(". ")
+    # Click leaves lines after the mark as they are, so that they can be copied.
+    epilog = "\n".join(("\b", "Examples:", *(f"  {line}" for line in examples))) if examples else None
+    group.command(short_help=first.rstrip(".") + ".", epilog=epilog)(command)
 
 
 def _require_current_folder() -> None:
@@ -111,4 +227,4 @@ def _require_current_folder() -> None:
         raise ConfigError("the current folder does not exist any more: change to another one") from None
 
 
-__all__ = ["configured"]
+__all__ = ["BUILDING", "FARM", "MONTH", "NUMBER", "add", "configured", "whole_number"]

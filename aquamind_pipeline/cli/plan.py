@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from aquamind_pipeline.cli.console import print_line, print_whole, table
+from aquamind_pipeline.cli.console import console, print_line
+from aquamind_pipeline.text_tables import columns, print_table
 
 if TYPE_CHECKING:
     from aquamind_pipeline.settings import Settings
@@ -20,10 +21,8 @@ def plan(settings: "Settings") -> None:
     print_line(Text.assemble((farm.name, "bold"), f": {farm.description}"))
     print_line(f"seed {farm.seed}, {farm.epoch} to {farm.as_of}, {planned.months} months")
     print_line(f"{planned.batches} batches: {planned.completed} harvested, {planned.active} alive on the last day")
-    volumes = table("table", "rows")
-    for name, rows in planned.rows.items():
-        volumes.add_row(name, "decided by chance" if rows is None else f"{rows:,}")
-    print_whole(volumes)
+    volumes = [[name, "decided by chance" if rows is None else f"{rows:,}"] for name, rows in planned.rows.items()]
+    print_table(console, columns("table", "rows"), volumes)
     print_line(
         f"containers: {planned.containers_now:,} of {planned.containers:,} in use on the last day, "
         f"{planned.containers_peak:,} at most, {planned.containers_ever:,} ever; "

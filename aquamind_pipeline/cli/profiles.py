@@ -1,9 +1,8 @@
 """`aquamind profiles`: the farms that come with the pipeline."""
 
-from rich.table import Table
-
 from aquamind_pipeline.cli.console import console
 from aquamind_pipeline.cli.errors import one_line_errors
+from aquamind_pipeline.text_tables import Column, print_table
 
 
 def profiles() -> None:
@@ -11,10 +10,9 @@ def profiles() -> None:
     with one_line_errors():
         from aquamind_pipeline.profiles import load_profile, profile_names
 
-        shown = Table("profile", "description", "seed", "first day", "last day")
-        for column in shown.columns:
-            column.no_wrap = column.header != "description"
+        rows = []
         for name in profile_names():
             farm = load_profile(name)
-            shown.add_row(name, farm.description, str(farm.seed), str(farm.epoch), str(farm.as_of))
-        console.print(shown)
+            rows.append([name, farm.description, str(farm.seed), str(farm.epoch), str(farm.as_of)])
+        shown = [Column(heading) for heading in ("profile", "description", "seed", "first day", "last day")]
+        print_table(console, shown, rows)

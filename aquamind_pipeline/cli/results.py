@@ -45,7 +45,7 @@ def finish_run(outcome: "Outcome") -> None:
 
 
 def print_report_paths(settings: "Settings") -> None:
-    """Say where the report is: as JSON, as a page, and as Data Docs if there are any."""
+    """Say where the report is: as JSON and as a page, and its further pages if there are any."""
     from aquamind_pipeline import report
     from aquamind_pipeline.report.data_docs import DataDocs
 
@@ -54,6 +54,8 @@ def print_report_paths(settings: "Settings") -> None:
     data_docs = DataDocs(settings).index
     if data_docs.exists():
         print_line(f"Data Docs: {data_docs}")
+    if (realism := report.realism_path(settings)).exists():
+        print_line(f"compared with real farms: {realism}")
 
 
 __all__ = ["finish_run", "print_check", "print_report_paths"]

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import typer
 
 from aquamind_pipeline.cli.console import print_line
+from aquamind_pipeline.cli.options import NUMBER, whole_number
 from aquamind_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,9 +31,18 @@ _LONGEST_FOLDER = 80
 """Characters of a folder for sockets: the kernel allows 107 for a socket's whole path."""
 
 
+def _port(text: str | int) -> int:
+    port = whole_number(text)
+    if not 1 <= port <= _LAST_PORT:
+        raise typer.BadParameter(f"{port} is not a port; choose a number from 1 to {_LAST_PORT}")
+    return port
+
+
 def ui(
     settings: "Settings",
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=_LAST_PORT)] = _DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(parser=_port, metavar=NUMBER, help="Port on 127.0.0.1, for Dagster's pages.")
+    ] = _DEFAULT_PORT,
 ) -> None:
     """Open Dagster's web pages for this farm, on http://127.0.0.1:3000 until Ctrl-C."""
     from aquamind_pipeline.orchestration.page_server import port_here
@@ -47,7 +57,7 @@ def ui(
 
     import dagster as dg
 
-    from aquamind_pipeline.orchestration.records import dagster_home, project_file, require_own_records
+    from aquamind_pipeline.orchestration.records import WORKSPACE, dagster_home, require_own_records
     from aquamind_pipeline.orchestration.run_health import close_dead_runs
 
     dagster_home(settings)
@@ -55,16 +65,15 @@ def ui(
     with dg.DagsterInstance.get() as instance:
         require_own_records(instance, settings.farm_name)
         close_dead_runs(instance)
-    workspace = project_file("workspace.yaml")
     print_line(f"Dagster for {settings.farm_name}: http://{_HOST}:{port} (Ctrl-C ends it)")
     sys.stdout.flush()
-    dagster = ["-m", "aquamind_pipeline.orchestration.compat.paths", "dev", "--workspace", str(workspace)]
+    dagster = ["-m", "aquamind_pipeline.orchestration.compat.paths", "dev", "--workspace", str(WORKSPACE)]
     commands = {"Dagster": [sys.executable, *dagster, "--host", _HOST, "--port", str(port)]}
     if pages_port is not None:
         server = ["-m", "aquamind_pipeline.orchestration.page_server", str(settings.reports_path), settings.pages_url]
         commands["the server of reports"] = [sys.executable, *server]
     _use_plain_temporary_folder()
-    _run_together(commands, workspace.parent)
+    _run_together(commands, WORKSPACE.parent)
 
 
 def _use_plain_temporary_folder() -> None:

@@ -1,5 +1,6 @@
 """`aquamind verify`: every check, and the report."""
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,10 +17,12 @@ def verify(settings: "Settings") -> None:
     import polars as pl
 
     from aquamind_pipeline import report
+    from aquamind_pipeline.errors import AquaMindError
     from aquamind_pipeline.pipeline import check_results
     from aquamind_pipeline.pipeline.workspace import Workspace
     from aquamind_pipeline.postgres import comparison
     from aquamind_pipeline.postgres.targets import open_target
+    from aquamind_pipeline.quality.farm_rules import REALISTIC, compared_with_real_farms
 
     workspace = Workspace(settings, ProgressBars())
     workspace.lake.require(settings.farm, must_exist=False)
@@ -28,7 +31,11 @@ def verify(settings: "Settings") -> None:
         verified, series = report.verify(url, settings.farm, kept=report.sums_path(settings))
         if workspace.lake.manifest() is not None:
             target = open_target(url)
-            results = list(workspace.checks().everything())
+            runner = workspace.checks()
+            results = list(runner.everything())
+            with contextlib.suppress(AquaMindError, pl.exceptions.PolarsError):  # a check reports unreadable tables
+                compared = compared_with_real_farms(runner.farm_inputs(REALISTIC))
+                report.save_realism_page(settings.farm_name, compared, report.realism_path(settings))
             results += [
                 (name, result)
                 for name in target.tables
@@ -37,7 +44,7 @@ def verify(settings: "Settings") -> None:
             check_results.save(settings, check_results.VERIFY, results)
     report.save(verified, report.report_path(settings))
     saved = check_results.load(settings)
-    report.save_page(verified, series, saved, report.page_path(settings))
+    report.save_page(verified, series, saved, report.page_path(settings), report.realism_path(settings))
     report.show(verified, console)
     broken = saved.filter(~pl.col("passed"))
     skipped = pl.col("rule").is_in(settings.skip_checks)

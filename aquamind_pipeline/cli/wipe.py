@@ -83,7 +83,8 @@ def _print_deleted(where: str, deleted: dict[str, tuple[int, int]] | None, *, dr
     print_line(f"{where}: {rows:,} rows of {len(deleted)} tables {_deleted(dry_run=dry_run)}")
     for name, (_, kept) in deleted.items():
         if kept:
-            print_line(f"  {name}: {kept:,} rows stay, because others use them")
+            stay = "1 row stays" if kept == 1 else f"{kept:,} rows stay"
+            print_line(f"  {name}: {stay}, because others use {'it' if kept == 1 else 'them'}")
 
 
 def _deleted(*, dry_run: bool) -> str:

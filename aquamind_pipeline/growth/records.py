@@ -153,12 +153,18 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
             measured_weight_g=pl.col("measured_avg_weight_g").cast(pl.Float64),
         ),
         "deaths": tables["batch_mortalityevent"].select("assignment_id", "count", date="event_date"),
-        "weighings": tables["batch_growthsample"]
-        .sort("id")
-        .select(
-            "assignment_id",
-            date="sample_date",
-            weight_g=pl.col("avg_weight_g").cast(pl.Float64),
+        "weighings": pl.concat(
+            [
+                tables["batch_growthsample"]
+                .sort("id")
+                .select(
+                    "assignment_id",
+                    date="sample_date",
+                    weight_g=pl.col("avg_weight_g").cast(pl.Float64),
+                    kind=pl.lit("growth_sample"),
+                ),
+                _vaccinations(tables["health_treatment"], tables["health_individualfishobservation"]),
+            ]
         ),
         "temperature": temperature.lazy(),
         "feed": tables["inventory_feedingevent"]
@@ -168,6 +174,28 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
     }
     collected = pl.collect_all(frames.values(), engine="streaming")
     return Records(**dict(zip(frames, collected, strict=True)))
+
+
+def _vaccinations(treatments: pl.LazyFrame, fish: pl.LazyFrame) -> pl.LazyFrame:
+    """Weighings at vaccinations: the mean weight of the fish of the treatment's sampling event (R12).
+
+    Args:
+        treatments: Rows of health_treatment.
+        fish: Rows of health_individualfishobservation.
+    """
+    grams = pl.col("weight_g")
+    means = fish.group_by("sampling_event_id").agg(weight_g=grams.sum().cast(pl.Float64) / grams.count())
+    return (
+        treatments.filter("includes_weighing")
+        .join(means, on="sampling_event_id")
+        .sort("id")
+        .select(
+            assignment_id="batch_assignment_id",
+            date=pl.col("treatment_date").dt.date(),
+            weight_g="weight_g",
+            kind=pl.lit("vaccination"),
+        )
+    )
 
 
 def daily_temperature(readings: pl.LazyFrame, parameters: pl.LazyFrame) -> pl.DataFrame:

@@ -24,6 +24,7 @@ import polars as pl
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake.manifest import Manifest
 from aquamind_pipeline.lake.stores import open_store, parse_location
+from aquamind_pipeline.mistakes import nearest
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 ROW_GROUP_ROWS = 131_072
@@ -117,7 +118,11 @@ class Lake:
         else:
             names = [_file(table, partition) for partition in self.partitions(table)]
         if not names:
-            raise LakeError(f"the lake {self.root} has no {table}: materialise it first (aquamind build)")
+            from aquamind_pipeline.apps import REGISTRY  # only for the message
+
+            near = [] if table in REGISTRY else nearest(table, REGISTRY)
+            meant = f"; did you mean {' or '.join(near)}?" if near else ": materialise it first (aquamind build)"
+            raise LakeError(f"the lake {self.root} has no {table}{meant}")
         self._require_whole(names)
         return self._store.scan(names)
 

@@ -8,6 +8,7 @@ from datetime import date
 
 from pydantic import TypeAdapter, ValidationError
 
+from aquamind_pipeline.mistakes import explained, told
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 _VERSION = ", generator version "
@@ -56,8 +57,7 @@ class Manifest:
         try:
             return _ADAPTER.validate_python(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise ValueError(told(explained(error, cls.__dataclass_fields__, otherwise="leave it out"))) from None
 
     def as_json(self) -> bytes:
         """Content that `parse` reads."""

@@ -19,6 +19,9 @@ DATABASE_VARIABLE = "AQUAMIND_DAGSTER_DATABASE_URL"
 """The environment variable with the URL of the PostgreSQL database for Dagster's records."""
 _HOME, _SETTINGS = "DAGSTER_HOME", "dagster.yaml"
 _LONGEST_NAME_BYTES = 200
+_HERE = Path(__file__).parent
+WORKSPACE = _HERE / "workspace" / "workspace.yaml"
+"""Where Dagster finds our definitions. The folder has no other file, because Dagster runs in it."""
 _FARM = "aquamind/farm"
 """Key under which records name their farm, in Dagster's own key-value store."""
 _chosen: set[str] = set()
@@ -57,7 +60,7 @@ def dagster_home(settings: Settings) -> Path:
 
 def _copy_settings(home: Path, remedy: str) -> None:
     """Copy our dagster.yaml into Dagster's folder if it differs from the one there."""
-    copy, content = home / _SETTINGS, project_file(_SETTINGS).read_bytes()
+    copy, content = home / _SETTINGS, (_HERE / _SETTINGS).read_bytes()
     try:
         if not copy.exists() or copy.read_bytes() != content:
             write_atomically(copy, content)  # a running user interface may be reading the file
@@ -72,18 +75,6 @@ def _folder_name(farm: str) -> str:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
     return name.encode()[: _LONGEST_NAME_BYTES - len(digest) - 1].decode(errors="ignore") + f"-{digest}"
-
-
-def project_file(name: str) -> Path:
-    """A file at the top of the project.
-
-    Raises:
-        ConfigError: when the package was installed without the project's folder.
-    """
-    path = Path(__file__).parents[2] / name
-    if not path.is_file():
-        raise ConfigError(f"{name} is missing beside the package: install the project's folder with `make install`")
-    return path
 
 
 def require_own_records(instance: dg.DagsterInstance, farm: str) -> None:
@@ -114,4 +105,4 @@ def recorded_farm(instance: dg.DagsterInstance) -> str | None:
     return instance.daemon_cursor_storage.get_cursor_values({_FARM}).get(_FARM)
 
 
-__all__ = ["DATABASE_VARIABLE", "dagster_home", "project_file", "recorded_farm", "require_own_records"]
+__all__ = ["DATABASE_VARIABLE", "WORKSPACE", "dagster_home", "recorded_farm", "require_own_records"]

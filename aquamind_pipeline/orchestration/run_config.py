@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr
 
 from aquamind_pipeline.errors import ConfigError, DatabaseError
 from aquamind_pipeline.postgres import urls
+from aquamind_pipeline.postgres.urls import GivenUrl
 from aquamind_pipeline.settings import SKIPPABLE, Settings, load_settings
 
 OWNER_TAG = "aquamind/owner"
@@ -66,12 +67,12 @@ class RunOptions(dg.Config):
 def _url(name: str) -> SecretStr:
     """The URL of a database that is named by an environment variable or a service."""
     if service := _SERVICE.fullmatch(name):
-        return SecretStr(f"postgresql:///?service={service[1]}")
+        return GivenUrl(f"postgresql:///?service={service[1]}", f"the run's option database ({name})")
     if not _VARIABLE.fullmatch(name):
         raise ConfigError("database is the name of an environment variable or service=NAME, never a URL")
     if not os.environ.get(name):
         raise ConfigError(f"database {name}: the code location's environment has no such variable")
-    url = SecretStr(os.environ[name])
+    url = GivenUrl(os.environ[name], f"the run's option database ({name})")
     try:
         urls.parsed(url)
     except DatabaseError as error:

@@ -6,7 +6,7 @@ report files that cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -15,16 +15,22 @@ import polars as pl
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.orchestration.figures import bars, lines
+from aquamind_pipeline.orchestration.figures import Panel, bars, lines, stacked
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.simulation.deaths import REASONS
+from aquamind_pipeline.simulation.lice import STAGES as LICE_STAGES
+from aquamind_pipeline.simulation.treatments import METHODS, REASON
 
 SHOWN_BATCHES = 4
 SHOWN_DAYS = 200
 """Number of days on a line. More could not be told apart."""
 
+RING_DAYS, SHOWN_REASONS = 365, 5
+"""Days of the picture of one ring, and the reasons of death that it tells apart."""
 
-def figure_metadata(definition: TableDefinition, workspace: Workspace) -> Mapping[str, Any]:
+
+def figure_metadata(definition: TableDefinition, workspace: Workspace) -> dict[str, Any]:
     """Metadata with the figure of a whole table, if the table has one.
 
     Nightly runs draw no figures, because drawing would take as long as making their tables.
@@ -100,6 +106,49 @@ def _temperatures(lake: Lake, name: str) -> dg.MetadataValue[str]:
     return lines({"mean water temperature, °C": daily}, "date", [c for c in daily.columns if c != "date"])
 
 
+def _ring_year(lake: Lake, name: str) -> dg.MetadataValue[str]:
+    """Lice, treatments, deaths, feed and temperature in the last year of the ring that was deloused most often."""
+    treatments = lake.scan("life_treatment").select("assignment_id", "date", "method", "reason").collect()
+    against_lice = treatments.filter(reason=REASON["lice"])
+    often = against_lice.group_by("assignment_id").len().sort("len", "assignment_id", descending=[True, False])
+    ring = (
+        int(often["assignment_id"][0])
+        if often.height
+        else lake.scan("life_lice").select(pl.col("assignment_id").min()).collect().item()
+    )
+    if ring is None:
+        return dg.MetadataValue.text("no picture: no ring has fish yet")
+    of_ring = pl.col("assignment_id") == ring
+    lice = lake.scan("life_lice").filter(of_ring).sort("date").collect(engine="streaming").tail(RING_DAYS)
+    life = lake.scan("life_day").filter(of_ring).sort("date").collect(engine="streaming").tail(RING_DAYS)
+    done = treatments.filter(of_ring, pl.col("date").is_in(life["date"].implode()))
+    marks = {
+        METHODS[method].name: done.filter(method=method)["date"].to_list()
+        for method in done["method"].unique(maintain_order=True)
+    }
+    container = lake.scan("infrastructure_container").filter(pl.col("id") == life["container_id"][0])
+    title = f"One ring's year: {container.select('name').collect().item()}, batch {life['batch_id'][0]}"
+    panels = [
+        Panel("lice per fish", lice.select("date", *LICE_STAGES).rename(lambda column: column.replace("_", " "))),
+        Panel("deaths a day", _by_reason(life), bars=True),
+        Panel("feed, t a day", life.select("date", feed=pl.col("feed_dg") / 1e7), bars=True),
+        Panel("water, °C", life.select("date", temperature="temp_c"), from_zero=False),
+    ]
+    return stacked(title, panels, marks)
+
+
+def _by_reason(life: pl.DataFrame) -> pl.DataFrame:
+    """Deaths by day, of the most frequent reasons and of all others together: date, and a column for each."""
+    first = life.select("date", "reason", deaths=pl.col("deaths") - pl.col("second_deaths"))
+    second = life.select("date", reason="second_reason", deaths="second_deaths")
+    both = pl.concat([first, second])
+    totals = both.group_by("reason").agg(pl.col("deaths").sum()).sort("deaths", "reason", descending=[True, False])
+    shown = totals.filter(pl.col("deaths") > 0)["reason"].head(SHOWN_REASONS).to_list()
+    columns = {REASONS[reason][0]: pl.col("deaths").filter(pl.col("reason") == reason).sum() for reason in shown}
+    others = pl.col("deaths").filter(~pl.col("reason").is_in(shown)).sum()
+    return both.group_by("date").agg(**columns, others=others).sort("date")
+
+
 def _rows_by_month(lake: Lake, name: str) -> dg.MetadataValue[str]:
     """Number of rows of each month, from the footers of the files."""
     months = lake.partitions(name)
@@ -115,6 +164,7 @@ _FIGURES: dict[str, Callable[[Lake, str], dg.MetadataValue[str]]] = {
     "occupancy": _occupancy,
     "lives": _lives,
     "temperatures": _temperatures,
+    "ring_year": _ring_year,
 }
 """Functions that draw a figure, by the name in a definition's `figure`."""
 

@@ -12,10 +12,10 @@ import polars as pl
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.assignments import ASSIGNMENTS, BATCHES
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.mistakes import no_such
 from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.pipeline.preview import Preview, preview
 from aquamind_pipeline.profiles import load_profile
-from aquamind_pipeline.quality.faults import parsed
 from aquamind_pipeline.schema.frames import references
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation.profile import Profile
@@ -43,8 +43,6 @@ class Farm:
         as_of: date | None = None,
     ) -> None:
         self.profile: Profile = load_profile(str(profile), seed=seed, epoch=epoch, as_of=as_of)
-        for fault in self.profile.faults:
-            parsed(fault)
         self._tables = MemoryTables(self.profile)
 
     def __repr__(self) -> str:
@@ -109,10 +107,7 @@ class Farm:
 
     def _require(self, name: str, month: str | None) -> None:
         if not isinstance(name, str) or name not in REGISTRY:
-            noun = str(name).rpartition("_")[2]
-            close = ", ".join(one for one in REGISTRY if noun and noun in one)
-            hint = f"is it one of these: {close}?" if close else "Farm.tables lists them"
-            raise ConfigError(f"there is no table {name!r}; {hint}")
+            raise ConfigError(no_such("table", name, REGISTRY, "Farm.tables lists all"))
         if month is None:
             return
         if not REGISTRY[name].is_monthly:
@@ -124,7 +119,8 @@ class Farm:
         for batch_id, number in self.batches.select("batch_id", "batch_number").iter_rows():
             if str(batch) in (str(batch_id), number):
                 return int(batch_id)
-        raise ConfigError(f"there is no batch {batch!r}; Farm.batches lists them")
+        numbers = self.batches["batch_number"].to_list()
+        raise ConfigError(no_such("batch", batch, numbers, "Farm.batches lists all"))
 
 
 __all__ = ["Farm"]

@@ -16,15 +16,17 @@ from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, DatabaseLockedError
-from aquamind_pipeline.postgres import locks, session
+from aquamind_pipeline.postgres import locks, logins, session
 from aquamind_pipeline.postgres.urls import (
     APPLICATION,
     CONNECT_SECONDS,
     EmbeddedUrl,
+    GivenUrl,
     described,
     environment_for,
     explicit,
     is_local,
+    options_of,
     without_secrets,
 )
 
@@ -36,6 +38,8 @@ _DISK_FULL = "53100"
 _HEALS = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
 """SQLSTATEs of errors after which another try may succeed: connection lost, conflict with another transaction, server
 full, table locked, server going down or coming up."""
+_PROTOCOL_VIOLATION = "08P01"
+"""PgBouncer's SQLSTATE for whatever it refuses."""
 _NETWORK = tuple(
     os.strerror(number)
     for number in (
@@ -55,15 +59,15 @@ _AWAY = re.compile(
             re.escape(f"[Errno {socket.EAI_AGAIN}]"),  # the name server does not answer
             "timeout expired",
             "server closed the connection",
-            "too many",  # connections: no SQLSTATE comes with an error of a login
-            "connection slots",
-            "no more connections",  # these two come from PgBouncer
+            "no more connections",  # these two come from PgBouncer, in this language only
             "cannot connect to server",
         ]
     )
 )
-"""Words of libpq, psycopg and servers after which another try to connect may succeed."""
+"""Words of libpq, psycopg and PgBouncer after which another try to connect may succeed. Servers say it by SQLSTATE."""
 _HINT = re.compile(r"Is the server running (on that host|locally)|This probably means|before or while processing")
+_UNCONVERTIBLE = "MULE_INTERNAL"
+"""The only encoding of a server that has no conversion to UTF8. It refuses the connection."""
 _EVERY_ATTEMPT = "Multiple connection attempts failed. All failures were:"
 _ATTEMPT = re.compile(r"^(- host: .*?: )?connection (failed|is bad): ")
 
@@ -130,16 +134,29 @@ def _opened(url: SecretStr) -> Connection:
     defaults = {"fallback_application_name": APPLICATION}
     if "PGCONNECT_TIMEOUT" not in os.environ:
         defaults["connect_timeout"] = str(CONNECT_SECONDS)
-    conninfo = make_conninfo(**(defaults | given | {"client_encoding": "UTF8"}))
+    parameters = defaults | given | {"client_encoding": "UTF8"}
+    where = described(url)
     with environment_for(url):
-        try:
-            # A first statement outside of a transaction leaves nothing behind at a pooler.
-            return psycopg.connect(conninfo, autocommit=True)
-        except psycopg.OperationalError as error:
-            away = _AWAY.search(str(error)) or pq.PGconn.ping(conninfo.encode()) == pq.Ping.REJECT  # it starts or stops
-            if away:
-                raise
-            raise _RefusedError(str(error)) from None
+        for options in logins.options(where, options_of(url)):
+            conninfo = make_conninfo(**(parameters | {"options": options}))
+            try:
+                # A first statement outside of a transaction leaves nothing behind at a pooler.
+                return psycopg.connect(conninfo, autocommit=True)
+            except psycopg.OperationalError as error:
+                if _UNCONVERTIBLE in str(error):
+                    raise DatabaseError(
+                        f"{where} has the encoding {_UNCONVERTIBLE}, which PostgreSQL does not convert to UTF8: "
+                        f"{session.ANOTHER_ENCODING}"
+                    ) from None
+                if _AWAY.search(str(error)):
+                    raise
+                sqlstate = logins.sqlstate(conninfo)
+                if logins.refuses_options(where, sqlstate):
+                    continue
+                if sqlstate is not None and sqlstate.startswith(_HEALS) and sqlstate != _PROTOCOL_VIOLATION:
+                    raise
+                raise _RefusedError(str(error)) from None
+    raise AssertionError
 
 
 def _heals(error: psycopg.Error) -> bool:
@@ -151,6 +168,8 @@ def _heals(error: psycopg.Error) -> bool:
 @contextlib.contextmanager
 def _as_database_errors(url: SecretStr, variable: str = URL_VARIABLE) -> Iterator[None]:
     """Turn psycopg's errors into DatabaseError, one line each."""
+    if isinstance(url, GivenUrl):
+        variable = url.given_by
     try:
         yield
     except psycopg.Error as error:

@@ -95,6 +95,18 @@ def create_partition(table: sa.Table, name: str) -> bytes:
     return _compiled(CreateTable(sa.Table(name, sa.MetaData(), *columns, *checks, schema=journal.OURS)))
 
 
+@cache
+def column_types(name: str) -> dict[str, str]:
+    """The types of a table's columns, as PostgreSQL writes them."""
+    types = {c.name: _DIALECT.type_compiler_instance.process(c.type).lower() for c in REGISTRY.table(name).columns}
+    return {
+        column: "double precision"
+        if kind == "float"
+        else kind.replace("varchar", "character varying").replace(", ", ",")
+        for column, kind in types.items()
+    }
+
+
 def partition_indexes(table: sa.Table, partition: sql.Identifier, prefix: str) -> Iterator[sql.Composed]:
     """The statements that build one partition's keys and indexes, the same as its parent's.
 
@@ -165,6 +177,7 @@ def _name(named: sa.Index | sa.Constraint) -> str:
 
 __all__ = [
     "PUBLIC",
+    "column_types",
     "create_empty_copy",
     "create_partition",
     "names",

@@ -42,11 +42,17 @@ WITH RECURSIVE roots AS (
   SELECT d.classid, d.objid, g.root, CASE WHEN g.root IS NULL THEN 'is in' ELSE 'depends on' END
   FROM gone g JOIN pg_depend d ON d.refclassid = g.classid AND d.refobjid = g.objid AND d.deptype IN ('n', 'x', 'e')
   WHERE NOT EXISTS (SELECT FROM gone o WHERE o.classid = d.classid AND o.objid = d.objid)
+), above(oid, top) AS ( -- a foreign key to a partitioned table has one of its own for each partition
+  SELECT oid, conparentid FROM pg_constraint WHERE contype = 'f' AND conparentid <> 0
+  UNION
+  SELECT a.oid, k.conparentid FROM above a JOIN pg_constraint k ON k.oid = a.top WHERE k.conparentid <> 0
 ), named AS (
   SELECT DISTINCT
     CASE WHEN v.oid IS NULL THEN f.classid ELSE 'pg_class'::regclass::oid END AS classid,
-    coalesce(v.oid, f.objid) AS objid, root, verb
+    coalesce(v.oid, key.oid, f.objid) AS objid, coalesce(key.confrelid, root) AS root, verb
   FROM (SELECT * FROM taken UNION ALL SELECT * FROM using_ours) AS f
+  LEFT JOIN (above JOIN pg_constraint key ON key.oid = above.top AND key.conparentid = 0)
+    ON f.classid = 'pg_constraint'::regclass AND above.oid = f.objid
   LEFT JOIN pg_rewrite w ON f.classid = 'pg_rewrite'::regclass AND w.oid = f.objid
   LEFT JOIN pg_class v ON v.oid = w.ev_class AND v.relkind IN ('v', 'm')
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from psycopg import sql
 
+from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.ddl import PUBLIC
 
@@ -72,4 +73,34 @@ def foreign_keys(connection: Connection, targets: Collection[str]) -> list[Forei
     ]
 
 
-__all__ = ["ForeignKey", "foreign_keys"]
+def require_readable(connection: Connection, keys: Iterable[ForeignKey]) -> None:
+    """Refuse a role that may not read a table that refers to ours. Rows of ours that it refers to must stay.
+
+    Raises:
+        DatabaseError: with the statements that give the right.
+    """
+    query = """
+        SELECT current_user, coalesce(has_schema_privilege(n.oid, 'USAGE'), false),
+          coalesce(has_table_privilege(c.oid, 'SELECT'), false)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
+    """
+    for key in keys:
+        row = connection.execute(query, (key.schema, key.table)).fetchone()
+        if row is None or (row[1] and row[2]):
+            continue
+        role = sql.Identifier(row[0])
+        grants = [
+            statement.as_string()
+            for statement, lacks in (
+                (sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(key.schema), role), not row[1]),
+                (sql.SQL("GRANT SELECT ON {} TO {}").format(key.source, role), not row[2]),
+            )
+            if lacks
+        ]
+        raise DatabaseError(
+            f"{key.schema}.{key.table} refers to {key.target}, and role {row[0]} may not read it, so it cannot tell "
+            f"which rows must stay: run as its owner {'; '.join(grants)}"
+        )
+
+
+__all__ = ["ForeignKey", "foreign_keys", "require_readable"]

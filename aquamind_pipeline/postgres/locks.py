@@ -3,11 +3,16 @@
 A session that waits for a lock lets nobody pass who comes later. So an attempt is short, and between two attempts the
 sessions of others go on. An attempt is also shorter than PostgreSQL's `deadlock_timeout` (1 s): where others and we
 wait for each other, we give way before PostgreSQL ends somebody's transaction.
+
+The same holds for rows. Foreign keys lock the rows that ours refer to, and somebody may have locked such a row. While
+we hold the lock of a table we do not wait for this row: the attempt is undone, its locks with it, and begins again when
+the row is free.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +34,8 @@ ATTEMPT_SECONDS = 0.8
 """The longest time that one attempt waits, and that readers wait behind it."""
 PAUSE_SECONDS = 1.0
 """Between two attempts."""
+ROW_SECONDS = 0.2
+"""The longest wait for anything else while an attempt holds its locks, such as for a row that a trigger updates."""
 TELL_SECONDS = 3.0
 """A wait that is longer is logged, with who is in the way."""
 TELL_AGAIN_SECONDS = 15.0
@@ -36,8 +43,20 @@ DEADLOCK, _TIMEOUT = "40P01", "55P03"
 BLOCKED = (DEADLOCK, _TIMEOUT)
 """SQLSTATEs of statements that another transaction was in the way of."""
 REMEDY = "wait until it ends, or end it (SELECT pg_terminate_backend(PROCESS)), then run again"
+_DEADLOCK_SHARE = 0.8
+"""An attempt lasts at most this part of the server's `deadlock_timeout`."""
 _AUTOVACUUM_SECONDS = 1.0
 """Autovacuum gives way to whoever has waited `deadlock_timeout` for it. So an attempt against it takes longer."""
+
+_SHORTEST_SECONDS = 0.001
+_SHARE = sql.SQL("SELECT FROM ONLY {} WHERE ctid = ANY(%s::tid[]) FOR KEY SHARE")
+_SHARE_AT_ONCE = sql.SQL("SELECT FROM ONLY {} WHERE ctid = ANY(%s::tid[]) FOR KEY SHARE NOWAIT")
+# Both are found in what PostgreSQL says about a row that it waits for, in whatever language.
+_FOREIGN_KEY = re.compile(r'FROM ONLY "((?:[^"]|"")+)"\."((?:[^"]|"")+)" x WHERE')
+_PLACE = re.compile(r"\(\d+,\d+\)")
+
+_RAISE = "exec_stmt_raise"
+"""Where PL/pgSQL raises an error by RAISE."""
 
 _MODES = (
     "ACCESS SHARE",
@@ -74,6 +93,14 @@ class Holder:
     is_autovacuum: bool = False
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Rows that foreign keys of ours need and that somebody has locked: their table and their places there."""
+
+    table: sql.Identifier
+    places: list[str]
+
+
 class _HeldError(Exception):
     """An attempt got a table's lock too late."""
 
@@ -81,12 +108,17 @@ class _HeldError(Exception):
         self.tables, self.mode = tables, mode
 
 
+class _RowsHeldError(Exception):
+    """An attempt could not lock the rows that were in the way of the one before."""
+
+
 class Attempt:
     """One attempt to lock what a piece of work needs. It is over when its seconds are over."""
 
     def __init__(self, connection: Connection, seconds: float) -> None:
-        self._connection, self._ends = connection, time.monotonic() + seconds
-        self._seconds = seconds
+        self.connection, self._seconds, self._hurries = connection, seconds, False
+        self._ends = time.monotonic() + seconds
+        self._wait_at_most(ROW_SECONDS)
 
     def lock(self, tables: Sequence[sql.Identifier], mode: str) -> None:
         """Lock these tables, in this order. Partitions are locked only if they are named, too.
@@ -95,18 +127,42 @@ class Attempt:
             _HeldError: when somebody holds one of them for too long. `in_attempts` tries again.
         """
         for table in tables:
-            left = int(1000 * (self._ends - time.monotonic()))
-            if left < 1:
+            left = self._ends - time.monotonic()
+            if left < _SHORTEST_SECONDS and not self._hurries:
                 raise _HeldError(tables, mode)
-            self._connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(left))
+            self._wait_at_most(left)
             try:
-                self._connection.execute(sql.SQL("LOCK TABLE ONLY {} IN {} MODE").format(table, sql.SQL(mode)))
+                self.connection.execute(sql.SQL("LOCK TABLE ONLY {} IN {} MODE").format(table, sql.SQL(mode)))
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
                 raise _HeldError(tables, mode) from None
+        self._wait_at_most(ROW_SECONDS)
+
+    def share(self, rows: _Rows) -> None:
+        """Lock rows as foreign keys do, so that nobody takes them away from this attempt again.
+
+        Raises:
+            _RowsHeldError: when somebody has locked one of them again.
+        """
+        self._wait_at_most(self._ends - time.monotonic())
+        try:
+            self.connection.execute(_SHARE.format(rows.table), (rows.places,))
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            raise _RowsHeldError from None
+
+    def check_constraints(self) -> None:
+        """Check now what PostgreSQL checks at the commit, foreign keys above all."""
+        self.begin_anew()
+        self._wait_at_most(self._ends - time.monotonic())
+        self.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        self._wait_at_most(ROW_SECONDS)
 
     def begin_anew(self) -> None:
-        """Give the locks that follow the whole time of an attempt, after other work."""
-        self._ends = time.monotonic() + self._seconds
+        """Give the locks that follow the whole time of an attempt, after other work.
+
+        If somebody waits for us already, we wait for nothing: PostgreSQL might find a deadlock before our time is over.
+        """
+        self._hurries = is_waited_for(self.connection)
+        self._ends = time.monotonic() + (0 if self._hurries else self._seconds)
 
     def require(self, is_free: bool, tables: Sequence[sql.Identifier], mode: str) -> None:
         """Give up this attempt unless something is free.
@@ -116,6 +172,14 @@ class Attempt:
         """
         if not is_free:
             raise _HeldError(tables, mode)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        milliseconds = int(1000 * max(seconds, _SHORTEST_SECONDS))
+        self.connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(milliseconds))
+
+
+_attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
+"""The attempt in which this thread works."""
 
 
 @contextmanager
@@ -142,8 +206,39 @@ def lock_tables(connection: Connection, tables: Sequence[sql.Identifier], mode: 
     in_attempts(connection, lambda attempt: attempt.lock(tables, mode))
 
 
+def try_lock(connection: Connection, tables: Sequence[sql.Identifier], mode: str) -> bool:
+    """Lock tables in a single attempt, in a transaction. Returns whether that was possible."""
+    before = connection.execute("SELECT current_setting('lock_timeout')").fetchone()
+    assert before is not None
+    try:
+        with connection.transaction():  # a savepoint
+            attempt = _attempt_of(connection) or Attempt(connection, ATTEMPT_SECONDS)
+            attempt.begin_anew()
+            attempt.lock(tables, mode)
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", before)
+    except _HeldError:
+        return False
+    return True
+
+
+def check_constraints(connection: Connection) -> None:
+    """Check foreign keys and deferred triggers before the commit would, in short attempts.
+
+    PostgreSQL waits for a row that somebody has locked and that ours refer to. The commit has no bound for that, and it
+    cannot be undone in part.
+
+    Raises:
+        DatabaseLockedError: when somebody was in the way for `WAIT_SECONDS`. The message names who.
+    """
+    in_attempts(connection, lambda attempt: attempt.check_constraints())
+
+
 def in_attempts(connection: Connection, work: Callable[[Attempt], Result]) -> Result:
     """Do work that needs locks. An attempt that does not get them is undone, and the work begins again.
+
+    This also holds for any statement of the work that waits for others for longer than `ROW_SECONDS`. In an attempt,
+    further work of the same connection belongs to that attempt: it never waits between attempts of its own while we
+    hold locks.
 
     Args:
         connection: A connection. It begins a transaction unless it is in one.
@@ -152,29 +247,117 @@ def in_attempts(connection: Connection, work: Callable[[Attempt], Result]) -> Re
     Raises:
         DatabaseLockedError: when somebody was in the way for `WAIT_SECONDS`. The message names who.
     """
-    began, told, seconds = time.monotonic(), 0.0, ATTEMPT_SECONDS
+    if outer := _attempt_of(connection):
+        outer.begin_anew()
+        return work(outer)
     timeout = connection.execute("SELECT current_setting('lock_timeout'), 1").fetchone()  # in a transaction from here
     assert timeout is not None
+    usual = min(ATTEMPT_SECONDS, _DEADLOCK_SHARE * _deadlock_seconds(connection))
+    wait, seconds = _Wait(connection), usual
     while True:
         try:
             with connection.transaction():  # a savepoint
-                done = work(Attempt(connection, seconds))
+                attempt = Attempt(connection, seconds)
+                token = _attempt.set(attempt)
+                try:
+                    if wait.rows:
+                        attempt.share(wait.rows)
+                    done = work(attempt)
+                finally:
+                    _attempt.reset(token)
                 connection.execute("SELECT set_config('lock_timeout', %s, true)", (timeout[0],))
                 return done
         except _HeldError as held:
-            tables, mode = held.tables, held.mode
-        except psycopg.errors.DeadlockDetected:
-            tables, mode = (), "ACCESS EXCLUSIVE"
-        waited = time.monotonic() - began
-        there = holders(connection, tables, mode)
-        names = ", ".join(table.as_string().replace('"', "") for table in tables[:3])
-        names += f" and {len(tables) - 3} more" if len(tables) > 3 else ""
+            wait.met(held.tables, held.mode)
+        except _RowsHeldError:
+            pass
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            if error.diag.source_function == _RAISE:  # a trigger has chosen this SQLSTATE
+                raise
+            wait.met_by(error)
+        is_autovacuum = wait.until_free()
+        seconds = _deadlock_seconds(connection) + _AUTOVACUUM_SECONDS if is_autovacuum else usual
+
+
+class _Wait:
+    """The wait between attempts, while we hold nothing that an attempt has locked."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._began, self._told = 0.0, 0.0
+        self._tables: Sequence[sql.Identifier] = ()
+        self._mode, self._context = "", ""
+        self.rows: _Rows | None = None
+
+    def met(self, tables: Sequence[sql.Identifier], mode: str) -> None:
+        """Note which tables could not be locked."""
+        self._begin()
+        self._tables, self._mode, self.rows = tables, mode, None
+
+    def met_by(self, error: psycopg.Error) -> None:
+        """Note what another statement waited for, as far as PostgreSQL says it."""
+        self._begin()
+        self._context = f"{error.diag.context or ''} {error.diag.message_detail or ''}"
+        key, place = _FOREIGN_KEY.search(self._context), _PLACE.search(self._context)
+        names = [name.replace('""', '"') for name in key.groups()] if key else []
+        self._tables, self._mode = [sql.Identifier(*names)] if names else [], ""
+        # PostgreSQL says the place to the first who waits for a row. The others wait in a queue, which is shown.
+        places = (
+            [place[0]] if place else [place for table in self._tables for place in _queues(self._connection, table)]
+        )
+        self.rows = _Rows(self._tables[0], places) if names and places else None
+
+    def until_free(self) -> bool:
+        """Pause, and go on pausing while a row that foreign keys need is locked. Returns whether only autovacuum is
+        in the way.
+
+        Raises:
+            DatabaseLockedError: when the wait has lasted too long.
+        """
+        while True:
+            there = self._holders()
+            self._tell(there)
+            # On the server, since a cancelled statement ends this wait as well.
+            self._connection.execute("SELECT pg_sleep(%s)", (PAUSE_SECONDS,))
+            if self.rows is None or self._are_free(self.rows):
+                return bool(there) and all(one.is_autovacuum for one in there)
+
+    def _begin(self) -> None:
+        self._began = self._began or time.monotonic() - ATTEMPT_SECONDS
+
+    def _holders(self) -> list[Holder]:
+        if self._mode:
+            return holders(self._connection, self._tables, self._mode)
+        exact = _held_rows(self._connection, self.rows) if self.rows else []
+        return (
+            exact
+            or _held(self._connection, _WRITING, {"told": self._context})
+            or _held(self._connection, _WRITING, {"told": ""})
+        )
+
+    def _are_free(self, rows: _Rows) -> bool:
+        try:
+            with self._connection.transaction(force_rollback=True):
+                self._connection.execute(_SHARE_AT_ONCE.format(rows.table), (rows.places,))
+        except psycopg.errors.LockNotAvailable:
+            return False
+        except psycopg.errors.InsufficientPrivilege:
+            self.rows = None  # foreign keys have the rights of the table's owner
+        return True
+
+    def _tell(self, there: Sequence[Holder]) -> None:
+        waited = time.monotonic() - self._began
+        names = ", ".join(table.as_string().replace('"', "") for table in self._tables[:3])
+        names += f" and {len(self._tables) - 3} more" if len(self._tables) > 3 else ""
+        if not self._mode:
+            names = f"a row of {names}" if names else "a row or table"
         if waited >= _patience.get():
             raise DatabaseLockedError(
-                f"{_where(connection)}: {names} cannot be locked, waited {waited:.0f} s for {_listed(there)}: {REMEDY}"
+                f"{_where(self._connection)}: {names} cannot be locked, waited {waited:.0f} s for {_listed(there)}: "
+                f"{REMEDY}"
             )
-        if waited >= TELL_SECONDS and (not told or waited - told >= TELL_AGAIN_SECONDS):
-            told = waited
+        if waited >= TELL_SECONDS and (not self._told or waited - self._told >= TELL_AGAIN_SECONDS):
+            self._told = waited
             _logger.warning(
                 "waiting for a lock on %s for %.0f s (at most %.0f s) because of %s",
                 names,
@@ -182,11 +365,34 @@ def in_attempts(connection: Connection, work: Callable[[Attempt], Result]) -> Re
                 _patience.get(),
                 _listed(there),
             )
-        seconds = ATTEMPT_SECONDS
-        if there and all(one.is_autovacuum for one in there):
-            seconds = _deadlock_seconds(connection) + _AUTOVACUUM_SECONDS
-        # On the server, since a cancelled statement ends this wait as well.
-        connection.execute("SELECT pg_sleep(%s)", (PAUSE_SECONDS,))
+
+
+def _attempt_of(connection: Connection) -> Attempt | None:
+    """The attempt in which this connection works."""
+    attempt = _attempt.get()
+    return attempt if attempt is not None and attempt.connection is connection else None
+
+
+def _queues(connection: Connection, table: sql.Identifier) -> list[str]:
+    """The places of rows of a table for which several sessions wait."""
+    query = (
+        "SELECT DISTINCT format('(%%s,%%s)', l.page, l.tuple) FROM pg_locks l WHERE l.locktype = 'tuple' "
+        "AND l.relation = to_regclass(%s) "
+        "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return [row[0] for row in connection.execute(query, (table.as_string(),))]
+
+
+def _held_rows(connection: Connection, rows: _Rows) -> list[Holder]:
+    """Who has locked rows, if a single transaction has each and our role may look."""
+    try:
+        with connection.transaction():
+            found = connection.execute(
+                sql.SQL("SELECT xmax::text FROM ONLY {} WHERE ctid = ANY(%s::tid[])").format(rows.table), (rows.places,)
+            ).fetchall()
+            return _held(connection, _TRANSACTION, {"transactions": [row[0] for row in found]})
+    except psycopg.errors.InsufficientPrivilege:
+        return []
 
 
 def holders(connection: Connection, tables: Sequence[sql.Identifier], mode: str) -> list[Holder]:
@@ -202,8 +408,8 @@ def writers(connection: Connection, tables: Sequence[sql.Identifier]) -> list[Ho
 def is_waited_for(connection: Connection) -> bool:
     """Whether another session waits for a lock that this session has."""
     row = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_locks w JOIN pg_locks m ON m.relation = w.relation AND m.database = w.database "
-        "WHERE NOT w.granted AND m.granted AND m.pid = pg_backend_pid() AND w.pid <> m.pid)"
+        "SELECT EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND w.pid <> pg_backend_pid() "
+        "AND pg_backend_pid() = ANY(pg_blocking_pids(w.pid)))"
     ).fetchone()
     return row is not None and bool(row[0])
 
@@ -259,6 +465,10 @@ _WRITING = _DESCRIBED.format(
         "AND o.application_name = 'aquamind-pipeline') "
         r"AND (%(told)s = '' OR %(told)s ~ concat('\m', c.relname, '\M') OR %(told)s ~ concat('\m', l.pid, '\M'))",
     )
+)
+_TRANSACTION = _DESCRIBED.format(
+    source="(SELECT l.pid, l.virtualtransaction FROM pg_locks l WHERE l.locktype = 'transactionid' AND l.granted "
+    "AND l.transactionid::text = ANY(%(transactions)s) AND l.pid IS DISTINCT FROM pg_backend_pid())"
 )
 _BLOCKING = _DESCRIBED.format(
     source="(SELECT nullif(b.pid, 0) AS pid, p.virtualtransaction FROM pg_stat_activity w, "
@@ -326,6 +536,7 @@ __all__ = [
     "WAIT_SECONDS",
     "Attempt",
     "Holder",
+    "check_constraints",
     "explained",
     "holders",
     "in_attempts",
@@ -333,6 +544,7 @@ __all__ = [
     "lock_tables",
     "patience",
     "tell",
+    "try_lock",
     "waits",
     "writers",
 ]

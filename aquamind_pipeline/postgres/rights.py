@@ -31,7 +31,7 @@ def require_writable(connection: Connection, url: SecretStr) -> None:
     if read_only:
         raise DatabaseError(
             f"{described(url)} is read-only for role {role} (default_transaction_read_only): run "
-            f"{_text('ALTER ROLE {} SET default_transaction_read_only = off', role)}; or load as another role"
+            f"{_text('ALTER ROLE {} SET default_transaction_read_only = off', role)}, or load as another role"
         )
 
 

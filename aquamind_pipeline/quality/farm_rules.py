@@ -1,27 +1,33 @@
 """Rules on the farm as a whole: conservation, no doubling, capacity, bands, feed stock.
 
-The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life` reads
-life itself.
+The rules read AquaMind's tables, so they also detect mistakes in how life was recorded. Only `recovers_life` and
+`harvest_weight` read life itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch import daily_states
+from aquamind_pipeline.apps.health import sampling
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.months import first_day, month_key
-from aquamind_pipeline.quality import truth
+from aquamind_pipeline.quality import farm_months, realism, truth
+from aquamind_pipeline.quality.health_rules import FASTED, TREATMENTS_WORK
+from aquamind_pipeline.quality.realism import Comparison
 from aquamind_pipeline.quality.truth import weighing_error
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
+from aquamind_pipeline.simulation.biology import ADULT, WEIGHT_VARIATION
 from aquamind_pipeline.simulation.deaths import hazard_bounds
+from aquamind_pipeline.simulation.profile import Profile
 
 
 def no_doubling(states: pl.LazyFrame) -> CheckResult:
@@ -132,6 +138,29 @@ def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) ->
     )
 
 
+def harvest_weight(lots: pl.LazyFrame, events: pl.LazyFrame, life: pl.LazyFrame) -> CheckResult:
+    """A ring's harvest lots weigh what its fish weighed on their last day, to the rounding of the lots."""
+    at_sea = life.filter(pl.col("stage") == ADULT.order)
+    last = at_sea.group_by("assignment_id").agg(
+        kg=(pl.col("population") * pl.col("weight_g") / 1000).max_by("date"), fish=pl.col("population").max_by("date")
+    )
+    rings = (
+        lots.group_by("event_id")
+        .agg(lots_kg=pl.col("live_weight_kg").cast(pl.Float64).sum(), lots=pl.len())
+        .join(events.select("assignment_id", event_id="id"), on="event_id")
+        .join(last, on="assignment_id", how="left")
+        .collect(engine="streaming")
+    )
+    difference = (pl.col("lots_kg") - pl.col("kg")).abs()
+    wrong = rings.filter((difference > 0.001 * pl.col("lots") + 1e-9 * pl.col("kg")).fill_null(value=True))
+    return check_result(
+        "harvest_weight",
+        wrong,
+        f"{rings.height} rings harvested, whose lots weigh what the fish weighed",
+        "rings whose lots weigh more or less than the fish did",
+    )
+
+
 def double_booking(states: pl.LazyFrame) -> CheckResult:
     """A container has one assignment at a time, and so one batch."""
     days = states.group_by("container_id", "date").agg(batches=pl.col("batch_id").n_unique(), rows=pl.len()).collect()
@@ -143,9 +172,9 @@ def double_booking(states: pl.LazyFrame) -> CheckResult:
     )
 
 
-def capacity(states: pl.LazyFrame, containers: pl.LazyFrame, fish_per_sample: int) -> CheckResult:
+def capacity(states: pl.LazyFrame, containers: pl.LazyFrame, fewest_weighed: int) -> CheckResult:
     """No container holds more than its max_biomass_kg, plus the error of weighing."""
-    error = weighing_error(fish_per_sample)
+    error = weighing_error(fewest_weighed)
     full = (
         states.group_by("container_id", "date")
         .agg(biomass_kg=pl.col("biomass_kg").sum())
@@ -203,13 +232,13 @@ def one_site(
     )
 
 
-def weight_continuity(states: pl.LazyFrame, fish_per_sample: int, speed: int = 1) -> CheckResult:
+def weight_continuity(states: pl.LazyFrame, fewest_weighed: int, speed: int = 1) -> CheckResult:
     """A batch's mean weight changes in a day no more than growth and sampling allow, also on days of transfers.
 
     The rule compares cube roots of weights, because their growth is linear: 0.05 a day is TGC 3.25 at 15 °C. The
     relative error of a cube root is a third of the error of the weight (`weighing_error`).
     """
-    error = weighing_error(fish_per_sample) / 3
+    error = weighing_error(fewest_weighed) / 3
     weight = pl.col("avg_weight_g").cast(pl.Float64)
     root = ((weight * pl.col("population")).sum() / pl.col("population").sum()).cbrt()
     daily = (
@@ -311,6 +340,46 @@ def bands(profile_bands: Iterable[tuple[str, tuple[int, int]]], counts: Mapping[
     return check_result("bands", wrong, f"within bands: {within}", "counts outside the profile's bands")
 
 
+def samplings_weigh(
+    samplings: pl.LazyFrame, states: pl.LazyFrame, assignments: pl.LazyFrame, farm: Profile
+) -> CheckResult:
+    """The mean weight of a health sampling is that of the day's state, but for the errors of weighing.
+
+    Args:
+        samplings: health_healthsamplingevent.
+        states: batch_actualdailyassignmentstate.
+        assignments: batch_batchcontainerassignment; samplings of others are not compared.
+        farm: The farm. Without growth samples its states may be far from the fish.
+    """
+    if farm.samples_per_week == 0:
+        return CheckResult("samplings_weigh", passed=True, detail="the farm takes no growth samples to compare with")
+    allowed = 6.0 * max(WEIGHT_VARIATION) / pl.col("fish").sqrt() + weighing_error(farm.fewest_weighed)
+    compared = (
+        samplings.select(
+            "id",
+            "assignment_id",
+            date="sampling_date",
+            fish="calculated_sample_size",
+            sampled_g=pl.col("avg_weight_g").cast(pl.Float64),
+        )
+        .join(assignments.select(assignment_id="id"), on="assignment_id", how="semi")
+        .join(
+            states.select("assignment_id", "date", state_g=pl.col("avg_weight_g").cast(pl.Float64)),
+            on=["assignment_id", "date"],
+            how="left",
+        )
+        .with_columns(error=(pl.col("sampled_g") / pl.col("state_g") - 1.0).abs(), allowed=allowed)
+        .sort("id")
+        .collect()
+    )
+    return check_result(
+        "samplings_weigh",
+        compared.filter((pl.col("error") <= pl.col("allowed")).ne_missing(pl.lit(True))),
+        f"{compared.height:,} health samplings weigh what the day's state says",
+        "health samplings whose mean weight is not that of the day's state",
+    )
+
+
 FCR = (0.7, 1.5)
 """Plausible kilograms of feed per kilogram of growth over a stage. Farms report about 1.0 to 1.3 (Tacon & Metian 2008,
 Aquaculture 285, 146-158; Torrissen et al. 2011, Reviews in Fisheries Science 19, 257-278), less in fresh water."""
@@ -321,8 +390,15 @@ Aquaculture 312, 1-14)."""
 
 def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
     """Summarise the states of each batch by stage, up to the last state. The columns are those of `by_stage`."""
+    return by_stage(batch_days(states))
+
+
+def batch_days(states: pl.LazyFrame) -> pl.DataFrame:
+    """Sums over the containers of each batch on each day: the columns that `by_stage` needs, and unfed (containers
+    without feed).
+    """
     fish, grams = pl.col("population"), pl.col("avg_weight_g").cast(pl.Float64)
-    daily = (
+    return (
         states.group_by("batch_id", "date", stage="lifecycle_stage_id")
         .agg(
             containers=pl.len(),
@@ -330,11 +406,11 @@ def stages_lived(states: pl.LazyFrame) -> pl.DataFrame:
             died=pl.col("mortality_count").cast(pl.Int64).sum(),
             weight_g=(grams * fish).sum() / fish.sum(),
             feed_kg=pl.col("feed_kg").cast(pl.Float64).sum(),
+            unfed=(pl.col("feed_kg").fill_null(0) == 0).sum(),
             temp_c=pl.col("temp_c").cast(pl.Float64).mean(),
         )
         .collect()
     )
-    return by_stage(daily)
 
 
 def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
@@ -459,7 +535,7 @@ def _span(frame: pl.DataFrame, column: str, label: str) -> str:
     return f"{label} {low:.2f} to {high:.2f}" if frame.height else f"no {label} yet"
 
 
-STATES, FEEDINGS = daily_states.STATES.name, feeding.FEEDINGS.name
+STATES, FEEDINGS, SAMPLINGS = daily_states.STATES.name, feeding.FEEDINGS.name, sampling.SAMPLINGS.name
 _CREATIONS, _TRANSFERS, _DEATHS = "batch_creationaction", "batch_transferaction", "batch_mortalityevent"
 _LOTS, _HARVESTS = "harvest_harvestlot", "harvest_harvestevent"
 _CONTAINERS, _HALLS, _AREAS, _STATIONS = (
@@ -482,8 +558,34 @@ def _states(inputs: RuleInputs) -> pl.LazyFrame:
     return inputs.shared("states", lambda: numbers_and_dates.collect()).lazy()
 
 
+@dataclass(frozen=True)
+class _Lived:
+    """What is kept of the batches' days.
+
+    Attributes:
+        stages: From `by_stage`.
+        months: From `farm_months.farm_months`, without lice.
+        unfed: Share of the days of rings at sea without feed.
+    """
+
+    stages: pl.DataFrame
+    months: pl.DataFrame
+    unfed: float
+
+
+def _summed(inputs: RuleInputs) -> _Lived:
+    def make() -> _Lived:
+        daily = batch_days(_states(inputs))
+        at_sea = daily.filter(pl.col("stage") == ADULT.order)
+        days = at_sea.select("batch_id", "date", "stage", population="fish", deaths="died")
+        unfed = at_sea.select(pl.col("unfed").sum() / pl.col("containers").sum()).item()
+        return _Lived(by_stage(daily), farm_months.farm_months(days), float("nan") if unfed is None else float(unfed))
+
+    return inputs.shared("batch days", make)
+
+
 def _lived(inputs: RuleInputs) -> pl.DataFrame:
-    return inputs.shared("lived", lambda: stages_lived(_states(inputs)))
+    return _summed(inputs).stages
 
 
 def _daily_rates(inputs: RuleInputs) -> pl.DataFrame:
@@ -523,6 +625,23 @@ def _bands(inputs: RuleInputs) -> CheckResult:
     return bands(farm.bands, counts)
 
 
+def compared_with_real_farms(inputs: RuleInputs) -> Comparison:
+    """The farm's figures beside those of real farms."""
+
+    def make() -> Comparison:
+        lived = _summed(inputs)
+        return realism.compare(realism.found(inputs, lived.stages, lived.months, lived.unfed))
+
+    return inputs.shared("compared with real farms", make)
+
+
+def _realistic(inputs: RuleInputs) -> CheckResult:
+    if inputs.since is not None:
+        detail = "a nightly run does not compare the farm with real ones, because it reads living batches only"
+        return CheckResult("realistic", passed=True, detail=detail)
+    return realism.realistic(compared_with_real_farms(inputs))
+
+
 def _rule(
     name: str,
     text: str,
@@ -538,8 +657,16 @@ def _rule(
 RECOVERS_LIFE = _rule(
     "recovers_life",
     "States, which are computed from records, have exactly the living fish and nearly their weight.",
-    lambda inputs: truth.recovers_life(state_errors(inputs), inputs.farm.fish_per_sample),
+    lambda inputs: truth.recovers_life(state_errors(inputs), inputs.farm.fewest_weighed),
     _LIFE,
+)
+REALISTIC = _rule(
+    "realistic",
+    "Deaths, lice, survival, feed, growth, condition and harvest are like those of real farms (docs/realism.md).",
+    _realistic,
+    *realism.READS,
+    why=UNREALISTIC,
+    blocks=False,
 )
 FARM_RULES = (
     _rule(
@@ -570,6 +697,14 @@ FARM_RULES = (
         _HARVESTS,
     ),
     _rule(
+        "harvest_weight",
+        "A ring's harvest lots weigh what its fish weighed on their last day.",
+        lambda inputs: harvest_weight(inputs.scan(_LOTS), inputs.scan(_HARVESTS), inputs.scan(_LIFE)),
+        _LOTS,
+        _HARVESTS,
+        _LIFE,
+    ),
+    _rule(
         "double_booking",
         "A container holds one batch at a time.",
         lambda inputs: double_booking(_states(inputs)),
@@ -577,7 +712,7 @@ FARM_RULES = (
     _rule(
         "capacity",
         "No container holds more than its max_biomass_kg, plus the error of weighing.",
-        lambda inputs: capacity(_states(inputs), inputs.scan(_CONTAINERS), inputs.farm.fish_per_sample),
+        lambda inputs: capacity(_states(inputs), inputs.scan(_CONTAINERS), inputs.farm.fewest_weighed),
         _CONTAINERS,
     ),
     _rule(
@@ -595,7 +730,7 @@ FARM_RULES = (
     _rule(
         "weight_continuity",
         "A batch's mean weight changes in a day no more than growth and sampling allow.",
-        lambda inputs: weight_continuity(_states(inputs), inputs.farm.fish_per_sample, inputs.farm.speed),
+        lambda inputs: weight_continuity(_states(inputs), inputs.farm.fewest_weighed, inputs.farm.speed),
     ),
     _rule(
         "survival",
@@ -626,6 +761,14 @@ FARM_RULES = (
         why="The profile promises a farm of this size.",
     ),
     RECOVERS_LIFE,
+    REALISTIC,
+    _rule(
+        "samplings_weigh",
+        "The mean weight of a health sampling is that of the day's state, but for the errors of weighing.",
+        lambda inputs: samplings_weigh(inputs.scan(SAMPLINGS), _states(inputs), inputs.scan(ASSIGNMENTS), inputs.farm),
+        SAMPLINGS,
+        ASSIGNMENTS,
+    ),
     _rule(
         "feed_stock",
         "No hall or area uses more feed than it has bought.",
@@ -642,23 +785,30 @@ FARM_RULES = (
         _STORES,
         about=FEEDINGS,
     ),
+    TREATMENTS_WORK,
+    FASTED,
 )
 """Rules on the farm as a whole. Each is shown with the table in its `about`."""
 
 __all__ = [
     "FARM_RULES",
+    "REALISTIC",
     "RECOVERS_LIFE",
     "bands",
+    "batch_days",
     "by_stage",
     "capacity",
+    "compared_with_real_farms",
     "double_booking",
     "feed_conversion",
     "feed_stock",
     "growth_rate",
+    "harvest_weight",
     "harvested",
     "ledger",
     "no_doubling",
     "one_site",
+    "samplings_weigh",
     "settled",
     "stages_lived",
     "state_errors",

@@ -17,14 +17,30 @@ import polars as pl
 
 from aquamind_pipeline.apps.batch import assignments, daily_states, growth_samples, mortality
 from aquamind_pipeline.apps.environmental import photoperiod, readings
+from aquamind_pipeline.apps.harvest import harvests
+from aquamind_pipeline.apps.health import (
+    journal,
+    lab_samples,
+    lice_counts,
+    mortality_records,
+    sampling,
+    scores,
+    treatments,
+)
 from aquamind_pipeline.apps.inventory import feeding
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.mistakes import no_such
 from aquamind_pipeline.simulation import draws
 
 READINGS, FEEDINGS = readings.READINGS.name, feeding.FEEDINGS.name
 PHOTOPERIOD = photoperiod.PHOTOPERIOD.name
 SAMPLES, DEATHS = growth_samples.GROWTH_SAMPLES.name, mortality.MORTALITY.name
+SAMPLINGS, EXAMINED = sampling.SAMPLINGS.name, sampling.OBSERVATIONS.name
+SCORES, LAB_SAMPLES = scores.FISH_SCORES.name, lab_samples.LAB_SAMPLES.name
+LICE, TREATMENTS = lice_counts.LICE_COUNTS.name, treatments.TREATMENTS.name
+RECORDS, JOURNAL = mortality_records.RECORDS.name, journal.JOURNAL.name
 STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
+LOTS, _LOT_WEIGHTS = harvests.HARVEST_LOTS.name, ("live_weight_kg", "gutted_weight_kg", "fillet_weight_kg")
 SILENT_DAYS = 3
 """Number of last days without readings in a silent farm."""
 _NEW_IDS = 2**40
@@ -190,6 +206,39 @@ def _split(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
     return joined.pipe(_set(dose.hits(pl.col("id")), container_id=other)).select(frame.columns)
 
 
+def _never_fewer(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    """Treatments do nothing: of no kind of lice fewer are found in a ring than in an earlier count of the month."""
+    ring, kind, time = "assignment_id", "lice_type_id", "count_date"
+    hit = frame.filter(dose.hits(pl.col(ring))).sort(ring, time, kind)
+    counts = hit.unique([ring, time], keep="first", maintain_order=True).drop(kind, "count_value")
+    kinds = hit.select(ring, kind).unique(maintain_order=True)
+    every = counts.join(kinds, on=ring, maintain_order="left_right").join(
+        hit.select(ring, kind, time, "count_value"), on=[ring, kind, time], how="left", maintain_order="left"
+    )
+    again = every.with_columns(
+        pl.col("count_value").fill_null(0).cum_max().over(ring, kind, order_by=time),
+        id=pl.col("id") // lice_counts.TYPES * lice_counts.TYPES + pl.col(kind),
+    )
+    found = pl.col("count_value") > 0
+    nothing = (pl.col(kind) == lice_counts.FEMALE) & ~found.any().over(ring, time)
+    return pl.concat([frame.filter(~dose.hits(pl.col(ring))), again.filter(found | nothing).select(frame.columns)])
+
+
+def _vaccinated_again(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    again = frame.filter((pl.col("treatment_type") == "vaccination") & dose.hits(pl.col("batch_assignment_id")))
+    return pl.concat([frame, again.with_columns(pl.col("id") + _NEW_IDS)])
+
+
+def _fed_on(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    """The meals of the last day are given once more on the day after."""
+    assignment, day = pl.col("batch_assignment_id"), pl.col("feeding_date")
+    days = frame.select(assignment, day).unique().sort("batch_assignment_id", "feeding_date")
+    until = day.shift(-1).over("batch_assignment_id")
+    last = days.filter((until - day).dt.total_days() > 1).filter(dose.hits(assignment))
+    again = frame.join(last, on=["batch_assignment_id", "feeding_date"], how="semi", maintain_order="left")
+    return pl.concat([frame, again.with_columns(pl.col("id") + _NEW_IDS, day.dt.offset_by("1d"))])
+
+
 def _float(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.Float64)
 
@@ -199,6 +248,10 @@ def _of(parameter: int) -> pl.Expr:
 
 
 _ROW, _VALUE = pl.col("id"), _float("value")
+_EVENT = pl.col("sampling_event_id")
+_COUNT = (pl.col("assignment_id"), _days("count_date", 1))
+_LONG_WITHHOLDING = 400
+"""Days. Longer than fish are at sea."""
 _SENSOR_WEEK = (pl.col("sensor_id"), _days("reading_time", 7))
 FAULTS: dict[str, Fault] = {
     fault.name: fault
@@ -304,12 +357,94 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.pipe(_set(d.hits(pl.col("batch_id")), amount_kg=pl.col("amount_kg") * 3)),
         ),
         Fault(
-            "short-harvest", "Harvest lots lack a tenth of their fish.", ("harvest_harvestlot",), "lots", 0.2,
+            "short-harvest", "Harvest lots lack a tenth of their fish.", (LOTS,), "lots", 0.2,
             lambda f, d: f.pipe(_set(d.hits(_ROW), unit_count=pl.col("unit_count") * 9 // 10)),
+        ),
+        Fault(
+            "lengths-in-millimetres", "Lengths of examined fish are in millimetres.", (EXAMINED,), "samplings", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(_EVENT), length_cm=_float("length_cm") * 10)),
+        ),
+        Fault(
+            "swapped-measures", "Weight and length of examined fish are in each other's column.", (EXAMINED,),
+            "samplings", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(_EVENT), length_cm=_float("weight_g"), weight_g=_float("length_cm"))),
+        ),
+        Fault(
+            "old-aggregates", "Weights of fish were corrected by 3 % and their sampling was not computed anew.",
+            (EXAMINED,), "samplings", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(_EVENT), weight_g=_float("weight_g") * 1.03)),
+        ),
+        Fault(
+            "sampled-in-kilograms", "Mean weights of health samplings are in kilograms.", (SAMPLINGS,), "samplings",
+            0.1, lambda f, d: f.pipe(_set(d.hits(_ROW), avg_weight_g=_float("avg_weight_g") / 1e3)),
+        ),
+        Fault(
+            "scores-turned-round", "Examined fish have 3 for the best score.", (SCORES,), "days", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_days("created_at", 1)), score=3 - pl.col("score"))),
+        ),
+        Fault(
+            "unscored-fish", "Scores of examined fish are missing.", (SCORES,), "rows", 0.01,
+            lambda f, d: f.filter(~d.hits(_ROW)),
+        ),
+        Fault(
+            "results-before-sample", "Laboratory results are dated before their sample.", (LAB_SAMPLES,), "days",
+            0.2,
+            lambda f, d: f.pipe(
+                _set(
+                    d.hits(_days("sample_date", 1)) & pl.col("date_results_received").is_not_null(),
+                    date_results_received=pl.col("sample_date") - pl.duration(days=1),
+                )
+            ),
+        ),
+        Fault(
+            "harvest-in-pounds", "Weights of harvest lots are in pounds.", (LOTS,), "lots", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), **{name: _float(name) * 2.2046 for name in _LOT_WEIGHTS})),
+        ),
+        Fault(
+            "live-weight-as-gutted", "The live weight of harvest lots is entered as their gutted weight.", (LOTS,),
+            "lots", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), gutted_weight_kg=pl.col("live_weight_kg"))),
         ),
         Fault(
             "lost-batches", "Batches are missing.", ("batch_batch",), "batches", 0.2,
             lambda f, d: f.filter(~d.hits(_ROW)),
+        ),
+        Fault(
+            "lice-per-fish", "Lice counts are entered per fish instead of in all.", (LICE,), "counts", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(*_COUNT), count_value=pl.col("count_value") // pl.col("fish_sampled"))),
+        ),
+        Fault(
+            "lice-multiplied", "Lice counts are multiplied by the number of fish.", (LICE,), "counts", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(*_COUNT), count_value=pl.col("count_value") * pl.col("fish_sampled"))),
+        ),
+        Fault(
+            "treatment-without-effect", "Treatments leave all lice alive.", (LICE,), "assignments", 1.0, _never_fewer
+        ),
+        Fault(
+            "double-vaccination", "Smolts are vaccinated a second time.", (TREATMENTS,), "assignments", 0.2,
+            _vaccinated_again,
+        ),
+        Fault(
+            "harvest-in-withholding", "Fish get medicines whose withholding ends after the harvest.", (TREATMENTS,),
+            "treatments", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), withholding_period_days=pl.lit(_LONG_WITHHOLDING))),
+        ),
+        Fault("feed-on-fasting-days", "Feeders are not stopped before treatments.", (FEEDINGS,), "assignments", 0.5,
+            _fed_on,
+        ),
+        Fault(
+            "deaths-entered-twice", "Deaths are entered as an event and, with the record, once more.", (DEATHS,),
+            "rows", 0.01,
+            lambda f, d: pl.concat([f, f.filter(d.hits(_ROW)).with_columns(pl.col("id") + _NEW_IDS)]),
+        ),
+        Fault(
+            "records-counted-twice", "Two people count the dead fish of a mortality record.", (RECORDS,), "records",
+            0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), count=pl.col("count") * 2)),
+        ),
+        Fault(
+            "journal-without-notes", "Journal entries are closed without notes.", (JOURNAL,), "entries", 0.1,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), resolution_notes=pl.lit(""))),
         ),
         Fault("missing-partition", "Files of meals are missing.", (FEEDINGS,), "months", 0.25),
         Fault("truncated-partition", "Files of meals are cut off.", (FEEDINGS,), "months", 0.25),
@@ -340,7 +475,7 @@ def parsed(text: str) -> tuple[Fault, float]:
     """
     name, _, given = text.partition(":")
     if name not in FAULTS:
-        raise ConfigError(f"there is no fault {name!r}; choose one of {', '.join(FAULTS)}")
+        raise ConfigError(no_such("fault", name, FAULTS, "`aquamind faults` lists all"))
     fault = FAULTS[name]
     if given and fault.whole:
         raise ConfigError(f"fault {text!r}: {name} always hits all {fault.unit} and takes no rate: leave the rate out")
@@ -351,6 +486,17 @@ def parsed(text: str) -> tuple[Fault, float]:
     if not 0.0 < rate <= 1.0:
         raise ConfigError(f"fault {text!r}: the rate is the share of {fault.unit} to hit, above 0 and at most 1")
     return fault, rate
+
+
+def fault_mistakes(texts: Sequence[str]) -> list[str]:
+    """What is wrong with faults, each NAME or NAME:RATE; empty if all can be parsed."""
+    mistakes = []
+    for text in texts:
+        try:
+            parsed(text)
+        except ConfigError as error:
+            mistakes.append(str(error))
+    return mistakes
 
 
 def inject(

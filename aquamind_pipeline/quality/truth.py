@@ -11,12 +11,12 @@ from aquamind_pipeline.simulation.biology import STAGES, WEIGHT_VARIATION
 from aquamind_pipeline.simulation.feeding_plan import FULL
 
 
-def weighing_error(fish_per_sample: int) -> float:
+def weighing_error(fewest_weighed: int) -> float:
     """Largest plausible error of an assimilated weight, as a share: six standard errors of a sample's mean.
 
     In a million samples the largest error is about five standard errors.
     """
-    return 6.0 * WEIGHT_VARIATION / math.sqrt(fish_per_sample)
+    return 6.0 * max(WEIGHT_VARIATION) / math.sqrt(fewest_weighed)
 
 
 STORED_G = 0.01
@@ -125,9 +125,9 @@ def distribution(errors: pl.DataFrame, by: str) -> pl.DataFrame:
     return errors.group_by(by).agg(pl.len().alias("states"), fish_off, *statistics).sort(by, nulls_last=True)
 
 
-def recovers_life(errors: pl.DataFrame, fish_per_sample: int) -> CheckResult:
+def recovers_life(errors: pl.DataFrame, fewest_weighed: int) -> CheckResult:
     """Every day of life has a state with exactly its fish, and a weight error that weighing and appetite explain."""
-    allowed = weighing_error(fish_per_sample)
+    allowed = weighing_error(fewest_weighed)
     most = (1 + allowed) * (1 + pl.col("drift")) - 1 + STORED_G / pl.col("weight_g")
     wrong = errors.filter(
         (pl.col("fish_error") != 0).fill_null(value=True) | (pl.col("weight_error").abs() > most).fill_null(value=True)

@@ -8,7 +8,7 @@ import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.months import month_of
-from aquamind_pipeline.schema.definition import ByFormula, CountedIn, TableDefinition
+from aquamind_pipeline.schema.definition import ByFormula, CountedIn, TableDefinition, Unpredictable
 from aquamind_pipeline.schema.inputs import Tables
 from aquamind_pipeline.schema.rules import WHOLE
 from aquamind_pipeline.simulation.profile import Profile
@@ -37,7 +37,7 @@ def total_rows(definition: TableDefinition, farm: Profile, plan: Plan) -> int | 
 
 def rough_rows(definition: TableDefinition, farm: Profile, plan: Plan) -> int:
     """Rows of a whole table, an estimate if chance decides. Used for the disk estimate."""
-    if isinstance(definition.expected, CountedIn):
+    if isinstance(definition.expected, CountedIn | Unpredictable):
         return definition.expected.about(farm, plan)
     return total_rows(definition, farm, plan) or 0
 

@@ -96,12 +96,16 @@ def _use(connection: Connection, sums: Sums) -> pl.DataFrame:
 def _stages(connection: Connection, daily: pl.DataFrame, speed: int) -> pl.DataFrame:
     rates = frame(
         connection,
-        """SELECT l.id AS stage, max(m.daily_rate_percent)::float8 / 100 AS daily_rate FROM batch_lifecyclestage l
-        JOIN scenario_mortality_model_stage m ON m.lifecycle_stage = l.name GROUP BY 1""",
+        """SELECT l.id, l."order"::bigint AS stage, max(m.daily_rate_percent)::float8 / 100 AS daily_rate
+        FROM batch_lifecyclestage l JOIN scenario_mortality_model_stage m ON m.lifecycle_stage = l.name
+        GROUP BY 1, 2""",
     )
     lived = farm_rules.settled(farm_rules.by_stage(daily), speed)
+    # The order is the same in every database; ids are not.
+    order = rates.select("stage", id=pl.col("id").cast(pl.Int64))
+    lived = lived.rename({"stage": "id"}).join(order, on="id", maintain_order="left").drop("id")
     fcr = pl.when(pl.col("feed_kg") > 0).then(pl.col("feed_kg") / pl.col("gain_kg"))
-    return farm_rules.survived(lived, rates, hazard_bounds).select(
+    return farm_rules.survived(lived, rates.drop("id"), hazard_bounds).select(
         "batch_id", "stage", "survival", "least", "most", fcr=fcr
     )
 

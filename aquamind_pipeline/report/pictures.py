@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK = "#010203"
+INK = "#010203"
 """Placeholder for the page's own text colour, which SVG calls currentColor."""
 _WIDTH = 8.0
-_COLOURS = ("#3b82c4", "#d9822b", "#4f9d69", "#b5558f")
+COLOURS = ("#3b82c4", "#d9822b", "#4f9d69", "#b5558f")
 
 
 def pictures(data: PictureData) -> list[tuple[str, str]]:
@@ -36,21 +36,21 @@ def pictures(data: PictureData) -> list[tuple[str, str]]:
             lambda figure: _stages(figure, data),
         ),
     ]
-    return [(title, _svg(draw, height)) for title, height, draw in drawings]
+    return [(title, svg(draw, height)) for title, height, draw in drawings]
 
 
 def _lives(figure: Figure, data: PictureData, column: str) -> None:
     axis = figure.subplots()
-    for colour, (batch, life) in zip(_COLOURS, _groups(data.lives, "batch"), strict=False):
+    for colour, (batch, life) in zip(COLOURS, _groups(data.lives, "batch"), strict=False):
         dates = life["date"].to_numpy()
         axis.plot(dates, life[column].to_numpy(), color=colour, label=batch, linewidth=1.4)
         moved = life.filter(pl.col("stage") != pl.col("stage").shift(1))
         for day in moved["date"].to_numpy():
             axis.axvline(day, color=colour, linewidth=0.7, linestyle=":")
     axis.set_ylim(bottom=0)
-    _finish(axis)
+    finish(axis)
     if data.lives.height:
-        axis.legend(fontsize=8, frameon=False, labelcolor=_INK)
+        axis.legend(fontsize=8, frameon=False, labelcolor=INK)
 
 
 def _months(figure: Figure, data: PictureData) -> None:
@@ -58,10 +58,10 @@ def _months(figure: Figure, data: PictureData) -> None:
     axes = figure.subplots(len(tables) or 1, 1, sharex=True, squeeze=False)[:, 0]
     for axis, (table, rows) in zip(axes, tables, strict=True):
         dates = rows["month"].str.to_date("%Y-%m").to_numpy()
-        axis.vlines(dates, 0, rows["rows"].fill_null(0).to_numpy(), color=_COLOURS[0], alpha=0.6, linewidth=4)
-        axis.plot(dates, rows["planned"].to_numpy(), "_", color=_COLOURS[1], markeredgewidth=1.6)
-        axis.set_title(table, fontsize=8, loc="left", color=_INK)
-        _finish(axis)
+        axis.vlines(dates, 0, rows["rows"].fill_null(0).to_numpy(), color=COLOURS[0], alpha=0.6, linewidth=4)
+        axis.plot(dates, rows["planned"].to_numpy(), "_", color=COLOURS[1], markeredgewidth=1.6)
+        axis.set_title(table, fontsize=8, loc="left", color=INK)
+        finish(axis)
 
 
 def _use(figure: Figure, data: PictureData) -> None:
@@ -73,12 +73,12 @@ def _use(figure: Figure, data: PictureData) -> None:
             "ever used so far": use["ever"] / use["of"],
             "container-days used so far": use["days"] / (use["of"] * days),
         }
-        for colour, (label, share) in zip(_COLOURS, shares.items(), strict=False):
+        for colour, (label, share) in zip(COLOURS, shares.items(), strict=False):
             axis.plot(use["date"].to_numpy(), (share * 100).to_numpy(), color=colour, label=label, linewidth=1.4)
-        axis.legend(fontsize=8, frameon=False, labelcolor=_INK)
-    axis.set_ylabel("% of containers that can hold fish", fontsize=8, color=_INK)
+        axis.legend(fontsize=8, frameon=False, labelcolor=INK)
+    axis.set_ylabel("% of containers that can hold fish", fontsize=8, color=INK)
     axis.set_ylim(bottom=0)
-    _finish(axis)
+    finish(axis)
 
 
 def _stages(figure: Figure, data: PictureData) -> None:
@@ -88,24 +88,25 @@ def _stages(figure: Figure, data: PictureData) -> None:
     for stage, rows in _groups(data.stages, "stage"):
         place = int(stage) - 1
         low, high = (100 * float(share) for share in rows.select(pl.col("least", "most").mean()).row(0))
-        left.fill_between([place - 0.3, place + 0.3], low, high, color=_COLOURS[1], alpha=0.3, linewidth=0)
-        left.plot([place] * rows.height, (rows["survival"] * 100).to_numpy(), ".", color=_COLOURS[0], markersize=4)
+        left.fill_between([place - 0.3, place + 0.3], low, high, color=COLOURS[1], alpha=0.3, linewidth=0)
+        left.plot([place] * rows.height, (rows["survival"] * 100).to_numpy(), ".", color=COLOURS[0], markersize=4)
         fed = rows.drop_nulls("fcr")
-        right.plot([place] * fed.height, fed["fcr"].to_numpy(), ".", color=_COLOURS[0], markersize=4)
-    right.axhspan(*FCR, color=_COLOURS[1], alpha=0.3, linewidth=0)
+        right.plot([place] * fed.height, fed["fcr"].to_numpy(), ".", color=COLOURS[0], markersize=4)
+    right.axhspan(*FCR, color=COLOURS[1], alpha=0.3, linewidth=0)
     for axis, label in ((left, "survival, %"), (right, "FCR")):
         axis.set_xticks(range(len(names)), names, rotation=35, ha="right")
-        axis.set_ylabel(label, fontsize=8, color=_INK)
-        _finish(axis)
+        axis.set_ylabel(label, fontsize=8, color=INK)
+        finish(axis)
 
 
 def _groups(frame: pl.DataFrame, column: str) -> list[tuple[str, pl.DataFrame]]:
     return [(str(key), rows) for (key,), rows in frame.group_by(column, maintain_order=True)]
 
 
-def _finish(axis: Axes) -> None:
-    axis.tick_params(labelsize=8, colors=_INK)
-    axis.yaxis.get_offset_text().set(fontsize=8, color=_INK)
+def finish(axis: Axes) -> None:
+    """Small labels in the colour of the page, a light grid, no frame."""
+    axis.tick_params(labelsize=8, colors=INK)
+    axis.yaxis.get_offset_text().set(fontsize=8, color=INK)
     axis.grid(alpha=0.25)
     for side in axis.spines.values():
         side.set_visible(False)
@@ -116,7 +117,7 @@ def _place(figure: Figure, height: float, *, below: float = 0.3) -> None:
     figure.subplots_adjust(0.65 / _WIDTH, below / height, 1 - 0.05 / _WIDTH, 1 - 0.25 / height, 0.18, 0.3)
 
 
-def _svg(draw: Callable[[Figure], None], height: float) -> str:
+def svg(draw: Callable[[Figure], None], height: float) -> str:
     """A picture without background. Its text stays text, in the colour of the page."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -127,9 +128,9 @@ def _svg(draw: Callable[[Figure], None], height: float) -> str:
         draw(figure)
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
-    return re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"(.*?) (?:width|height)="[^"]*"', r"\1\2", svg, count=1)
+    drawn = text.getvalue()
+    drawn = drawn[drawn.index("<svg") :].replace(INK, "currentColor")
+    return re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"(.*?) (?:width|height)="[^"]*"', r"\1\2", drawn, count=1)
 
 
-__all__ = ["pictures"]
+__all__ = ["COLOURS", "INK", "finish", "pictures", "svg"]

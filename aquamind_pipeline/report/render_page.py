@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from urllib.parse import quote
 
 import polars as pl
 
@@ -15,7 +16,9 @@ from aquamind_pipeline.report.render_text import as_text
 from aquamind_pipeline.report.storage import write_file
 
 
-def save_page(report: Report, data: PictureData, results: pl.DataFrame, path: Path) -> None:
+def save_page(
+    report: Report, data: PictureData, results: pl.DataFrame, path: Path, realism: Path | None = None
+) -> None:
     """Write the page.
 
     Args:
@@ -23,6 +26,7 @@ def save_page(report: Report, data: PictureData, results: pl.DataFrame, path: Pa
         data: What its pictures show.
         results: asset, rule, passed, blocks, detail of the last build's checks; may be empty.
         path: Path of the page.
+        realism: Path of the page that compares the farm with real farms. If there is one, the page links to it.
 
     Raises:
         LakeError: when the page cannot be written.
@@ -37,6 +41,7 @@ def save_page(report: Report, data: PictureData, results: pl.DataFrame, path: Pa
     text = page.render(
         report=report,
         as_text=as_text,
+        realism=quote(realism.relative_to(path.parent).as_posix()) if realism and realism.exists() else None,
         pictures=pictures(data),
         rules=rules.rows(named=True),
         failed_results=results.filter(~pl.col("passed")).rows(named=True),

@@ -4,42 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from aquamind_pipeline.report.model import Report
+from aquamind_pipeline.text_tables import columns, print_table
 
 _LONGEST = 60
 """Rows of a section that a terminal shows. The JSON file has all."""
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the report."""
-    console.print(as_rich(report))
-
-
-def as_rich(report: Report) -> RenderableType:
-    """The report for a terminal, its longest tables cut."""
-    parts: list[RenderableType] = [Text(f"{report.farm}, up to {report.as_of}, in {report.database}", style="bold")]
+    """Print the report: its sections, the longest tables cut, and their checks. No name and no number is cut."""
+    _line(console, Text(f"{report.farm}, up to {report.as_of}, in {report.database}", style="bold"))
     for number, section in enumerate(report.sections, 1):
-        table = Table(title=f"{number}. {section.title}", title_justify="left", title_style="bold")
-        for position, column in enumerate(section.columns):
-            table.add_column(column, justify="left" if position == 0 else "right")
-        for row in section.rows[:_LONGEST]:
-            table.add_row(*(as_text(value) for value in row))
-        parts.append(table)
+        rows = [[as_text(value) for value in row] for row in section.rows[:_LONGEST]]
+        print_table(console, columns(*section.columns), rows, f"{number}. {section.title}")
         if len(section.rows) > _LONGEST:
-            parts.append(Text(f"… and {len(section.rows) - _LONGEST} more in the JSON file"))
+            _line(console, Text(f"… and {len(section.rows) - _LONGEST} more in the JSON file"))
         for check in section.checks:
             mark = Text("PASS ", style="green") if check.passed else Text("FAIL ", style="bold red")
-            parts.append(mark + Text(f"{check.name}: {check.detail}", style="default"))
+            _line(console, mark + Text(f"{check.name}: {check.detail}", style="default"))
     failed = sum(not check.passed for check in report.checks)
     verdict = (
         f"{len(report.checks)} checks, all passed" if not failed else f"{failed} of {len(report.checks)} checks failed"
     )
-    parts.append(Text(verdict, style="bold green" if not failed else "bold red"))
-    return Group(*parts)
+    _line(console, Text(verdict, style="bold green" if not failed else "bold red"))
+
+
+def _line(console: Console, text: Text) -> None:
+    console.print(text, soft_wrap=True)
 
 
 def as_markdown(report: Report) -> str:
@@ -68,4 +62,4 @@ def as_text(value: Any) -> str:
             return str(value)
 
 
-__all__ = ["as_markdown", "as_rich", "as_text", "show"]
+__all__ = ["as_markdown", "as_text", "show"]

@@ -22,6 +22,11 @@ def page_path(settings: Settings) -> Path:
     return report_path(settings).with_suffix(".html")
 
 
+def realism_path(settings: Settings) -> Path:
+    """Path of the page that compares the farm with real farms."""
+    return settings.reports_path / settings.farm_name / "realism.html"
+
+
 def sums_path(settings: Settings) -> Path:
     """Folder where the farm's last report left its sums for the next one."""
     return settings.reports_path / settings.farm_name / "sums"
@@ -63,4 +68,4 @@ def write_file(path: Path, text: str) -> None:
         raise LakeError(f"{path} cannot be written ({error.strerror}): check AQUAMIND_HOME") from None
 
 
-__all__ = ["load_saved", "page_path", "report_path", "save", "sums_path", "write_file"]
+__all__ = ["load_saved", "page_path", "realism_path", "report_path", "save", "sums_path", "write_file"]

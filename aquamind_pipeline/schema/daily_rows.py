@@ -23,7 +23,9 @@ def _by_day(inputs: RuleInputs) -> pl.DataFrame:
     definition, rows = inputs.definition, inputs.rows
     if definition.sums_by_day is None:
         one_each = rows.with_columns(rows=pl.lit(1, pl.Int64))
-        return one_each if definition.time is None else one_each.with_columns(date=pl.col(definition.time))
+        return (
+            one_each if definition.time is None else one_each.with_columns(date=pl.col(definition.time).cast(pl.Date))
+        )
     keys = {name: pl.col(name) for name in references(definition.table) if name in rows.columns}
     days = {"date": pl.col(str(definition.time)).dt.date()}
     return grouped(rows, keys | days, pl.len().cast(pl.Int64).alias("rows"), *definition.sums_by_day)

@@ -57,9 +57,15 @@ class CountedIn:
 
 @dataclass(frozen=True)
 class Unpredictable:
-    """Nothing tells how many rows a table has; `why` says why, and which rule checks the rows instead."""
+    """Nothing tells how many rows a table has.
+
+    Attributes:
+        why: Why, and which rule checks the rows instead.
+        about: Roughly how many rows there will be; for the disk estimate only.
+    """
 
     why: str
+    about: Callable[[Profile, Plan], int] = lambda farm, plan: 0
 
 
 Expected = ByFormula | CountedIn | Unpredictable

@@ -55,20 +55,8 @@ RING_DENSITY_KG_M3 = 25.0
 TANK_DENSITY_KG_M3 = {"A": 50.0, "B": 50.0, "C": 50.0, "D": 75.0, "E": 75.0}
 """AquaMind allows 50 kg/m3 in every hall, but its own smolts and post-smolts exceed that. Their halls allow 75 kg/m3:
 post-smolts grow and fare well up to that density (Calabrese et al. 2017, Aquaculture 468, 363-370)."""
-FULTON_K = 1.15
-"""Condition factor 100 W/L³ (g, cm) of farmed Atlantic salmon in good condition; usually 1.0-1.3."""
-WEIGHT_VARIATION = 0.15
-"""Coefficient of variation of weight within a container: 10-20 % after grading."""
-HARVEST_GRADES: tuple[tuple[str, float, float], ...] = (
-    ("SUPERIOR", 0.10, 1.15),
-    ("GRADE_A", 0.40, 1.05),
-    ("GRADE_B", 0.35, 1.00),
-    ("GRADE_C", 0.12, 0.85),
-    ("REJECT", 0.03, 0.60),
-)
-"""(grade, share of the fish, weight relative to the mean), as in AquaMind. Shares times weights sum to 1.005. The
-harvest divides by this sum, so that grading creates no mass."""
-GUTTED_YIELD, FILLET_YIELD = 0.85, 0.55
+WEIGHT_VARIATION = (0.15, 0.18, 0.17, 0.15, 0.15, 0.18)
+"""By stage: coefficient of variation of weight within a container, 15 to 25 % where fish are not graded often."""
 
 
 def oxygen_saturation_mg_l(temp_c: Floats, salinity_ppt: npt.ArrayLike) -> Floats:
@@ -77,7 +65,7 @@ def oxygen_saturation_mg_l(temp_c: Floats, salinity_ppt: npt.ArrayLike) -> Float
     return fresh - np.asarray(salinity_ppt) * (0.0841 - 0.00256 * temp_c + 0.0000374 * temp_c**2)
 
 
-def length_cm(weight_g: Floats, condition: npt.ArrayLike = FULTON_K) -> Floats:
+def length_cm(weight_g: Floats, condition: npt.ArrayLike) -> Floats:
     """Fork length in cm of fish of this weight, by Fulton's condition factor K = 100 W/L³."""
     return cube_root(100.0 * weight_g / np.asarray(condition))
 
@@ -85,11 +73,7 @@ def length_cm(weight_g: Floats, condition: npt.ArrayLike = FULTON_K) -> Floats:
 __all__ = [
     "ADULT",
     "EGG_WEIGHT_G",
-    "FILLET_YIELD",
     "FRESHWATER",
-    "FULTON_K",
-    "GUTTED_YIELD",
-    "HARVEST_GRADES",
     "RING_DENSITY_KG_M3",
     "RING_FISH_LIMIT",
     "STAGES",

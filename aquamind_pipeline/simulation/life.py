@@ -35,7 +35,7 @@ class Life:
             population, weight_g, deaths, reason (index into `deaths.REASONS`), second_deaths (those of `deaths` that
             have another reason), second_reason, appetite (0 without feed, about 1 on a good day), gill and wound (mean
             scores, 0 to 3), fasting (why there is no feed: `stage_days`), feed_dg (decigrams, 0.0001 kg), meals,
-            sorted by assignment and date.
+            fish_examined (fish weighed, measured and scored that day, or 0), sorted by assignment and date.
         moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths,
             source_population_before, weight_g (of the source's fish), sorted by source and destination.
         lice: Of rings: assignment_id, batch_id, container_id, date, lice per fish (sessile, preadult, adult_male,

@@ -119,7 +119,9 @@ class Parasites:
         trigger = treatments.lice_trigger(self._month[today[open_] - self._first_day], self.geography[open_])
         females = np.rint(self.lice[lice.FEMALE, open_] * 1e4) / 1e4
         wanted = females > _NEAR * trigger
-        wanted &= tending.lice_free_from[open_] <= today[open_]
+        heavy = females >= treatments.HEAVY * trigger
+        pause_ends = tending.lice_free_from[open_] - np.where(heavy, treatments.SHORTER_PAUSE_DAYS // self.speed, 0)
+        wanted &= pause_ends <= today[open_]
         wanted &= tending.departs[open_] - today[open_] > treatments.NO_LICE_TREATMENT_DAYS // self.speed
         wanted &= tending.due[open_] == treatments.NEVER
         near, trigger, females = open_[wanted], trigger[wanted], females[wanted]

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from aquamind_pipeline.mistakes import MistakesError, no_such
 from aquamind_pipeline.simulation.biology import FRESHWATER, RING_FISH_LIMIT
 from aquamind_pipeline.simulation.deaths import most_fish
 
@@ -21,6 +22,9 @@ GEOGRAPHIES = ("Faroe Islands", "Scotland")
 
 _LAST_YEAR = 9900
 """Plans reach some years beyond `as_of`, and no date lies after the year 9999."""
+
+_MOST_MEALS = 12
+"""Meals of a feeder on one day at most."""
 
 Range = tuple[int, int]
 Positive = Annotated[int, Field(ge=1)]
@@ -58,6 +62,8 @@ class Profile(BaseModel):
     samples_per_week: Annotated[int, Field(ge=0, le=7)] = 2
     fish_per_sample: Annotated[int, Field(ge=2, le=999)] = 10
     """Fish that are weighed and measured in a growth sample. Each of them has a row in AquaMind."""
+    fish_per_health_sample: Annotated[int, Field(ge=2, le=999)] = 20
+    """Fish that are weighed, measured and scored when the health of a container is examined."""
     sensor_gap_share: Annotated[float, Field(ge=0.0, le=0.1)] = 0.02
     """Share of sensor readings that are missing, because a sensor failed or a site lost power or network."""
     speed: Positive = 1
@@ -74,30 +80,54 @@ class Profile(BaseModel):
     def _bands_by_name(cls, value: object) -> object:
         return tuple(value.items()) if isinstance(value, dict) else value
 
+    @field_validator("eggs", "harvest_weight_g")
+    @classmethod
+    def _require_range(cls, value: Range) -> Range:
+        smallest, largest = value
+        if smallest > largest:
+            raise ValueError(f"write [smallest, largest]: {smallest} must not exceed {largest}")
+        if smallest < 1:
+            raise ValueError(f"must be at least 1, not {smallest}")
+        return value
+
+    @field_validator("geographies")
+    @classmethod
+    def _require_geographies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        mistakes = [
+            no_such("geography", name, GEOGRAPHIES, f"there are {', '.join(GEOGRAPHIES)}")
+            for name in value
+            if name not in GEOGRAPHIES
+        ]
+        if not value:
+            mistakes.append(f"name one at least: {', '.join(GEOGRAPHIES)}")
+        if len(set(value)) < len(value):
+            mistakes.append("names one twice; leave it out once")
+        if mistakes:
+            raise MistakesError(mistakes)
+        return value
+
+    @field_validator("meals_per_day")
+    @classmethod
+    def _require_meals(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if value[0] != 0 or not all(1 <= meals <= _MOST_MEALS for meals in value[1:]):
+            raise ValueError(f"must be 0 for eggs and 1 to {_MOST_MEALS} for every later stage")
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        mistakes = []
         if self.as_of < self.epoch:
-            raise ValueError(f"as_of {self.as_of} lies before epoch {self.epoch}; give a later as_of")
-        for name, (smallest, largest) in (("eggs", self.eggs), ("harvest_weight_g", self.harvest_weight_g)):
-            if smallest > largest:
-                raise ValueError(f"{name} is [smallest, largest], so {smallest} must not exceed {largest}")
-            if smallest < 1:
-                raise ValueError(f"{name} must be at least 1, not {smallest}")
-        if len(set(self.geographies)) < len(self.geographies):
-            raise ValueError("geographies names one twice; leave it out once")
+            mistakes.append(f"as_of {self.as_of} lies before epoch {self.epoch}; give a later as_of")
         if self.as_of.year > _LAST_YEAR:
-            raise ValueError(f"as_of {self.as_of} lies after the year {_LAST_YEAR}; give an earlier day")
-        unknown = set(self.geographies) - set(GEOGRAPHIES)
-        if unknown or not self.geographies:
-            raise ValueError(f"geographies are {', '.join(GEOGRAPHIES)}; got {sorted(unknown) or 'none'}")
-        if self.meals_per_day[0] != 0 or not all(1 <= m <= 12 for m in self.meals_per_day[1:]):
-            raise ValueError("meals_per_day must be 0 for eggs and 1 to 12 for every later stage")
+            mistakes.append(f"as_of {self.as_of} lies after the year {_LAST_YEAR}; give an earlier day")
         fish = most_fish(self.eggs[1]) / self.rings_per_batch
         if fish > RING_FISH_LIMIT:
-            raise ValueError(
+            mistakes.append(
                 f"{self.eggs[1]:,} eggs put up to {fish:,.0f} fish into a ring, more than the "
                 f"{RING_FISH_LIMIT:,} allowed; raise rings_per_batch or lower eggs"
             )
+        if mistakes:
+            raise MistakesError(mistakes)
         return self
 
     def fish_per_ring(self, eggs: int) -> float:
@@ -106,6 +136,11 @@ class Profile(BaseModel):
         for stage in FRESHWATER:
             fish *= (1 - stage.daily_mortality) ** stage.days
         return fish / self.rings_per_batch
+
+    @property
+    def fewest_weighed(self) -> int:
+        """Fewest fish whose mean weight becomes a measured weight of the daily states."""
+        return min(self.fish_per_sample, self.fish_per_health_sample)
 
     def stage_days(self, days: int) -> int:
         """Length of a stage of `days` at this profile's `speed`."""

@@ -18,6 +18,7 @@ from aquamind_pipeline.simulation import deaths, feeding_plan, treatments
 from aquamind_pipeline.simulation.biology import Stage
 from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.episodes import FRESHWATER_CAUSES, SEA_CAUSES
+from aquamind_pipeline.simulation.examinations import fish_examined
 from aquamind_pipeline.simulation.parasites import Parasites
 from aquamind_pipeline.simulation.stage_inputs import StageInputs, as_dates, as_ordinals
 from aquamind_pipeline.simulation.stage_record import StageRecord
@@ -265,7 +266,9 @@ class StageDays:
         owner = np.repeat(self._rows, lived)
         day = np.arange(owner.size) - np.repeat(np.cumsum(lived) - lived, lived)
         pick = day * n + owner
-        self.record.write(self.given, self._start_root, (pick, np.repeat(first_row, lived) + day), table)
+        to = np.repeat(first_row, lived) + day
+        self.record.write(self.given, self._start_root, (pick, to), table)
+        table["fish_examined"][to] = fish_examined(self.given, self.record.population, self.tending).take(pick)
         if self.parasites is None:
             return pl.DataFrame()
         keys = self.given.assignments.select("assignment_id", "batch_id", "container_id")[owner]

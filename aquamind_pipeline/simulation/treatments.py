@@ -75,6 +75,8 @@ LEAD_DAYS = 3
 """Days from the decision to the first treatment: a vessel is ordered and the fish are fasted."""
 LICE_PAUSE_DAYS, EMAMECTIN_PAUSE_DAYS, ILLNESS_PAUSE_DAYS = 21, 42, 35
 """Days of real fish between two treatments of a container against lice, after emamectin, and against illness."""
+HEAVY, SHORTER_PAUSE_DAYS = 2.0, 11
+"""From so many times the trigger on, a ring is treated again so many days earlier: its lice would get out of hand."""
 EMAMECTIN_DAYS, _EMAMECTIN_DAILY = 35, 0.08
 """Days over which emamectin works, and the daily death of lice at full efficacy: it is slow, and leaves about 6 %."""
 SAFETY_DAYS = 7
@@ -100,6 +102,18 @@ def lice_trigger(month: Ints, geography: Ints) -> Floats:
     """
     spring = (month >= 2) & (month <= 6)
     return np.where(geography == 1, 0.8, np.where(spring, 0.4, 0.8))
+
+
+def left_deaths(method: Ints, luck: Floats) -> Floats:
+    """Factors on the deaths of gill disease, and of wounds or fungus, after treatments [treatment, 2]."""
+    strength = np.clip(1.0 + 0.15 * luck, 0.3, 1.2)[:, None] * _RELIEF[method]
+    left: Floats = np.clip(1.0 - strength, 0.05, 1.0)
+    return left
+
+
+def relief_luck(seed: int, assignment_id: Ints, ordinals: Ints) -> Floats:
+    """The draw that decides how well a treatment of a container helps against illness."""
+    return draws.normal(draws.stream(seed, "treatment", "efficacy"), assignment_id, ordinals, 2)
 
 
 class Calendar:
@@ -248,8 +262,7 @@ class Treatments:
         loss = np.minimum(_LOSS[method] * exponential(_LOSS_SPREAD[method] * luck[:, 1]), 0.08)
         self.pending[1, rows] += loss
         self.stress[rows] = np.maximum(self.stress[rows], np.where(_FASTING[method, 1] > 0, 0.6, 0.1))
-        strength = np.clip(1.0 + 0.15 * luck[:, 2], 0.3, 1.2)[:, None] * _RELIEF[method]
-        self.relief[:, rows] *= np.clip(1.0 - strength, 0.05, 1.0).T
+        self.relief[:, rows] *= left_deaths(method, luck[:, 2]).T
         lousy = _EFFICACY[method, 3] > 0.0
         pause = np.where(in_feed, EMAMECTIN_PAUSE_DAYS, LICE_PAUSE_DAYS) // self.speed
         self.lice_free_from[rows] = np.where(lousy, day + np.maximum(pause, 1), self.lice_free_from[rows])
@@ -354,5 +367,7 @@ __all__ = [
     "Calendar",
     "Method",
     "Treatments",
+    "left_deaths",
     "lice_trigger",
+    "relief_luck",
 ]

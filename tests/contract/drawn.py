@@ -22,6 +22,10 @@ PLAUSIBLE_EGGS = 20_000
 """AquaMind wants at least 10 g of fish at each meal. A farm with fewer eggs may have less fry than that in a tank."""
 
 
+_FISH_WEIGHED = {"fish_per_sample": 12, "fish_per_health_sample": 25}
+"""Profile keys for how many fish are weighed, with the most that a drawn farm has."""
+
+
 class Stored(Made):
     """A farm in memory that answers what a lake answers, so that the runner can check it."""
 
@@ -54,7 +58,8 @@ def small_farms(draw: st.DrawFn, least_eggs: int = 1) -> Profile:
     """Farms of every shape that fit into their containers."""
     farm = draw(farms())
     least, most = (max(one, least_eggs) for one in farm.eggs)
-    farm = farm.model_copy(update={"eggs": (least, most), "fish_per_sample": draw(st.integers(2, 12))})
+    weighed = {name: draw(st.integers(2, most_fish)) for name, most_fish in _FISH_WEIGHED.items()}
+    farm = farm.model_copy(update={"eggs": (least, most), **weighed})
     assume(_fits(farm))
     return farm
 

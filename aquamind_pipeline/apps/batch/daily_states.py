@@ -44,6 +44,8 @@ RECORDS = (
     "batch_lifecyclestage",
     "batch_mortalityevent",
     "batch_transferaction",
+    "health_individualfishobservation",
+    "health_treatment",
     "inventory_feedingevent",
     "scenario",
     "scenario_mortality_model_stage",
@@ -56,6 +58,7 @@ RECORDS = (
 """AquaMind's tables that growth assimilation reads."""
 _BY_CONTAINER = (TEMPERATURE, "inventory_feedingevent")
 _BY_ASSIGNMENT = ("batch_mortalityevent", "batch_growthsample")
+_TREATMENTS = "health_treatment"
 
 
 def read_records(inputs: DeclaredReads, batches: list[int], tables: Mapping[str, sa.Table]) -> Records:
@@ -75,6 +78,8 @@ def read_records(inputs: DeclaredReads, batches: list[int], tables: Mapping[str,
         every = inputs.scan(name, months or None)
         if name in _BY_CONTAINER:
             return every.filter(in_containers)
+        if name == _TREATMENTS:
+            return every.filter(pl.col("batch_assignment_id").is_in(assignments["id"].implode()))
         return every.filter(in_assignments) if name in _BY_ASSIGNMENT else every
 
     records = {name: complete(rows(name), tables[name]) for name in RECORDS}
@@ -136,6 +141,7 @@ STATES = TableDefinition(
         "population": f"{ASSIGNMENTS}.population_count batch_creationaction.egg_count_actual "
         "batch_transferaction.transferred_count batch_mortalityevent.count",
         "avg_weight_g": "batch_growthsample.avg_weight_g batch_transferaction.measured_avg_weight_g "
+        "health_individualfishobservation.weight_g "
         f"{TEMPERATURE}.total_c scenario_tgc_model_stage.tgc_value",
         "temp_c": f"{TEMPERATURE}.total_c {TEMPERATURE}.readings",
         "mortality_count": "batch_mortalityevent.count",

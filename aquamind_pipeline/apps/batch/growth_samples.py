@@ -12,7 +12,7 @@ import polars as pl
 
 from aquamind_pipeline.apps.batch.weight_rules import PLAUSIBLE_SAMPLES
 from aquamind_pipeline.apps.farm.plan import PLAN_ASSIGNMENTS
-from aquamind_pipeline.arithmetic import Ints, decimal, units
+from aquamind_pipeline.arithmetic import Ints, decimal, deviation, half_up, units
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
     NULL,
@@ -34,12 +34,11 @@ from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.simulation import draws
-from aquamind_pipeline.simulation.biology import FULTON_K, WEIGHT_VARIATION, length_cm
+from aquamind_pipeline.simulation.biology import length_cm
+from aquamind_pipeline.simulation.body import CONDITION_VARIATION, mean_condition, weight_variation
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day, rows_by_month, samples_before
 
-CONDITION_VARIATION = 0.06
-"""Coefficient of variation of the condition factor within a container, about 6 %."""
 _LEAST_G = 0.01
 _READS = (*PLAN, "life_day")
 
@@ -73,16 +72,19 @@ def sampled_fish(inputs: Inputs) -> SampledFish:
     # One row for the first fish of every sample, one for the second, and so on: numpy adds such rows up much faster.
     ids, fish = samples["id"].to_numpy()[None, :], np.arange(farm.fish_per_sample)[:, None]
     size = draws.normal(draws.stream(farm.seed, "samples", "weight"), ids, fish)
-    weights = units(np.maximum(samples["weight_g"].to_numpy()[None, :] * (1.0 + WEIGHT_VARIATION * size), _LEAST_G), 2)
+    size *= weight_variation(samples["stage"].to_numpy())
+    weights = units(np.maximum(samples["weight_g"].to_numpy()[None, :] * (1.0 + size), _LEAST_G), 2)
     shape = draws.normal(draws.stream(farm.seed, "samples", "condition"), ids, fish)
-    lengths = units(length_cm(weights / 100.0, FULTON_K * (1.0 + CONDITION_VARIATION * shape)), 2)
+    lengths = units(length_cm(weights / 100.0, mean_condition(samples) * (1.0 + CONDITION_VARIATION * shape)), 2)
     return SampledFish(samples[["id", "assignment_id", "date"]], weights.T, lengths.T)
 
 
 def _ids_before_first(inputs: Inputs) -> pl.DataFrame:
-    """assignment_id, before_first: what to add to a batch's number of samples so far to get the next sample's id."""
+    """assignment_id, assignment_date, days, and before_first: what to add to a batch's number of samples so far to get
+    the next sample's id.
+    """
     first = pl.col("first_sample_id") - samples_before(pl.col("batch_day"), inputs.farm.samples_per_week)
-    return inputs.whole(PLAN_ASSIGNMENTS.name).select("assignment_id", before_first=first)  # shared: of all batches
+    return inputs.whole(PLAN_ASSIGNMENTS.name).select("assignment_id", "assignment_date", "days", before_first=first)
 
 
 def aggregates(weights: Ints, lengths: Ints) -> dict[str, pl.Series]:
@@ -92,31 +94,19 @@ def aggregates(weights: Ints, lengths: Ints) -> dict[str, pl.Series]:
     condition factor is that of the mean fish, 100 × mean weight / mean length³, rounded half up.
     """
     n = weights.shape[1]
+    number = np.full(weights.shape[0], n)
     weight, length = weights.sum(axis=1), lengths.sum(axis=1)
     condition = np.floor(1e8 * n * n * weight / (length.astype(np.float64) ** 3) + 0.5).astype(np.int64)
     return {
         "sample_size": pl.Series(np.full(weight.size, n, np.int32)),
-        "avg_weight_g": _mean(weight, n),
-        "avg_length_cm": _mean(length, n),
-        "std_deviation_weight": _deviation(weights),
-        "std_deviation_length": _deviation(lengths),
+        "avg_weight_g": decimal(half_up(weight, number), 10, 2),
+        "avg_length_cm": decimal(half_up(length, number), 10, 2),
+        "std_deviation_weight": decimal(deviation(weight, (weights * weights).sum(axis=1), number), 10, 2),
+        "std_deviation_length": decimal(deviation(length, (lengths * lengths).sum(axis=1), number), 10, 2),
         "min_weight_g": decimal(weights.min(axis=1), 10, 2),
         "max_weight_g": decimal(weights.max(axis=1), 10, 2),
         "condition_factor": decimal(condition, 10, 2),
     }
-
-
-def _mean(total: Ints, n: int) -> pl.Series:
-    return decimal((2 * total + n) // (2 * n), 10, 2)
-
-
-def _deviation(values: Ints) -> pl.Series:
-    n, total = values.shape[1], values.sum(axis=1)
-    spread = n * (values * values).sum(axis=1) - total * total  # n² times the variance, in whole numbers
-    near = np.floor(np.sqrt(spread.astype(np.float64)) / n + 0.5).astype(np.int64)
-    too_high = ((2 * near - 1) * n) ** 2 > 4 * spread  # the root is a float; whole numbers decide what lies at a half
-    too_low = ((2 * near + 1) * n) ** 2 <= 4 * spread
-    return decimal(near - (too_high & (near > 0)) + too_low, 10, 2)
 
 
 def growth_samples(inputs: Inputs) -> pl.DataFrame:
@@ -229,7 +219,7 @@ FISH_OBSERVATIONS = TableDefinition(
     kind=Kind.CHILD,
     parent=Parent("batch_growthsample", "growth_sample_id"),
     meaning="One fish of a growth sample.",
-    how="Weights vary by 15 % around the container's mean, condition factors by 6 %; lengths follow from both.",
+    how="Weights vary by 15 to 18 % around the container's mean, condition factors by 8 %; lengths follow from both.",
     columns=(
         identity("id"),
         refers("growth_sample_id", "batch_growthsample.id", unenforced=PARTITIONED),

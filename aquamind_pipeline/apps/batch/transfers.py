@@ -34,6 +34,7 @@ from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER, length_cm, oxygen_saturation_mg_l
+from aquamind_pipeline.simulation.body import condition_factor, weight_variation
 
 MEASURED_TRANSFERS, WEIGHED_FISH = 0.5, 50
 """Share of transfer workflows in which fish are weighed, and how many."""
@@ -170,7 +171,10 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
         < MEASURED_TRANSFERS
     )
     luck = draws.normal(draws.stream(farm.seed, "records", "weights"), ids.to_numpy())
-    measured_g = moves["weight_g"].to_numpy() * (1 + 0.15 / float(np.sqrt(WEIGHED_FISH)) * luck)
+    stage, weight_g = moves["stage"].to_numpy(), moves["weight_g"].to_numpy()
+    variation = weight_variation(stage)
+    measured_g = weight_g * (1 + variation / float(np.sqrt(WEIGHED_FISH)) * luck)
+    condition = condition_factor(stage, np.ones(stage.size), weight_g, moves["date"].dt.ordinal_day().to_numpy())
     temp_c = moves["temp_c"].to_numpy()
 
     def if_weighed(series: pl.Series) -> pl.Expr:
@@ -190,12 +194,12 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
         planned_date="date",
         water_temp_c=rounded(temp_c, 5, 2),
         oxygen_level=rounded(
-            0.95 * oxygen_saturation_mg_l(temp_c, np.where(moves["stage"] == FRESHWATER[-1].order, 35.0, 0.0)), 5, 2
+            0.95 * oxygen_saturation_mg_l(temp_c, np.where(stage == FRESHWATER[-1].order, 35.0, 0.0)), 5, 2
         ),
         measured_avg_weight_g=if_weighed(rounded(measured_g, 10, 2)),
-        measured_std_dev_weight_g=if_weighed(rounded(0.15 * measured_g, 10, 2)),
+        measured_std_dev_weight_g=if_weighed(rounded(variation * measured_g, 10, 2)),
         measured_sample_size=pl.when(weighed).then(pl.lit(WEIGHED_FISH, pl.Int32)),
-        measured_avg_length_cm=if_weighed(rounded(length_cm(measured_g), 10, 2)),
+        measured_avg_length_cm=if_weighed(rounded(length_cm(measured_g, condition), 10, 2)),
         selection_method=pl.lit("AVERAGE"),
     )
 

@@ -7,7 +7,7 @@ import polars as pl
 from aquamind_pipeline.schema.columns import EMPTY, INSTALLED, identity, text, timestamp, unique, varchar
 from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
 from aquamind_pipeline.schema.kinds import Kind
-from aquamind_pipeline.simulation.biology import HARVEST_GRADES
+from aquamind_pipeline.simulation.harvest_quality import GRADES as CODES
 
 GRADES = TableDefinition(
     name="harvest_productgrade",
@@ -27,12 +27,12 @@ GRADES = TableDefinition(
     reads=(),
     generate=lambda inputs: pl.DataFrame(
         {
-            "id": range(1, len(HARVEST_GRADES) + 1),
-            "code": [grade for grade, _, _ in HARVEST_GRADES],
-            "name": [grade.replace("_", " ").title() for grade, _, _ in HARVEST_GRADES],
+            "id": range(1, len(CODES) + 1),
+            "code": CODES,
+            "name": [grade.replace("_", " ").title() for grade in CODES],
         }
     ),
-    expected=ByFormula(lambda farm, plan: len(HARVEST_GRADES)),
+    expected=ByFormula(lambda farm, plan: len(CODES)),
     lineage={},
     rules=(),
 )

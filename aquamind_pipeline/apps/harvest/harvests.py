@@ -7,13 +7,29 @@ import polars as pl
 
 from aquamind_pipeline.apps.batch.assignments import LIVED, begun, lived_assignments
 from aquamind_pipeline.arithmetic import rounded
+from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import INSTALLED, count, identity, numeric, refers, timestamp, varchar
 from aquamind_pipeline.schema.definition import ByFormula, Parent, TableDefinition
 from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.schema.kinds import Kind
-from aquamind_pipeline.simulation.biology import ADULT, FILLET_YIELD, GUTTED_YIELD, HARVEST_GRADES
+from aquamind_pipeline.schema.rules import Rule, RuleInputs
+from aquamind_pipeline.schema.standard_rules import UNREALISTIC
+from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.biology import ADULT
+from aquamind_pipeline.simulation.harvest_quality import (
+    FILLET_RANGE,
+    GRADES,
+    GUTTED_RANGE,
+    SCAR_DAYS,
+    grade_shares,
+    live_kg,
+    yields,
+)
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
+
+_FIRST_RING_MINUTE, _LAST_RING_MINUTE, _LATE_MINUTES = 6 * 60, 19 * 60, 20
+"""The well-boat empties one ring after the other from 06:00 to 19:00, each up to so many minutes late."""
 
 
 def _rings(inputs: Inputs) -> pl.DataFrame:
@@ -27,6 +43,22 @@ def harvested_rings(farm: Profile, plan: Plan) -> int:
     """Number of rings that have been harvested by as_of."""
     rings = begun(farm, plan).filter(pl.col("stage") == ADULT.order)
     return rings.filter(pl.col("departure_date") <= farm.as_of).height
+
+
+def harvest_events(inputs: Inputs) -> pl.DataFrame:
+    """Rows of harvest_harvestevent, one ring after the other on the batch's day."""
+    rings = _rings(inputs)
+    part = (_LAST_RING_MINUTE - _FIRST_RING_MINUTE) // inputs.farm.rings_per_batch
+    late = draws.uniform(draws.stream(inputs.farm.seed, "harvest", "minute"), rings["assignment_id"].to_numpy())
+    minutes = _FIRST_RING_MINUTE + rings["position"].to_numpy() * part + np.floor(late * _LATE_MINUTES)
+    return rings.with_columns(minutes=pl.Series(minutes.astype(np.int64))).select(
+        "batch_id",
+        "assignment_id",
+        id="assignment_id",
+        event_date=pl.col("departure_date").cast(pl.Datetime("us", "UTC")) + pl.duration(minutes="minutes"),
+        dest_geography_id="geography_id",
+        document_ref=pl.format("HRV-{}-{}", "batch_number", pl.col("position") + 1),
+    )
 
 
 HARVEST_EVENTS = TableDefinition(
@@ -46,42 +78,76 @@ HARVEST_EVENTS = TableDefinition(
         timestamp("updated_at", fill=pl.col("event_date")),
     ),
     reads=LIVED,
-    generate=lambda inputs: _rings(inputs).select(
-        "batch_id",
-        "assignment_id",
-        id="assignment_id",
-        event_date=pl.col("departure_date").cast(pl.Datetime("us", "UTC")).dt.offset_by("10h"),
-        dest_geography_id="geography_id",
-        document_ref=pl.format("HRV-{}-{}", "batch_number", pl.col("position") + 1),
-    ),
+    generate=harvest_events,
     expected=ByFormula(harvested_rings),
     lineage={"id": "plan_assignment.assignment_id", "event_date": "plan_assignment.departure_date"},
     rules=(),
 )
 
 
+def _worst_wounds(inputs: Inputs, rings: pl.DataFrame) -> pl.Series:
+    """The worst mean score of wounds of each ring in the weeks before its harvest."""
+    last = rings.lazy().select("assignment_id", "departure_date")
+    days = max(1, SCAR_DAYS // inputs.farm.speed)
+    worst = (
+        inputs.scan("life_day")
+        .filter(pl.col("stage") == ADULT.order)
+        .select("assignment_id", "date", "wound")
+        .join(last, on="assignment_id")
+        .filter(pl.col("date") >= pl.col("departure_date").dt.offset_by(f"-{days}d"))
+        .group_by("assignment_id")
+        .agg(pl.col("wound").max())
+        .collect(engine="streaming")
+    )
+    return rings.join(worst, on="assignment_id", how="left", maintain_order="left")["wound"].fill_null(0.0)
+
+
 def harvest_lots(inputs: Inputs) -> pl.DataFrame:
-    """Rows of harvest_harvestlot: a ring's lots add up to its fish."""
+    """Rows of harvest_harvestlot: a ring's lots add up to its fish and to their mass."""
     rings = _rings(inputs)
-    shares = np.array([share for _, share, _ in HARVEST_GRADES])
-    weights = np.array([weight for _, _, weight in HARVEST_GRADES]) / sum(s * w for _, s, w in HARVEST_GRADES)
-    fish = rings["population"].to_numpy()[:, None]
-    upto = np.rint(fish * np.cumsum(shares)).astype(np.int64)
+    seed, ring, batch = inputs.farm.seed, rings["assignment_id"].to_numpy(), rings["batch_id"].to_numpy()
+    weight_g, fish = rings["weight_g"].to_numpy(), rings["population"].to_numpy()
+    month = rings["departure_date"].dt.month().to_numpy().astype(np.int64)
+    shares = grade_shares(seed, batch, ring, month, weight_g, _worst_wounds(inputs, rings).to_numpy())
+    upto = np.rint(fish[:, None] * np.cumsum(shares, axis=1)).astype(np.int64)
+    upto[:, -1:] = fish[:, None]
     count = np.diff(upto, axis=1, prepend=0)
-    live_kg = count * weights * rings["weight_g"].to_numpy()[:, None] / 1000
-    grades = np.arange(1, len(HARVEST_GRADES) + 1)
-    event_id = np.repeat(rings["assignment_id"].to_numpy(), grades.size)
+    live = live_kg(seed, ring, count, fish * weight_g / 1000)
+    gutted, fillet = yields(seed, batch, ring, weight_g)
+    grades = np.arange(1, len(GRADES) + 1)
+    event_id = np.repeat(ring, grades.size)
     return pl.DataFrame(
         {
             "id": (event_id - 1) * grades.size + np.tile(grades, rings.height),
             "event_id": event_id,
             "product_grade_id": np.tile(grades, rings.height),
-            "live_weight_kg": rounded(live_kg.ravel(), 12, 3),
-            "gutted_weight_kg": rounded(GUTTED_YIELD * live_kg.ravel(), 12, 3),
-            "fillet_weight_kg": rounded(FILLET_YIELD * live_kg.ravel(), 12, 3),
+            "live_weight_kg": rounded(live.ravel(), 12, 3),
+            "gutted_weight_kg": rounded((gutted * live).ravel(), 12, 3),
+            "fillet_weight_kg": rounded((fillet * live).ravel(), 12, 3),
             "unit_count": count.ravel(),
         }
     )
+
+
+def _yields_fit(inputs: RuleInputs) -> CheckResult:
+    """Gutted and fillet weight of each lot are plausible shares of its live weight."""
+    live, gutted, fillet = (pl.col(f"{name}_weight_kg").cast(pl.Float64) for name in ("live", "gutted", "fillet"))
+    lots = inputs.rows.filter(pl.col("live_weight_kg") > 1)
+    fits = (gutted / live).is_between(*GUTTED_RANGE) & (fillet / live).is_between(*FILLET_RANGE)
+    return check_result(
+        HARVEST_YIELDS.name,
+        lots.filter(~fits.fill_null(value=False)),
+        f"{lots.height:,} lots with plausible yields",
+        f"lots with gutted fish outside {GUTTED_RANGE} or fillet outside {FILLET_RANGE} of the live weight",
+    )
+
+
+HARVEST_YIELDS = Rule(
+    "harvest_yields",
+    "Gutted and fillet weight of a lot are plausible shares of its live weight.",
+    UNREALISTIC,
+    _yields_fit,
+)
 
 
 HARVEST_LOTS = TableDefinition(
@@ -90,7 +156,7 @@ HARVEST_LOTS = TableDefinition(
     parent=Parent("harvest_harvestevent", "event_id"),
     step="harvest_ledger",
     meaning="Harvested fish of one grade.",
-    how="The fish of a ring, shared out to AquaMind's grades.",
+    how="The fish of a ring by grade: most are superior; ulcers, maturation and the season lower the grade.",
     columns=(
         identity("id"),
         refers("event_id", "harvest_harvestevent.id"),
@@ -104,9 +170,12 @@ HARVEST_LOTS = TableDefinition(
     ),
     reads=(*LIVED, "harvest_harvestevent"),
     generate=harvest_lots,
-    expected=ByFormula(lambda farm, plan: harvested_rings(farm, plan) * len(HARVEST_GRADES)),
-    lineage={"unit_count": "life_day.population", "live_weight_kg": "life_day.population life_day.weight_g"},
-    rules=(),
+    expected=ByFormula(lambda farm, plan: harvested_rings(farm, plan) * len(GRADES)),
+    lineage={
+        "unit_count": "life_day.population life_day.wound",
+        "live_weight_kg": "life_day.population life_day.weight_g",
+    },
+    rules=(HARVEST_YIELDS,),
 )
 
 __all__ = ["HARVEST_EVENTS", "HARVEST_LOTS"]

@@ -19,12 +19,12 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import day_after, first_day
-from aquamind_pipeline.postgres import ddl, incremental, journal, locks, rights
+from aquamind_pipeline.postgres import additions, ddl, incremental, journal, locks, rights
 from aquamind_pipeline.postgres.connection import Connection, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool
 from aquamind_pipeline.postgres.copying import Loaded, constants, copy_rows
 from aquamind_pipeline.postgres.dependents import dependents, require_none
-from aquamind_pipeline.postgres.foreign_keys import foreign_keys
+from aquamind_pipeline.postgres.foreign_keys import foreign_keys, require_readable
 from aquamind_pipeline.postgres.targets.target import LoadMonth, MonthFile, Part, Target, number
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import complete, primary_key
@@ -48,7 +48,10 @@ class OwnTarget(Target):
             rights.require_free_names(connection, self.url, self.tables)
 
     def _require_tables_fit(self, connection: Connection) -> None:
-        """Tables that we made fit."""
+        """Tables that we made fit, unless somebody has changed them since."""
+        found = additions.misfits(connection, self.tables)
+        if found:
+            raise DatabaseError(f"{described(self.url)} does not fit any more: {'; '.join(found)}")
 
     def _make_tables(self, connection: Connection) -> None:
         for statement in ddl.statements():
@@ -70,7 +73,18 @@ class OwnTarget(Target):
         return loaded
 
     def _try_months(self, connection: Connection, lake: Lake) -> None:
-        """A month gets a new table, which nobody added anything to."""
+        """Fill new tables with the months of tables to which others have added checks, and take them back."""
+        for name in self.monthly:
+            definition, there = REGISTRY[name], journal.entries(connection, name)
+            months = lake.partitions(name)
+            additions.require_free_months(connection, name, [month for month in months if month not in there])
+            if not additions.added_checks(connection, name):
+                continue
+            for month in months:
+                file = MonthFile(lake, name, month, there.get(month))
+                if not file.is_loaded:
+                    with connection.transaction(force_rollback=True), self.explained(name):
+                        _fill_new_table(connection, lake, definition, file)
 
     @contextlib.contextmanager
     def _loading_table(
@@ -79,11 +93,15 @@ class OwnTarget(Target):
         swapping = threading.Lock()
 
         def load_month(connection: Connection, file: MonthFile) -> Loaded:
+            with connection.transaction():  # of its own, since it keeps writers out while it lasts
+                grown = locks.in_attempts(connection, lambda attempt: _add_days(attempt, lake, definition, file, run))
+            if grown is not None:
+                return grown
             with contextlib.ExitStack() as until_commit, connection.transaction():
-                grown = _add_days(connection, lake, definition, file, run)
-                if grown is not None:
-                    return grown
-                _require_partition_unused(connection, name, file.month)  # before the rows are copied
+                # Before the rows are copied.
+                _require_partition_unused(connection, name, file.month)
+                if file.loaded is not None and _exists(connection, journal.partition(name, file.month)):
+                    additions.require_no_values(connection, name, file.month)
                 loaded = _fill_new_table(connection, lake, definition, file)
                 # From here until the commit tables are locked that all partitions share. So one month at a time.
                 until_commit.enter_context(swapping)
@@ -116,15 +134,22 @@ class OwnTarget(Target):
         source = _only(name) if month is None else journal.partition(name, month)
         return Part(source, sql.SQL("true"), rows, tuple(column.name for column in table.columns))
 
-    def _count_rows(self, name: str) -> sql.Composed:
-        return sql.SQL("SELECT count(*) FROM {}").format(_public(name) if name in self.monthly else _only(name))
+    def _count_rows(self, connection: Connection, name: str) -> sql.Composed:
+        if name not in self.monthly:
+            return sql.SQL("SELECT count(*) FROM {}").format(_only(name))
+        others = [
+            sql.SQL("tableoid <> to_regclass({})").format(sql.Literal(other.as_string()))
+            for other in additions.other_partitions(connection, name)
+        ]
+        ours = sql.SQL(" AND ").join([sql.SQL("true"), *others])
+        return sql.SQL("SELECT count(*) FROM {} WHERE {}").format(_public(name), ours)
 
     def _count_month(self, name: str, month: str, entry: journal.Entry) -> sql.Composed:
         return sql.SQL("SELECT count(*) FROM {}").format(journal.partition(name, month))
 
     def _planned_wipe(self, connection: Connection) -> dict[str, tuple[int, int]]:
         return {
-            name: (number(connection, self._count_rows(name)), 0)
+            name: (number(connection, self._count_rows(connection, name)), 0)
             for name in self.tables
             if _exists(connection, _public(name))  # another version of this program may have made fewer tables
         }
@@ -215,9 +240,9 @@ def _require_unused(connection: Connection, name: str, gone: sql.Composable) -> 
     Raises:
         DatabaseError: when a table of somebody else refers to one of them.
     """
-    for key in foreign_keys(connection, [name]):
-        if key.ours in REGISTRY:
-            continue
+    keys = [key for key in foreign_keys(connection, [name]) if key.ours not in REGISTRY]
+    require_readable(connection, keys)
+    for key in keys:
         used = number(
             connection,
             sql.SQL("SELECT count(*) FROM {} AS u JOIN {} AS t ON {} WHERE {}").format(
@@ -279,9 +304,10 @@ def _load_whole(connection: Connection, lake: Lake, name: str, run: str) -> tupl
 
 
 def _add_days(
-    connection: Connection, lake: Lake, definition: TableDefinition, file: MonthFile, run: str
+    attempt: locks.Attempt, lake: Lake, definition: TableDefinition, file: MonthFile, run: str
 ) -> Loaded | None:
     """Add a month's new days to its partition. None if the month must be loaded as a whole."""
+    connection = attempt.connection
     before, started = file.loaded, time.perf_counter()
     if before is None:
         return None
@@ -289,7 +315,7 @@ def _add_days(
     low, high = _bounds(month)
     if _exists(connection, journal.partition(name, month)):
         # Nobody adds or deletes rows between the count and the new rows.
-        locks.lock_tables(connection, [journal.partition(name, month)], "SHARE ROW EXCLUSIVE")
+        attempt.lock([journal.partition(name, month)], "SHARE ROW EXCLUSIVE")
     # The whole table answers also when somebody has dropped the partition.
     rows = sql.SQL("{table} WHERE {day} >= {low} AND {day} < {high}").format(
         table=_public(name), day=sql.Identifier(str(definition.time)), low=low, high=high
@@ -300,6 +326,7 @@ def _add_days(
         return None
     sent = copy_rows(connection, definition.table, journal.partition(name, month), added.lazy())
     journal.remember(connection, name, month, journal.Entry(file.digest, before.rows + sent), run)
+    attempt.check_constraints()
     return Loaded(name, month, before.rows + sent, sent, time.perf_counter() - started)
 
 
@@ -309,6 +336,7 @@ def _fill_new_table(connection: Connection, lake: Lake, definition: TableDefinit
     table, name, month = definition.table, definition.name, file.month
     fresh = journal.partition(name, f"{month}-new")
     connection.execute(ddl.create_partition(table, journal.partition_name(name, f"{month}-new")))
+    additions.add_to(connection, name, fresh, journal.partition(name, month))
     fixed = constants(name)
     for column, value in fixed.items():
         connection.execute(
@@ -343,16 +371,22 @@ def _swap(connection: Connection, definition: TableDefinition, month: str, attem
         _public(other) for other in sorted({key.referred_table.name for key in table.foreign_key_constraints})
     ]
     attempt.lock(referenced, "SHARE ROW EXCLUSIVE")
+    defaults = additions.default_partitions(connection, name)
+    settings = additions.Settings((), ())
     if _exists(connection, target):
         for statement in ddl.partition_foreign_keys(table, fresh):
             connection.execute(statement)
         # A writer who waits for us may have read what we now lock. Neither of us would ever go on.
         attempt.require(not locks.is_waited_for(connection), referenced, "SHARE ROW EXCLUSIVE")
         attempt.begin_anew()
-        attempt.lock([parent, target, *referenced], "ACCESS EXCLUSIVE")
+        attempt.lock([parent, *defaults, target, *referenced], "ACCESS EXCLUSIVE")
+        additions.require_no_values(connection, name, month)
+        settings = additions.Settings.of(connection, target, fresh)
+        settings.apply_to_table(connection)
         connection.execute(sql.SQL("DROP TABLE {}").format(target))
     else:
         attempt.lock([parent], "SHARE UPDATE EXCLUSIVE")
+        attempt.lock(defaults, "ACCESS EXCLUSIVE")
     ids = {"fresh": fresh, "parent": parent, "target": target, "low": sql.Literal(low), "high": sql.Literal(high)}
     connection.execute(
         sql.SQL("ALTER TABLE {fresh} RENAME TO {name}").format(
@@ -363,6 +397,7 @@ def _swap(connection: Connection, definition: TableDefinition, month: str, attem
         sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {target} FOR VALUES FROM ({low}) TO ({high})").format(**ids)
     )
     connection.execute(sql.SQL("ALTER TABLE {target} DROP CONSTRAINT in_month").format(**ids))
+    settings.apply_to_indexes(connection, target)
 
 
 def _analyze(connection: Connection, target: sql.Identifier, rows: int) -> None:

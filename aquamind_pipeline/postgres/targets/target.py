@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError, LakeError
 from aquamind_pipeline.lake import Lake, Manifest
-from aquamind_pipeline.postgres import content, interference, journal, rights, session
+from aquamind_pipeline.postgres import content, interference, journal, locks, rights, session
 from aquamind_pipeline.postgres.connection import Connection, connect, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
 from aquamind_pipeline.postgres.content import Part
@@ -226,16 +226,21 @@ class Target(ABC):
                 history tables.
         """
 
+        def work(attempt: locks.Attempt) -> list[Loaded]:
+            connection = attempt.connection
+            loaded = self._load_whole(connection, lake, run, history=history)
+            sent = [one.table for one in loaded if not one.skipped]
+            self._require_content(connection, lake, sent)
+            with self.explained(*self.tables):
+                attempt.check_constraints()  # deferred triggers change rows only now
+            self._require_content(connection, lake, list(interference.causes(connection, sent)))
+            connection.execute("SET CONSTRAINTS ALL DEFERRED")
+            self._try_months(connection, lake)
+            return loaded
+
         def load(connection: Connection) -> list[Loaded]:
             with connection.transaction():
-                loaded = self._load_whole(connection, lake, run, history=history)
-                sent = [one.table for one in loaded if not one.skipped]
-                self._require_content(connection, lake, sent)
-                connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # deferred triggers change rows only now
-                self._require_content(connection, lake, list(interference.causes(connection, sent)))
-                connection.execute("SET CONSTRAINTS ALL DEFERRED")
-                self._try_months(connection, lake)
-                return loaded
+                return locks.in_attempts(connection, work)
 
         with self.loading() as pool:
             return pool.run(load)
@@ -259,17 +264,30 @@ class Target(ABC):
             )
 
     @contextlib.contextmanager
-    def explained(self, name: str) -> Iterator[None]:
-        """Say of which table rows were refused, and what somebody added to it that may be the cause."""
+    def explained(self, *names: str, deletes: bool = False) -> Iterator[None]:
+        """Say of which table rows were refused, and what somebody added to it that may be the cause.
+
+        Args:
+            names: The table; or several, where only the check at the end tells which one it was.
+            deletes: Whether rows are deleted in the block.
+        """
         try:
             yield
-        except (psycopg.errors.IntegrityError, psycopg.errors.RaiseException) as error:
+        except psycopg.Error as error:
+            if not interference.is_about_rows(error):
+                raise
             with connect(self.url) as another:  # the first one must roll back
-                cause = interference.causes(another, [name]).get(name)
+                cause = interference.blame(another, names, error)
+                if not cause and len(names) == 1:
+                    cause = interference.causes(another, names).get(names[0], "")
             reason = error.diag.message_primary or str(error)
             detail = f" ({error.diag.message_detail})" if isinstance(error, _SHORT_DETAIL) else ""
-            hint = f". {cause}" if cause else ""
-            raise DatabaseError(f"{described(self.url)} refuses rows of {name}: {reason}{detail}{hint}") from None
+            table = names[0] if len(names) == 1 else error.diag.table_name
+            refused = f"{'to delete ' if deletes else ''}rows{f' of {table}' if table else ''}"
+            raise DatabaseError(
+                f"{described(self.url)} refuses {refused}: {' '.join(reason.split())}{detail}"
+                f"{f'. {cause}' if cause else ''}"
+            ) from None
 
     @contextlib.contextmanager
     def loading(self) -> Iterator[ConnectionPool]:
@@ -309,7 +327,8 @@ class Target(ABC):
             if file.loaded is not None and file.is_loaded:
                 done = Loaded(name, file.month, file.loaded.rows, 0, 0.0)
             else:
-                done = load_month(connection, file)
+                with self.explained(name):
+                    done = load_month(connection, file)
             on_done()
             return done
 
@@ -323,7 +342,14 @@ class Target(ABC):
             dropped = []
             for name in reversed(list(self._of_mine(names))):  # children before their parents
                 for month in sorted(set(journal.entries(connection, name)) - set(lake.partitions(name))):
-                    self._drop_month(connection, name, month)
+
+                    def work(attempt: locks.Attempt, name: str = name, month: str = month) -> None:
+                        with self.explained(name, deletes=True):
+                            self._drop_month(attempt.connection, name, month)
+                            attempt.check_constraints()
+
+                    locks.in_attempts(connection, work)
+                    connection.commit()  # the next month may have to wait
                     dropped.append(f"{name} {month}")
             connection.commit()
             return dropped
@@ -373,7 +399,7 @@ class Target(ABC):
         """Rows of ours in each of these tables that the database has, counted by the server."""
         with connect(self.url) as connection:
             self.held(connection)
-            return {name: number(connection, self._count_rows(name)) for name in self._of_mine(names)}
+            return {name: number(connection, self._count_rows(connection, name)) for name in self._of_mine(names)}
 
     def month_counts(self, names: Iterable[str], since: str | None = None) -> pl.DataFrame:
         """table, month, rows: rows of ours in each month of tables that are kept by month, counted by the server.
@@ -444,7 +470,7 @@ class Target(ABC):
         """Take out a month of a table that is loaded, with its entry in the journal."""
 
     @abstractmethod
-    def _count_rows(self, name: str) -> sql.Composed:
+    def _count_rows(self, connection: Connection, name: str) -> sql.Composed:
         """The query that counts our rows of a table."""
 
     @abstractmethod

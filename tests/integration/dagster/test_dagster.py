@@ -114,7 +114,7 @@ def test_slices_of_batches_leave_no_trace(a_copy: Settings, built: Settings, mon
     """Lives and states made four batches at a time, as on a large farm, are the bytes of those made at once."""
     monkeypatch.setattr(slices, "SLICE_BATCHES", 4)
     defs = build_defs(a_copy)
-    made = dg.AssetSelection.assets("life_day", "life_move", STATES.name)
+    made = dg.AssetSelection.assets("life_day", STATES.name).required_multi_asset_neighbors()
     job = dg.define_asset_job("in_slices", made | dg.AssetSelection.checks_for_assets(STATES.name))
     for path in Lake(a_copy.lake_path).folder.glob("life_day/*.parquet"):
         path.unlink()
@@ -125,7 +125,7 @@ def test_slices_of_batches_leave_no_trace(a_copy: Settings, built: Settings, mon
 
 def test_one_month_alone(instance: dg.DagsterInstance, a_copy: Settings, database: SecretStr) -> None:
     """A backfilled month replaces its own file and partition and no other."""
-    settings = a_copy.model_copy(update={"database_url": database})
+    settings = a_copy.model_copy(update={"database_url": database, "skip_checks": ("expectations",)})
     workspace = Workspace(settings)
     everything = months_between(settings.farm.epoch, settings.farm.as_of)
     assert run_job(workspace, LOAD_DATABASE, everything).success
@@ -142,6 +142,12 @@ def test_one_month_alone(instance: dg.DagsterInstance, a_copy: Settings, databas
     assert instance.get_materialized_partitions(dg.AssetKey(EVENT)) == {"2026-04"}
 
 
+def test_the_schedule_is_of_every_evening(a_copy: Settings) -> None:
+    schedule = build_defs(a_copy).resolve_schedule_def(NIGHTLY)
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 23 * * *", "UTC")
+
+
+@pytest.mark.slow
 def test_nightly_brings_the_farm_up_to_the_day(
     instance: dg.DagsterInstance, a_copy: Settings, database: SecretStr, built: Settings
 ) -> None:
@@ -156,7 +162,6 @@ def test_nightly_brings_the_farm_up_to_the_day(
     assert run_job(workspace, LOAD_DATABASE, months_between(farm.epoch, farm.as_of)).success
     defs = build_defs(settings, resource_overrides={"workspace": workspace})
     schedule = defs.resolve_schedule_def(NIGHTLY)
-    assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 23 * * *", "UTC")
     with dg.build_schedule_context(
         instance=instance, scheduled_execution_time=evening, resources={"workspace": workspace}
     ) as context:
@@ -207,6 +212,7 @@ def test_an_as_of_that_goes_back_takes_later_months_along(
         lake=a_copy.lake_path,
         as_of=date(2026, 4, 20),
         database_url=database.get_secret_value(),
+        skip_checks=("expectations",),
     )
     full = a_copy.model_copy(update={"database_url": database})
     assert run_job(Workspace(full), LOAD_DATABASE, months_between(full.farm.epoch, full.farm.as_of)).success

@@ -20,14 +20,15 @@ import pytest
 from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.assets.postgres import POOL
 from aquamind_pipeline.definitions import BUILD_FARM, build_defs
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.orchestration.records import dagster_home
+from aquamind_pipeline.orchestration.run_config import Rule
 from aquamind_pipeline.orchestration.run_health import PROCESS_TAG, runs_in_pool
 from aquamind_pipeline.postgres import comparison
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import Settings, load_settings
-from assets.postgres import POOL
 from tests.helpers.commands import AQUAMIND
 from tests.helpers.database import row_counts, rows_of
 from tests.helpers.farms import digests, wait_for
@@ -41,10 +42,9 @@ LOAD = [node.name for node in JOB.graph.nodes_in_topological_order if POOL in st
 
 @pytest.fixture
 def settings(tmp_path: Path, database: SecretStr) -> Settings:
-    """A farm to be built, without the checks that take most of the time and change nothing."""
-    return load_settings(
-        profile="tiny", home=tmp_path, database_url=database.get_secret_value(), skip_checks=("expectations",)
-    )
+    """A farm to be built, without the checks: they take most of the time and change nothing."""
+    skipped = tuple(rule.value for rule in Rule)
+    return load_settings(profile="tiny", home=tmp_path, database_url=database.get_secret_value(), skip_checks=skipped)
 
 
 def start(settings: Settings, *before: str) -> subprocess.Popen[str]:

@@ -91,7 +91,7 @@ def config(request: dg.RunRequest) -> dict[str, str]:
     return dict(request.run_config["resources"]["workspace"]["config"])
 
 
-@pytest.mark.parametrize("days", [1, 30])
+@pytest.mark.parametrize("days", [1, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_night_leaves_what_a_build_of_the_later_day_leaves(
     settings: Settings, instance: dg.DagsterInstance, tmp_path: Path, days: int
 ) -> None:
@@ -187,8 +187,18 @@ def test_what_a_night_must_not_rely_on_is_made_anew(settings: Settings, instance
     assert not whole()
     lake.write("infrastructure_sensor", lake.read("infrastructure_sensor").slice(1))
     assert whole()
-    assert executed(settings, instance, asked(settings, instance, tomorrow)).success
-    assert not whole(), "proved again"
+
+
+@pytest.mark.slow
+def test_a_whole_night_after_a_changed_master_verifies_the_farm_again(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    tomorrow, lake = LAST + timedelta(days=1), Workspace(settings).lake
+    lake.write("infrastructure_sensor", lake.read("infrastructure_sensor").slice(1))
+    request = asked(settings, instance, tomorrow)
+    assert "since" not in config(request)
+    assert executed(settings, instance, request).success
+    assert "since" in config(asked(settings, instance, tomorrow))
 
 
 def test_a_nights_report_sums_up_the_last_months_only(settings: Settings, instance: dg.DagsterInstance) -> None:

@@ -172,7 +172,11 @@ def test_the_code_server_starts_and_has_the_jobs(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_steps_of_the_containerfile(tmp_path: Path) -> None:
-    """Each step, with the image's folders below a folder of this test, and without those that need root's rights."""
+    """Each step, with the image's folders below a folder of this test, and without those that need root's rights.
+
+    Then what the image is for: a code server, and the farm `tiny` with its database.
+    """
+    variables = dict(os.environ)
     for line in CONTAINERFILE.splitlines():
         step, _, rest = re.sub(r"(?<![\w.])/(opt|var)/", rf"{tmp_path}/\1/", line).partition(" ")
         if step == "COPY":
@@ -181,6 +185,14 @@ def test_the_steps_of_the_containerfile(tmp_path: Path) -> None:
                 _copy(ROOT / source, Path(target))
         elif step == "RUN" and not rest.startswith(("useradd", "chown")):
             subprocess.run(["sh", "-ec", rest], check=True, cwd=tmp_path)
+        elif step == "ENV":
+            name, _, value = rest.partition("=")
+            variables[name] = value.replace("$PATH", variables["PATH"])
+    built = ["sh", "-c", "aquamind build --profile tiny"]
+    done = subprocess.run(built, capture_output=True, text=True, check=False, cwd=tmp_path, env=variables)
+    assert done.returncode == 0, done.stderr
+    assert "checks, all passed" in done.stdout
+    assert (tmp_path / "var/lib/aquamind/reports/tiny.html").exists()
     with code_server(tmp_path / "opt/aquamind/.venv/bin", CODE["dagsterApiGrpcArgs"], tmp_path / "var/lib") as port:
         assert {BUILD_FARM, LOAD_DATABASE} <= jobs(port, tmp_path)
 
@@ -189,7 +201,7 @@ def _copy(source: Path, target: Path) -> None:
     """As COPY does: a folder's content into the folder, a file into it."""
     target.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True, dirs_exist_ok=True)
     else:
         shutil.copy(source, target)
 

@@ -54,7 +54,8 @@ def test_a_view_for_every_table(lake: Lake) -> None:
         assert ask(lake, "SELECT count(*) FROM query_table(?)", name) == [(lake.rows(name),)]
     for name in (name for name, one in REGISTRY.items() if one.is_monthly):
         found = ask(lake, "SELECT month, count(*) FROM query_table(?) GROUP BY month ORDER BY month", name)
-        assert found == [(month, lake.rows(name, month)) for month in lake.partitions(name)]
+        months = [(month, lake.rows(name, month)) for month in lake.partitions(name)]
+        assert found == [(month, rows) for month, rows in months if rows]
 
 
 def test_every_sign_in_a_path_is_taken_as_it_is(built: Settings, tmp_path: Path) -> None:

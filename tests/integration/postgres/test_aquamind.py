@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -29,13 +31,18 @@ from aquamind_pipeline.postgres.targets.aquamind import fit, id_blocks
 from aquamind_pipeline.postgres.targets.aquamind import target as aquamind_target
 from aquamind_pipeline.postgres.targets.aquamind.grants import grants
 from aquamind_pipeline.settings import Settings, load_settings
+from tests.conftest import new_database
 from tests.helpers import farms
 from tests.helpers.database import (
     EVENT,
     FISH,
+    HELD_REBUILDS,
+    HOLD_REBUILDS,
+    LET_REBUILDS_GO,
     SAMPLES,
     STATES,
     ask,
+    definitions,
     load_everything,
     load_months,
     nobody_loads,
@@ -44,6 +51,8 @@ from tests.helpers.database import (
     without_last_days,
 )
 from tests.helpers.farms import wait_for
+
+Contents = dict[str, list[tuple[object, ...]]]
 
 THEIRS = """
 INSERT INTO auth_user VALUES (1, '!', NULL, true, 'someone', '', '', '', true, true, now()),
@@ -69,18 +78,39 @@ def aquamind(migrated: SecretStr) -> SecretStr:
     return migrated
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lake(built: Settings) -> Lake:
     return Lake(built.lake_path)
 
 
+@dataclass(frozen=True)
+class Both:
+    """AquaMind's database with these rows and the farm, and what it held before the farm.
+
+    Read only: tests that write take a copy.
+    """
+
+    url: SecretStr
+    before: Contents
+
+
+@pytest.fixture(scope="module")
+def both(server: SecretStr, aquamind_template: SecretStr, lake: Lake) -> Iterator[Both]:
+    with new_database(server, like=aquamind_template) as url:
+        with psycopg.connect(url.get_secret_value()) as connection:
+            connection.execute(THEIRS.encode())
+        before = contents(url)
+        load_everything(url, lake)
+        yield Both(url, before)
+
+
 @pytest.fixture
-def loaded(aquamind: SecretStr, lake: Lake) -> SecretStr:
-    load_everything(aquamind, lake)
-    return aquamind
+def loaded(server: SecretStr, both: Both) -> Iterator[SecretStr]:
+    with new_database(server, like=both.url) as url:
+        yield url
 
 
-def contents(url: SecretStr) -> dict[str, list[tuple[object, ...]]]:
+def contents(url: SecretStr) -> Contents:
     """Every row of every table of the registry."""
     with psycopg.connect(url.get_secret_value()) as connection:
         return {
@@ -89,22 +119,11 @@ def contents(url: SecretStr) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-def definitions(url: SecretStr) -> set[str]:
-    """Every index and constraint of AquaMind's tables."""
-    rows = ask(
-        url,
-        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' UNION ALL SELECT conrelid::regclass || conname || "
-        "pg_get_constraintdef(oid) || convalidated FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
-    )
-    return {str(row[0]) for row in rows}
-
-
-def test_our_rows_arrive_beside_theirs(aquamind: SecretStr, lake: Lake) -> None:
+def test_our_rows_arrive_beside_theirs(both: Both, lake: Lake) -> None:
     """All of ours, by count and content; all of theirs as before, and used where they are the same."""
-    before = contents(aquamind)
-    load_everything(aquamind, lake)
+    aquamind = both.url
     after = contents(aquamind)
-    for name, rows in before.items():
+    for name, rows in both.before.items():
         assert set(map(str, rows)) <= set(map(str, after[name])), name
     assert row_counts(aquamind) == rows_of(lake)
     for name in REGISTRY.aquamind:
@@ -171,7 +190,12 @@ def test_aquamind_goes_on_with_ids_of_its_own(loaded: SecretStr, a_copy: Setting
 
 @pytest.mark.parametrize(
     ("ends", "why"),
-    [("2026-05-29", ""), ("2026-05-31", "no ids"), ("2026-05-29", "a row lacks"), ("2026-05-29", "taken")],
+    [
+        ("2026-05-29", ""),
+        ("2026-05-29", "taken"),
+        pytest.param("2026-05-31", "no ids", marks=pytest.mark.slow),
+        pytest.param("2026-05-29", "a row lacks", marks=pytest.mark.slow),
+    ],
 )
 def test_new_days_of_a_month_are_added_to_it(aquamind: SecretStr, a_copy: Settings, ends: str, why: str) -> None:
     """While a month goes on, its rows keep their ids, and those of new days follow on; unless something tells against
@@ -263,7 +287,38 @@ def _die_without_indexes(url: SecretStr, folder: Path) -> None:
     load_everything(url, Lake(folder))
 
 
-@pytest.mark.parametrize("mended_by", ["load", "wipe"])
+def _load_until_interrupted(url: SecretStr, folder: Path) -> None:
+    aquamind_target.REBUILD_ROWS = 100
+    try:
+        load_everything(url, Lake(folder))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def test_ctrl_c_during_the_rebuild_leaves_all_indexes(aquamind: SecretStr, lake: Lake) -> None:
+    """The statement that builds is cancelled, and all that is off is built again before the process ends."""
+    before = definitions(aquamind)
+    with psycopg.connect(aquamind.get_secret_value(), autocommit=True) as other:
+        other.execute(HOLD_REBUILDS.encode())
+        process = multiprocessing.get_context("spawn").Process(
+            target=_load_until_interrupted, args=(aquamind, lake.folder)
+        )
+        process.start()
+        builders = wait_for(lambda: other.execute(HELD_REBUILDS.encode()).fetchall() or not process.is_alive())
+        assert process.is_alive()
+        assert definitions(aquamind) != before
+        os.kill(process.pid or 0, signal.SIGINT)
+        wait_for(
+            lambda: not set(other.execute(HELD_REBUILDS.encode()).fetchall()) & set(builders) or not process.is_alive()
+        )
+        other.execute(LET_REBUILDS_GO.encode())
+        process.join()
+    assert process.exitcode == 130
+    assert definitions(aquamind) == before
+    assert ask(aquamind, "SELECT count(*) FROM aquamind_pipeline.suspended") == [(0,)]
+
+
+@pytest.mark.parametrize("mended_by", ["load", pytest.param("wipe", marks=pytest.mark.slow)])
 def test_a_load_that_is_killed_without_indexes_is_mended(aquamind: SecretStr, lake: Lake, mended_by: str) -> None:
     before = definitions(aquamind)
     process = multiprocessing.get_context("spawn").Process(target=_die_without_indexes, args=(aquamind, lake.folder))
@@ -289,14 +344,12 @@ def test_months_of_two_loads_exclude_each_other(loaded: SecretStr, lake: Lake) -
     assert load_months(loaded, lake, EVENT, lake.partitions(EVENT), on_done=refused)
 
 
-def test_wipe_takes_out_ours_and_only_ours(aquamind: SecretStr, lake: Lake) -> None:
-    before = contents(aquamind)
-    load_everything(aquamind, lake)
-    planned = open_target(aquamind).wipe(dry_run=True)
-    assert row_counts(aquamind) == rows_of(lake)
-    assert open_target(aquamind).wipe() == planned
-    assert contents(aquamind) == before
-    assert open_target(aquamind).wipe() is None
+def test_wipe_takes_out_ours_and_only_ours(both: Both, loaded: SecretStr, lake: Lake) -> None:
+    planned = open_target(loaded).wipe(dry_run=True)
+    assert row_counts(loaded) == rows_of(lake)
+    assert open_target(loaded).wipe() == planned
+    assert contents(loaded) == both.before
+    assert open_target(loaded).wipe() is None
 
 
 def test_wipe_keeps_what_others_use(loaded: SecretStr) -> None:
@@ -324,11 +377,12 @@ def test_wipe_keeps_what_others_use(loaded: SecretStr) -> None:
 
 def test_history_of_masters_is_an_option(aquamind: SecretStr, lake: Lake) -> None:
     """One first row for every master that we make, and none twice."""
-    load_everything(aquamind, lake)
-    assert ask(aquamind, "SELECT count(*) FROM batch_historicalbatch") == [(0,)]
-    open_target(aquamind).wipe()
     manifest = lake.manifest()
     assert manifest is not None
+    open_target(aquamind).prepare(manifest)
+    open_target(aquamind).load_whole(lake)
+    assert ask(aquamind, "SELECT count(*) FROM batch_historicalbatch") == [(0,)]
+    open_target(aquamind).wipe()
     for _ in range(2):
         open_target(aquamind).prepare(manifest)
         open_target(aquamind).load_whole(lake, history=True)
@@ -575,7 +629,9 @@ MISFITS = [
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), MISFITS)
+@pytest.mark.parametrize(
+    ("change", "message"), [*MISFITS[:3], *(pytest.param(*one, marks=pytest.mark.slow) for one in MISFITS[3:])]
+)
 def test_a_schema_that_does_not_fit_is_refused(migrated: SecretStr, lake: Lake, change: str, message: str) -> None:
     """With what does not fit, and before anything is written."""
     with psycopg.connect(migrated.get_secret_value()) as connection:
@@ -643,7 +699,7 @@ def _cancel(connection: Connection, _: SecretStr) -> None:
     connection.execute("SELECT pg_sleep(10)")
 
 
-@pytest.mark.parametrize("disturb", [_terminate, _cancel])
+@pytest.mark.parametrize("disturb", [_terminate, pytest.param(_cancel, marks=pytest.mark.slow)])
 def test_a_disturbed_copy_is_healed_by_the_next_load(
     aquamind: SecretStr, lake: Lake, monkeypatch: pytest.MonkeyPatch, disturb: Callable[[Connection, SecretStr], None]
 ) -> None:
@@ -672,14 +728,15 @@ def test_a_disturbed_copy_is_healed_by_the_next_load(
     assert {name: totals[name] for name in REGISTRY.monthly} == {n: lake.rows(n) for n in REGISTRY.monthly}
 
 
-def test_no_password_is_ever_shown(aquamind: SecretStr, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_password_is_ever_shown(loaded: SecretStr, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
     """Not in the journal, not in an error, not in a log."""
-    password = aquamind.get_secret_value().split(":")[2].split("@")[0]
-    load_everything(aquamind, lake)
+    password = loaded.get_secret_value().split(":")[2].split("@")[0]
+    open_target(loaded).distrust(["batch_batch"])
+    open_target(loaded).load_whole(lake)
     for name in ("farm", "load_journal", "identity", "suspended"):
-        rows = ask(aquamind, f"SELECT * FROM aquamind_pipeline.{name}")  # noqa: S608 - our own names
+        rows = ask(loaded, f"SELECT * FROM aquamind_pipeline.{name}")  # noqa: S608 - our own names
         assert password not in str(rows)
-    with pytest.raises(DatabaseError) as refused, connect(aquamind) as connection:
+    with pytest.raises(DatabaseError) as refused, connect(loaded) as connection:
         connection.execute(sql.SQL("SELECT {}::int").format(sql.Literal(password)))
     assert password not in str(refused.value)
     assert password not in caplog.text

@@ -13,7 +13,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.definitions import BUILD_FARM
+from aquamind_pipeline.definitions import BUILD_FARM, LOAD_DATABASE
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError
 from aquamind_pipeline.lake import Lake, Manifest
 from aquamind_pipeline.months import months_between
@@ -158,16 +158,24 @@ THEIRS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def shared(server: SecretStr, aquamind_template: SecretStr) -> Iterator[SecretStr]:
+    """AquaMind's database for these tests. Each ends by taking out its role, and with it our schema."""
+    with new_database(server, like=aquamind_template) as url:
+        yield url
+
+
 @pytest.mark.parametrize(("change", "message"), THEIRS)
-def test_aquaminds_database_is_asked_first(migrated: SecretStr, farm: Manifest, change: str, message: str) -> None:
+def test_aquaminds_database_is_asked_first(shared: SecretStr, farm: Manifest, change: str, message: str) -> None:
     """Each right that lacks is named."""
-    with role(migrated) as (name, url):
-        run(migrated, grants(name, url.get_secret_value().rsplit("/", 1)[1]).replace("{", "{{").replace("}", "}}"))
+    with role(shared) as (name, url):
+        run(shared, grants(name, url.get_secret_value().rsplit("/", 1)[1]).replace("{", "{{").replace("}", "}}"))
         open_target(url).require_fit(farm, history=True)
-        run(migrated, change, role=name)
+        run(shared, change, role=name)
         with pytest.raises(DatabaseError, match=message) as refused:
             open_target(url).require_fit(farm, history=True)
         assert "\n" not in str(refused.value)
+    run(shared, "DROP SCHEMA IF EXISTS aquamind_pipeline")
 
 
 def test_a_standby_is_refused(home: Path, farm: Manifest) -> None:
@@ -215,6 +223,19 @@ def test_a_night_asks_before_anything_is_made(database: SecretStr, a_copy: Setti
         with pytest.raises(DatabaseError, match="lacks rights in the schema public"):
             run_job(Workspace(settings), BUILD_FARM, months, assets=[*names, "postgres_master", "postgres_events"])
     assert digests(a_copy.lake_path) == before
+
+
+@pytest.mark.parametrize("step", ["postgres_events", pytest.param("postgres_states", marks=pytest.mark.slow)])
+def test_a_run_of_one_step_asks_first(step: str, database: SecretStr, a_copy: Settings) -> None:
+    """As people start it on Dagster's pages."""
+    load_everything(database, Lake(a_copy.lake_path))
+    with role(database, "GRANT TEMPORARY ON DATABASE {database} TO {role}") as (name, url):
+        run(database, "GRANT USAGE ON SCHEMA aquamind_pipeline TO {role}", role=name)
+        run(database, "GRANT SELECT ON ALL TABLES IN SCHEMA aquamind_pipeline TO {role}", role=name)
+        settings = load_settings(profile="tiny", home=a_copy.home, lake=a_copy.lake_path, database_url=url)
+        months = months_between(settings.farm.epoch, settings.farm.as_of)
+        with pytest.raises(DatabaseError, match="may not load|lacks rights in the schema aquamind_pipeline, which"):
+            run_job(Workspace(settings), LOAD_DATABASE, months, assets=[step])
 
 
 def test_a_long_farm_name_gets_a_database_of_its_own(server: SecretStr) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -25,20 +24,16 @@ def lake(built: Settings) -> Lake:
     return Lake(built.lake_path)
 
 
-@pytest.fixture(scope="module")
-def own(server: SecretStr, lake: Lake) -> Iterator[SecretStr]:
+@pytest.fixture
+def own(loaded_own: SecretStr) -> SecretStr:
     """A loaded database of our own. Changes to it are rolled back."""
-    with new_database(server) as url:
-        load_everything(url, lake)
-        yield url
+    return loaded_own
 
 
-@pytest.fixture(scope="module")
-def theirs(server: SecretStr, aquamind_template: SecretStr, lake: Lake) -> Iterator[SecretStr]:
+@pytest.fixture
+def theirs(loaded_aquamind: SecretStr) -> SecretStr:
     """A loaded database of AquaMind's. Changes to it are rolled back."""
-    with new_database(server, like=aquamind_template) as url:
-        load_everything(url, lake)
-        yield url
+    return loaded_aquamind
 
 
 def found(connection: Connection, url: SecretStr, lake: Lake, name: str, month: str | None) -> list[tuple[str, ...]]:

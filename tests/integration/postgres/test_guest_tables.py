@@ -17,7 +17,16 @@ from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.postgres.targets.aquamind import fit
 from aquamind_pipeline.settings import Settings
 from tests.conftest import new_database
-from tests.helpers.database import EVENT, ask, load_everything, row_counts, rows_of
+from tests.helpers.database import (
+    EVENT,
+    FISH,
+    ask,
+    load_everything,
+    load_months,
+    row_counts,
+    rows_of,
+    without_last_days,
+)
 
 TRIGGER = (
     "CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$; "
@@ -36,8 +45,11 @@ def lake(built: Settings) -> Lake:
 
 @pytest.fixture(scope="module")
 def shared(server: SecretStr, aquamind_template: SecretStr) -> Iterator[SecretStr]:
-    """AquaMind's database. Each test takes back what it changed."""
+    """AquaMind's database, with a search path of its own. Each test takes back what it changed."""
     with new_database(server, like=aquamind_template) as url:
+        change(url, "CREATE SCHEMA analyst; CREATE TABLE analyst.log_of_theirs (one int)")
+        name = url.get_secret_value().rpartition("/")[2]
+        change(url, f"ALTER DATABASE {name} SET search_path = analyst, public")
         yield url
 
 
@@ -199,6 +211,37 @@ ONLY_ROWS_TELL = [
         f"ALTER TABLE {EVENT} ADD CONSTRAINT one_meal UNIQUE (batch_id, feeding_date) DEFERRABLE INITIALLY DEFERRED",
         f"refuses rows of {EVENT}: duplicate key value violates unique constraint",
     ),
+    (
+        trigger("RAISE EXCEPTION 'closed' USING ERRCODE = 'ZZ001'; RETURN NEW;", "batch_batch"),
+        r"refuses rows of batch_batch: closed. batch_batch has the trigger audit_it \(function analyst.act\(\)\); let "
+        "it accept our rows, or run ALTER TABLE batch_batch DISABLE TRIGGER .audit_it. until we are done",
+    ),
+    (
+        trigger("RAISE lock_not_available; RETURN NEW;", EVENT),
+        rf"refuses rows of {EVENT}: .*{EVENT} has the trigger audit_it \(function analyst.act\(\)\); let it",
+    ),
+    (
+        trigger("INSERT INTO log_of_theirs VALUES (1); RETURN NEW;", "batch_batch"),
+        r"refuses rows of batch_batch: relation .log_of_theirs. does not exist. batch_batch has the trigger audit_it "
+        r"\(function analyst.act\(\)\); it looks for names .* run ALTER FUNCTION analyst.act\(\) SET search_path = "
+        "analyst, public",
+    ),
+    (
+        trigger(
+            "RAISE EXCEPTION 'late' USING ERRCODE = '22023'; RETURN NULL;",
+            "batch_batch DEFERRABLE INITIALLY DEFERRED",
+            "AFTER INSERT",
+        ).replace("CREATE TRIGGER", "CREATE CONSTRAINT TRIGGER"),
+        "refuses rows: late. batch_batch has the trigger audit_it",
+    ),
+    (
+        trigger("NEW.weight_g := NEW.weight_g + 1; RETURN NEW;", FISH),
+        f"{FISH} weight_g would differ in .* so nothing was loaded: {FISH} has the trigger audit_it, ",
+    ),
+    (
+        trigger("RAISE EXCEPTION 'closed' USING ERRCODE = 'ZZ001'; RETURN NEW;", FISH),
+        f"refuses rows of {FISH}: closed. {FISH} has the trigger audit_it",
+    ),
 ]
 
 
@@ -239,6 +282,51 @@ def test_what_is_harmless_stays_and_works(migrated: SecretStr, lake: Lake) -> No
     load_everything(migrated, lake)
     open_target(migrated).wipe()
     assert ask(migrated, "SELECT count(*) FROM batch_batch") == [(0,)]
+
+
+def load_a_month(url: SecretStr, lake: Lake, month: str) -> None:
+    manifest = lake.manifest()
+    assert manifest is not None
+    open_target(url).prepare(manifest)
+    open_target(url).load_whole(lake)
+    load_months(url, lake, EVENT, [month])
+
+
+CLOSED = "RAISE EXCEPTION 'closed' USING ERRCODE = 'ZZ001'; RETURN NEW;"
+
+
+def test_a_trigger_that_refuses_to_delete_is_named(shared: SecretStr, lake: Lake) -> None:
+    """By loads that replace a month, and by a wipe. Done what the message says, the wipe works."""
+    month = lake.partitions(EVENT)[0]
+    load_a_month(shared, lake, month)
+    change(shared, trigger(CLOSED, EVENT, "BEFORE DELETE"))
+    open_target(shared).distrust([EVENT])
+    message = f"refuses to delete rows of {EVENT}: closed. {EVENT} has the trigger audit_it .function analyst.act"
+    with pytest.raises(DatabaseError, match=message):
+        load_months(shared, lake, EVENT, [month])
+    with pytest.raises(DatabaseError, match=message):
+        open_target(shared).wipe()
+    change(shared, "DROP FUNCTION act CASCADE")
+    change(shared, trigger("DELETE FROM log_of_theirs; RETURN OLD;", "batch_batch", "BEFORE DELETE"))
+    message = "refuses to delete rows of batch_batch: .*log_of_theirs.* run ALTER FUNCTION analyst.act"
+    with pytest.raises(DatabaseError, match=message):
+        open_target(shared).wipe()
+    change(shared, "ALTER FUNCTION act() SET search_path = analyst, public")
+    assert open_target(shared).wipe()
+    assert ask(shared, "SELECT count(*) FROM public.batch_batch") == [(0,)]
+    change(shared, "DROP FUNCTION act CASCADE")
+
+
+def test_a_trigger_that_refuses_new_days_of_our_own_is_named(database: SecretStr, a_copy: Settings) -> None:
+    lake = Lake(a_copy.lake_path)
+    month = lake.partitions(EVENT)[-1]
+    whole = without_last_days(lake, month, 1)[EVENT]
+    load_a_month(database, lake, month)
+    lake.write(EVENT, whole, month)
+    change(database, trigger(CLOSED, EVENT))
+    message = f"refuses rows of {EVENT}: closed. {EVENT} has the trigger audit_it .function public.act"
+    with pytest.raises(DatabaseError, match=message):
+        load_months(database, lake, EVENT, [month])
 
 
 def test_a_trigger_on_a_table_of_our_own_is_found(database: SecretStr, lake: Lake) -> None:

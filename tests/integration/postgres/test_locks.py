@@ -9,7 +9,7 @@ import os
 import secrets
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -23,27 +23,12 @@ from aquamind_pipeline.postgres import locks
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import Settings
-from tests.conftest import new_database
 from tests.helpers.commands import AQUAMIND
-from tests.helpers.database import EVENT, ask, load_everything, load_months, nobody_loads, we_wait
+from tests.helpers.database import EVENT, ask, load_months, nobody_loads, we_wait
 from tests.helpers.farms import wait_for
 
 Session = psycopg.Connection[tuple[object, ...]]
 ONE, TWO = sql.Identifier("public", "one"), sql.Identifier("public", "two")
-
-
-@pytest.fixture(scope="module")
-def template(server: SecretStr, built: Settings) -> Iterator[SecretStr]:
-    with new_database(server) as url:
-        load_everything(url, Lake(built.lake_path))
-        yield url
-
-
-@pytest.fixture
-def own(server: SecretStr, template: SecretStr) -> Iterator[SecretStr]:
-    """Our own database with a farm."""
-    with new_database(server, like=template) as url:
-        yield url
 
 
 @pytest.fixture

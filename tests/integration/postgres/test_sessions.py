@@ -17,13 +17,14 @@ from pydantic import SecretStr
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseAwayError, DatabaseError, TransientError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.postgres import comparison, session
+from aquamind_pipeline.orchestration.run_config import RunOptions
+from aquamind_pipeline.postgres import comparison, logins, session
 from aquamind_pipeline.postgres.connection import connect
 from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.postgres.targets.aquamind import target as aquamind_target
 from aquamind_pipeline.report import verify
-from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers.commands import AQUAMIND, aquamind, one_line
 from tests.helpers.database import ask, load_everything, rows_of
 
@@ -134,7 +135,7 @@ def of_alice(url: SecretStr, role: str) -> dict[str, object]:
     return {str(name): ask(url, f'SELECT * FROM "{role}"."{name}"') for name in names}  # noqa: S608 - a test's own names
 
 
-@pytest.mark.parametrize("kind", ["own", "aquamind"])
+@pytest.mark.parametrize("kind", ["aquamind", pytest.param("own", marks=pytest.mark.slow)])
 def test_a_role_with_settings_and_names_of_its_own(
     kind: str,
     request: pytest.FixtureRequest,
@@ -182,6 +183,52 @@ def test_a_session_has_our_settings(alice: str, server: SecretStr, database: Sec
         assert shown["lock_timeout"] == str(session.LOCK_TIMEOUT_SECONDS * 1000)
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             connection.execute("CREATE TABLE public.one ()")
+
+
+LIMITS = ("statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+
+
+def test_time_limits_of_a_millisecond_do_not_end_a_session(
+    alice: str, server: SecretStr, database: SecretStr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would end it before its first statement. The user's own options for the server stay."""
+    with psycopg.connect(server.get_secret_value(), autocommit=True) as connection:
+        for limit in LIMITS:
+            connection.execute(
+                sql.SQL("ALTER ROLE {} SET {} = '1ms'").format(sql.Identifier(alice), sql.Identifier(limit))
+            )
+    hers = f"postgresql://{alice}:x@{database.get_secret_value().rpartition('@')[2]}"
+    for url in (hers, f"{hers}?options=-c%20work_mem%3D77MB"):
+        for _ in range(5):
+            with connect(SecretStr(url)) as connection:
+                connection.execute("SELECT pg_sleep(0.01)")
+                memory = connection.execute("SHOW work_mem").fetchone()
+                assert (memory == ("77MB",)) is ("work_mem" in url)
+    monkeypatch.setenv("PGOPTIONS", "-c work_mem=88MB")
+    with connect(SecretStr(hers)) as connection:
+        assert connection.execute("SHOW work_mem").fetchone() == ("88MB",)
+
+
+def test_a_full_server_is_known_in_every_language(alice: str, server: SecretStr, database: SecretStr) -> None:
+    """By its SQLSTATE: another try may succeed, and the message is the server's own."""
+    hers = SecretStr(f"postgresql://{alice}:x@{database.get_secret_value().rpartition('@')[2]}")
+    with psycopg.connect(server.get_secret_value(), autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 1").format(sql.Identifier(alice)))
+    with connect(hers), pytest.raises(DatabaseAwayError, match="check AQUAMIND_DATABASE_URL"), connect(hers):
+        pass
+    assert logins.sqlstate(hers.get_secret_value()) is None
+    assert logins.sqlstate(hers.get_secret_value().replace(":x@", ":wrong@")) == "28P01"
+
+
+def test_a_message_names_the_option_that_gave_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = "postgresql://a:b@127.0.0.1:1/x"
+    monkeypatch.setenv("THEIR_DATABASE", away)
+    settings = RunOptions(database="THEIR_DATABASE").applied(load_settings(profile="tiny", home=tmp_path))
+    assert settings.database_url is not None
+    with pytest.raises(DatabaseAwayError, match=r"check the run's option database \(THEIR_DATABASE\) and the server"):
+        open_target(settings.database_url)
+    done = aquamind("build", "--database-url", away, AQUAMIND_HOME=str(tmp_path / "home"))
+    one_line(done, "Connection refused; check --database-url and the server")
 
 
 def test_row_security_raises_and_never_hides(alice: str, database: SecretStr) -> None:
@@ -238,6 +285,16 @@ def test_an_encoding_that_lacks_our_letters(encoding: str, server: SecretStr, la
                 refuse(manifest)
             assert "\n" not in str(refused.value)
         assert ask(url, "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'aquamind_pipeline')") == [(0,)]
+
+
+def test_an_encoding_that_is_not_converted(server: SecretStr) -> None:
+    with encoded(server, "MULE_INTERNAL") as url, pytest.raises(DatabaseError) as refused:
+        open_target(url)
+    assert str(refused.value).endswith(
+        "has the encoding MULE_INTERNAL, which PostgreSQL does not convert to UTF8: "
+        "make a database with ENCODING 'UTF8' TEMPLATE template0, and use that"
+    )
+    assert not isinstance(refused.value, TransientError)
 
 
 def test_only_what_heals_is_tried_again(server: SecretStr, tmp_path: Path) -> None:

@@ -171,3 +171,11 @@ def test_secrets_are_hidden_in_every_form() -> None:
     url = SecretStr("postgresql://alice:Se%2Fcr%40et@h/db?sslpassword=other")
     for text in ("Se/cr@et", "Se%2Fcr%40et", "Se/cr%40et", "other"):
         assert without_secrets(f"<{text}>", url) == "<***>"
+
+
+def test_a_short_password_hides_no_letters_of_other_words() -> None:
+    url = SecretStr("postgresql://alice:a@127.0.0.1:5432/db")
+    assert without_secrets("password 'a' of alice failed at a database", url) == (
+        "password '***' of alice failed at *** database"
+    )
+    assert without_secrets("alice:a@127.0.0.1", url) == "alice:***@127.0.0.1"

@@ -15,6 +15,10 @@ from aquamind_pipeline.quality import farm_rules
 from aquamind_pipeline.report import Check, Report, Section
 from aquamind_pipeline.report.render_text import as_text
 from aquamind_pipeline.report.sections.bands import band_checks, bands
+from aquamind_pipeline.report.sections.growth import survival_of_eggs
+from aquamind_pipeline.simulation.biology import STAGES
+from aquamind_pipeline.simulation.life import live
+from aquamind_pipeline.simulation.schedule import schedule
 
 FIRST = date(2026, 2, 2)
 
@@ -66,6 +70,20 @@ def test_bands_are_checked_at_the_profiles_own_last_day() -> None:
         assert [(check.name, check.passed) for check in checks] == [(f"band of {name}", passed) for name in ranges]
     assert [check.name for check in band_checks(farm, {"completed": 25})] == ["band of completed"]
     assert not band_checks(farm.model_copy(update={"as_of": farm.as_of + timedelta(days=1)}), {"completed": 0})
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 9001, 9002])
+def test_fish_of_every_farm_survive_the_egg_stage_within_bounds(seed: int) -> None:
+    """Also where trays are few and fish live ten times as fast; a farm that lost a tenth more is outside."""
+    farm = load_profile("tiny").model_copy(update={"seed": seed})
+    plan = schedule(farm)
+    days = farm.stage_days(STAGES[0].days)
+    first = live(farm, plan).days.filter(pl.col("batch_day") == days)
+    arrived = first.group_by("batch_id").agg(fish=(pl.col("population") + pl.col("deaths")).sum())
+    share = arrived.join(plan.batches, on="batch_id").select(pl.col("fish") / pl.col("eggs"))["fish"]
+    least, most = survival_of_eggs(farm, days)
+    assert share.is_between(least, most).all()
+    assert not (share * 0.9).is_between(least, most).any()
 
 
 def test_days_on_which_a_batch_gains_fish() -> None:

@@ -49,20 +49,23 @@ def test_no_lice_are_found_where_there_are_none() -> None:
     assert lice.counted(np.zeros(3), np.full(3, 20), np.array([0.0, 0.5, 1.0 - 2.0**-53])).tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize(("temp_c", "days"), [(6.0, (60, 95)), (9.0, (30, 60)), (12.0, (22, 45))])
-def test_lice_take_as_long_as_in_the_laboratory(temp_c: float, days: tuple[int, int]) -> None:
-    """From attachment to adults: 72 days at 6 °C, about 44 at 9 °C and 31 at 12 °C (Hamre et al. 2019)."""
+@pytest.mark.parametrize("temp_c", [6.0, 9.0, 12.0])
+def test_lice_develop_as_slowly_as_published(temp_c: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From attachment to adults: the sum of the two stages by Aldrin et al. 2017. No louse dies here, so the mean is
+    that of all lice.
+    """
+    monkeypatch.setattr(lice, "_DAILY_DEATH", (0.0,) * 4)
+    published = 18.93 * (temp_c / 10) ** -1.305 + 10.74 * (temp_c / 10) ** -0.866
     state, larvae = np.zeros((lice.COMPARTMENTS, 1)), np.zeros(1)
     state[0] = 1.0
     rates = lice.RATES[:, [round(temp_c * lice.TABLE_STEPS)]]
-    grown, before = [], 0.0
-    for _ in range(200):
+    grown = [0.0]
+    for _ in range(400):
         lice.step(state, larvae, rates, np.zeros(1), np.zeros(1), np.zeros(1))
-        adults = float(state[lice.FEMALE, 0])
-        grown.append(adults - before * 0.98)
-        before = adults
-    half = int(np.searchsorted(np.cumsum(grown), 0.5 * sum(grown)))
-    assert days[0] * 0.6 <= half <= days[1]
+        grown.append(float(state[lice.FEMALE, 0]))
+    assert grown[-1] == pytest.approx(0.5, abs=1e-4)  # half of them are females
+    mean = float(np.diff(grown) @ np.arange(1, 401)) / grown[-1]
+    assert mean == pytest.approx(published, rel=0.02)
 
 
 @given(farms())
@@ -128,8 +131,9 @@ def test_thermal_treatment_removes_mobile_lice_and_leaves_sessile_ones(life: Lif
     before = day.with_columns(pl.col("date").dt.offset_by("1d"))
     both = thermal.join(before, on=["assignment_id", "date"]).join(day, on=["assignment_id", "date"], suffix="_after")
     assert both.height > 50
-    assert (both["adult_female_after"] < 0.5 * both["adult_female"]).all()
-    assert (both["sessile_after"] > 0.8 * both["sessile"]).all()
+    assert (both["adult_female_after"] < 0.35 * both["adult_female"]).all()
+    assert 0.05 < (both["adult_female_after"] / both["adult_female"]).mean() < 0.11  # type: ignore[operator]
+    assert (both["sessile_after"] > 0.95 * both["sessile"]).all()
 
 
 def test_treatments_cost_fish_and_appetite(life: Life) -> None:
@@ -151,16 +155,31 @@ def test_treatments_cost_fish_and_appetite(life: Life) -> None:
 
 
 def test_what_triggered_a_treatment_is_what_was_counted(farm: Profile, life: Life) -> None:
+    """At most ten days earlier as many adult females were counted as the treatment says, and these reach the trigger.
+
+    A crew needs three days to come, works on weekdays, and treats three rings of the batch a day.
+    """
     counts = lice.counts(farm.seed, life.lice)
     seen = life.treatments.filter(pl.col("reason") == treatments.REASON["lice"])
-    counted = counts.select("assignment_id", seen=pl.col("adult_female") / pl.col("fish_counted"), day="date")
-    found = seen.select("assignment_id", "date", trigger="seen").join(counted, on="assignment_id")
-    recent = found.filter(
+    assert seen.height > 500
+    counted = counts.select("assignment_id", counted=pl.col("adult_female") / pl.col("fish_counted"), day="date")
+    recent = seen.join(counted, on="assignment_id").filter(
         pl.col("day") < pl.col("date"),
-        pl.col("day") >= pl.col("date").dt.offset_by("-40d"),
-        pl.col("seen") >= pl.col("trigger") - 1e-9,
+        pl.col("day") >= pl.col("date").dt.offset_by("-10d"),
+        pl.col("counted") >= pl.col("seen") - 1e-9,
     )
     assert seen.join(recent, on=["assignment_id", "date"], how="anti").is_empty()
+    geography = farm_geographies(farm)
+    month = recent["day"].dt.month().to_numpy().astype(np.int64)
+    trigger = treatments.lice_trigger(
+        month, recent.join(geography, on="batch_id", maintain_order="left")["geography_id"].to_numpy()
+    )
+    reached = recent.filter(recent["seen"].to_numpy() >= trigger - 1e-9)
+    assert seen.join(reached, on=["assignment_id", "date"], how="anti").is_empty()
+
+
+def farm_geographies(farm: Profile) -> pl.DataFrame:
+    return schedule(farm).batches.select("batch_id", "geography_id")
 
 
 def test_growth_is_on_average_what_the_model_says(life: Life) -> None:
@@ -171,7 +190,7 @@ def test_growth_is_on_average_what_the_model_says(life: Life) -> None:
     )
     from aquamind_pipeline.simulation.feeding_plan import FULL
 
-    assert (mean["appetite"].to_numpy() * np.array(FULL[1:])).tolist() == pytest.approx([1.0] * 5, abs=0.02)
+    assert (mean["appetite"].to_numpy() * np.array(FULL[1:])).tolist() == pytest.approx([1.0] * 5, abs=0.015)
 
 
 def test_episodes_depend_on_site_and_date_only(farm: Profile) -> None:

@@ -117,11 +117,14 @@ def test_test_40_uses_every_hall_and_both_geographies() -> None:
 
 
 def test_weights_meet_the_stages_expectations() -> None:
-    """A batch ends each stage within AquaMind's expected weights, or a third above them in a warm tank."""
+    """A batch ends each stage within AquaMind's expected weights, or a third above them in its warmest tank.
+
+    Fry of the warmest tank come to 1.31 times the 6 g that AquaMind expects: tanks differ in temperature and growth.
+    """
     profile = load_profile("single").model_copy(update={"as_of": date(2027, 12, 31)})
     life = live(profile, schedule(profile))
     for stage in STAGES[1:]:
         heaviest = life.days.filter(pl.col("stage") == stage.order)["weight_g"].max()
         least, most = stage.expected_weight_g
         assert isinstance(heaviest, float)
-        assert least < heaviest < most * 1.35, stage
+        assert least < heaviest < most * 1.32, stage

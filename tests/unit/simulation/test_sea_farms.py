@@ -1,4 +1,4 @@
-"""Deaths and lice at sea compared with real farms (docs/reference/fish-health.md), on seeds that nobody tuned to."""
+"""Deaths and lice at sea compared with real farms (docs/realism.md), on seeds that nobody tuned to."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 
 from aquamind_pipeline.profiles import load_profile
-from aquamind_pipeline.quality.farm_months import by_age, farm_months, statistics
+from aquamind_pipeline.quality import realism
+from aquamind_pipeline.quality.farm_months import by_age, farm_months, lice_by_month, statistics, with_lice
 from aquamind_pipeline.simulation import lice
-from aquamind_pipeline.simulation.life import live
+from aquamind_pipeline.simulation.life import Life, live
 from aquamind_pipeline.simulation.schedule import schedule
 
-SEEDS = (71, 72, 73)
+SEEDS = (9001, 9002, 9003)
 WANTED = {
     "mortality_mean": (0.7, 1.3),
     "mortality_p50": (0.3, 0.6),
@@ -29,46 +30,82 @@ WANTED = {
     "lice_next": (0.6, 1.0),
 }
 """Ranges around the figures of the nine real farms."""
+_BATCHES_AT_ONCE = 20
 
 
 @cache
-def months(seed: int) -> pl.DataFrame:
-    farm = load_profile("test-40").model_copy(update={"seed": seed})
-    life = live(farm, schedule(farm))
-    return farm_months(life.days, lice.counts(seed, life.lice))
+def life(name: str, seed: int) -> Life:
+    farm = load_profile(name).model_copy(update={"seed": seed})
+    return live(farm, schedule(farm))
 
 
-def test_farm_months_are_like_those_of_real_farms() -> None:
-    """A farm of 40 batches has some 285 farm-months, whose tail scatters. So three farms are judged together."""
-    together = pl.concat(months(seed).with_columns(pl.col("batch_id") + 1000 * seed) for seed in SEEDS)
-    found = statistics(together)
-    outside = {name: found[name] for name, (low, high) in WANTED.items() if not low <= found[name] <= high}
-    assert not outside
+def months(name: str, seed: int) -> pl.DataFrame:
+    """Farm-months of a farm, some batches at a time."""
+    farm = load_profile(name).model_copy(update={"seed": seed})
+    plan = schedule(farm)
+    ids = plan.batches["batch_id"].sort().to_list()
+    parts = []
+    for first in range(0, len(ids), _BATCHES_AT_ONCE):
+        some = live(farm, plan.of_batches(ids[first : first + _BATCHES_AT_ONCE]))
+        parts.append(farm_months(some.days, lice.counts(seed, some.lice)))
+    return pl.concat(parts)
 
 
-def test_deaths_and_lice_rise_with_time_at_sea() -> None:
-    ages = by_age(pl.concat(months(seed) for seed in SEEDS))
+def outside(found: dict[str, float]) -> dict[str, float]:
+    return {name: found[name] for name, (low, high) in WANTED.items() if not low <= found[name] <= high}
+
+
+def test_the_check_has_the_wanted_ranges() -> None:
+    """So that nobody widens the ranges of the check instead of mending the fish."""
+    figures = {name: one for group in realism.reference()["group"] for name, one in group["figures"].items()}
+    assert {name: (figures[name]["least"], figures[name]["most"]) for name in WANTED} == WANTED
+
+
+def test_a_farm_is_like_real_farms() -> None:
+    """One farm of 40 batches: some 285 farm-months, whose tail scatters. The slow test judges three and larger ones."""
+    one = life("test-40", SEEDS[0])
+    found = farm_months(one.days, lice.counts(SEEDS[0], one.lice))
+    assert found.height > 250
+    assert not outside(statistics(found))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["test-40", "saturation-170"])
+def test_farms_are_like_real_farms(name: str) -> None:
+    """Three farms of each size on their own, and together."""
+    farms = {seed: months(name, seed) for seed in SEEDS}
+    assert not {seed: wrong for seed, found in farms.items() if (wrong := outside(statistics(found)))}
+    together = pl.concat(found.with_columns(pl.col("batch_id") + 10_000 * seed) for seed, found in farms.items())
+    assert not outside(statistics(together))
+    rises_with_age(by_age(together))
+
+
+def rises_with_age(ages: pl.DataFrame) -> None:
     early, late = ages.filter(pl.col("months_at_sea") < 4), ages.filter(pl.col("months_at_sea").is_between(7, 10))
-    assert late["median_mortality"].min() > early["median_mortality"].mean()  # type: ignore[operator]
-    assert late["mortality"].mean() > 1.5 * early["mortality"].mean()  # type: ignore[operator]
+    assert late["median_mortality"].min() > early["median_mortality"].max()  # type: ignore[operator]
+    assert late["mortality"].mean() > 2.0 * early["mortality"].mean()  # type: ignore[operator]
     rise = ages.filter(pl.col("months_at_sea") < 9)["lice"]
     assert (rise.diff().drop_nulls() > 0).all()
     assert rise[0] < 0.01
     assert rise[8] > 0.3
 
 
+def test_deaths_and_lice_rise_with_time_at_sea() -> None:
+    one = life("test-40", SEEDS[0])
+    rises_with_age(by_age(farm_months(one.days, lice.counts(SEEDS[0], one.lice))))
+
+
 def test_rings_of_a_site_agree() -> None:
     """Bad weeks hit every ring: most of the variance of weekly deaths lies between weeks of batches, not rings."""
-    farm = load_profile("test-40").model_copy(update={"seed": SEEDS[0]})
     weeks = (
-        live(farm, schedule(farm))
+        life("test-40", SEEDS[0])
         .days.filter(pl.col("stage") == 6)
         .group_by("batch_id", "assignment_id", week=pl.col("date").dt.truncate("1w"))
         .agg(rate=(pl.col("deaths").sum() / pl.col("population").max() + 1e-4).log())
     )
     within = weeks.select((pl.col("rate") - pl.col("rate").mean().over("batch_id", "week")).var()).item()
     total = weeks.select(pl.col("rate").var()).item()
-    assert 0.02 * total < within < 0.4 * total
+    assert 0.04 * total < within < 0.15 * total
 
 
 def test_figures_of_a_farm_worked_out_by_hand() -> None:
@@ -88,6 +125,7 @@ def test_figures_of_a_farm_worked_out_by_hand() -> None:
         }
     )
     found = farm_months(days, counts)
+    assert with_lice(farm_months(days), lice_by_month(counts)).equals(found)
     assert found["mortality"].to_list() == [0.0, 1.0]
     assert found["lice"].to_list() == pytest.approx([0.0, 0.35])
     assert found["months_at_sea"].to_list() == [0, 1]

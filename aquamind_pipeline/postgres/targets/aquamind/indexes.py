@@ -144,15 +144,19 @@ def restore(pool: ConnectionPool, name: str) -> None:
 
     def build(connection: Connection, row: tuple[int, str, str]) -> str | None:
         step, one, statement = row
+
+        def work(attempt: locks.Attempt) -> None:
+            attempt.lock([sql.Identifier(PUBLIC, name)], _lock_mode(statement))
+            # An earlier version of this program listed names without their schema.
+            connection.execute("SET LOCAL search_path = pg_catalog, public, pg_temp")
+            connection.execute("SET LOCAL default_tablespace = ''")  # where it was
+            connection.execute(statement.encode())  # a foreign key also locks the table that it refers to
+
         try:
             with connection.transaction():
                 connection.execute(_NAMES)
                 if not _is_there(connection, name, one, statement):
-                    locks.lock_tables(connection, [sql.Identifier(PUBLIC, name)], _lock_mode(statement))
-                    # An earlier version of this program listed names without their schema.
-                    connection.execute("SET LOCAL search_path = pg_catalog, public, pg_temp")
-                    connection.execute("SET LOCAL default_tablespace = ''")  # where it was
-                    connection.execute(statement.encode())
+                    locks.in_attempts(connection, work)
                 done = sql.SQL("DELETE FROM {} WHERE table_name = %s AND step = %s").format(_SUSPENDED)
                 connection.execute(done, (name, step))
         except _IN_THE_WAY as error:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import polars as pl
 import psycopg
@@ -194,24 +194,53 @@ class AquaMindTarget(Target):
         So a trigger or a constraint of somebody else's is found before anything is committed.
         """
         for name in self.monthly:
-            definition, months = REGISTRY[name], lake.partitions(name)
-            if _monthly_parent(definition) or not months or journal.entries(connection, name):
+            definition = REGISTRY[name]
+            month = next((one for one in lake.partitions(name) if lake.rows(name, one)), None)
+            if month is None or _monthly_parent(definition) or journal.entries(connection, name):
                 continue
-            rows = lake.read(name, months[0])
+            rows = lake.read(name, month)
             rows = rows.gather_every(max(1, rows.height // _TRIED_ROWS)).head(_TRIED_ROWS)
-            known = identities.known(connection, _whole_references(definition))
             with connection.transaction(force_rollback=True):
-                first_id = _TRIED_IDS - rows.height
-                with self.explained(name):
-                    self._send(connection, lake, definition, months[0], rows, known, first_id)
-                    _check_deferred(connection, name)
-                entry = journal.Entry("", rows.height, first_id, _TRIED_IDS - 1)
-                frame = complete(rows.lazy(), definition.table).collect()
-                frame = self._in_their_ids(connection, lake, definition, months[0], frame, known)
-                columns = tuple(c.name for c in definition.table.columns if c.name != primary_key(definition.table)[0])
-                part = Part(_public(name), id_blocks.block(definition.table, entry), frame.lazy(), columns)
-                cause = interference.causes(connection, [name]).get(name)
-                self._require_same(connection, name, part, cause)
+                self._try_rows(connection, lake, definition, month, rows)
+
+    def _try_rows(
+        self,
+        connection: Connection,
+        lake: Lake,
+        definition: TableDefinition,
+        month: str,
+        rows: pl.DataFrame,
+        parents: pl.DataFrame | None = None,
+    ) -> None:
+        """Write some rows of a month and some of their children, and compare them. They stay in the transaction.
+
+        Args:
+            connection: The database.
+            lake: The lake.
+            definition: The table.
+            month: The month.
+            rows: The rows.
+            parents: lake_id, id of the rows that they hang on, if these are kept by month.
+        """
+        name, table, key = definition.name, definition.table, primary_key(definition.table)[0]
+        known = identities.known(connection, _whole_references(definition))
+        first_id = _TRIED_IDS - rows.height
+        with self.explained(name):
+            self._send(connection, definition, month, rows, known, parents, first_id)
+            _check_deferred(connection, name)
+        entry = journal.Entry("", rows.height, first_id, _TRIED_IDS - 1)
+        frame = _in_their_ids(definition, complete(rows.lazy(), table).collect(), known, parents)
+        columns = tuple(column.name for column in table.columns if column.name != key)
+        part = Part(_public(name), id_blocks.block(table, entry), frame.lazy(), columns)
+        self._require_same(connection, name, part, interference.causes(connection, [name]).get(name))
+        ids = id_blocks.in_order_of_ids(rows, definition).select(
+            lake_id=pl.col(key).cast(pl.Int64), id=pl.int_range(pl.len(), dtype=pl.Int64) + first_id
+        )
+        for child in REGISTRY.children(name):
+            if child in self.monthly and lake.has(child, month):
+                theirs, column = lake.read(child, month), REGISTRY[child].parent.column
+                theirs = theirs.filter(pl.col(column).cast(pl.Int64).is_in(ids["lake_id"].implode())).head(_TRIED_ROWS)
+                self._try_rows(connection, lake, REGISTRY[child], month, theirs, ids)
 
     def _histories(self, connection: Connection) -> dict[str, str]:
         return history.history_tables(connection, self.whole)
@@ -286,49 +315,49 @@ class AquaMindTarget(Target):
             The new entry of the journal, and how many rows were sent.
         """
         before, name, month = file.loaded, definition.name, file.month
+        parents = partial(_loaded_parents, connection, lake, definition, month)
         if before and before.last_id is not None:
             ours = sql.SQL("{} WHERE {}").format(_public(name), id_blocks.block(definition.table, before))
             with connection.transaction():
                 added = incremental.added_rows(connection, lake, definition, month, before, ours, free)
                 if added is not None:
-                    sent = self._send(connection, lake, definition, month, added, known, before.last_id + 1)
+                    sent = self._send(connection, definition, month, added, known, parents(), before.last_id + 1)
                     entry = replace(before, digest=file.digest, rows=before.rows + sent, last_id=before.last_id + sent)
                     journal.remember(connection, name, month, entry, run)
+                    locks.check_constraints(connection)
                     return entry, sent
         rows = lake.read(name, month)
         with connection.transaction():  # of its own, since it keeps writers out while it lasts
             size = id_blocks.size_of_block(lake, month, rows.height)
             first_id = id_blocks.allocate(connection, definition.table, size)
-        with connection.transaction():
+
+        def load() -> tuple[journal.Entry, int]:
             if before:
                 self._drop_month(connection, name, month)
-            sent = self._send(connection, lake, definition, month, rows, known, first_id)
+            sent = self._send(connection, definition, month, rows, known, parents(), first_id)
             entry = journal.Entry(file.digest, sent, first_id, first_id + sent - 1)
             journal.remember(connection, name, month, entry, run)
-        return entry, sent
+            locks.check_constraints(connection)
+            return entry, sent
+
+        with connection.transaction():
+            # Only a month that is replaced locks the table. All of it begins again if a row keeps us waiting.
+            return locks.in_attempts(connection, lambda _: load()) if before else load()
 
     def _send(
         self,
         connection: Connection,
-        lake: Lake,
         definition: TableDefinition,
         month: str,
         rows: pl.DataFrame,
         known: Identities,
+        parents: pl.DataFrame | None,
         first_id: int,
     ) -> int:
         """Copy rows of a month, with ids from `first_id` on. Returns how many rows the server counted."""
         table = definition.table
         frame = complete(id_blocks.in_order_of_ids(rows, definition).lazy(), table).collect()
-        parent = _monthly_parent(definition)
-        if parent:
-            entry = journal.entries(connection, parent).get(month)
-            if entry is None or entry.digest != lake.digest(parent, month):
-                raise DatabaseError(
-                    f"{table.name} {month} needs the rows of {parent} {month}, which are not loaded or outdated: load "
-                    "the whole farm (aquamind load)"
-                )
-        frame = self._in_their_ids(connection, lake, definition, month, frame, known)
+        frame = _in_their_ids(definition, frame, known, parents)
         ids = pl.int_range(pl.len(), dtype=pl.Int64).alias(primary_key(table)[0])
         frame = self._in_their_integers(table.name, frame.with_columns(ids + first_id))
         try:
@@ -338,27 +367,6 @@ class AquaMindTarget(Target):
                 f"{table.name} {month}: somebody else's row has the key of one of ours ({error.diag.message_detail}): "
                 "remove that row, or build a farm with another epoch"
             ) from None
-
-    def _in_their_ids(
-        self,
-        connection: Connection,
-        lake: Lake,
-        definition: TableDefinition,
-        month: str | None,
-        frame: pl.DataFrame,
-        known: Identities,
-    ) -> pl.DataFrame:
-        """Rows with the database's ids in every reference."""
-        frame = identities.translated(frame, definition.table, known)
-        parent = _monthly_parent(definition)
-        if parent is None or month is None:
-            return frame
-        entry = journal.entries(connection, parent).get(month)
-        if entry is None or entry.first_id is None:
-            ids = pl.DataFrame(schema={"lake_id": pl.Int64(), "id": pl.Int64()})
-        else:
-            ids = id_blocks.ids_of_month(lake, REGISTRY[parent], month, entry)
-        return identities.with_ids(frame, definition.parent.column, ids)
 
     def _in_their_integers(self, name: str, frame: pl.DataFrame) -> pl.DataFrame:
         types = fit.integer_types(self._theirs, name)
@@ -373,7 +381,8 @@ class AquaMindTarget(Target):
         if entry is not None:
             block = sql.SQL("t.{} BETWEEN {} AND {}").format(_key(name), entry.first_id, entry.last_id)
             wiping.require_unused(connection, self.tables, name, block)
-            _delete_block(connection, name, entry)
+            with self.explained(name, deletes=True):
+                _delete_block(connection, name, entry)
             journal.forget(connection, name, month)
 
     # Questions about our rows.
@@ -409,11 +418,11 @@ class AquaMindTarget(Target):
             )
         else:
             where = id_blocks.block(table, journal.entries(connection, name)[month])
-        rows = self._in_their_ids(connection, lake, definition, month, rows, known)
+        rows = _in_their_ids(definition, rows, known, _parents(connection, lake, definition, month))
         source = without_heirs(connection, _public(name))
         return Part(source, where, rows.lazy(), tuple(c.name for c in table.columns if c.name != key))
 
-    def _count_rows(self, name: str) -> sql.Composed:
+    def _count_rows(self, connection: Connection, name: str) -> sql.Composed:
         parts = {"table": _public(name), "name": sql.Literal(name), "identity": IDENTITY, "journal": _JOURNAL}
         parts["key"] = sql.Identifier(primary_key(REGISTRY.table(name))[0])
         if name in self.whole:
@@ -446,16 +455,21 @@ class AquaMindTarget(Target):
         return self._as_counts(pool.run(self._take_out))
 
     def _take_out(self, connection: Connection) -> dict[str, wiping.TablePlan]:
-        with connection.transaction():
-            connection.execute("SET LOCAL row_security = off")  # rows that are hidden from us would be lost
+        def work(attempt: locks.Attempt) -> dict[str, wiping.TablePlan]:
             ours, histories = OurRows(connection, self.tables), self._histories(connection)
             wiping.lock(connection, ours, histories)
             require_none(self._in_the_way(connection), described(self.url))
             plans = wiping.plan(connection, ours)
-            wiping.take_out(connection, ours, plans, histories)
+            wiping.take_out(connection, ours, plans, histories, partial(self.explained, deletes=True))
+            with self.explained(*self.tables, deletes=True):
+                attempt.check_constraints()
             for name in journal.JOURNAL_TABLES:
                 connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(journal.OURS, name)))
-        return plans
+            return plans
+
+        with connection.transaction():
+            connection.execute("SET LOCAL row_security = off")  # rows that are hidden from us would be lost
+            return locks.in_attempts(connection, work)
 
     def _as_counts(self, plans: Mapping[str, wiping.TablePlan]) -> dict[str, tuple[int, int]]:
         """Rows that go and rows that stay, of every table, children first."""
@@ -464,6 +478,42 @@ class AquaMindTarget(Target):
 
 
 _JOURNAL = sql.Identifier(journal.OURS, "load_journal")
+
+
+def _in_their_ids(
+    definition: TableDefinition, frame: pl.DataFrame, known: Identities, parents: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Rows with the database's ids in every reference."""
+    frame = identities.translated(frame, definition.table, known)
+    return frame if parents is None else identities.with_ids(frame, definition.parent.column, parents)
+
+
+def _parents(connection: Connection, lake: Lake, definition: TableDefinition, month: str | None) -> pl.DataFrame | None:
+    """lake_id, id of the rows on which a month's rows hang; None if these are not kept by month."""
+    parent = _monthly_parent(definition)
+    if parent is None or month is None:
+        return None
+    entry = journal.entries(connection, parent).get(month)
+    if entry is None or entry.first_id is None:
+        return pl.DataFrame(schema={"lake_id": pl.Int64(), "id": pl.Int64()})
+    return id_blocks.ids_of_month(lake, REGISTRY[parent], month, entry)
+
+
+def _loaded_parents(connection: Connection, lake: Lake, definition: TableDefinition, month: str) -> pl.DataFrame | None:
+    """The same, of rows that are loaded from the lake's file.
+
+    Raises:
+        DatabaseError: when they are not.
+    """
+    parent = _monthly_parent(definition)
+    if parent:
+        entry = journal.entries(connection, parent).get(month)
+        if entry is None or entry.digest != lake.digest(parent, month):
+            raise DatabaseError(
+                f"{definition.name} {month} needs the rows of {parent} {month}, which are not loaded or outdated: load "
+                "the whole farm (aquamind load)"
+            )
+    return _parents(connection, lake, definition, month)
 
 
 def _check_deferred(connection: Connection, name: str) -> None:
@@ -503,11 +553,12 @@ def _monthly_parent(definition: TableDefinition) -> str | None:
 def _scope(definition: TableDefinition) -> tuple[str, str] | None:
     """The column and table by which a month's rows are ours alone; None where rows of others may stand beside ours.
 
-    Ledger rows, such as batches and assignments, are always made by us. So is what hangs on them.
+    Ledger rows, such as batches and assignments, are always made by us. So is what hangs on them. Not all rows have a
+    parent that may be null.
     """
-    parent = _monthly_parent(definition)
-    if parent:
-        return (definition.parent.column, parent) if _scope(REGISTRY[parent]) else None
+    parent, reference = _monthly_parent(definition), definition.parent.column
+    if parent and not definition.table.columns[reference].nullable:
+        return (reference, parent) if _scope(REGISTRY[parent]) else None
     for column, (target, _) in references(definition.table).items():
         if REGISTRY[target].kind is Kind.LEDGER:
             return column, target

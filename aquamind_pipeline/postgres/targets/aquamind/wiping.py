@@ -6,18 +6,19 @@ what goes and what stays. It is computed by queries alone, so a dry run can prin
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg import sql
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.errors import DatabaseError, DatabaseLockedError
+from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.postgres import journal, locks
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.ddl import PUBLIC
-from aquamind_pipeline.postgres.foreign_keys import ForeignKey, foreign_keys
+from aquamind_pipeline.postgres.foreign_keys import ForeignKey, foreign_keys, require_readable
 from aquamind_pipeline.postgres.targets.aquamind import history
 from aquamind_pipeline.postgres.targets.aquamind.heirs import without_heirs
 from aquamind_pipeline.postgres.targets.aquamind.identities import IDENTITY
@@ -114,6 +115,7 @@ def plan(connection: Connection, ours: OurRows) -> dict[str, TablePlan]:
     """What goes and what stays, by queries alone: table -> plan, children first."""
     plans = {name: _counted(connection, ours, name) for name in reversed(ours.names)}
     keys = foreign_keys(connection, ours.names)
+    require_readable(connection, keys)
     fresh = defaultdict[str, set[int]](set)
     for user in {(key.schema, key.table): key for key in keys}.values():
         if user.ours not in plans or plans[user.ours].rows > plans[user.ours].ours:
@@ -153,40 +155,54 @@ def lock(connection: Connection, ours: OurRows, histories: Mapping[str, str]) ->
 
 
 def take_out(
-    connection: Connection, ours: OurRows, plans: Mapping[str, TablePlan], histories: Mapping[str, str]
+    connection: Connection,
+    ours: OurRows,
+    plans: Mapping[str, TablePlan],
+    histories: Mapping[str, str],
+    explained: Callable[[str], contextlib.AbstractContextManager[None]],
 ) -> None:
     """Do what the plan says, which was computed under the locks.
+
+    Args:
+        connection: The database.
+        ours: Our rows.
+        plans: The plan of each table, children first.
+        histories: The history table of each table that has one.
+        explained: Says what is wrong when the rows of a table cannot be deleted in a block.
 
     Raises:
         DatabaseError: when the server deleted another number of rows. Nothing is taken out then.
     """
     connection.execute("SET CONSTRAINTS ALL DEFERRED")
     for name, one in plans.items():
-        kept = sql.SQL("t.{} <> ALL({})").format(sql.Identifier(_key(name)), sql.Literal(sorted(one.kept)))
-        if name in histories:
-            connection.execute(
-                sql.SQL(
-                    "DELETE FROM {} AS t WHERE history_type = '+' AND history_change_reason = {} AND {} AND {}"
-                ).format(
-                    without_heirs(connection, _public(histories[name])),
-                    sql.Literal(history.REASON),
-                    ours.mine(name, "t"),
-                    kept,
-                )
+        with explained(name):
+            _take_out(connection, ours, name, one, histories.get(name))
+
+
+def _take_out(connection: Connection, ours: OurRows, name: str, one: TablePlan, history_table: str | None) -> None:
+    kept = sql.SQL("t.{} <> ALL({})").format(sql.Identifier(_key(name)), sql.Literal(sorted(one.kept)))
+    if history_table:
+        connection.execute(
+            sql.SQL("DELETE FROM {} AS t WHERE history_type = '+' AND history_change_reason = {} AND {} AND {}").format(
+                without_heirs(connection, _public(history_table)),
+                sql.Literal(history.REASON),
+                ours.mine(name, "t"),
+                kept,
             )
-        if one.out == one.rows and one.rows and _can_be_emptied(connection, name):
-            connection.execute(sql.SQL("TRUNCATE {}").format(without_heirs(connection, _public(name))))
-            continue
-        target = without_heirs(connection, _public(name))
-        deleted = sum(
-            connection.execute(sql.SQL("DELETE FROM {} AS t WHERE {} AND {}").format(target, where, kept)).rowcount
-            for where in ours.ranges(name)
         )
-        if deleted != one.out:
-            raise DatabaseError(
-                f"{name}: {one.out} rows should go and the server deleted {deleted}: a trigger or rule of the database "
-                "changes what DELETE does; nothing was deleted"
-            )
+    target = without_heirs(connection, _public(name))
+    if one.out == one.rows and one.rows and _can_be_emptied(connection, name):
+        connection.execute(sql.SQL("TRUNCATE {}").format(target))
+        return
+    deleted = sum(
+        connection.execute(sql.SQL("DELETE FROM {} AS t WHERE {} AND {}").format(target, where, kept)).rowcount
+        for where in ours.ranges(name)
+    )
+    if deleted != one.out:
+        raise DatabaseError(
+            f"{name}: {one.out} rows should go and the server deleted {deleted}: a trigger or rule of the database "
+            "changes what DELETE does; nothing was deleted"
+        )
 
 
 def require_unused(connection: Connection, tables: Sequence[str], name: str, rows: sql.Composable) -> None:
@@ -204,6 +220,7 @@ def require_unused(connection: Connection, tables: Sequence[str], name: str, row
     keys = foreign_keys(connection, [name])
     if not keys:
         return
+    require_readable(connection, keys)
     locks.lock_tables(connection, [_public(name)], "EXCLUSIVE")
     ours = OurRows(connection, tables)
     for key in keys:
@@ -294,12 +311,7 @@ def _can_be_emptied(connection: Connection, name: str) -> bool:
     ).fetchone()
     if row is None or not row[0]:
         return False
-    try:
-        with locks.patience(0):
-            locks.lock_tables(connection, [_public(name)], "ACCESS EXCLUSIVE")
-    except DatabaseLockedError:
-        return False
-    return True
+    return locks.try_lock(connection, [_public(name)], "ACCESS EXCLUSIVE")
 
 
 def _heirs(connection: Connection, tables: Sequence[sql.Identifier]) -> list[sql.Identifier]:

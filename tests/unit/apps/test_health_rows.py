@@ -1,0 +1,198 @@
+"""Lice counts, treatments, mortality records and the journal, compared with life."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+
+import polars as pl
+import pytest
+
+from aquamind_pipeline.apps.farm.life import LIFE_LICE, LIFE_TREATMENTS
+from aquamind_pipeline.apps.health.catalogue import LICE, LICE_TYPE, REASON_ID, SALMON_LOUSE, mortality_reasons
+from aquamind_pipeline.apps.health.journal import JOURNAL
+from aquamind_pipeline.apps.health.lice_counts import FEMALE, LICE_COUNTS, SESSILE
+from aquamind_pipeline.apps.health.mortality_records import MANY, RECORDS
+from aquamind_pipeline.apps.health.treatments import TITLES, TREATMENTS
+from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.quality.health_rules import fasted, treatments_work
+from aquamind_pipeline.simulation import lice
+from aquamind_pipeline.simulation.deaths import REASONS
+from aquamind_pipeline.simulation.treatments import METHODS, VACCINE
+from tests.helpers.farms import Made
+
+
+@cache
+def tiny() -> Made:
+    return Made(load_profile("tiny"))
+
+
+def counts() -> pl.DataFrame:
+    return tiny().frame(LICE_COUNTS.name).with_columns(date=pl.col("count_date").dt.date())
+
+
+def test_counts_are_those_that_decided_on_treatments() -> None:
+    truth = lice.counts(tiny().profile.seed, tiny().frame(LIFE_LICE.name))
+    kind, value = pl.col("lice_type_id"), pl.col("count_value").cast(pl.Int64)
+    entered = (
+        counts()
+        .group_by("assignment_id", "date")
+        .agg(
+            adult_female=value.filter(kind == FEMALE).sum(),
+            sessile=value.filter(kind.is_in(SESSILE)).sum(),
+            every=value.sum(),
+        )
+    )
+    both = truth.with_columns(every=pl.sum_horizontal(lice.STAGES)).join(
+        entered, on=["assignment_id", "date"], suffix="_entered"
+    )
+    assert both.height == truth.height == entered.height > 100
+    for name in ("adult_female", "sessile", "every"):
+        assert (both[name] == both[f"{name}_entered"]).all()
+
+
+def test_a_count_without_lice_is_one_row_with_no_adult_female() -> None:
+    nothing = counts().filter(pl.col("count_value") == 0)
+    assert nothing.height > 10
+    assert nothing["lice_type_id"].unique().to_list() == [FEMALE]
+    alone = counts().group_by("assignment_id", "date").agg(pl.len(), least=pl.col("count_value").min())
+    assert (alone.filter(least=0)["len"] == 1).all()
+
+
+def test_lice_are_counted_in_the_local_morning() -> None:
+    local = counts()["count_date"].dt.convert_time_zone("Atlantic/Faroe")
+    assert local.dt.hour().is_between(8, 11).all()
+    assert (local.dt.date() == counts()["date"]).all()
+
+
+def test_all_kinds_of_lice_are_found() -> None:
+    found = set(counts()["lice_type_id"])
+    never = {LICE[number - 1] for number in LICE_TYPE.values() if number not in found}
+    assert {species for species, _, _ in never} <= {SALMON_LOUSE, "Caligus elongatus", "Unknown"}
+    assert len(found) == 10
+
+
+def test_treatments_are_those_of_life() -> None:
+    rows, truth = tiny().frame(TREATMENTS.name), tiny().frame(LIFE_TREATMENTS.name)
+    both = rows.with_columns(date=pl.col("treatment_date").dt.date()).join(
+        truth, left_on=["batch_assignment_id", "date"], right_on=["assignment_id", "date"]
+    )
+    assert both.height == rows.height == truth.height
+    for number, method in enumerate(METHODS):
+        some = both.filter(pl.col("method") == number)
+        assert set(some["treatment_type"]) <= {method.kind}
+        assert some["description"].str.starts_with(f"{TITLES[number]}: ").all()
+    assert (both["withholding_period_days"] == both["withholding_days"]).all()
+
+
+def test_vaccinations_are_weighings() -> None:
+    rows = tiny().frame(TREATMENTS.name)
+    vaccinated = pl.col("treatment_type") == "vaccination"
+    assert rows.filter(vaccinated).select(
+        (pl.col("sampling_event_id") == pl.col("id")).all(), pl.col("includes_weighing").all()
+    ).row(0) == (True, True)
+    assert (
+        rows.filter(vaccinated)
+        .group_by("batch_id")
+        .agg(pl.col("vaccination_type_id").n_unique())["vaccination_type_id"]
+        .to_list()
+        == [1] * rows.filter(vaccinated)["batch_id"].n_unique()
+    )
+    others = rows.filter(~vaccinated)
+    assert others.select(pl.col("sampling_event_id").is_null().all(), (~pl.col("includes_weighing")).all()).row(0) == (
+        True,
+        True,
+    )
+
+
+def test_outcomes_follow_from_what_was_removed() -> None:
+    rows, truth = tiny().frame(TREATMENTS.name), tiny().frame(LIFE_TREATMENTS.name)
+    both = rows.with_columns(date=pl.col("treatment_date").dt.date()).join(
+        truth, left_on=["batch_assignment_id", "date"], right_on=["assignment_id", "date"]
+    )
+    deloused = both.filter(pl.col("reason") == 0)
+    removed = deloused.group_by("outcome").agg(pl.col("adult_female_removed").min().alias("least"))
+    least = dict(removed.iter_rows())
+    assert least["successful"] >= 0.75
+    assert 0.5 <= least["partial"] < 0.75
+
+
+def test_each_treatment_has_an_entry_of_its_batch_and_week() -> None:
+    rows = tiny().frame(TREATMENTS.name)
+    entries = tiny().frame(JOURNAL.name)
+    both = rows.join(entries, left_on="journal_entry_id", right_on="id", suffix="_entry")
+    assert both.height == rows.height
+    assert (both["batch_id"] == both["batch_id_entry"]).all()
+    after = (both["treatment_date"].dt.date() - both["entry_date"].dt.date()).dt.total_days()
+    assert after.is_between(0, 6).all()
+    assert (both["category"] == "vaccination").equals(both["treatment_type"] == "vaccination")
+
+
+def test_entries_close_as_the_farm_goes_on() -> None:
+    profile = load_profile("tiny")
+    early = Made(profile.model_copy(update={"as_of": profile.as_of - timedelta(days=30)})).frame(JOURNAL.name)
+    late = tiny().frame(JOURNAL.name)
+    opened = early.filter(~pl.col("resolution_status"))
+    assert opened.height
+    closed = opened.join(late, on="id", suffix="_late")
+    assert closed["resolution_status_late"].all()
+    assert (closed["resolution_notes"] == "").all()
+    assert (closed["resolution_notes_late"] != "").all()
+    assert (closed["updated_at_late"] > closed["entry_date"]).all()
+
+
+def test_records_are_about_many_deaths_of_their_week() -> None:
+    records = tiny().frame(RECORDS.name)
+    assert records.height
+    assert (records["event_date"].dt.weekday() == 7).all()
+    times = records["notes"].str.extract(r"; ([\d.]+) times").cast(pl.Float64)
+    assert (times >= MANY).all()
+
+
+def test_each_reason_of_death_has_a_row_below_the_group_of_its_cause() -> None:
+    rows = mortality_reasons()
+    assert len(set(REASON_ID)) == len(REASONS)
+    parents = dict(rows.select("id", "parent_id").iter_rows())
+    by_cause: dict[str, set[int | None]] = {}
+    for number, (_, cause) in enumerate(REASONS):
+        by_cause.setdefault(cause, set()).add(parents[REASON_ID[number]])
+    assert all(len(groups) == 1 for groups in by_cause.values())
+    assert parents[REASON_ID[0]] is None
+    assert rows.filter(id=REASON_ID[0])["name"].item() == "UNKNOWN"
+
+
+def test_treatments_that_leave_adult_females_are_seen() -> None:
+    treatments, found = tiny().frame(TREATMENTS.name).lazy(), tiny().frame(LICE_COUNTS.name)
+    assert treatments_work(treatments, found.lazy(), tiny().profile.speed).passed
+    worst = found.with_columns(count_value=pl.col("count_value").max().over("assignment_id", "lice_type_id"))
+    assert not treatments_work(treatments, worst.lazy(), tiny().profile.speed).passed
+
+
+def test_sessile_lice_that_go_with_a_method_that_spares_them_are_seen() -> None:
+    rows = tiny().frame(TREATMENTS.name)
+    thermal = rows.filter(pl.col("description").str.starts_with(TITLES[0]))
+    found = counts().join(
+        thermal.select(assignment_id="batch_assignment_id", date=pl.col("treatment_date").dt.date()),
+        on=["assignment_id", "date"],
+        how="left",
+        coalesce=False,
+    )
+    gone = pl.col("date_right").is_not_null() & pl.col("lice_type_id").is_in(SESSILE)
+    assert not treatments_work(rows.lazy(), found.filter(~gone).lazy(), tiny().profile.speed).passed
+
+
+@pytest.mark.parametrize(("days", "passed"), [(0, True), (1, False)])
+def test_a_meal_on_a_day_without_feed_is_seen(days: int, *, passed: bool) -> None:
+    treatment = pl.LazyFrame(
+        {"batch_assignment_id": [7], "description": ["Thermal delousing: lice. 9 fish. No feed for 2 days."]}
+    ).with_columns(treatment_date=pl.datetime(2025, 3, 4, 6, time_zone="UTC"))
+    none = pl.LazyFrame(schema={"id": pl.Int64, "departure_date": pl.Date, "lifecycle_stage_id": pl.Int64})
+    meals = pl.LazyFrame({"id": [1], "batch_id": [1], "batch_assignment_id": [7], "container_id": [1]}).with_columns(
+        feeding_date=pl.date(2025, 3, 2 + days)
+    )
+    assert fasted(treatment, none, meals).passed is passed
+
+
+def test_smolts_are_vaccinated_once_in_life() -> None:
+    given = tiny().frame(LIFE_TREATMENTS.name).filter(pl.col("method") == VACCINE)
+    assert given["assignment_id"].is_unique().all()
