@@ -161,7 +161,9 @@ def _live_inputs(inputs: DeclaredReads, living: pl.DataFrame, first: dt.date) ->
         "day_number", "projection_date", "average_weight", run_id="projection_run_id"
     )
     return LiveInputs(
-        models=_with(models, scenarios, models.stages.join(species, on="species_id", how="left", maintain_order="left")),
+        models=_with(
+            models, scenarios, models.stages.join(species, on="species_id", how="left", maintain_order="left")
+        ),
         profiles=inputs.whole(TEMPERATURE_PROFILES.name).select("profile_id", "name"),
         batches=inputs.whole(BATCHES.name).select("pinned_projection_run_id", batch_id="id"),
         assignments=living.select("batch_id", "container_id", assignment_id="id"),
@@ -190,7 +192,7 @@ def live_projections(inputs: Inputs) -> pl.DataFrame:
 
 
 def _stored(inputs: DeclaredReads, rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows of a live projection in the columns of the lake. The id counts on from the state that the row starts from."""
+    """Rows in the columns of the lake. Their ids count on from the state that the projection starts from."""
     states = inputs.plan.assignments.select("assignment_id", "assignment_date", "first_state_id")
     after = (pl.col("projection_date") - pl.col("computed_date")).dt.total_days()
     state_id = pl.col("first_state_id") + (pl.col("computed_date") - pl.col("assignment_date")).dt.total_days()
