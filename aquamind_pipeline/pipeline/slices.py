@@ -99,6 +99,7 @@ class _Monthly:
 
     def add(self, rows: pl.DataFrame, number: int, *, last: bool) -> None:
         rows, labels = with_faults(self._farm, self._definition, rows)
+        self._nothing = rows.clear()
         if labels.height:
             months = rows.select("id", partition=self._month)
             self._labels.append(labels.drop("partition").join(months, on="id"))
@@ -111,6 +112,10 @@ class _Monthly:
 
     def finish(self, started: float) -> Written:
         lake, name = self._lake, self._definition.name
+        if self._definition.snapshot and not (
+            self._parts or self._done
+        ):  # a table without rows, not one that is missing
+            self._done.append(lake.write(name, self._nothing, month_key(self._farm.as_of)))
         for month, parts in self._parts.items():
             self._done.append(lake.write(name, lake.scan(self._apart, parts).collect(), month))
             for part in parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -71,8 +71,12 @@ READS = (
 """What `forecasts` reads."""
 CHECKED_ASSIGNMENTS = 12
 """Assignments of each computed date whose stored projection is compared with a new one."""
-_NO_ACTIVITIES = {"batch_id": pl.Int64, "container_id": pl.Int64, "activity_type": pl.String, "status": pl.String}
-_NO_CONSTRAINTS = {"constraint_set_id": pl.Int64, "lifecycle_stage": pl.String, "max_weight_g": pl.Decimal(10, 2)}
+_NO_ACTIVITIES = pl.Schema(
+    {"batch_id": pl.Int64, "container_id": pl.Int64, "activity_type": pl.String, "status": pl.String}
+)
+_NO_CONSTRAINTS = pl.Schema(
+    {"constraint_set_id": pl.Int64(), "lifecycle_stage": pl.String(), "max_weight_g": pl.Decimal(10, 2)}
+)
 
 
 def computed_dates(farm: Profile) -> list[dt.date]:
@@ -137,10 +141,8 @@ def _live_inputs(inputs: DeclaredReads, living: pl.DataFrame, first: dt.date) ->
         scenarios = scenarios.with_columns(biological_constraints_id=pl.lit(None, pl.Int64))
     species = inputs.whole(SPECIES.name).select(species_id="id", species_name="name")
     since = first - dt.timedelta(days=BIAS_DAYS)
-    wanted = set(months_between(since, inputs.farm.as_of))
-    months = [month for month in inputs.months(STATES.name) if month in wanted]
     states = (
-        inputs.scan(STATES.name, months)
+        inputs.scan_built(STATES.name, months_between(since, inputs.farm.as_of))
         .filter(pl.col("date") >= since, pl.col("assignment_id").is_in(living["id"].implode()))
         .select(
             "assignment_id",
@@ -179,11 +181,9 @@ def _with(models: ScenarioModels, scenarios: pl.DataFrame, stages: pl.DataFrame)
     return replace(models, scenarios=scenarios, stages=stages)
 
 
-def _optional(
-    inputs: DeclaredReads, names: tuple[str, ...], schema: Mapping[str, pl.DataType | type[pl.DataType]]
-) -> pl.DataFrame:
+def _optional(inputs: DeclaredReads, names: tuple[str, ...], schema: pl.Schema) -> pl.DataFrame:
     """Some columns of a table that the farm may not have."""
-    return inputs.whole(names[0]).select(schema) if names else pl.DataFrame(schema=schema)
+    return inputs.whole(names[0]).select(schema.names()) if names else pl.DataFrame(schema=schema)
 
 
 def live_projections(inputs: Inputs) -> pl.DataFrame:
@@ -268,7 +268,7 @@ def _first_days(inputs: RuleInputs) -> CheckResult:
     """Harvest and transfer of a summary are on the first projected day with their threshold's weight."""
     farm = inputs.farm
     projected = (
-        inputs.scan(LIVE_PROJECTIONS.name, [month_key(farm.as_of)])
+        inputs.scan_built(LIVE_PROJECTIONS.name, [month_key(farm.as_of)])
         .filter(pl.col("computed_date") == farm.as_of)
         .select("assignment_id", "projection_date", "projected_weight_g")
     )

@@ -116,10 +116,13 @@ def _growth(inputs: Inputs) -> pl.DataFrame:
     """
     begins = first_day(str(inputs.month))
     eve = begins - timedelta(days=1)
-    before = inputs.scan(STATES.name, [one for one in inputs.months(STATES.name) if one == month_key(eve)])
+    before = inputs.scan_built(STATES.name, [month_key(eve)])
     columns = ("assignment_id", "batch_id", "date", "avg_weight_g", "population", "biomass_kg")
     states = pl.concat(
-        [before.filter(pl.col("date") == eve).select(columns).collect(), inputs.frame(STATES.name).select(columns)]
+        [
+            before.filter(pl.col("date") == eve).select(columns).collect(),
+            inputs.scan_built(STATES.name, [str(inputs.month)]).select(columns).collect(),
+        ]
     )
     came = (
         complete(inputs.scan(TRANSFER_ACTIONS.name), TRANSFER_ACTIONS.table)
@@ -172,13 +175,8 @@ def _last_weighings(inputs: Inputs) -> pl.DataFrame:
     """assignment_id and weighed: the last weighing. Older ones than of the month before do not matter."""
     month = str(inputs.month)
     near = (month_key(first_day(month) - timedelta(days=1)), month)
-    months = [one for one in inputs.months(GROWTH_SAMPLES.name) if one in near]
-    return (
-        inputs.scan(GROWTH_SAMPLES.name, months)
-        .group_by("assignment_id")
-        .agg(weighed=pl.col("sample_date").max())
-        .collect()
-    )
+    samples = inputs.scan_built(GROWTH_SAMPLES.name, near)
+    return samples.group_by("assignment_id").agg(weighed=pl.col("sample_date").max()).collect()
 
 
 def batch_summaries(inputs: Inputs) -> pl.DataFrame:
@@ -346,6 +344,7 @@ CONTAINERS = TableDefinition(
         index("batch_id", "period_start", "period_end"),
     ),
     time="period_end",
+    covers_month=True,
     reads=(*PLAN, ASSIGNMENTS.name, STATES.name, FEEDINGS.name, GROWTH_SAMPLES.name, TRANSFER_ACTIONS.name),
     generate=container_summaries,
     expected=CountedIn(
@@ -400,6 +399,7 @@ BATCH_SUMMARIES = TableDefinition(
         unique("batch_id", "period_start", "period_end"),
     ),
     time="period_end",
+    covers_month=True,
     reads=(*PLAN, CONTAINERS.name, STATES.name, FEEDINGS.name),
     generate=batch_summaries,
     expected=CountedIn(

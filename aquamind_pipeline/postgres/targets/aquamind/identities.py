@@ -74,9 +74,7 @@ def identify(
     return pl.concat([before, identified])
 
 
-def _as_parents(
-    connection: Connection, table: sa.Table, new: pl.DataFrame, parents: Identities
-) -> pl.DataFrame:
+def _as_parents(connection: Connection, table: sa.Table, new: pl.DataFrame, parents: Identities) -> pl.DataFrame:
     """lake_id, id, created of new rows whose key is the key of another table's row: a summary of an assignment."""
     key = primary_key(table)[0]
     parent, _ = references(table)[key]
