@@ -449,6 +449,12 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.pipe(_set(d.hits(_ROW), resolution_notes=pl.lit(""))),
         ),
         Fault(
+            "closed-and-emptied", "Assignments that close are set to 0 fish.", (ASSIGNMENTS,), "assignments", 0.2,
+            lambda f, d: f.pipe(
+                _set(~pl.col("is_active") & d.hits(_ROW), population_count=pl.lit(0), biomass_kg=pl.lit(0))
+            ),
+        ),
+        Fault(
             "stale-forecasts", "Forecasts start from fish that are a tenth too heavy.", (FORECASTS,), "assignments",
             0.5,
             lambda f, d: f.pipe(

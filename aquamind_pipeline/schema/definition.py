@@ -162,8 +162,7 @@ class TableDefinition:
         snapshot: Whether rows leave the table as the farm goes on, such as forecasts made on earlier days. Each build
             makes all rows of such a table anew, and all their columns may change. Only derived tables that are made
             in slices of batches are snapshots.
-        covers_month: Of monthly tables: whether a row is about its whole month, such as a sum. Its `time` is the month's
-            last day.
+        covers_month: Of monthly tables: whether a row is about its whole month, such as a sum. `time` is its last day.
         batch_slices: Whether the rows are made for some batches at a time, so that memory holds no whole farm.
         lake_only: Whether AquaMind has no such table: it is no more than a file of the lake.
         step: Name of the build step that makes the table with others; by default one of its own, or one for all
