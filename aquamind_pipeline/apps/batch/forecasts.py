@@ -182,8 +182,14 @@ def _with(models: ScenarioModels, scenarios: pl.DataFrame, stages: pl.DataFrame)
 
 
 def _optional(inputs: DeclaredReads, names: tuple[str, ...], schema: pl.Schema) -> pl.DataFrame:
-    """Some columns of a table that the farm may not have."""
-    return inputs.whole(names[0]).select(schema.names()) if names else pl.DataFrame(schema=schema)
+    """Some columns of a table that the farm may not have. Columns that the lake does not keep are null."""
+    if not names:
+        return pl.DataFrame(schema=schema)
+    rows = inputs.whole(names[0])
+    return rows.select(
+        pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in schema.items()
+    )
 
 
 def live_projections(inputs: Inputs) -> pl.DataFrame:
@@ -363,6 +369,7 @@ LIVE_PROJECTIONS = TableDefinition(
         "projection_date": f"{SCENARIOS.name}.start_date {SCENARIOS.name}.duration_days",
     },
     rules=(AS_COMPUTED,),
+    bytes_per_row=(10, 221),
 )
 
 SUMMARIES = TableDefinition(

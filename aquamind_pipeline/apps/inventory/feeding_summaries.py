@@ -106,9 +106,9 @@ def _only(where: Bools, values: Ints, precision: int, scale: int) -> pl.Expr:
 def _growth(inputs: Inputs) -> pl.DataFrame:
     """Growth of each assignment in the month, from its states and from the fish that came in.
 
-    The biomass before a day's growth is that of the fish that were there yesterday and still are, and of those that
-    came in. The difference to the biomass at the end of the day is growth. So no fish that die or leave count against
-    it.
+    The biomass before a day's growth is that of yesterday's fish without the dead, with those that came and without
+    those that went. The difference to the biomass at the end of the day is growth. So no fish that die or leave count
+    against it, also where people move the largest ones.
 
     Returns:
         assignment_id, batch_id, until (last day with a state), start_dag and end_dag (biomass, 10 g), growth_cg
@@ -124,19 +124,25 @@ def _growth(inputs: Inputs) -> pl.DataFrame:
             inputs.scan_built(STATES.name, [str(inputs.month)]).select(columns).collect(),
         ]
     )
-    came = (
+    moved = (
         complete(inputs.scan(TRANSFER_ACTIONS.name), TRANSFER_ACTIONS.table)
         .filter(pl.col("status") == "COMPLETED", pl.col("actual_execution_date") >= begins)
-        .group_by(assignment_id="dest_assignment_id", date="actual_execution_date")
-        .agg(came=pl.col("transferred_count").cast(pl.Int64).sum(), came_dag=_units("transferred_biomass_kg").sum())
         .collect()
     )
-    weight, arrived = _units("avg_weight_g"), pl.col("came_dag") * 1000
+    came, went = (
+        moved.group_by(assignment_id=f"{end}_assignment_id", date="actual_execution_date").agg(
+            pl.col("transferred_count").cast(pl.Int64).sum().alias(fish),
+            _units("transferred_biomass_kg").sum().alias(f"{fish}_dag"),
+        )
+        for end, fish in (("dest", "came"), ("source", "went"))
+    )
+    weight, arrived, left = _units("avg_weight_g"), pl.col("came_dag") * 1000, pl.col("went_dag") * 1000
     days = (
         states.join(came, on=["assignment_id", "date"], how="left")
+        .join(went, on=["assignment_id", "date"], how="left")
         .sort("assignment_id", "date")
         .with_columns(
-            pl.col("came", "came_dag").fill_null(0),
+            pl.col("came", "came_dag", "went", "went_dag").fill_null(0),
             fish=pl.col("population").cast(pl.Int64),
             dag=_units("biomass_kg"),
             last_cg=weight.shift(1).over("assignment_id"),
@@ -146,8 +152,12 @@ def _growth(inputs: Inputs) -> pl.DataFrame:
         .with_columns(
             before_cg=pl.coalesce("last_cg", pl.when(pl.col("came") > 0).then(arrived // pl.col("came")), weight)
         )
+        .with_columns(stayed=pl.col("fish") - pl.col("came"))
         .with_columns(
-            growth_cg=pl.col("fish") * weight - (pl.col("fish") - pl.col("came")) * pl.col("before_cg") - arrived
+            growth_cg=pl.col("fish") * weight
+            - (pl.col("stayed") + pl.col("went")) * pl.col("before_cg")
+            + left
+            - arrived
         )
     )
     placed = pl.col("is_mine") & (pl.col("came") > 0)
@@ -362,6 +372,7 @@ CONTAINERS = TableDefinition(
         "data_points": f"{GROWTH_SAMPLES.name}.assignment_id",
     },
     rules=(SUMS_OF_MEALS,),
+    bytes_per_row=(51, 542),
     changes_with_as_of=("total_feed_kg", *_CHANGING, "confidence_level", "estimation_method", "data_points"),
 )
 
@@ -416,6 +427,7 @@ BATCH_SUMMARIES = TableDefinition(
         "average_feeding_percentage": f"{FEEDINGS.name}.feeding_percentage",
     },
     rules=(SUMS_OF_CONTAINERS,),
+    bytes_per_row=(480, 4_280),
     changes_with_as_of=(
         "total_feed_kg",
         "average_feeding_percentage",
