@@ -273,40 +273,32 @@ AS_COMPUTED = Rule(
 def _first_days(inputs: RuleInputs) -> CheckResult:
     """Harvest and transfer of a summary are on the first projected day with their threshold's weight."""
     farm = inputs.farm
-    projected = (
-        inputs.scan_built(LIVE_PROJECTIONS.name, [month_key(farm.as_of)])
-        .filter(pl.col("computed_date") == farm.as_of)
-        .select("assignment_id", "projection_date", "projected_weight_g")
-    )
-    rows = inputs.rows
-    kinds = ("harvest", "transfer")
-    for kind in kinds:
-        above = projected.join(rows.lazy().select("assignment_id", limit=f"{kind}_threshold_g"), on="assignment_id")
-        first = (
-            above.filter(pl.col("projected_weight_g") >= pl.col("limit"))
-            .group_by("assignment_id")
-            .agg(
-                pl.col("projection_date").min().alias(f"{kind}_date"),
-                pl.col("projected_weight_g").sort_by("projection_date").first().alias(f"{kind}_weight_g"),
-            )
-            .collect()
+    if inputs.month != month_key(farm.as_of):
+        return CheckResult(FIRST_DAYS.name, passed=True, detail="summaries are of the farm's last day")
+    days = inputs.rows.filter(pl.col("computed_date") == farm.as_of).sort("assignment_id", "projection_date")
+    found = inputs.whole(SUMMARIES.name)
+    rows = found.join(days.select("assignment_id").unique(), on="assignment_id", how="full", coalesce=True)
+    differs = [pl.col("computed_date").is_null()]
+    for kind in ("harvest", "transfer"):
+        threshold = found.select("assignment_id", limit=f"{kind}_threshold_g")
+        above = days.join(threshold, on="assignment_id", maintain_order="left").filter(
+            pl.col("projected_weight_g") >= pl.col("limit")
         )
-        rows = rows.join(first, on="assignment_id", how="left", maintain_order="left")
-    differs = [
-        pl.col(f"projected_{kind}_{what}").ne_missing(pl.col(f"{kind}_{what}"))
-        for kind in kinds
-        for what in ("date", "weight_g")
-    ]
-    counted = [
-        pl.col(f"days_to_{kind}").ne_missing((pl.col(f"{kind}_date") - pl.col("computed_date")).dt.total_days())
-        for kind in kinds
-    ]
-    none = rows.join(projected.select("assignment_id").unique().collect(), on="assignment_id", how="anti")
-    wrong = pl.concat([rows.filter(pl.any_horizontal(*differs, *counted)), none]).unique("assignment_id")
+        first = above.group_by("assignment_id").agg(
+            pl.col("projection_date").first().alias(kind), pl.col("projected_weight_g").first().alias(f"{kind}_g")
+        )
+        rows = rows.join(first, on="assignment_id", how="left")
+        differs += [
+            pl.col(f"projected_{kind}_date").ne_missing(pl.col(kind)),
+            pl.col(f"projected_{kind}_weight_g").ne_missing(pl.col(f"{kind}_g")),
+            pl.col(f"days_to_{kind}").ne_missing((pl.col(kind) - farm.as_of).dt.total_days()),
+        ]
+    unprojected = found.join(days, on="assignment_id", how="anti").select("assignment_id")
+    wrong = rows.filter(pl.any_horizontal(differs) | pl.col("assignment_id").is_in(unprojected.to_series().implode()))
     return check_result(
         FIRST_DAYS.name,
         wrong.sort("assignment_id"),
-        f"{rows.height} summaries name the first days of their projections",
+        f"{found.height} summaries name the first days of their projections",
         "summaries that do not follow from their projections",
     )
 
@@ -316,7 +308,7 @@ FIRST_DAYS = Rule(
     "A forecast's harvest and transfer are on the first projected day with the wanted weight.",
     MISLEADING,
     _first_days,
-    reads=("batch_liveforwardprojection",),
+    reads=("batch_containerforecastsummary",),
 )
 
 _LINEAGE_OF_WEIGHT = f"{STATES.name}.avg_weight_g {TGC_STAGES.name}.tgc_value {TEMPERATURE_READINGS.name}.temperature"
@@ -368,7 +360,7 @@ LIVE_PROJECTIONS = TableDefinition(
         "temp_bias_c": f"{TEMPERATURE_READINGS.name}.temperature {STATES.name}.temp_c",
         "projection_date": f"{SCENARIOS.name}.start_date {SCENARIOS.name}.duration_days",
     },
-    rules=(AS_COMPUTED,),
+    rules=(AS_COMPUTED, FIRST_DAYS),
     bytes_per_row=(10, 221),
 )
 
@@ -419,7 +411,7 @@ SUMMARIES = TableDefinition(
         "projected_transfer_date": _LINEAGE_OF_WEIGHT,
         "original_harvest_date": f"{PROJECTIONS.name}.average_weight",
     },
-    rules=(FIRST_DAYS,),
+    rules=(),
 )
 
 __all__ = ["LIVE_PROJECTIONS", "SUMMARIES", "computed_dates", "forecasts"]
