@@ -122,12 +122,20 @@ def ledger(
 def last_count(states: pl.LazyFrame, assignments: pl.LazyFrame) -> CheckResult:
     """An assignment has the count of its last state: the fish that live there now, or those that left it.
 
+    Assignments of less than a day, such as those of trucks, have no state.
+
     Args:
         states: batch_actualdailyassignmentstate.
         assignments: batch_batchcontainerassignment.
     """
     last = states.group_by(id="assignment_id").agg(last=pl.col("population").get(pl.col("date").arg_max()))
-    both = assignments.select("id", "is_active", "population_count").join(last, on="id", how="left").collect()
+    lasts = pl.col("departure_date").is_null() | (pl.col("departure_date") > pl.col("assignment_date"))
+    both = (
+        assignments.filter(lasts)
+        .select("id", "is_active", "population_count")
+        .join(last, on="id", how="left")
+        .collect()
+    )
     wrong = both.filter(pl.col("population_count").ne_missing(pl.col("last"))).sort("id")
     return check_result(
         "last_count", wrong, f"{both.height:,} assignments count the fish of their last day", "assignments miscount"

@@ -8,12 +8,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.assignments import ASSIGNMENTS
 from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.apps.batch.forecasts import LIVE_PROJECTIONS, SUMMARIES, computed_dates
 from aquamind_pipeline.apps.inventory.feeding import FEEDINGS
 from aquamind_pipeline.apps.inventory.feeding_summaries import BATCH_SUMMARIES, CONTAINERS
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.schema.frames import complete
 from tests.helpers.farms import Made
 
 MID = date(2026, 5, 10)
@@ -76,14 +78,19 @@ def test_a_life_of_summaries_adds_up(tiny_made: Made) -> None:
     assert rows["total_feed_kg"].sum() == batches["total_feed_kg"].sum()
 
     states = tiny_made.frame(STATES.name).filter(pl.col("lifecycle_stage_id") > 1).sort("assignment_id", "date")
-    came = tiny_made.frame("batch_transferaction").select(
-        assignment_id="dest_assignment_id", kg=pl.col("transferred_biomass_kg").cast(pl.Float64)
+    moved = complete(tiny_made.scan("batch_transferaction"), REGISTRY.table("batch_transferaction"))
+    done = moved.filter(status="COMPLETED").with_columns(pl.col("transferred_biomass_kg").cast(pl.Float64)).collect()
+    leaves = tiny_made.frame(ASSIGNMENTS.name).select("departure_date", source_assignment_id="id")
+    early = done.join(leaves, on="source_assignment_id").filter(
+        pl.col("departure_date").is_null() | (pl.col("actual_execution_date") < pl.col("departure_date"))
     )
+    came = done.filter(pl.col("dest_assignment_id").is_in(states["assignment_id"].unique().implode()))
+    came_kg = came["transferred_biomass_kg"].sum() - early["transferred_biomass_kg"].sum()
     weight = pl.col("avg_weight_g").cast(pl.Float64)
     before = weight.shift(1).over("assignment_id")
     dead = (pl.col("mortality_count") * before / 1000).sum()
     ends = states.group_by("assignment_id").agg(kg=pl.col("biomass_kg").last().cast(pl.Float64))
-    grown = ends["kg"].sum() - came["kg"].sum() + states.select(dead).item()
+    grown = ends["kg"].sum() - came_kg + states.select(dead).item()
     # Deaths of first days are not counted here, and months in which fish did not grow have no growth.
     assert float(rows["growth_kg"].sum()) == pytest.approx(grown, rel=0.005)
     conversion = float(rows["total_feed_kg"].sum() / rows["growth_kg"].sum())
