@@ -112,13 +112,14 @@ def build(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
 def postgres_states(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Load the months with changed states. In a nightly run these are the last ones."""
+    """Load the months with changed states. In a nightly run these are the last ones, but for snapshots."""
     started = time.perf_counter()
     require_target(context, workspace, lambda: workspace.planned)
     since = workspace.settings.since or ""
 
     def changed(name: str) -> list[str]:
-        return [month for month in workspace.lake.partitions(name) if month >= since]
+        months = workspace.lake.partitions(name)
+        return months if REGISTRY[name].snapshot else [month for month in months if month >= since]
 
     with retry_transient_errors():
         result = load_months(workspace, REGISTRY.states, changed, context.run.run_id)

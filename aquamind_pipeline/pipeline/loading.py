@@ -56,7 +56,8 @@ def load_whole_tables(workspace: Workspace, run: str) -> LoadResult:
         target = open_target(url)
         target.prepare(Manifest.of(workspace.planned))
         if since := settings.since:
-            kept = {name: [month for month in lake.partitions(name) if month < since] for name in REGISTRY.monthly}
+            lasting = [name for name in REGISTRY.monthly if not REGISTRY[name].snapshot]
+            kept = {name: [month for month in lake.partitions(name) if month < since] for name in lasting}
             target.require_loaded(lake, kept | {name: [None] for name in REGISTRY.lasting})
         if settings.reload:
             target.distrust(REGISTRY.whole)

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from aquamind_pipeline.lake import LABELS, PARTS, Lake, Written
-from aquamind_pipeline.months import first_day, month_of
+from aquamind_pipeline.months import first_day, month_key, month_of
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.pipeline.writing import with_faults, write
 from aquamind_pipeline.schema.definition import TableDefinition
@@ -40,15 +40,19 @@ def living_batches(plan: Plan, since: str | None) -> list[int]:
 def make_slices(workspace: Workspace, definitions: Sequence[TableDefinition]) -> Iterator[tuple[str, Written]]:
     """Make the tables of a step, slice by slice. A nightly run makes the batches that live since its first month.
 
+    A snapshot is about fish that live now, and is made anew as a whole.
+
     Yields:
         Each table and what was written of it.
     """
     farm, lake, since = workspace.planned, workspace.lake, workspace.settings.since
     started = time.perf_counter()
     shared: dict[Any, Any] = {}
-    batches = living_batches(Inputs(definitions[0], farm, lake, shared=shared).plan, since)
-    writers = [(_Monthly if one.is_monthly else _Whole)(lake, farm, one, since or "", batches) for one in definitions]
-    slices = batch_slices(batches)
+    is_snapshot = definitions[0].snapshot
+    lived_since, kept_before = (month_key(farm.as_of), "") if is_snapshot else (since, since or "")
+    batches = living_batches(Inputs(definitions[0], farm, lake, shared=shared).plan, lived_since)
+    writers = [(_Monthly if one.is_monthly else _Whole)(lake, farm, one, kept_before, batches) for one in definitions]
+    slices = batch_slices(batches) or [[] for _ in range(is_snapshot)]  # a snapshot may become empty
     with workspace.progress.track(definitions[0].name, len(slices)) as advance:
         for number, some in enumerate(slices):
             own: dict[Any, Any] = {}  # what the tables of the step share of this slice
@@ -75,7 +79,7 @@ class _Whole:
 
     def finish(self, started: float) -> Written:
         rows = pl.concat(self._parts)
-        keys = [name for name in rows.columns if name.endswith("_assignment_id")]
+        keys = [name for name in rows.columns if name.endswith("assignment_id")]
         return write(self._lake, self._farm, self._definition, rows.sort(keys))
 
 
@@ -95,6 +99,7 @@ class _Monthly:
 
     def add(self, rows: pl.DataFrame, number: int, *, last: bool) -> None:
         rows, labels = with_faults(self._farm, self._definition, rows)
+        self._nothing = rows.clear()
         if labels.height:
             months = rows.select("id", partition=self._month)
             self._labels.append(labels.drop("partition").join(months, on="id"))
@@ -107,6 +112,10 @@ class _Monthly:
 
     def finish(self, started: float) -> Written:
         lake, name = self._lake, self._definition.name
+        if self._definition.snapshot and not (
+            self._parts or self._done
+        ):  # a table without rows, not one that is missing
+            self._done.append(lake.write(name, self._nothing, month_key(self._farm.as_of)))
         for month, parts in self._parts.items():
             self._done.append(lake.write(name, lake.scan(self._apart, parts).collect(), month))
             for part in parts:

@@ -6,6 +6,7 @@ Rules L1 to L15 are explained in docs/projections.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -63,6 +64,10 @@ class LiveInputs:
     runs: pl.DataFrame
     run_weights: pl.DataFrame
     planned_activities: pl.DataFrame
+
+    def known_by(self, day: date) -> LiveInputs:
+        """What was known at the end of a day: without later states."""
+        return replace(self, states=self.states.filter(pl.col("date") <= day))
 
 
 @dataclass(frozen=True)

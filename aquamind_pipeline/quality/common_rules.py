@@ -137,12 +137,13 @@ def of_its_assignment(inputs: RuleInputs) -> CheckResult:
     """Batch, container and stage of a row equal those of its assignment, and its day lies in the assignment."""
     assignment, days, day = str(assignment_column(inputs.definition)), by_day(inputs), pl.col("date")
     shared = [name for name in SHARED_COLUMNS if name in days.columns]
+    covered = pl.col("last").dt.month_start() if inputs.definition.covers_month else pl.col("last")
     keys = {name: pl.col(name) for name in (assignment, *shared)}
     groups = grouped(days, keys, pl.col("rows").sum(), day.min().alias("first"), day.max().alias("last"))
     differs = pl.any_horizontal(
         *(pl.col(name).ne_missing(pl.col(f"{name}_assigned")) for name in shared),
         pl.col("first") < pl.col("assignment_date"),
-        pl.col("last") > pl.col("departure_date").fill_null(inputs.farm.as_of),
+        covered > pl.col("departure_date").fill_null(inputs.farm.as_of),
     )
     assigned = inputs.whole(ASSIGNMENTS).select(
         pl.col("id").alias(assignment), "assignment_date", "departure_date", *shared

@@ -119,6 +119,29 @@ def ledger(
     )
 
 
+def last_count(states: pl.LazyFrame, assignments: pl.LazyFrame) -> CheckResult:
+    """An assignment has the count of its last state: the fish that live there now, or those that left it.
+
+    Assignments of less than a day, such as those of trucks, have no state.
+
+    Args:
+        states: batch_actualdailyassignmentstate.
+        assignments: batch_batchcontainerassignment.
+    """
+    last = states.group_by(id="assignment_id").agg(last=pl.col("population").get(pl.col("date").arg_max()))
+    lasts = pl.col("departure_date").is_null() | (pl.col("departure_date") > pl.col("assignment_date"))
+    both = (
+        assignments.filter(lasts)
+        .select("id", "is_active", "population_count")
+        .join(last, on="id", how="left")
+        .collect()
+    )
+    wrong = both.filter(pl.col("population_count").ne_missing(pl.col("last"))).sort("id")
+    return check_result(
+        "last_count", wrong, f"{both.height:,} assignments count the fish of their last day", "assignments miscount"
+    )
+
+
 def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) -> CheckResult:
     """A ring's harvest lots have exactly the fish that were alive on its last day."""
     last = states.group_by("assignment_id").agg(alive=pl.col("population").sort_by("date").last())
@@ -690,6 +713,12 @@ FARM_RULES = (
         ASSIGNMENTS,
     ),
     _rule(
+        "last_count",
+        "An assignment counts the fish of its last state: those that live there, or those that left it.",
+        lambda inputs: last_count(_states(inputs), inputs.scan(ASSIGNMENTS)),
+        ASSIGNMENTS,
+    ),
+    _rule(
         "harvested",
         "A ring's harvest lots have exactly the fish that were alive on its last day.",
         lambda inputs: harvested(inputs.scan(_LOTS), inputs.scan(_HARVESTS), _states(inputs)),
@@ -805,6 +834,7 @@ __all__ = [
     "growth_rate",
     "harvest_weight",
     "harvested",
+    "last_count",
     "ledger",
     "no_doubling",
     "one_site",

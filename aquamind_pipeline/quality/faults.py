@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import polars as pl
 
-from aquamind_pipeline.apps.batch import assignments, daily_states, growth_samples, mortality
+from aquamind_pipeline.apps.batch import assignments, daily_states, forecasts, growth_samples, mortality
 from aquamind_pipeline.apps.environmental import photoperiod, readings
 from aquamind_pipeline.apps.harvest import harvests
 from aquamind_pipeline.apps.health import (
@@ -27,7 +27,7 @@ from aquamind_pipeline.apps.health import (
     scores,
     treatments,
 )
-from aquamind_pipeline.apps.inventory import feeding
+from aquamind_pipeline.apps.inventory import feeding, feeding_summaries
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.mistakes import no_such
 from aquamind_pipeline.simulation import draws
@@ -40,6 +40,8 @@ SCORES, LAB_SAMPLES = scores.FISH_SCORES.name, lab_samples.LAB_SAMPLES.name
 LICE, TREATMENTS = lice_counts.LICE_COUNTS.name, treatments.TREATMENTS.name
 RECORDS, JOURNAL = mortality_records.RECORDS.name, journal.JOURNAL.name
 STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
+FORECASTS = forecasts.LIVE_PROJECTIONS.name
+FED, FED_BATCHES = feeding_summaries.CONTAINERS.name, feeding_summaries.BATCH_SUMMARIES.name
 LOTS, _LOT_WEIGHTS = harvests.HARVEST_LOTS.name, ("live_weight_kg", "gutted_weight_kg", "fillet_weight_kg")
 SILENT_DAYS = 3
 """Number of last days without readings in a silent farm."""
@@ -445,6 +447,28 @@ FAULTS: dict[str, Fault] = {
         Fault(
             "journal-without-notes", "Journal entries are closed without notes.", (JOURNAL,), "entries", 0.1,
             lambda f, d: f.pipe(_set(d.hits(_ROW), resolution_notes=pl.lit(""))),
+        ),
+        Fault(
+            "closed-and-emptied", "Assignments that close are set to 0 fish.", (ASSIGNMENTS,), "assignments", 0.2,
+            lambda f, d: f.pipe(
+                _set(~pl.col("is_active") & d.hits(_ROW), population_count=pl.lit(0), biomass_kg=pl.lit(0))
+            ),
+        ),
+        Fault(
+            "stale-forecasts", "Forecasts start from fish that are a tenth too heavy.", (FORECASTS,), "assignments",
+            0.5,
+            lambda f, d: f.pipe(
+                _set(d.hits(pl.col("assignment_id")), projected_weight_g=_float("projected_weight_g") * 1.1)
+            ),
+        ),
+        Fault(
+            "meals-left-out", "A tenth of the meals is left out of monthly summaries.", (FED,), "summaries", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), total_feed_kg=_float("total_feed_kg") * 0.9)),
+        ),
+        Fault(
+            "batch-summed-twice", "Containers are added up twice in the summary of their batch.", (FED_BATCHES,),
+            "summaries", 0.2,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), total_feed_kg=_float("total_feed_kg") * 2)),
         ),
         Fault("missing-partition", "Files of meals are missing.", (FEEDINGS,), "months", 0.25),
         Fault("truncated-partition", "Files of meals are cut off.", (FEEDINGS,), "months", 0.25),

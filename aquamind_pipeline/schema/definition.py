@@ -159,6 +159,10 @@ class TableDefinition:
         parent: Of children: the table that a row hangs on.
         changes_with_as_of: Columns whose values depend on the farm's last day, such as the fish that live now. A later
             as_of changes no other column of a row that is there. Only ledger and derived tables have such columns.
+        snapshot: Whether rows leave the table as the farm goes on, such as forecasts made on earlier days. Each build
+            makes all rows of such a table anew, and all their columns may change. Only derived tables that are made
+            in slices of batches are snapshots.
+        covers_month: Of monthly tables: whether a row is about its whole month, such as a sum. `time` is its last day.
         batch_slices: Whether the rows are made for some batches at a time, so that memory holds no whole farm.
         lake_only: Whether AquaMind has no such table: it is no more than a file of the lake.
         step: Name of the build step that makes the table with others; by default one of its own, or one for all
@@ -188,6 +192,8 @@ class TableDefinition:
     scope: Scope = MISSING
     parent: Parent = MISSING
     changes_with_as_of: tuple[str, ...] = ()
+    snapshot: bool = False
+    covers_month: bool = False
     batch_slices: bool = False
     lake_only: bool = False
     step: str = ""
@@ -239,6 +245,11 @@ class TableDefinition:
             self._refuse(
                 f"has rows of the kind {self.kind.value}, which never change: leave `changes_with_as_of` out, and make "
                 "each row from what is known on its own day"
+            )
+
+        if self.snapshot and not (self.kind is Kind.DERIVED and self.batch_slices and not self.changes_with_as_of):
+            self._refuse(
+                "is a snapshot, so write kind=Kind.DERIVED and batch_slices=True, and leave `changes_with_as_of` out"
             )
 
     def _column_names(self) -> Iterable[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import polars as pl
@@ -49,6 +49,11 @@ class DeclaredReads:
         """All rows of a table, or those of some months, lazily."""
         self._require(name)
         return self.tables.scan(name, months)
+
+    def scan_built(self, name: str, months: Collection[str]) -> pl.LazyFrame:
+        """The rows of those of some months that a table has; no rows if it has none of them."""
+        there = [month for month in self.months(name) if month in months]
+        return self.scan(name, there) if there else self.scan(name).head(0)
 
     def months(self, name: str) -> list[str]:
         """The months that a table has."""

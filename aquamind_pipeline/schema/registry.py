@@ -112,6 +112,12 @@ class Registry(Mapping[str, TableDefinition]):
         """Tables whose rows hang on a table's rows."""
         return tuple(child for child, one in self.items() if one.parent.table == name)
 
+    def months_of(self, name: str) -> tuple[str, ...]:
+        """Monthly tables of AquaMind whose rows refer to a table's rows."""
+        return tuple(
+            month for month in self.monthly if name in {target for target, _ in references(self[month].table).values()}
+        )
+
     def steps(self) -> dict[str, list[TableDefinition]]:
         """The definitions of each build step."""
         made: dict[str, list[TableDefinition]] = {}

@@ -66,6 +66,8 @@ class Profile(BaseModel):
     """Fish that are weighed, measured and scored when the health of a container is examined."""
     sensor_gap_share: Annotated[float, Field(ge=0.0, le=0.1)] = 0.02
     """Share of sensor readings that are missing, because a sensor failed or a site lost power or network."""
+    forecast_history_days: Annotated[int, Field(ge=0, le=365)] = 0
+    """Live projections are kept not only of `as_of` but also of the Mondays of so many days before it."""
     speed: Positive = 1
     """How many times as fast as real fish the fish live: shorter stages, more growth and deaths a day. A small farm
     with a high speed shows a whole life in weeks."""

@@ -59,7 +59,8 @@ def small_farms(draw: st.DrawFn, least_eggs: int = 1) -> Profile:
     farm = draw(farms())
     least, most = (max(one, least_eggs) for one in farm.eggs)
     weighed = {name: draw(st.integers(2, most_fish)) for name, most_fish in _FISH_WEIGHED.items()}
-    farm = farm.model_copy(update={"eggs": (least, most), **weighed})
+    history = 20 * (weighed["fish_per_sample"] % 2)  # half of the farms keep forecasts of earlier days
+    farm = farm.model_copy(update={"eggs": (least, most), **weighed, "forecast_history_days": history})
     assume(_fits(farm))
     return farm
 

@@ -22,7 +22,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.daily_states import STATES, read_records
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.growth.records import Records
-from aquamind_pipeline.months import months_between
+from aquamind_pipeline.months import first_day, months_between
 from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.pipeline.slices import make_slices
 from aquamind_pipeline.pipeline.steps import make_months, make_whole
@@ -136,8 +136,9 @@ def _first(one: TableDefinition) -> tuple[str, ...]:
 
 
 def make_lake(settings: Settings) -> Workspace:
-    """Make a farm's lake by the build steps alone: no Dagster, no checks."""
+    """Make a farm's lake by the build steps alone: no Dagster, no checks. With `since`, extend it as a night does."""
     workspace, farm = Workspace(settings), settings.farm
+    months = months_between(first_day(settings.since) if settings.since else farm.epoch, farm.as_of)
     with workspace.lake.exclusive():
         for some in steps_in_order():
             if any(one.batch_slices for one in some):
@@ -146,7 +147,7 @@ def make_lake(settings: Settings) -> Workspace:
                 list(make_whole(workspace, some))
             else:
                 for one in some:
-                    made = make_months(workspace, one, months_between(farm.epoch, farm.as_of))
+                    made = make_months(workspace, one, months)
                     assert not made.failed, made.failed
     return workspace
 

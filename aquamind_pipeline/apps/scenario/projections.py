@@ -38,7 +38,7 @@ from aquamind_pipeline.schema.columns import (
     varchar,
 )
 from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
-from aquamind_pipeline.schema.inputs import Inputs
+from aquamind_pipeline.schema.inputs import DeclaredReads, Inputs
 from aquamind_pipeline.schema.kinds import Kind
 
 STEP = "projections"
@@ -56,7 +56,7 @@ READS = (
 """What `projection` reads."""
 
 
-def scenario_models(inputs: Inputs) -> ScenarioModels:
+def scenario_models(inputs: DeclaredReads) -> ScenarioModels:
     """The farm's scenarios and their models, as the projection reads them."""
     changes = ("scenario_id", "change_day", "new_tgc_model_id", "new_fcr_model_id", "new_mortality_model_id")
     overrides: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -66,7 +66,7 @@ def scenario_models(inputs: Inputs) -> ScenarioModels:
     }
     tgc = inputs.whole(TGC_MODELS.name).rename({"model_id": "tgc_model_id"})
     return ScenarioModels(
-        scenarios=inputs.frame(SCENARIOS.name).with_columns(initial_weight=pl.lit(INITIAL_WEIGHT_G)),
+        scenarios=inputs.whole(SCENARIOS.name).with_columns(initial_weight=pl.lit(INITIAL_WEIGHT_G)),
         stages=inputs.whole(LIFECYCLE_STAGES.name).rename({"id": "lifecycle_stage_id"}),
         tgc_models=tgc.with_columns(exponent_n=pl.lit(EXPONENT_N), exponent_m=pl.lit(EXPONENT_M)),
         tgc_stages=inputs.whole(TGC_STAGES.name),

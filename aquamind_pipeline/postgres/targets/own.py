@@ -27,7 +27,7 @@ from aquamind_pipeline.postgres.dependents import dependents, require_none
 from aquamind_pipeline.postgres.foreign_keys import foreign_keys, require_readable
 from aquamind_pipeline.postgres.targets.target import LoadMonth, MonthFile, Part, Target, number
 from aquamind_pipeline.schema.definition import TableDefinition
-from aquamind_pipeline.schema.frames import complete, primary_key
+from aquamind_pipeline.schema.frames import complete, primary_key, references
 
 INDEXED_COST = 6
 """Inserting into an indexed partition takes six times as long per row as filling a new one."""
@@ -67,7 +67,7 @@ class OwnTarget(Target):
             with self.explained(name):
                 one, gone = _load_whole(connection, lake, name, run)
             loaded.append(one)
-            deleted = deleted or gone > 0
+            deleted = deleted or (gone > 0 and bool(REGISTRY.months_of(name)))
         if deleted:
             self._drop_months_since(connection, lake)
         return loaded
@@ -422,6 +422,8 @@ def _bounds(month: str) -> tuple[date, date]:
 def _set_sequence(connection: Connection, table: sa.Table) -> None:
     """Let the next id that AquaMind gives come after ours. The sequence of an empty table stays as it is."""
     key = primary_key(table)[0]
+    if key in references(table):  # the id is that of another row
+        return
     query = sql.SQL(
         "SELECT setval(pg_get_serial_sequence(%s, %s), max({key})) FROM {table} HAVING max({key}) IS NOT NULL"
     ).format(key=sql.Identifier(key), table=_public(table.name))

@@ -88,6 +88,8 @@ def in_the_way(connection: Connection) -> list[str]:
     }
     lines = []
     for step, name, detail in connection.execute(_IN_THE_WAY, parameters):
+        if step == 6 and detail in references(REGISTRY.table(name)):  # the id is that of another row
+            continue
         if step in (2, 7) and (detail in REGISTRY.table(name).columns) == (step == 7):
             continue
         lines.append(_WORDS[step].format(name=name, detail=KINDS.get(detail, detail)))

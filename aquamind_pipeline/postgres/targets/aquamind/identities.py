@@ -57,6 +57,8 @@ def identify(
     new = rows.join(before, left_on=key, right_on="lake_id", how="anti").sort(key)
     if new.is_empty():
         return before
+    if key in references(table):
+        return pl.concat([before, _as_parents(connection, table, new, parents)])
     natural = definition.natural_key
     found = _found(connection, table, new, natural, parents) if natural else pl.DataFrame(schema=_SCHEMA)
     unmet = new.join(found, left_on=key, right_on="lake_id", how="anti")
@@ -68,18 +70,37 @@ def identify(
         created=pl.lit(value=True),
     )
     identified = pl.concat([found, made])
+    _remember(connection, table.name, identified)
+    return pl.concat([before, identified])
+
+
+def _as_parents(connection: Connection, table: sa.Table, new: pl.DataFrame, parents: Identities) -> pl.DataFrame:
+    """lake_id, id, created of new rows whose key is the key of another table's row: a summary of an assignment."""
+    key = primary_key(table)[0]
+    parent, _ = references(table)[key]
+    made = new.select(lake_id=pl.col(key).cast(pl.Int64)).join(
+        parents[parent].select("lake_id", "id"), on="lake_id", how="left", maintain_order="left"
+    )
+    identified = made.with_columns(created=pl.lit(value=True))
+    _remember(connection, table.name, identified)
+    return identified
+
+
+def _remember(connection: Connection, name: str, identified: pl.DataFrame) -> None:
     with connection.cursor().copy(
         sql.SQL("COPY {} (table_name, lake_id, id, created) FROM STDIN").format(IDENTITY)
     ) as copy:
         for row in identified.iter_rows():  # a few thousand, once
-            copy.write_row((table.name, *row))
-    return pl.concat([before, identified])
+            copy.write_row((name, *row))
 
 
 def translated(frame: pl.DataFrame, table: sa.Table, parents: Identities) -> pl.DataFrame:
-    """The frame with the database's ids in every reference to a table of `parents`."""
+    """The frame with the database's ids in every reference to a table of `parents`.
+
+    A key is left alone, also if it is a reference: `with_ids` translates it with the table's own ids.
+    """
     for column, (parent, _) in references(table).items():
-        if column in frame.columns and parent in parents:
+        if column in frame.columns and parent in parents and column != primary_key(table)[0]:
             frame = with_ids(frame, column, parents[parent])
     return frame
 

@@ -94,7 +94,8 @@ class AquaMindTarget(Target):
             known[name] = identities.identify(connection, definition, frames[name], known)
         gone = {name: ids for name, frame in frames.items() if (ids := _gone(name, known[name], frame)["id"].to_list())}
         if gone:
-            self._drop_months_since(connection, lake)
+            if any(REGISTRY.months_of(name) for name in gone):
+                self._drop_months_since(connection, lake)
             for name, ids in gone.items():
                 rows = sql.SQL("t.{} = ANY({})").format(_key(name), sql.Literal(ids))
                 wiping.require_unused(connection, self.tables, name, rows)
