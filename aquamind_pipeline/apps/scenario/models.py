@@ -9,7 +9,6 @@ import polars as pl
 
 from aquamind_pipeline.schema.columns import (
     INSTALLED,
-    NULL,
     double,
     identity,
     integer,
@@ -282,6 +281,10 @@ MORTALITY_MODELS = TableDefinition(
     rules=(),
 )
 
+_ALIVE = 1 - pl.col("daily_rate_percent").cast(pl.Float64) / 100
+_WEEKLY_PERCENT = ((1 - _ALIVE * _ALIVE * _ALIVE * _ALIVE * _ALIVE * _ALIVE * _ALIVE) * 100).round(3)
+"""What AquaMind computes of a daily rate when it saves the row. No engine reads it."""
+
 MORTALITY_STAGES = TableDefinition(
     name="scenario_mortality_model_stage",
     kind=Kind.REFERENCE,
@@ -292,7 +295,7 @@ MORTALITY_STAGES = TableDefinition(
         refers("mortality_model_id", "scenario_mortalitymodel.model_id"),
         varchar("lifecycle_stage", 20),
         numeric("daily_rate_percent", 5, 3, range_=(0, 100)),
-        numeric("weekly_rate_percent", 5, 3, nullable=True, fill=NULL),
+        numeric("weekly_rate_percent", 5, 3, nullable=True, fill=_WEEKLY_PERCENT),
         unique("mortality_model_id", "lifecycle_stage"),
     ),
     natural_key=("mortality_model_id", "lifecycle_stage"),
