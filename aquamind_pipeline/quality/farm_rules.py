@@ -92,8 +92,10 @@ def ledger(
         pl.concat(
             [
                 deaths.select("batch_id", date="event_date", dead=pl.col("count").cast(pl.Int64)),
-                transfers.join(batch_of, left_on="source_assignment_id", right_on="assignment_id").select(
-                    "batch_id", date="planned_date", dead=pl.col("mortality_during_transfer").cast(pl.Int64)
+                transfers.filter(pl.col("status") == "COMPLETED")
+                .join(batch_of, left_on="source_assignment_id", right_on="assignment_id")
+                .select(
+                    "batch_id", date="actual_execution_date", dead=pl.col("mortality_during_transfer").cast(pl.Int64)
                 ),
             ]
         )

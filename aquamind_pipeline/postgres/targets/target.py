@@ -217,9 +217,7 @@ class Target(ABC):
             for name in names:
                 journal.distrust(connection, name)
 
-    def load_whole(
-        self, lake: Lake, *, run: str = "", history: bool = False, owner: str | None = None
-    ) -> list[Loaded]:
+    def load_whole(self, lake: Lake, *, run: str = "", history: bool = False, owner: str | None = None) -> list[Loaded]:
         """Make the rows of all tables that are kept whole equal to the lake's: insert, update, delete.
 
         All tables change in one transaction, since they refer to each other.

@@ -186,7 +186,8 @@ class AquaMindTarget(Target):
                     "INSERT INTO {history} ({columns}, history_date, history_type, history_change_reason, "
                     "history_user_id) SELECT {values}, now(), '+', {reason}, {user} FROM {incoming} i "
                     "WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{key} = i.{key})"
-                ).format(history=_public(history_table),
+                ).format(
+                    history=_public(history_table),
                     reason=sql.Literal(history.REASON),
                     user=sql.Literal(known[owners.USERS]["id"][0]),
                     **parts,
