@@ -10,6 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline.apps.batch.assignments import LIVED, lived_assignments, placed_eggs
+from aquamind_pipeline.apps.batch.carried import CARRIERS, carried
 from aquamind_pipeline.apps.batch.workflows import (
     CALLED_OFF,
     CALLED_OFF_BECAUSE,
@@ -105,6 +106,56 @@ def _pairs(inputs: Inputs) -> pl.DataFrame:
     )
 
 
+def _to_sea(inputs: Inputs) -> pl.DataFrame:
+    """Moves into rings: from the tank on land in one action, or leg by leg where carriers were recorded."""
+    rings = inputs.plan.assignments.select(dest_assignment_id="assignment_id", dest_container_id="container_id")
+    done = _workflows(inputs).filter(
+        (pl.col("kind") == TRANSITION) & (pl.col("stage") + 1 == ADULT.order) & pl.col("has_actions")
+    )
+    moved = (
+        done.join(inputs.whole("life_move").drop("date"), on=["batch_id", "stage"], maintain_order="left")
+        .join(rings, on="dest_assignment_id", maintain_order="left")
+        .with_columns(leg=pl.when("is_dynamic").then(len(CARRIERS)).otherwise(0))
+    )
+    stays = carried(inputs)
+    vessel = stays.filter(carrier=0).select("source_assignment_id", "fish", on_board="assignment_id")
+    gone = pl.col("count").cum_sum().over("source_assignment_id") - pl.col("count")
+    from_vessel = (
+        moved.filter("is_dynamic")
+        .join(vessel, on="source_assignment_id", maintain_order="left")
+        .with_columns(source_population_before=pl.col("fish") - gone, deaths=_NO_FISH, source_assignment_id="on_board")
+        .drop("fish", "on_board")
+    )
+    return pl.concat([moved.filter(~pl.col("is_dynamic")), *_loading(done, stays), from_vessel], how="diagonal_relaxed")
+
+
+def _loading(done: pl.DataFrame, stays: pl.DataFrame) -> list[pl.DataFrame]:
+    """Moves into the tanks of carriers: from land, and from a truck into a well-boat."""
+    legs = []
+    for number, (by_truck, from_truck, to) in enumerate(((False, False, 0), (True, False, 1), (True, True, 0))):
+        loaded = stays.filter((pl.col("by_truck") == by_truck) & (pl.col("carrier") == to) & (pl.col("fish") > 0))
+        source = pl.col("assignment_id") + 1 if from_truck else pl.col("source_assignment_id")
+        legs.append(
+            done.join(
+                loaded.select(
+                    "workflow_id",
+                    "weight_g",
+                    count="fish",
+                    deaths=_NO_FISH if from_truck else pl.col("deaths"),
+                    source_population_before="fish" if from_truck else "before",
+                    source_assignment_id=source,
+                    dest_assignment_id="assignment_id",
+                    dest_container_id="container_id",
+                    picked=pl.lit(0, pl.Int64),
+                    leg=pl.lit(1 if number == len(CARRIERS) else 0),
+                ),
+                on="workflow_id",
+                maintain_order="left_right",
+            )
+        )
+    return legs
+
+
 def _actions(inputs: Inputs) -> pl.DataFrame:
     """Every action with the workflow that it belongs to, and what happened, where something did."""
 
@@ -112,19 +163,14 @@ def _actions(inputs: Inputs) -> pl.DataFrame:
         happened = inputs.whole("life_move").drop("stage", "date", "batch_id")
         key = ["source_assignment_id", "dest_assignment_id"]
         planned = _pairs(inputs).join(happened, on=key, how="left", maintain_order="left")
-        rings = inputs.plan.assignments.select(dest_assignment_id="assignment_id", dest_container_id="container_id")
-        to_sea = (
-            _workflows(inputs)
-            .filter((pl.col("kind") == TRANSITION) & (pl.col("stage") + 1 == ADULT.order) & pl.col("has_actions"))
-            .join(inputs.whole("life_move").drop("date"), on=["batch_id", "stage"], maintain_order="left")
-            .join(rings, on="dest_assignment_id", maintain_order="left")
-        )
+        to_sea = _to_sea(inputs)
         water = lived_assignments(inputs).select(dest_assignment_id="assignment_id", temp_c="first_temp_c")
         moved, called_off = pl.col("count").fill_null(0) > 0, pl.col("kind") == CALLED_OFF
         done = pl.col("date") <= inputs.farm.as_of
         return (
             pl.concat([planned, to_sea], how="diagonal")
-            .sort("workflow_id", "source_assignment_id", "dest_assignment_id")
+            .with_columns(pl.col("leg").fill_null(0))
+            .sort("workflow_id", "leg", "source_assignment_id", "dest_assignment_id")
             .join(
                 _arrived(inputs),
                 left_on="source_assignment_id",
@@ -191,10 +237,21 @@ def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
     )
     done = pl.col("status") == "COMPLETED"
     begun = done | (pl.col("status") == "IN_PROGRESS")
+    # Before a transition the fish are fasted and the tanks prepared; a grading is done in a day.
+    first_day = pl.when(transition).then(pl.col("date").dt.offset_by("-1d")).otherwise("date")
     day_number = (pl.col("date") - pl.col("batch_start")).dt.total_days().cast(pl.String).str.zfill(3)
     starts = inputs.plan.batches.select("batch_id", batch_start="start_date")
-    share = pl.col("actions_completed") / pl.max_horizontal("total_actions_planned", 1) * 100
-    rows = rows.join(starts, on="batch_id", maintain_order="left").with_columns(share=share)
+    legs = pl.when("by_truck").then(3).otherwise(2)
+    tanks = inputs.plan.assignments.filter(stage=FRESHWATER[-1].order).join(_arrived(inputs), on="assignment_id")
+    expected = tanks.group_by("batch_id").agg(expected=pl.col("fish_at_first").sum())
+    of_fish = pl.min_horizontal(pl.col("total_transferred_count") / pl.max_horizontal("estimated", 1), 1) * 100
+    of_actions = pl.col("actions_completed") / pl.max_horizontal("total_actions_planned", 1) * 100
+    rows = (
+        rows.join(starts, on="batch_id", maintain_order="left")
+        .join(expected, on="batch_id", how="left", maintain_order="left")
+        .with_columns(estimated=pl.when("is_dynamic").then(pl.col("expected") * legs))
+        .with_columns(share=pl.when("is_dynamic").then(of_fish).otherwise(of_actions))
+    )
     reasons = pl.col("reason").replace_strict(
         range(len(CALLED_OFF_BECAUSE)), CALLED_OFF_BECAUSE, return_dtype=pl.String, default=""
     )
@@ -222,9 +279,13 @@ def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
         source_lifecycle_stage_id="stage",
         dest_lifecycle_stage_id=pl.col("stage") + transition.cast(pl.Int64),
         planned_completion_date="planned_start_date",
-        actual_start_date=pl.when(begun).then(pl.when(done).then("date").otherwise(pl.lit(inputs.farm.as_of))),
+        actual_start_date=pl.when(begun).then(first_day),
         actual_completion_date=pl.when(done).then("date"),
         total_biomass_kg=rounded(rows["total_biomass_kg"], 12, 2),
+        dynamic_route_mode=pl.when("is_dynamic").then(
+            pl.when("by_truck").then(pl.lit("VIA_TRUCK_TO_VESSEL")).otherwise(pl.lit("DIRECT_STATION_TO_VESSEL"))
+        ),
+        estimated_total_count="estimated",
         completion_percentage=rounded(rows["share"], 5, 2),
         is_dynamic_execution="is_dynamic",
         is_intercompany=to_sea,
@@ -283,6 +344,9 @@ TOTALS_ADD_UP = Rule(
 )
 
 _DONE = pl.col("status") == "COMPLETED"
+_LANDED = _DONE & pl.col("is_dynamic_execution")
+_LANDED_NOTE = "[dynamic_completion_note] All rings are stocked."
+"""The line that AquaMind appends when somebody completes a transfer by carriers."""
 
 TRANSFER_WORKFLOWS = TableDefinition(
     name="batch_batchtransferworkflow",
@@ -310,8 +374,10 @@ TRANSFER_WORKFLOWS = TableDefinition(
         count("actions_completed"),
         numeric("completion_percentage", 5, 2, range_=(0, 100), comment="Completed share of the actions [%]"),
         boolean("is_dynamic_execution"),
-        varchar("dynamic_route_mode", 32, nullable=True, fill=NULL),
-        integer("estimated_total_count", nullable=True, fill=NULL),
+        varchar("dynamic_route_mode", 32, nullable=True, comment="Carriers on the way to the sea; null without them"),
+        integer(
+            "estimated_total_count", nullable=True, comment="Fish expected on all legs; null without carriers"
+        ),
         numeric("estimated_total_biomass_kg", 12, 2, nullable=True, fill=NULL),
         boolean("is_intercompany"),
         varchar("source_subsidiary", 20, nullable=True),
@@ -319,9 +385,19 @@ TRANSFER_WORKFLOWS = TableDefinition(
         bigint("finance_transaction_id", nullable=True, fill=NULL),
         refers("initiated_by_id", "auth_user.id", type_=sa.Integer, fill=OWNER),
         refers("completed_by_id", "auth_user.id", type_=sa.Integer, nullable=True, fill=pl.when(_DONE).then(OWNER)),
-        refers("dynamic_completed_by_id", "auth_user.id", type_=sa.Integer, nullable=True, fill=NULL),
-        timestamp("dynamic_completed_at", nullable=True, fill=NULL),
-        text("notes", fill=EMPTY),
+        refers(
+            "dynamic_completed_by_id",
+            "auth_user.id",
+            type_=sa.Integer,
+            nullable=True,
+            fill=pl.when(_LANDED).then(OWNER),
+        ),
+        timestamp(
+            "dynamic_completed_at",
+            nullable=True,
+            fill=pl.when(_LANDED).then(day("actual_completion_date").dt.offset_by("18h")),
+        ),
+        text("notes", fill=pl.when(_LANDED).then(pl.lit(_LANDED_NOTE)).otherwise(EMPTY)),
         text("cancellation_reason", comment="Why it was called off; empty otherwise"),
         timestamp("created_at", comment="Time at which it was drafted (UTC)"),
         timestamp("updated_at", fill=pl.coalesce(day("actual_completion_date"), "created_at")),
@@ -400,6 +476,15 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
         measured_std_dev_weight_g=if_weighed(rounded(variation * measured_g, 10, 2)),
         measured_sample_size=pl.when(moved & weighed).then(pl.lit(WEIGHED_FISH, pl.Int32)),
         measured_avg_length_cm=if_weighed(rounded(length_cm(measured_g, condition), 10, 2)),
+        leg_type=pl.when(pl.col("is_dynamic")).then(
+            pl.when(leg=len(CARRIERS))
+            .then(pl.lit("VESSEL_TO_RING"))
+            .when(leg=1)
+            .then(pl.lit("TRUCK_TO_VESSEL"))
+            .when("by_truck")
+            .then(pl.lit("STATION_TO_TRUCK"))
+            .otherwise(pl.lit("STATION_TO_VESSEL"))
+        ),
         selection_method=picked.replace_strict(range(len(SELECTIONS)), SELECTIONS, return_dtype=pl.String),
         created_at=pl.when(pl.col("stage") + 1 < ADULT.order)
         .then("actions_at")
@@ -436,8 +521,12 @@ TRANSFER_ACTIONS = TableDefinition(
         numeric("transferred_biomass_kg", 10, 2, range_=(0, None)),
         boolean("allow_mixed", fill=FALSE),
         varchar("status", 20),
-        varchar("leg_type", 32, nullable=True, fill=NULL),
-        varchar("created_via", 20, fill=pl.lit("PLANNED")),
+        varchar("leg_type", 32, nullable=True, comment="Part of the way to the sea; null without carriers"),
+        varchar(
+            "created_via",
+            20,
+            fill=pl.when(pl.col("leg_type").is_null()).then(pl.lit("PLANNED")).otherwise(pl.lit("DYNAMIC_LIVE")),
+        ),
         date("planned_date", nullable=True),
         date("actual_execution_date", nullable=True, comment="Day on which the fish moved; null if they did not"),
         timestamp("executed_at", nullable=True, fill=day("actual_execution_date").dt.offset_by("10h")),

@@ -15,7 +15,6 @@ from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER
 from aquamind_pipeline.simulation.grading import GRADED_STAGE, grading_day
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
-from aquamind_pipeline.simulation.sites import CARRIERS
 
 TRANSITION, GRADING, CALLED_OFF = range(3)
 """Kinds of workflow: to the next stage, between tanks of a stage, and between tanks of a stage but never done."""
@@ -23,7 +22,8 @@ SLOTS = len(FRESHWATER) + 2
 """Workflows of a batch at most: one for each transition, a grading, and one that is called off."""
 PLANNED_DAYS, DYNAMIC_DAYS = 30, 60
 """Days of real fish before a transfer from which on its actions are planned, and days before the profile's own as_of
-from which on transfers to the sea are recorded as they happen, with trucks and well-boats."""
+from which on transfers to the sea are recorded as they happen, with trucks and well-boats. Before that, the company
+noted from which tank to which ring the fish went."""
 CALLED_OFF_STAGE = 3
 _SHARE_CALLED_OFF = 0.2
 CALLED_OFF_BECAUSE = (
@@ -73,7 +73,7 @@ def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
     ids = every["workflow_id"].to_numpy()
     u = draws.uniform(draws.stream(farm.seed, "workflows", "reason"), ids)
     reason = np.floor(u * len(CALLED_OFF_BECAUSE)).astype(np.int64)
-    dynamic_from = pl.lit(farm.default_as_of).dt.offset_by(f"-{farm.stage_days(DYNAMIC_DAYS)}d")
+    dynamic_from = pl.lit(farm.default_as_of).dt.offset_by(f"-{DYNAMIC_DAYS}d")
     due = pl.col("date") - pl.duration(days=pl.lit(pl.Series(_late(farm, ids))))
     return (
         every.with_columns(
@@ -163,17 +163,6 @@ def drafted_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
     )
 
 
-def carrier_legs(by_truck: pl.Expr) -> pl.Expr:
-    """Carriers between a tank on land and a ring: a well-boat, and a truck before it where the station needs one."""
-    return pl.when(by_truck).then(2).otherwise(1)
-
-
-TANKS_OF = {
-    name: int(carriers * tanks)
-    for name, carriers, tanks in CARRIERS.select("carrier_type", "carriers", "tanks").iter_rows()
-}
-"""Tanks that the carriers of a geography have, by kind of carrier."""
-
 __all__ = [
     "CALLED_OFF",
     "CALLED_OFF_BECAUSE",
@@ -181,9 +170,7 @@ __all__ = [
     "PLANNED_DAYS",
     "PUMP_FAILED",
     "SLOTS",
-    "TANKS_OF",
     "TRANSITION",
-    "carrier_legs",
     "drafted_workflows",
     "planned_workflows",
 ]

@@ -28,7 +28,7 @@ from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 from aquamind_pipeline.simulation.treatments import REASON, VACCINE
 
-_EARLY_DAYS, _LATE_DAYS = 14, 28
+_EARLY_DAYS, _LATE_DAYS = 21, 14
 """Days of real fish before and after its day in which a sampling or delousing counts as the planned one."""
 _HARVEST_EARLY_DAYS, _HARVEST_LATE_DAYS = 20, 25
 """Days of real fish by which a harvest is earlier or later than planned, at most."""

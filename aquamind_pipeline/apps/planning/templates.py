@@ -57,7 +57,7 @@ TEMPLATES = (
         )
         for before, after in pairwise(STAGES)
     ),
-    Template("Vaccination", "VACCINATION", 325, "Vaccinate the smolts at 60 to 90 g", 4),
+    Template("Vaccination", "VACCINATION", 298, "Vaccinate the smolts at 60 to 90 g", 4),
     *(
         Template(
             f"Feed for {stage.name}",
@@ -69,13 +69,13 @@ TEMPLATES = (
         for stage in STAGES
         if stage.feed_id is not None
     ),
-    Template("Sampling of fry", "SAMPLING", 175, "Weigh, measure and score fish before the transfer"),
-    Template("Sampling of parr", "SAMPLING", 260, "Weigh, measure and score fish before the transfer"),
+    Template("Sampling of post-smolts", "SAMPLING", 395, "Weigh, measure and score fish of one tank"),
     Template(
         "Sampling before the sea", "SAMPLING", 435, "Weigh, measure and score fish before the transfer to the sea"
     ),
-    Template("Sampling at sea", "SAMPLING", 600, "Weigh, measure and score fish of one ring"),
-    Template("Sampling before harvest", "SAMPLING", 760, "Weigh, measure and score fish before the harvest"),
+    Template("First sampling at sea", "SAMPLING", 500, "Weigh, measure and score fish of one ring"),
+    Template("Second sampling at sea", "SAMPLING", 600, "Weigh, measure and score fish of one ring"),
+    Template("Sampling before harvest", "SAMPLING", 700, "Weigh, measure and score fish before the harvest"),
     Template("First delousing", "TREATMENT", 560, "Delouse the rings, if counts ask for it"),
     Template("Second delousing", "TREATMENT", 680, "Delouse the rings, if counts ask for it"),
     Template("Change of nets", "MAINTENANCE", 640, "Change and inspect the nets of all rings"),
