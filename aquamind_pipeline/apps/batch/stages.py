@@ -7,7 +7,6 @@ import polars as pl
 from aquamind_pipeline.schema.columns import (
     EMPTY,
     INSTALLED,
-    NULL,
     count,
     identity,
     numeric,
@@ -56,6 +55,15 @@ SPECIES = TableDefinition(
 )
 
 
+_CONDITION = 1.1
+"""Condition factor of a usual fish."""
+
+
+def _length(weight: str) -> pl.Expr:
+    """Length of a fish of this weight, to the millimetre."""
+    return (pl.col(weight).cast(pl.Float64) * 100 / _CONDITION).cbrt().round(1)
+
+
 def stages(inputs: Inputs) -> pl.DataFrame:
     """Rows of batch_lifecyclestage."""
     return pl.DataFrame(
@@ -84,8 +92,8 @@ LIFECYCLE_STAGES = TableDefinition(
         text("description", fill=EMPTY),
         numeric("expected_weight_min_g", 10, 2, nullable=True),
         numeric("expected_weight_max_g", 10, 2, nullable=True),
-        numeric("expected_length_min_cm", 10, 2, nullable=True, fill=NULL),
-        numeric("expected_length_max_cm", 10, 2, nullable=True, fill=NULL),
+        numeric("expected_length_min_cm", 10, 2, nullable=True, fill=_length("expected_weight_min_g")),
+        numeric("expected_length_max_cm", 10, 2, nullable=True, fill=_length("expected_weight_max_g")),
         count("typical_duration_days", nullable=True),
         timestamp("created_at", fill=INSTALLED),
         timestamp("updated_at", fill=INSTALLED),

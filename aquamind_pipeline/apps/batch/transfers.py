@@ -306,7 +306,7 @@ ACTIVITIES_OF_A_BATCH = 32
 
 def _totals_add_up(inputs: RuleInputs) -> CheckResult:
     """Each workflow's totals are what AquaMind computes of its actions, and a finished one says when it was done."""
-    actions = inputs.whole("batch_transferaction")
+    actions = inputs.rows
     completed = pl.col("status") == "COMPLETED"
     sums = actions.group_by(id="workflow_id").agg(
         planned=pl.len().cast(pl.Int64),
@@ -317,11 +317,11 @@ def _totals_add_up(inputs: RuleInputs) -> CheckResult:
         kg=pl.col("transferred_biomass_kg").filter(completed).cast(pl.Float64).sum(),
     )
     done = pl.col("status") == "COMPLETED"
-    rows = inputs.rows.join(sums, on="id", how="left").with_columns(
+    rows = inputs.whole(TRANSFER_WORKFLOWS.name).join(sums, on="id", how="full", coalesce=True).with_columns(
         pl.col("planned", "completed", "before", "moved", "lost", "kg").fill_null(0)
     )
     wrong = rows.filter(
-        (pl.col("total_actions_planned") != pl.col("planned"))
+        pl.col("total_actions_planned").ne_missing(pl.col("planned"))
         | (pl.col("actions_completed") != pl.col("completed"))
         | (pl.col("total_source_count") != pl.col("before"))
         | (pl.col("total_transferred_count") != pl.col("moved"))
@@ -340,7 +340,7 @@ TOTALS_ADD_UP = Rule(
     "A transfer workflow has the totals of its actions, and the dates of its status.",
     MISLEADING,
     _totals_add_up,
-    reads=("batch_transferaction",),
+    reads=("batch_batchtransferworkflow",),
 )
 
 _DONE = pl.col("status") == "COMPLETED"
@@ -414,7 +414,7 @@ TRANSFER_WORKFLOWS = TableDefinition(
         "planned_start_date": "plan_assignment.departure_date",
         "actual_completion_date": "life_move.date",
     },
-    rules=(TOTALS_ADD_UP,),
+    rules=(),
     changes_with_as_of=(
         "status",
         "actual_start_date",
@@ -568,7 +568,7 @@ TRANSFER_ACTIONS = TableDefinition(
         "measured_avg_weight_g": "life_move.weight_g",
         "actual_execution_date": "life_move.date",
     },
-    rules=(),
+    rules=(TOTALS_ADD_UP,),
     changes_with_as_of=(
         "dest_assignment_id",
         "source_population_before",
