@@ -1,4 +1,4 @@
-"""No column is empty throughout that AquaMind's code or forms fill: a new one must be filled, or named here with why."""
+"""No column stays empty that AquaMind fills: a new one must be filled, or named here with why."""
 
 from __future__ import annotations
 
