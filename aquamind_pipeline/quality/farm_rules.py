@@ -16,6 +16,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch import daily_states
 from aquamind_pipeline.apps.health import sampling
 from aquamind_pipeline.apps.inventory import feeding
+from aquamind_pipeline.apps.scenario.models import MORTALITY_MODEL_ID
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.months import first_day, month_key
 from aquamind_pipeline.quality import farm_months, realism, truth
@@ -593,7 +594,8 @@ def _lived(inputs: RuleInputs) -> pl.DataFrame:
 def _daily_rates(inputs: RuleInputs) -> pl.DataFrame:
     """stage, daily_rate (a share)."""
     stages = inputs.whole(_STAGES).select("name", stage="id")
-    rates = inputs.whole(_RATES).join(stages, left_on="lifecycle_stage", right_on="name")
+    usual = inputs.whole(_RATES).filter(mortality_model_id=MORTALITY_MODEL_ID)
+    rates = usual.join(stages, left_on="lifecycle_stage", right_on="name")
     return rates.select("stage", daily_rate=pl.col("daily_rate_percent").cast(pl.Float64) / 100)
 
 

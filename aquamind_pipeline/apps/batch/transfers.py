@@ -317,8 +317,10 @@ def _totals_add_up(inputs: RuleInputs) -> CheckResult:
         kg=pl.col("transferred_biomass_kg").filter(completed).cast(pl.Float64).sum(),
     )
     done = pl.col("status") == "COMPLETED"
-    rows = inputs.whole(TRANSFER_WORKFLOWS.name).join(sums, on="id", how="full", coalesce=True).with_columns(
-        pl.col("planned", "completed", "before", "moved", "lost", "kg").fill_null(0)
+    rows = (
+        inputs.whole(TRANSFER_WORKFLOWS.name)
+        .join(sums, on="id", how="full", coalesce=True)
+        .with_columns(pl.col("planned", "completed", "before", "moved", "lost", "kg").fill_null(0))
     )
     wrong = rows.filter(
         pl.col("total_actions_planned").ne_missing(pl.col("planned"))
@@ -375,9 +377,7 @@ TRANSFER_WORKFLOWS = TableDefinition(
         numeric("completion_percentage", 5, 2, range_=(0, 100), comment="Completed share of the actions [%]"),
         boolean("is_dynamic_execution"),
         varchar("dynamic_route_mode", 32, nullable=True, comment="Carriers on the way to the sea; null without them"),
-        integer(
-            "estimated_total_count", nullable=True, comment="Fish expected on all legs; null without carriers"
-        ),
+        integer("estimated_total_count", nullable=True, comment="Fish expected on all legs; null without carriers"),
         numeric("estimated_total_biomass_kg", 12, 2, nullable=True, fill=NULL),
         boolean("is_intercompany"),
         varchar("source_subsidiary", 20, nullable=True),
