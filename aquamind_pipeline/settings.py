@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     """Address of the server of reports and Data Docs, for links on Dagster's pages. `aquamind ui` starts one here."""
     history: bool = False
     """In AquaMind's database, also write history rows for master records (django-simple-history)."""
+    owner: str | None = Field(None, min_length=1, max_length=150)
+    """In AquaMind's database, name of the user who shall own the farm. If unset, the pipeline makes a user of its own,
+    as whom nobody can log in."""
 
     @field_validator("faults", "skip_checks", mode="before")
     @classmethod

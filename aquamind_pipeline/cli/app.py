@@ -58,7 +58,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...], tuple[str, ...]], .
     ),
     (
         load.load,
-        (*_DATABASE, "load_anyway", "reload", "history"),
+        (*_DATABASE, "load_anyway", "reload", "history", "owner"),
         ("aquamind load --profile tiny", "aquamind load --reload"),
     ),
     (verify.verify, (*_DATABASE, "skip_checks"), ("aquamind verify --profile tiny --skip-check expectations",)),

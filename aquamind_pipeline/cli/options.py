@@ -159,6 +159,14 @@ _OPTIONS: dict[str, Any] = {
         "In AquaMind's database, also write history rows for master records.",
         "--history",
     ),
+    "owner": _option(
+        str | None,
+        "owner",
+        "In AquaMind's database, the user who shall own the farm. Scenario pages show a user's own scenarios only.",
+        "--owner",
+        default="a user of the pipeline",
+        metavar="USERNAME",
+    ),
 }
 """By name of the setting. An option that the user leaves out is None, and the environment or the profile decides."""
 

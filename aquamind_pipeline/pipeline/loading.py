@@ -43,7 +43,9 @@ def require_database(workspace: Workspace, farm: Profile) -> None:
     """
     settings = workspace.settings
     if settings.database_url is not None:
-        open_target(settings.database_url).require_fit(Manifest.of(farm), history=settings.history)
+        open_target(settings.database_url).require_fit(
+            Manifest.of(farm), history=settings.history, owner=settings.owner
+        )
 
 
 def load_whole_tables(workspace: Workspace, run: str) -> LoadResult:
@@ -61,7 +63,7 @@ def load_whole_tables(workspace: Workspace, run: str) -> LoadResult:
             target.require_loaded(lake, kept | {name: [None] for name in REGISTRY.lasting})
         if settings.reload:
             target.distrust(REGISTRY.whole)
-        loaded = target.load_whole(lake, run=run, history=settings.history)
+        loaded = target.load_whole(lake, run=run, history=settings.history, owner=settings.owner)
         return LoadResult(described(url), loaded, left_out=target.left_out)
 
 

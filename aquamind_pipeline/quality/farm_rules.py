@@ -16,6 +16,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch import daily_states
 from aquamind_pipeline.apps.health import sampling
 from aquamind_pipeline.apps.inventory import feeding
+from aquamind_pipeline.apps.scenario.models import MORTALITY_MODEL_ID
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.months import first_day, month_key
 from aquamind_pipeline.quality import farm_months, realism, truth
@@ -92,8 +93,10 @@ def ledger(
         pl.concat(
             [
                 deaths.select("batch_id", date="event_date", dead=pl.col("count").cast(pl.Int64)),
-                transfers.join(batch_of, left_on="source_assignment_id", right_on="assignment_id").select(
-                    "batch_id", date="planned_date", dead=pl.col("mortality_during_transfer").cast(pl.Int64)
+                transfers.filter(pl.col("status") == "COMPLETED")
+                .join(batch_of, left_on="source_assignment_id", right_on="assignment_id")
+                .select(
+                    "batch_id", date="actual_execution_date", dead=pl.col("mortality_during_transfer").cast(pl.Int64)
                 ),
             ]
         )
@@ -614,7 +617,8 @@ def _lived(inputs: RuleInputs) -> pl.DataFrame:
 def _daily_rates(inputs: RuleInputs) -> pl.DataFrame:
     """stage, daily_rate (a share)."""
     stages = inputs.whole(_STAGES).select("name", stage="id")
-    rates = inputs.whole(_RATES).join(stages, left_on="lifecycle_stage", right_on="name")
+    usual = inputs.whole(_RATES).filter(mortality_model_id=MORTALITY_MODEL_ID)
+    rates = usual.join(stages, left_on="lifecycle_stage", right_on="name")
     return rates.select("stage", daily_rate=pl.col("daily_rate_percent").cast(pl.Float64) / 100)
 
 

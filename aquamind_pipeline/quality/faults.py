@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import polars as pl
 
-from aquamind_pipeline.apps.batch import assignments, daily_states, forecasts, growth_samples, mortality
+from aquamind_pipeline.apps.batch import assignments, daily_states, forecasts, growth_samples, mortality, transfers
 from aquamind_pipeline.apps.environmental import photoperiod, readings
 from aquamind_pipeline.apps.harvest import harvests
 from aquamind_pipeline.apps.health import (
@@ -28,6 +28,7 @@ from aquamind_pipeline.apps.health import (
     treatments,
 )
 from aquamind_pipeline.apps.inventory import feeding, feeding_summaries
+from aquamind_pipeline.apps.planning import activities
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.mistakes import no_such
 from aquamind_pipeline.simulation import draws
@@ -42,6 +43,7 @@ RECORDS, JOURNAL = mortality_records.RECORDS.name, journal.JOURNAL.name
 STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
 FORECASTS = forecasts.LIVE_PROJECTIONS.name
 FED, FED_BATCHES = feeding_summaries.CONTAINERS.name, feeding_summaries.BATCH_SUMMARIES.name
+ACTIONS, ACTIVITIES = transfers.TRANSFER_ACTIONS.name, activities.PLANNED_ACTIVITIES.name
 LOTS, _LOT_WEIGHTS = harvests.HARVEST_LOTS.name, ("live_weight_kg", "gutted_weight_kg", "fillet_weight_kg")
 SILENT_DAYS = 3
 """Number of last days without readings in a silent farm."""
@@ -206,6 +208,12 @@ def _split(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
     other = pl.when(pl.col("batch_id") == pl.col("first_batch")).then("last").otherwise("first")
     joined = frame.join(homes, on="lifecycle_stage_id", how="left", maintain_order="left")
     return joined.pipe(_set(dose.hits(pl.col("id")), container_id=other)).select(frame.columns)
+
+
+def _as_planned(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    """Completed activities have the day for which they were planned, whenever they were done."""
+    where = dose.hits(_ROW) & (pl.col("status") == "COMPLETED")
+    return frame.pipe(_set(where, completed_at=pl.col("due_date").cast(pl.Datetime("us", "UTC"))))
 
 
 def _never_fewer(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
@@ -443,6 +451,18 @@ FAULTS: dict[str, Fault] = {
             "records-counted-twice", "Two people count the dead fish of a mortality record.", (RECORDS,), "records",
             0.2,
             lambda f, d: f.pipe(_set(d.hits(_ROW), count=pl.col("count") * 2)),
+        ),
+        Fault(
+            "transfers-on-paper", "Planned and failed transfers are entered as done.", (ACTIONS,), "workflows", 1.0,
+            lambda f, d: f.pipe(_set(d.hits(pl.col("workflow_id")), status=pl.lit("COMPLETED"))),
+        ),
+        Fault(
+            "lost-actions", "Actions of transfers are lost.", (ACTIONS,), "rows", 0.1,
+            lambda f, d: f.filter(~d.hits(_ROW)),
+        ),
+        Fault(
+            "done-as-planned", "Activities are entered as done on the day for which they were planned.", (ACTIVITIES,),
+            "activities", 0.5, _as_planned,
         ),
         Fault(
             "journal-without-notes", "Journal entries are closed without notes.", (JOURNAL,), "entries", 0.1,

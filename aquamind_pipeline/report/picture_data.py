@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.scenario.models import USUAL_MORTALITY
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import frame
 from aquamind_pipeline.quality import farm_rules
@@ -98,7 +99,9 @@ def _stages(connection: Connection, daily: pl.DataFrame, speed: int) -> pl.DataF
         connection,
         """SELECT l.id, l."order"::bigint AS stage, max(m.daily_rate_percent)::float8 / 100 AS daily_rate
         FROM batch_lifecyclestage l JOIN scenario_mortality_model_stage m ON m.lifecycle_stage = l.name
+          JOIN scenario_mortalitymodel o ON o.model_id = m.mortality_model_id AND o.name = %(usual)s
         GROUP BY 1, 2""",
+        {"usual": USUAL_MORTALITY},
     )
     lived = farm_rules.settled(farm_rules.by_stage(daily), speed)
     # The order is the same in every database; ids are not.

@@ -26,6 +26,7 @@ MEANING = MappingProxyType(
         "carbohydrate_percentage": "Carbohydrates in the feed [%]",
         "category": "Kind of container: tray, tank, pen, silo, barge or other",
         "cause": "Cause of death",
+        "change_id": "Id of the change",
         "code": "Short name",
         "condition_factor": "Fulton's K: 100 × weight [g] / length [cm]³",
         "confidence_scores": "Confidence in each value, from 0 to 1 (JSON)",

@@ -19,6 +19,7 @@ from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
 from aquamind_pipeline.simulation.conditions import Conditions
+from aquamind_pipeline.simulation.grading import AVERAGE
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day
 from aquamind_pipeline.simulation.stage_days import live_stage
@@ -37,7 +38,8 @@ class Life:
             scores, 0 to 3), fasting (why there is no feed: `stage_days`), feed_dg (decigrams, 0.0001 kg), meals,
             fish_examined (fish weighed, measured and scored that day, or 0), sorted by assignment and date.
         moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths,
-            source_population_before, weight_g (of the source's fish), sorted by source and destination.
+            source_population_before, weight_g (of the moved fish), picked (index into `grading.SELECTIONS`), sorted by
+            source and destination.
         lice: Of rings: assignment_id, batch_id, container_id, date, lice per fish (sessile, preadult, adult_male,
             adult_female, caligus), fish_counted (fish on which lice are counted that day, or 0), sorted like `days`.
         treatments: assignment_id, batch_id, container_id, date, method (index into `treatments.METHODS`), reason
@@ -80,6 +82,7 @@ def live(profile: Profile, plan: Plan) -> Life:
         first_row = group["first_row"].to_numpy()
         stage_life = live_stage(conditions, stage, group, fish.ravel(), root.ravel(), first_row, table)
         treated.append(stage_life.treated)
+        moves += stage_life.graded
         fish, root, lice = stage_life.fish, stage_life.root, stage_life.lice
         if stage is not STAGES[-1]:
             after = assignments.filter(stage=stage.order + 1)
@@ -152,6 +155,7 @@ def _move(
             "deaths": np.where(first, dead[b, i], 0),
             "source_population_before": fish[b, i] - gone[b, i, j] - np.where(first, 0, dead[b, i]),
             "weight_g": weight[b, i],
+            "picked": np.full(b.size, AVERAGE),
         }
     ).with_columns(date=dests["assignment_date"].gather(j + b * width))
     return frame, shares, cube_root(np.maximum(new_weight, EGG_WEIGHT_G / 2))

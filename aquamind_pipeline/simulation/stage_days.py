@@ -1,8 +1,8 @@
 """The days of all containers of one stage, one after another.
 
-Order within a day: booked treatments are done, the day's dead leave, the living eat and grow, lice develop, people
-count lice and decide on treatments. A day depends on earlier days of the same batch, on the plan, and on what is a
-function of site and date, never on another batch.
+Order within a day: smolts are graded, booked treatments are done, the day's dead leave, the living eat and grow, lice
+develop, people count lice and decide on treatments. A day depends on earlier days of the same batch, on the plan, and
+on what is a function of site and date, never on another batch.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from aquamind_pipeline.arithmetic import Floats, Ints
-from aquamind_pipeline.simulation import deaths, feeding_plan, treatments
+from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
+from aquamind_pipeline.simulation import deaths, feeding_plan, grading, treatments
 from aquamind_pipeline.simulation.biology import Stage
 from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.episodes import FRESHWATER_CAUSES, SEA_CAUSES
@@ -49,12 +49,14 @@ class StageLife:
     Attributes:
         lice: Rows of `Life.lice`.
         treated: Rows of `Life.treatments`.
+        graded: Rows of `Life.moves` within the stage.
         fish: Fish of each assignment at its end.
         root: Cube root of their weight.
     """
 
     lice: pl.DataFrame
     treated: pl.DataFrame
+    graded: list[pl.DataFrame]
     fish: Ints
     root: Floats
 
@@ -86,7 +88,7 @@ def live_stage(
     lice = days.write(first_row[begun], table)
     fish, root = fish.copy(), root.copy()
     fish[begun], root[begun] = days.fish, days.last_root()
-    return StageLife(lice, days.treated(), fish, root)
+    return StageLife(lice, days.treated(), days.graded, fish, root)
 
 
 class StageDays:
@@ -98,6 +100,7 @@ class StageDays:
         tending: Treatments of the containers.
         parasites: Lice; None in freshwater.
         record: What has happened.
+        graded: Rows of `Life.moves` within the stage.
     """
 
     def __init__(self, given: StageInputs, fish: Ints, root: Floats) -> None:
@@ -127,11 +130,22 @@ class StageDays:
         self._gill, self._wound = np.zeros(n), np.zeros(n)
         self._chances = np.empty((_FIXED + given.resistance.shape[1], n))
         self._rows = np.arange(n)
+        self.graded: list[pl.DataFrame] = []
+        self._grading_day = np.full(n, -1)
+        if given.stage.order == grading.GRADED_STAGE:
+            # Tanks are graded in pairs: one with an even position, and the one after it.
+            is_first = given.assignments["position"].to_numpy() % 2 == 0
+            is_first &= np.append(given.batch[1:] == given.batch[:-1], np.zeros(min(n, 1), bool))
+            planned = given.ends - given.begins
+            self._grading_day[is_first] = grading.grading_day(profile.seed, profile.speed, given.batch, planned)[
+                is_first
+            ]
 
     def step(self, d: int) -> None:
         """Live through the day that is `d` days after the first one."""
         given, tending = self.given, self.tending
         today, inside = given.begins + d, d < given.lived
+        self._grade(np.flatnonzero((self._grading_day == d) & inside), d)
         resting = (today >= tending.fast_from) & (today <= tending.due)
         lice = self.parasites.lice if self.parasites else None
         tending.act(today, lice, self.fish, self._weight_g(), inside)
@@ -143,6 +157,19 @@ class StageDays:
         self._score(d, felt)
         self._decide(d, today, felt, inside)
         tending.recover()
+
+    def _grade(self, first: Ints, d: int) -> None:
+        """Let large and small fish change places between tanks and the tanks after them."""
+        if not first.size:
+            return
+        given, weight_g = self.given, self._weight_g()
+        done = grading.exchange(given.conditions.profile.seed, given.ids, first, self.fish, weight_g)
+        both, before = np.stack([done.first, done.first + 1]), weight_g.copy()
+        weight_g[both] = done.left_g
+        self._root = self._root.copy()
+        self._root[both] = cube_root(done.left_g)
+        self.record.moved_g[d] = weight_g - before
+        self.graded.append(done.moves(given.assignments, as_dates(given.begins[done.first] + d)))
 
     def _weight_g(self) -> Floats:
         return self._root * self._root * self._root

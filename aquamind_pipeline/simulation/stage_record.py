@@ -47,6 +47,7 @@ class StageRecord:
         vigour: Share of their appetite that illness has left the fish.
         gill: Mean gill score.
         wound: Mean score of skin and fins.
+        moved_g: By day, change of the mean weight because fish were exchanged [container].
     """
 
     def __init__(self, given: StageInputs) -> None:
@@ -59,6 +60,7 @@ class StageRecord:
         self.fasting = np.zeros(shape, np.int8)
         self.appetite, self.vigour = np.zeros(shape, np.float32), np.ones(shape, np.float32)
         self.gill, self.wound = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.moved_g: dict[int, Floats] = {}
 
     def write(
         self,
@@ -100,6 +102,8 @@ class StageRecord:
         gained = weight.copy()
         gained[1:] -= weight[:-1]
         gained[:1] -= start_root * start_root * start_root
+        for day, change in self.moved_g.items():
+            gained[day] -= change
         site = given.assignments["site"].to_numpy()
         year = given.begins // 365
         ratio = feeding_plan.conversion(given.conditions.profile.seed, given.stage, given.batch, site, year)

@@ -117,11 +117,14 @@ def test_time_only_adds(name: str, farm: Profile, more: int) -> None:
 
 @pytest.mark.parametrize("name", CHANGING)
 def test_columns_that_are_said_to_change_do_change(name: str) -> None:
-    """I3: `changes_with_as_of` names no column too many. The tiny farm ends its first batches in its last weeks."""
+    """I3: `changes_with_as_of` names no column too many. The tiny farm ends its first batches in its last weeks.
+
+    On its 42nd day a workflow is planned that is called off later.
+    """
     tiny = load_profile("tiny")
-    early = made(tiny.model_copy(update={"as_of": tiny.epoch + timedelta(days=60)})).read(name)
     late = made(tiny).read(name)
-    both = early.join(late, on="id", suffix="_later")
+    days = [made(tiny.model_copy(update={"as_of": tiny.epoch + timedelta(days=day)})).read(name) for day in (42, 60)]
+    both = pl.concat([early.join(late, on="id", suffix="_later") for early in days])
     for column in REGISTRY[name].changes_with_as_of:
         changed = both.filter(pl.col(column).ne_missing(pl.col(f"{column}_later")))
         assert changed.height, f"{REGISTRY[name].place}: {column} never changes: leave it out of `changes_with_as_of`"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 import sqlalchemy as sa
 
+from aquamind_pipeline.apps.batch.carried import carried, carried_assignments
 from aquamind_pipeline.apps.batch.stages import SPECIES_ID
 from aquamind_pipeline.arithmetic import decimal, rounded, units
 from aquamind_pipeline.schema.columns import (
@@ -133,7 +134,14 @@ def assignments(inputs: Inputs) -> pl.DataFrame:
     AquaMind's pages need that. Its engine starts an assignment without a transfer on its first day from this count, and
     subtracts the recorded deaths once more (rule R28, oddity 14).
     """
-    lived = lived_assignments(inputs)
+    on_the_way = carried(inputs).with_columns(
+        assignment_date="date",
+        departure_date="date",
+        ended=pl.lit(value=True),
+        population="fish",
+        last_weighing_date=pl.lit(None, pl.Date),
+    )
+    lived = pl.concat([lived_assignments(inputs), on_the_way], how="diagonal")
     weight = units(lived["weight_g"], 2)
     return lived.select(
         "batch_id",
@@ -154,7 +162,7 @@ ASSIGNMENTS = TableDefinition(
     name="batch_batchcontainerassignment",
     kind=Kind.LEDGER,
     meaning="Assignment of a batch to one container.",
-    how="The planned assignments that have begun, with the fish that live there now, or that left it.",
+    how="The planned assignments that have begun, with the fish that live there or left, and tanks of carriers.",
     columns=(
         identity("id"),
         refers("batch_id", "batch_batch.id"),
@@ -179,9 +187,9 @@ ASSIGNMENTS = TableDefinition(
             postgresql_where=sa.text("is_active"),
         ),
     ),
-    reads=LIVED,
+    reads=(*LIVED, "life_move"),
     generate=assignments,
-    expected=ByFormula(lambda farm, plan: begun(farm, plan).height),
+    expected=ByFormula(lambda farm, plan: begun(farm, plan).height + carried_assignments(farm, plan)),
     lineage={
         "id": "plan_assignment.assignment_id",
         "assignment_date": "plan_assignment.assignment_date",

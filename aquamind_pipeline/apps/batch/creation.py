@@ -133,7 +133,7 @@ CREATION_ACTIONS = TableDefinition(
         varchar("delivery_method", 20, nullable=True, fill=pl.lit("TRANSPORT")),
         numeric("water_temp_on_arrival", 5, 2, nullable=True, range_=(-2, 30)),
         small_count("egg_quality_score", nullable=True, range_=(1, 5)),
-        integer("execution_duration_minutes", nullable=True, fill=NULL),
+        integer("execution_duration_minutes", nullable=True, fill=20 + pl.col("egg_count_actual") // 20_000),
         refers("executed_by_id", "auth_user.id", type_=sa.Integer, nullable=True, fill=OWNER),
         text("notes", fill=EMPTY),
         timestamp("created_at", fill=day("expected_delivery_date")),

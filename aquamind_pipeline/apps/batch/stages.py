@@ -7,7 +7,6 @@ import polars as pl
 from aquamind_pipeline.schema.columns import (
     EMPTY,
     INSTALLED,
-    NULL,
     count,
     identity,
     numeric,
@@ -35,11 +34,11 @@ SPECIES = TableDefinition(
         varchar("name", 100),
         varchar("scientific_name", 200),
         text("description", fill=EMPTY),
-        numeric("optimal_temperature_min", 5, 2, nullable=True, fill=NULL),
-        numeric("optimal_temperature_max", 5, 2, nullable=True, fill=NULL),
-        numeric("optimal_oxygen_min", 5, 2, nullable=True, fill=NULL),
-        numeric("optimal_ph_min", 5, 2, nullable=True, fill=NULL),
-        numeric("optimal_ph_max", 5, 2, nullable=True, fill=NULL),
+        numeric("optimal_temperature_min", 5, 2, nullable=True, fill=pl.lit(6)),
+        numeric("optimal_temperature_max", 5, 2, nullable=True, fill=pl.lit(14)),
+        numeric("optimal_oxygen_min", 5, 2, nullable=True, fill=pl.lit(7)),
+        numeric("optimal_ph_min", 5, 2, nullable=True, fill=pl.lit("6.5").cast(pl.Decimal(5, 2))),
+        numeric("optimal_ph_max", 5, 2, nullable=True, fill=pl.lit("8.5").cast(pl.Decimal(5, 2))),
         timestamp("created_at", fill=INSTALLED),
         timestamp("updated_at", fill=INSTALLED),
         unique("name"),
@@ -54,6 +53,15 @@ SPECIES = TableDefinition(
     lineage={},
     rules=(),
 )
+
+
+_CONDITION = 1.1
+"""Condition factor of a usual fish."""
+
+
+def _length(weight: str) -> pl.Expr:
+    """Length of a fish of this weight, to the millimetre."""
+    return (pl.col(weight).cast(pl.Float64) * 100 / _CONDITION).cbrt().round(1)
 
 
 def stages(inputs: Inputs) -> pl.DataFrame:
@@ -84,8 +92,8 @@ LIFECYCLE_STAGES = TableDefinition(
         text("description", fill=EMPTY),
         numeric("expected_weight_min_g", 10, 2, nullable=True),
         numeric("expected_weight_max_g", 10, 2, nullable=True),
-        numeric("expected_length_min_cm", 10, 2, nullable=True, fill=NULL),
-        numeric("expected_length_max_cm", 10, 2, nullable=True, fill=NULL),
+        numeric("expected_length_min_cm", 10, 2, nullable=True, fill=_length("expected_weight_min_g")),
+        numeric("expected_length_max_cm", 10, 2, nullable=True, fill=_length("expected_weight_max_g")),
         count("typical_duration_days", nullable=True),
         timestamp("created_at", fill=INSTALLED),
         timestamp("updated_at", fill=INSTALLED),

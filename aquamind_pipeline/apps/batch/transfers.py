@@ -1,4 +1,7 @@
-"""Transfers to the next stage: a workflow for each batch and transition, an action for each pair of containers."""
+"""Transfers: a workflow for each move of a batch, an action for each pair of containers between which fish move.
+
+What happened is in life; what is planned or called off moves no fish.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,18 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from aquamind_pipeline.apps.batch.assignments import LIVED, begun, lived_assignments
+from aquamind_pipeline.apps.batch.assignments import LIVED, lived_assignments, placed_eggs
+from aquamind_pipeline.apps.batch.carried import CARRIERS, carried
+from aquamind_pipeline.apps.batch.workflows import (
+    CALLED_OFF,
+    CALLED_OFF_BECAUSE,
+    PUMP_FAILED,
+    TRANSITION,
+    drafted_workflows,
+)
 from aquamind_pipeline.arithmetic import rounded
+from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
-    COMPLETED,
     EMPTY,
     FALSE,
     NULL,
@@ -29,186 +40,474 @@ from aquamind_pipeline.schema.columns import (
     unique,
     varchar,
 )
-from aquamind_pipeline.schema.definition import ByFormula, CountedIn, TableDefinition
+from aquamind_pipeline.schema.definition import ByFormula, TableDefinition, Unpredictable
 from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.schema.kinds import Kind
+from aquamind_pipeline.schema.rules import Rule, RuleInputs
+from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation import draws
-from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER, length_cm, oxygen_saturation_mg_l
+from aquamind_pipeline.simulation.biology import ADULT, EGG_WEIGHT_G, FRESHWATER, length_cm, oxygen_saturation_mg_l
 from aquamind_pipeline.simulation.body import condition_factor, weight_variation
+from aquamind_pipeline.simulation.grading import SELECTIONS
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
 
 MEASURED_TRANSFERS, WEIGHED_FISH = 0.5, 50
-"""Share of transfer workflows in which fish are weighed, and how many."""
+"""Share of transitions in which fish are weighed, and how many. In gradings they always are."""
+_PLANNED_SHARE = 0.07
+"""Share of a tank's fish that a planned grading is to move."""
+_FISH_A_MINUTE = 600
+"""Fish that a pump moves in a minute."""
 _MOVED = (*LIVED, "life_move")
+_NO_FISH = pl.lit(0, pl.Int64)
 
 
-def _moves(inputs: Inputs) -> pl.DataFrame:
-    """Moves of fish with the workflow and action that record them."""
+def _workflows(inputs: Inputs) -> pl.DataFrame:
+    return inputs.shared("workflows", lambda: drafted_workflows(inputs.farm, inputs.plan))
 
-    def make() -> pl.DataFrame:
-        arrivals = lived_assignments(inputs).select(
-            dest_assignment_id="assignment_id", dest_container_id="container_id", temp_c="first_temp_c"
+
+def _arrived(inputs: Inputs) -> pl.DataFrame:
+    """assignment_id, fish_at_first and weight_at_first_g of every assignment: what plans for its fish are made of."""
+    eggs = placed_eggs(inputs.plan).select(
+        "assignment_id", fish_at_first="eggs", weight_at_first_g=pl.lit(EGG_WEIGHT_G)
+    )
+    came = inputs.whole("life_move").filter(picked=0).group_by(assignment_id="dest_assignment_id")
+    mass = (pl.col("count") * pl.col("weight_g")).sum()
+    return pl.concat(
+        [eggs, came.agg(fish_at_first=pl.col("count").sum(), weight_at_first_g=mass / pl.col("count").sum())],
+        how="vertical_relaxed",
+    )
+
+
+def _pairs(inputs: Inputs) -> pl.DataFrame:
+    """Containers between which actions are planned: tank i to tank i of the next stage, or neighbours in a hall.
+
+    For transitions to the sea nothing is planned: the crew sees what fits into which ring.
+    """
+    tanks = inputs.plan.assignments.select("batch_id", "stage", "position", "assignment_id", "container_id")
+    wanted = _workflows(inputs).filter("has_actions")
+    transition = pl.col("kind") == TRANSITION
+    on_land = wanted.filter(~transition | (pl.col("stage") + 1 < ADULT.order)).join(
+        tanks.rename({"assignment_id": "source_assignment_id"}).drop("container_id"),
+        on=["batch_id", "stage"],
+        maintain_order="left",
+    )
+    partner = pl.when(transition).then("position").otherwise(pl.col("position") + 1 - 2 * (pl.col("position") % 2))
+    dests = tanks.rename({"assignment_id": "dest_assignment_id", "container_id": "dest_container_id"})
+    return (
+        on_land.with_columns(dest_stage=pl.col("stage") + transition.cast(pl.Int64), dest_position=partner)
+        .join(
+            dests,
+            left_on=["batch_id", "dest_stage", "dest_position"],
+            right_on=["batch_id", "stage", "position"],
+            maintain_order="left",
         )
-        batches = inputs.plan.batches.select("batch_id", "batch_number", "start_date")
-        return (
-            inputs.whole("life_move")
-            .sort("batch_id", "stage", "source_assignment_id", "dest_assignment_id")
-            .join(arrivals, on="dest_assignment_id", maintain_order="left")
-            .join(batches, on="batch_id", maintain_order="left")
-            .with_columns(
-                workflow_id=(pl.col("batch_id") - 1) * len(FRESHWATER) + pl.col("stage"),
-                action_number=pl.int_range(1, pl.len() + 1).over("batch_id", "stage"),
-                biomass_kg=pl.col("count") * pl.col("weight_g") / 1000,
+        .drop("dest_stage", "dest_position")
+    )
+
+
+def _to_sea(inputs: Inputs) -> pl.DataFrame:
+    """Moves into rings: from the tank on land in one action, or leg by leg where carriers were recorded."""
+    rings = inputs.plan.assignments.select(dest_assignment_id="assignment_id", dest_container_id="container_id")
+    done = _workflows(inputs).filter(
+        (pl.col("kind") == TRANSITION) & (pl.col("stage") + 1 == ADULT.order) & pl.col("has_actions")
+    )
+    moved = (
+        done.join(inputs.whole("life_move").drop("date"), on=["batch_id", "stage"], maintain_order="left")
+        .join(rings, on="dest_assignment_id", maintain_order="left")
+        .with_columns(leg=pl.when("is_dynamic").then(len(CARRIERS)).otherwise(0))
+    )
+    stays = carried(inputs)
+    vessel = stays.filter(carrier=0).select("source_assignment_id", "fish", on_board="assignment_id")
+    gone = pl.col("count").cum_sum().over("source_assignment_id") - pl.col("count")
+    from_vessel = (
+        moved.filter("is_dynamic")
+        .join(vessel, on="source_assignment_id", maintain_order="left")
+        .with_columns(source_population_before=pl.col("fish") - gone, deaths=_NO_FISH, source_assignment_id="on_board")
+        .drop("fish", "on_board")
+    )
+    return pl.concat([moved.filter(~pl.col("is_dynamic")), *_loading(done, stays), from_vessel], how="diagonal_relaxed")
+
+
+def _loading(done: pl.DataFrame, stays: pl.DataFrame) -> list[pl.DataFrame]:
+    """Moves into the tanks of carriers: from land, and from a truck into a well-boat."""
+    legs = []
+    for number, (by_truck, from_truck, to) in enumerate(((False, False, 0), (True, False, 1), (True, True, 0))):
+        loaded = stays.filter((pl.col("by_truck") == by_truck) & (pl.col("carrier") == to) & (pl.col("fish") > 0))
+        source = pl.col("assignment_id") + 1 if from_truck else pl.col("source_assignment_id")
+        legs.append(
+            done.join(
+                loaded.select(
+                    "workflow_id",
+                    "weight_g",
+                    count="fish",
+                    deaths=_NO_FISH if from_truck else pl.col("deaths"),
+                    source_population_before="fish" if from_truck else "before",
+                    source_assignment_id=source,
+                    dest_assignment_id="assignment_id",
+                    dest_container_id="container_id",
+                    picked=pl.lit(0, pl.Int64),
+                    leg=pl.lit(1 if number == len(CARRIERS) else 0),
+                ),
+                on="workflow_id",
+                maintain_order="left_right",
             )
         )
+    return legs
 
-    return inputs.shared("moves", make)
+
+def _actions(inputs: Inputs) -> pl.DataFrame:
+    """Every action with the workflow that it belongs to, and what happened, where something did."""
+
+    def make() -> pl.DataFrame:
+        happened = inputs.whole("life_move").drop("stage", "date", "batch_id")
+        key = ["source_assignment_id", "dest_assignment_id"]
+        planned = _pairs(inputs).join(happened, on=key, how="left", maintain_order="left")
+        to_sea = _to_sea(inputs)
+        water = lived_assignments(inputs).select(dest_assignment_id="assignment_id", temp_c="first_temp_c")
+        moved, called_off = pl.col("count").fill_null(0) > 0, pl.col("kind") == CALLED_OFF
+        done = pl.col("date") <= inputs.farm.as_of
+        return (
+            pl.concat([planned, to_sea], how="diagonal")
+            .with_columns(pl.col("leg").fill_null(0))
+            .sort("workflow_id", "leg", "source_assignment_id", "dest_assignment_id")
+            .join(
+                _arrived(inputs),
+                left_on="source_assignment_id",
+                right_on="assignment_id",
+                how="left",
+                maintain_order="left",
+            )
+            .join(water, on="dest_assignment_id", how="left", maintain_order="left")
+            .with_columns(action_number=pl.int_range(1, pl.len() + 1).over("workflow_id"))
+            .with_columns(
+                outcome=pl.when(~done)
+                .then(pl.lit("PENDING"))
+                .when(called_off & (pl.col("reason") == PUMP_FAILED) & (pl.col("action_number") == 1))
+                .then(pl.lit("FAILED"))
+                .when(moved)
+                .then(pl.lit("COMPLETED"))
+                .otherwise(pl.lit("SKIPPED"))
+            )
+            .with_columns(_counted())
+        )
+
+    return inputs.shared("actions", make)
+
+
+def _counted() -> list[pl.Expr]:
+    """Fish, weight and biomass of each action: what moved, what is planned, or none."""
+    pending, moved = pl.col("outcome") == "PENDING", pl.col("outcome") == "COMPLETED"
+    at_first = pl.col("fish_at_first").fill_null(0)
+    wanted = pl.when(kind=TRANSITION).then(at_first).otherwise((at_first * _PLANNED_SHARE).cast(pl.Int64))
+    fish = pl.when(moved).then("count").when(pending).then(wanted).otherwise(_NO_FISH)
+    grams = pl.when(moved).then("weight_g").otherwise("weight_at_first_g").fill_null(0.0)
+    return [
+        fish.alias("fish"),
+        (fish * grams / 1000).alias("biomass_kg"),
+        pl.when(moved).then("source_population_before").otherwise(at_first).alias("before"),
+        pl.when(moved).then("deaths").otherwise(_NO_FISH).alias("lost"),
+    ]
 
 
 def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
-    """Rows of batch_batchtransferworkflow."""
-    to_sea = pl.col("stage") + 1 == ADULT.order
-    workflows = (
-        _moves(inputs)
-        .group_by("workflow_id", maintain_order=True)
+    """Rows of batch_batchtransferworkflow. Totals are those that AquaMind computes of the actions."""
+    completed = pl.col("outcome") == "COMPLETED"
+    totals = (
+        _actions(inputs)
+        .group_by("workflow_id")
         .agg(
-            pl.col("batch_id", "batch_number", "start_date", "stage", "date").first(),
-            total_transferred_count=pl.col("count").sum(),
-            total_mortality_count=pl.col("deaths").sum(),
-            total_biomass_kg=pl.col("biomass_kg").sum(),
-            total_actions_planned=pl.len(),
+            total_source_count=pl.col("before").sum(),
+            total_transferred_count=pl.col("fish").filter(completed).sum(),
+            total_mortality_count=pl.col("lost").filter(completed).sum(),
+            total_biomass_kg=pl.col("biomass_kg").filter(completed).sum(),
+            total_actions_planned=pl.len().cast(pl.Int64),
+            actions_completed=completed.sum().cast(pl.Int64),
         )
     )
-    return workflows.select(
+    counted = [name for name in totals.columns if name != "workflow_id"]
+    rows = (
+        _workflows(inputs)
+        .join(totals, on="workflow_id", how="left", maintain_order="left")
+        .with_columns(pl.col(counted).fill_null(0))
+    )
+    transition, to_sea = (
+        pl.col("kind") == TRANSITION,
+        (pl.col("stage") + 1 == ADULT.order) & (pl.col("kind") == TRANSITION),
+    )
+    done = pl.col("status") == "COMPLETED"
+    begun = done | (pl.col("status") == "IN_PROGRESS")
+    # Before a transition the fish are fasted and the tanks prepared; a grading is done in a day.
+    first_day = pl.when(transition).then(pl.col("date").dt.offset_by("-1d")).otherwise("date")
+    day_number = (pl.col("date") - pl.col("batch_start")).dt.total_days().cast(pl.String).str.zfill(3)
+    starts = inputs.plan.batches.select("batch_id", batch_start="start_date")
+    legs = pl.when("by_truck").then(3).otherwise(2)
+    tanks = inputs.plan.assignments.filter(stage=FRESHWATER[-1].order).join(_arrived(inputs), on="assignment_id")
+    expected = tanks.group_by("batch_id").agg(expected=pl.col("fish_at_first").sum())
+    of_fish = pl.min_horizontal(pl.col("total_transferred_count") / pl.max_horizontal("estimated", 1), 1) * 100
+    of_actions = pl.col("actions_completed") / pl.max_horizontal("total_actions_planned", 1) * 100
+    rows = (
+        rows.join(starts, on="batch_id", maintain_order="left")
+        .join(expected, on="batch_id", how="left", maintain_order="left")
+        .with_columns(estimated=pl.when("is_dynamic").then(pl.col("expected") * legs))
+        .with_columns(share=pl.when("is_dynamic").then(of_fish).otherwise(of_actions))
+    )
+    reasons = pl.col("reason").replace_strict(
+        range(len(CALLED_OFF_BECAUSE)), CALLED_OFF_BECAUSE, return_dtype=pl.String, default=""
+    )
+    return rows.select(
         "batch_id",
+        "status",
+        "planned_start_date",
+        "total_source_count",
         "total_transferred_count",
         "total_mortality_count",
         "total_actions_planned",
+        "actions_completed",
+        "created_at",
         id="workflow_id",
         workflow_number=pl.format(
-            "TRF-{}-D{}",
+            "{}-{}-D{}",
+            pl.when(transition).then(pl.lit("TRF")).when(kind=CALLED_OFF).then(pl.lit("RED")).otherwise(pl.lit("GRD")),
             "batch_number",
-            (pl.col("date") - pl.col("start_date")).dt.total_days().cast(pl.String).str.zfill(3),
+            day_number,
         ),
+        planned_activity_id=pl.when(transition).then(planned_activity_id(pl.col("batch_id"), pl.col("stage"))),
+        workflow_type=pl.when(transition)
+        .then(pl.lit("LIFECYCLE_TRANSITION"))
+        .otherwise(pl.lit("CONTAINER_REDISTRIBUTION")),
         source_lifecycle_stage_id="stage",
-        dest_lifecycle_stage_id=pl.col("stage") + 1,
-        planned_start_date="date",
-        total_source_count=pl.col("total_transferred_count") + pl.col("total_mortality_count"),
-        total_biomass_kg=rounded(workflows["total_biomass_kg"], 12, 2),
-        actions_completed="total_actions_planned",
-        is_dynamic_execution=pl.col("stage") + 1 >= FRESHWATER[-1].order,
+        dest_lifecycle_stage_id=pl.col("stage") + transition.cast(pl.Int64),
+        planned_completion_date="planned_start_date",
+        actual_start_date=pl.when(begun).then(first_day),
+        actual_completion_date=pl.when(done).then("date"),
+        total_biomass_kg=rounded(rows["total_biomass_kg"], 12, 2),
+        dynamic_route_mode=pl.when("is_dynamic").then(
+            pl.when("by_truck").then(pl.lit("VIA_TRUCK_TO_VESSEL")).otherwise(pl.lit("DIRECT_STATION_TO_VESSEL"))
+        ),
+        estimated_total_count="estimated",
+        completion_percentage=rounded(rows["share"], 5, 2),
+        is_dynamic_execution="is_dynamic",
         is_intercompany=to_sea,
         source_subsidiary=pl.when(to_sea).then(pl.lit("FRESHWATER")),
         dest_subsidiary=pl.when(to_sea).then(pl.lit("FARMING")),
+        cancellation_reason=pl.when(status="CANCELLED").then(reasons).otherwise(pl.lit("")),
     )
 
+
+def planned_activity_id(batch_id: pl.Expr, stage: pl.Expr) -> pl.Expr:
+    """The planned activity of a batch's transfer out of a stage."""
+    return (batch_id - 1) * ACTIVITIES_OF_A_BATCH + stage
+
+
+ACTIVITIES_OF_A_BATCH = 32
+"""Ids of planned activities that a batch has; the first ones are its transfers."""
+
+
+def _totals_add_up(inputs: RuleInputs) -> CheckResult:
+    """Each workflow's totals are what AquaMind computes of its actions, and a finished one says when it was done."""
+    actions = inputs.rows
+    completed = pl.col("status") == "COMPLETED"
+    sums = actions.group_by(id="workflow_id").agg(
+        planned=pl.len().cast(pl.Int64),
+        completed=completed.sum().cast(pl.Int64),
+        before=pl.col("source_population_before").cast(pl.Int64).sum(),
+        moved=pl.col("transferred_count").filter(completed).cast(pl.Int64).sum(),
+        lost=pl.col("mortality_during_transfer").filter(completed).cast(pl.Int64).sum(),
+        kg=pl.col("transferred_biomass_kg").filter(completed).cast(pl.Float64).sum(),
+    )
+    done = pl.col("status") == "COMPLETED"
+    rows = (
+        inputs.whole(TRANSFER_WORKFLOWS.name)
+        .join(sums, on="id", how="full", coalesce=True)
+        .with_columns(pl.col("planned", "completed", "before", "moved", "lost", "kg").fill_null(0))
+    )
+    wrong = rows.filter(
+        pl.col("total_actions_planned").ne_missing(pl.col("planned"))
+        | (pl.col("actions_completed") != pl.col("completed"))
+        | (pl.col("total_source_count") != pl.col("before"))
+        | (pl.col("total_transferred_count") != pl.col("moved"))
+        | (pl.col("total_mortality_count") != pl.col("lost"))
+        | ((pl.col("total_biomass_kg").cast(pl.Float64) - pl.col("kg")).abs() > 0.01 * (1 + pl.col("planned")))
+        | (done != pl.col("actual_completion_date").is_not_null())
+        | (pl.col("actual_completion_date") < pl.col("actual_start_date"))
+    )
+    return check_result(
+        TOTALS_ADD_UP.name, wrong, f"{rows.height} workflows add up", "workflows that differ from their actions"
+    )
+
+
+TOTALS_ADD_UP = Rule(
+    "workflow_totals",
+    "A transfer workflow has the totals of its actions, and the dates of its status.",
+    MISLEADING,
+    _totals_add_up,
+    reads=("batch_batchtransferworkflow",),
+)
+
+_DONE = pl.col("status") == "COMPLETED"
+_LANDED = _DONE & pl.col("is_dynamic_execution")
+_LANDED_NOTE = "[dynamic_completion_note] All rings are stocked."
+"""The line that AquaMind appends when somebody completes a transfer by carriers."""
 
 TRANSFER_WORKFLOWS = TableDefinition(
     name="batch_batchtransferworkflow",
     kind=Kind.LEDGER,
-    meaning="Move of a batch to its next stage.",
-    how="One workflow for each batch and transition that has happened.",
+    meaning="Move of a batch to its next stage or between containers of a stage, planned, done or called off.",
+    how="Drafted when a stage begins, planned in the last month, done on the day; some are called off.",
     columns=(
         identity("id"),
         varchar("workflow_number", 50),
         refers("batch_id", "batch_batch.id"),
-        bigint("planned_activity_id", nullable=True, fill=NULL),
-        varchar("workflow_type", 30, fill=pl.lit("LIFECYCLE_TRANSITION")),
+        refers("planned_activity_id", "planning_plannedactivity.id", nullable=True, use_alter=True),
+        varchar("workflow_type", 30, comment="Kind: to the next stage, or between containers of a stage"),
         refers("source_lifecycle_stage_id", "batch_lifecyclestage.id"),
         refers("dest_lifecycle_stage_id", "batch_lifecyclestage.id", nullable=True),
-        varchar("status", 20, fill=COMPLETED),
+        varchar("status", 20),
         date("planned_start_date"),
-        date("planned_completion_date", nullable=True, fill=NULL),
-        date("actual_start_date", nullable=True, fill=NULL),
-        date("actual_completion_date", nullable=True, fill=NULL),
+        date("planned_completion_date", nullable=True, comment="Planned last day of the work"),
+        date("actual_start_date", nullable=True, comment="Day on which the work began"),
+        date("actual_completion_date", nullable=True, comment="Day on which the last fish moved"),
         count("total_source_count"),
         count("total_transferred_count"),
         count("total_mortality_count"),
         numeric("total_biomass_kg", 12, 2, range_=(0, None)),
         count("total_actions_planned"),
         count("actions_completed"),
-        numeric("completion_percentage", 5, 2, fill=pl.lit(100)),
+        numeric("completion_percentage", 5, 2, range_=(0, 100), comment="Completed share of the actions [%]"),
         boolean("is_dynamic_execution"),
-        varchar("dynamic_route_mode", 32, nullable=True, fill=NULL),
-        integer("estimated_total_count", nullable=True, fill=NULL),
+        varchar("dynamic_route_mode", 32, nullable=True, comment="Carriers on the way to the sea; null without them"),
+        integer("estimated_total_count", nullable=True, comment="Fish expected on all legs; null without carriers"),
         numeric("estimated_total_biomass_kg", 12, 2, nullable=True, fill=NULL),
         boolean("is_intercompany"),
         varchar("source_subsidiary", 20, nullable=True),
         varchar("dest_subsidiary", 20, nullable=True),
         bigint("finance_transaction_id", nullable=True, fill=NULL),
         refers("initiated_by_id", "auth_user.id", type_=sa.Integer, fill=OWNER),
-        refers("completed_by_id", "auth_user.id", type_=sa.Integer, nullable=True, fill=OWNER),
-        refers("dynamic_completed_by_id", "auth_user.id", type_=sa.Integer, nullable=True, fill=NULL),
-        timestamp("dynamic_completed_at", nullable=True, fill=NULL),
-        text("notes", fill=EMPTY),
-        text("cancellation_reason", fill=EMPTY),
-        timestamp("created_at", fill=day("planned_start_date")),
-        timestamp("updated_at", fill=day("planned_start_date")),
+        refers("completed_by_id", "auth_user.id", type_=sa.Integer, nullable=True, fill=pl.when(_DONE).then(OWNER)),
+        refers(
+            "dynamic_completed_by_id",
+            "auth_user.id",
+            type_=sa.Integer,
+            nullable=True,
+            fill=pl.when(_LANDED).then(OWNER),
+        ),
+        timestamp(
+            "dynamic_completed_at",
+            nullable=True,
+            fill=pl.when(_LANDED).then(day("actual_completion_date").dt.offset_by("18h")),
+        ),
+        text("notes", fill=pl.when(_LANDED).then(pl.lit(_LANDED_NOTE)).otherwise(EMPTY)),
+        text("cancellation_reason", comment="Why it was called off; empty otherwise"),
+        timestamp("created_at", comment="Time at which it was drafted (UTC)"),
+        timestamp("updated_at", fill=pl.coalesce(day("actual_completion_date"), "created_at")),
         unique("planned_activity_id"),
         unique("workflow_number"),
     ),
     reads=_MOVED,
     generate=transfer_workflows,
-    expected=ByFormula(
-        lambda farm, plan: begun(farm, plan).filter(pl.col("stage") > 1).select("batch_id", "stage").n_unique()
-    ),
+    expected=ByFormula(lambda farm, plan: drafted_workflows(farm, plan).height),
     lineage={
         "total_transferred_count": "life_move.count",
         "total_mortality_count": "life_move.deaths",
         "total_biomass_kg": "life_move.count life_move.weight_g",
-        "planned_start_date": "life_move.date",
+        "planned_start_date": "plan_assignment.departure_date",
+        "actual_completion_date": "life_move.date",
     },
     rules=(),
+    changes_with_as_of=(
+        "status",
+        "actual_start_date",
+        "actual_completion_date",
+        "total_source_count",
+        "total_transferred_count",
+        "total_mortality_count",
+        "total_biomass_kg",
+        "total_actions_planned",
+        "actions_completed",
+        "completion_percentage",
+        "cancellation_reason",
+    ),
 )
 
 
 def transfer_actions(inputs: Inputs) -> pl.DataFrame:
     """Rows of batch_transferaction."""
-    farm, moves = inputs.farm, _moves(inputs)
-    most_actions = max(farm.tanks_per_stage, farm.rings_per_batch) * 2
-    ids = (moves["workflow_id"] - 1) * most_actions + moves["action_number"]
+    farm, actions = inputs.farm, _actions(inputs)
+    ids = (actions["workflow_id"] - 1) * actions_of_a_workflow(farm) + actions["action_number"]
+    moved = pl.col("outcome") == "COMPLETED"
     weighed = pl.Series(
-        draws.uniform(draws.stream(farm.seed, "records", "weighed"), moves["workflow_id"].to_numpy())
+        draws.uniform(draws.stream(farm.seed, "records", "weighed"), actions["workflow_id"].to_numpy())
         < MEASURED_TRANSFERS
-    )
+    ) | (actions["kind"] != TRANSITION)
     luck = draws.normal(draws.stream(farm.seed, "records", "weights"), ids.to_numpy())
-    stage, weight_g = moves["stage"].to_numpy(), moves["weight_g"].to_numpy()
+    stage, weight_g = actions["stage"].to_numpy(), actions["weight_g"].fill_null(1.0).to_numpy()
     variation = weight_variation(stage)
     measured_g = weight_g * (1 + variation / float(np.sqrt(WEIGHED_FISH)) * luck)
-    condition = condition_factor(stage, np.ones(stage.size), weight_g, moves["date"].dt.ordinal_day().to_numpy())
-    temp_c = moves["temp_c"].to_numpy()
+    condition = condition_factor(stage, np.ones(stage.size), weight_g, actions["date"].dt.ordinal_day().to_numpy())
+    temp_c = actions["temp_c"].fill_null(0.0).to_numpy()
+    at_sea = (stage == FRESHWATER[-1].order) & (actions["kind"] == TRANSITION).to_numpy()
+
+    def if_moved(series: pl.Series) -> pl.Expr:
+        return pl.when(moved).then(series)
 
     def if_weighed(series: pl.Series) -> pl.Expr:
-        return pl.when(weighed).then(series)
+        return pl.when(moved & weighed).then(series)
 
-    return moves.select(
+    within = pl.col("kind") != TRANSITION
+    picked = pl.when(moved).then("picked").when(within).then(2 - pl.col("action_number") % 2).otherwise(0)
+    return actions.select(
         "workflow_id",
         "action_number",
         "source_assignment_id",
-        "dest_assignment_id",
         "dest_container_id",
-        "source_population_before",
         id=ids,
-        transferred_count="count",
-        mortality_during_transfer="deaths",
-        transferred_biomass_kg=rounded(moves["biomass_kg"], 10, 2),
-        planned_date="date",
-        water_temp_c=rounded(temp_c, 5, 2),
-        oxygen_level=rounded(
-            0.95 * oxygen_saturation_mg_l(temp_c, np.where(stage == FRESHWATER[-1].order, 35.0, 0.0)), 5, 2
-        ),
+        dest_assignment_id=pl.when(moved | within).then("dest_assignment_id"),
+        source_population_before="before",
+        transferred_count="fish",
+        mortality_during_transfer="lost",
+        transferred_biomass_kg=rounded(actions["biomass_kg"], 10, 2),
+        status="outcome",
+        planned_date="planned_start_date",
+        actual_execution_date=pl.when(moved).then("date"),
+        water_temp_c=if_moved(rounded(temp_c, 5, 2)),
+        oxygen_level=if_moved(rounded(0.95 * oxygen_saturation_mg_l(temp_c, np.where(at_sea, 35.0, 0.0)), 5, 2)),
         measured_avg_weight_g=if_weighed(rounded(measured_g, 10, 2)),
         measured_std_dev_weight_g=if_weighed(rounded(variation * measured_g, 10, 2)),
-        measured_sample_size=pl.when(weighed).then(pl.lit(WEIGHED_FISH, pl.Int32)),
+        measured_sample_size=pl.when(moved & weighed).then(pl.lit(WEIGHED_FISH, pl.Int32)),
         measured_avg_length_cm=if_weighed(rounded(length_cm(measured_g, condition), 10, 2)),
-        selection_method=pl.lit("AVERAGE"),
+        leg_type=pl.when(pl.col("is_dynamic")).then(
+            pl.when(leg=len(CARRIERS))
+            .then(pl.lit("VESSEL_TO_RING"))
+            .when(leg=1)
+            .then(pl.lit("TRUCK_TO_VESSEL"))
+            .when("by_truck")
+            .then(pl.lit("STATION_TO_TRUCK"))
+            .otherwise(pl.lit("STATION_TO_VESSEL"))
+        ),
+        selection_method=picked.replace_strict(range(len(SELECTIONS)), SELECTIONS, return_dtype=pl.String),
+        created_at=pl.when(pl.col("stage") + 1 < ADULT.order)
+        .then("actions_at")
+        .otherwise("date")
+        .cast(pl.Datetime("us", "UTC")),
     )
+
+
+def actions_of_a_workflow(farm: Profile) -> int:
+    """Ids of actions that a workflow has."""
+    return 3 * farm.tanks_per_stage + 2 * farm.rings_per_batch
+
+
+def _about(farm: Profile, plan: Plan) -> int:
+    """Roughly how many actions there are."""
+    return drafted_workflows(farm, plan).filter("has_actions").height * max(farm.tanks_per_stage, farm.rings_per_batch)
 
 
 TRANSFER_ACTIONS = TableDefinition(
     name="batch_transferaction",
     kind=Kind.LEDGER,
-    meaning="Fish moved from one container to another.",
-    how="One action for each pair of containers between which fish moved; in half of the workflows fish are weighed.",
+    meaning="Fish moved from one container to another, or planned to be.",
+    how="One action for each pair of containers between which fish move; in half of the transitions fish are weighed.",
     columns=(
         identity("id"),
         refers("workflow_id", "batch_batchtransferworkflow.id"),
@@ -221,12 +520,16 @@ TRANSFER_ACTIONS = TableDefinition(
         count("mortality_during_transfer"),
         numeric("transferred_biomass_kg", 10, 2, range_=(0, None)),
         boolean("allow_mixed", fill=FALSE),
-        varchar("status", 20, fill=COMPLETED),
-        varchar("leg_type", 32, nullable=True, fill=NULL),
-        varchar("created_via", 20, fill=pl.lit("PLANNED")),
+        varchar("status", 20),
+        varchar("leg_type", 32, nullable=True, comment="Part of the way to the sea; null without carriers"),
+        varchar(
+            "created_via",
+            20,
+            fill=pl.when(pl.col("leg_type").is_null()).then(pl.lit("PLANNED")).otherwise(pl.lit("DYNAMIC_LIVE")),
+        ),
         date("planned_date", nullable=True),
-        date("actual_execution_date", nullable=True, fill=pl.col("planned_date")),
-        timestamp("executed_at", nullable=True, fill=day("planned_date").dt.offset_by("10h")),
+        date("actual_execution_date", nullable=True, comment="Day on which the fish moved; null if they did not"),
+        timestamp("executed_at", nullable=True, fill=day("actual_execution_date").dt.offset_by("10h")),
         varchar("transfer_method", 20, nullable=True, fill=pl.lit("PUMP")),
         numeric("water_temp_c", 5, 2, nullable=True, range_=(-2, 30)),
         numeric("oxygen_level", 5, 2, nullable=True, range_=(0, 20)),
@@ -236,26 +539,58 @@ TRANSFER_ACTIONS = TableDefinition(
         numeric("measured_avg_length_cm", 10, 2, nullable=True),
         text("measured_notes", fill=EMPTY),
         varchar("selection_method", 16),
-        refers("executed_by_id", "auth_user.id", type_=sa.Integer, nullable=True, fill=OWNER),
-        integer("execution_duration_minutes", nullable=True, fill=NULL),
-        text("notes", fill=EMPTY),
-        timestamp("created_at", fill=day("planned_date")),
-        timestamp("updated_at", fill=day("planned_date")),
+        refers(
+            "executed_by_id",
+            "auth_user.id",
+            type_=sa.Integer,
+            nullable=True,
+            fill=pl.when(pl.col("status").is_in(["COMPLETED", "FAILED"])).then(OWNER),
+        ),
+        integer(
+            "execution_duration_minutes",
+            nullable=True,
+            fill=pl.when(_DONE).then(10 + pl.col("transferred_count") // _FISH_A_MINUTE),
+        ),
+        text("notes", fill=pl.when(status="FAILED").then(pl.lit(CALLED_OFF_BECAUSE[PUMP_FAILED])).otherwise(EMPTY)),
+        timestamp("created_at", comment="Time at which the action was planned (UTC)"),
+        timestamp("updated_at", fill=pl.coalesce(day("actual_execution_date"), "created_at")),
         unique("workflow_id", "action_number"),
         index("source_assignment_id"),
         index("dest_assignment_id"),
     ),
     reads=_MOVED,
     generate=transfer_actions,
-    expected=CountedIn("life_move", pl.len(), about=lambda farm, plan: plan.assignments.height),
+    expected=Unpredictable("Containers overlap as their fish do; `workflow_totals` counts them.", about=_about),
     lineage={
         "transferred_count": "life_move.count",
         "mortality_during_transfer": "life_move.deaths",
         "source_population_before": "life_move.source_population_before",
         "measured_avg_weight_g": "life_move.weight_g",
-        "planned_date": "life_move.date",
+        "actual_execution_date": "life_move.date",
     },
-    rules=(),
+    rules=(TOTALS_ADD_UP,),
+    changes_with_as_of=(
+        "dest_assignment_id",
+        "source_population_before",
+        "transferred_count",
+        "mortality_during_transfer",
+        "transferred_biomass_kg",
+        "status",
+        "actual_execution_date",
+        "water_temp_c",
+        "oxygen_level",
+        "measured_avg_weight_g",
+        "measured_std_dev_weight_g",
+        "measured_sample_size",
+        "measured_avg_length_cm",
+    ),
 )
 
-__all__ = ["MEASURED_TRANSFERS", "TRANSFER_ACTIONS", "TRANSFER_WORKFLOWS"]
+__all__ = [
+    "ACTIVITIES_OF_A_BATCH",
+    "MEASURED_TRANSFERS",
+    "TRANSFER_ACTIONS",
+    "TRANSFER_WORKFLOWS",
+    "actions_of_a_workflow",
+    "planned_activity_id",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from aquamind_pipeline.schema.columns import EMPTY, INSTALLED, identity, text, timestamp, unique, varchar
+from aquamind_pipeline.schema.columns import INSTALLED, identity, text, timestamp, unique, varchar
 from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation.sites import GEOGRAPHY
@@ -17,8 +17,8 @@ SUPPLIERS = TableDefinition(
     columns=(
         identity("id"),
         varchar("name", 100),
-        text("contact_details", fill=EMPTY),
-        text("certifications", fill=EMPTY),
+        text("contact_details", fill=pl.format("{}, sales office", "name")),
+        text("certifications", fill=pl.lit("GLOBALG.A.P. Aquaculture")),
         timestamp("created_at", fill=INSTALLED),
         timestamp("updated_at", fill=INSTALLED),
         unique("name"),

@@ -182,7 +182,7 @@ LIFE_MOVES = TableDefinition(
     batch_slices=True,
     step=STEP,
     meaning="The simulated truth of fish that moved from one container to another.",
-    how="At the end of a stage all fish of a batch move on to the next stage's containers; a few die.",
+    how="At the end of a stage all fish of a batch move to the containers of the next; a few die. Smolts are graded.",
     columns=(
         bigint("batch_id"),
         bigint("stage"),
@@ -191,7 +191,8 @@ LIFE_MOVES = TableDefinition(
         bigint("count"),
         bigint("deaths"),
         bigint("source_population_before"),
-        double("weight_g"),
+        double("weight_g", comment="Mean weight of the moved fish [g]"),
+        bigint("picked", comment="Which fish were picked: index into `simulation.grading.SELECTIONS`"),
         date("date"),
     ),
     reads=PLAN,

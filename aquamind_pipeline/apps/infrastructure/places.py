@@ -102,6 +102,9 @@ HALL_TABLE = TableDefinition(
     rules=(),
 )
 
+_CODE = pl.col("name").str.to_uppercase().str.replace_all(r"[^A-Z]+", "-").str.slice(0, 32)
+"""Short name of a group."""
+
 GROUPS = TableDefinition(
     name="infrastructure_areagroup",
     kind=Kind.REFERENCE,
@@ -110,7 +113,7 @@ GROUPS = TableDefinition(
     columns=(
         identity("id"),
         varchar("name", 100),
-        varchar("code", 32, fill=EMPTY),
+        varchar("code", 32, fill=_CODE),
         refers("geography_id", "infrastructure_geography.id"),
         refers("parent_id", "infrastructure_areagroup.id", nullable=True),
         boolean("active", fill=TRUE),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import polars as pl
 import sqlalchemy as sa
 
+from aquamind_pipeline.apps.scenario.constraints import CONSTRAINTS
 from aquamind_pipeline.apps.scenario.models import FCR_MODEL_ID, MORTALITY_MODEL_ID, model_id
 from aquamind_pipeline.schema.columns import (
-    NULL,
     OWNER,
-    bigint,
     date,
     day,
     double,
@@ -43,6 +42,7 @@ def scenarios(inputs: Inputs) -> pl.DataFrame:
         scenario_id="batch_id",
         name=pl.format("Baseline Projection - {}", "batch_number"),
         initial_count="eggs",
+        biological_constraints_id="geography_id",
         duration_days=pl.lit(duration_days(inputs.farm)),
         tgc_model_id=model_id(pl.col("geography_id"), pl.col("start_date")),
         fcr_model_id=pl.lit(FCR_MODEL_ID, pl.Int64),
@@ -68,7 +68,7 @@ SCENARIOS = TableDefinition(
         refers("fcr_model_id", "scenario_fcrmodel.model_id"),
         refers("mortality_model_id", "scenario_mortalitymodel.model_id"),
         refers("batch_id", "batch_batch.id", nullable=True),
-        bigint("biological_constraints_id", nullable=True, fill=NULL),
+        refers("biological_constraints_id", f"{CONSTRAINTS.name}.id", nullable=True),
         refers("created_by_id", "auth_user.id", type_=sa.Integer, nullable=True, fill=OWNER),
         timestamp("created_at", fill=day("start_date")),
         timestamp("updated_at", fill=day("start_date")),

@@ -9,7 +9,6 @@ import polars as pl
 
 from aquamind_pipeline.schema.columns import (
     INSTALLED,
-    NULL,
     double,
     identity,
     integer,
@@ -27,6 +26,13 @@ from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER, STAGES
 from aquamind_pipeline.simulation.sites import GEOGRAPHY
 
 FCR_MODEL_ID = MORTALITY_MODEL_ID = 1
+ILLNESS_MODEL_ID = 2
+USUAL_MORTALITY = "Standard Mortality"
+"""Name of the model that the fish die by."""
+_ILLNESS = 2.5
+"""How many times as many fish as usual die in months of illness."""
+_ADULT_FCR = ((450.0, 2000.0, 1.11), (2000.0, 4000.0, 1.19), (4000.0, 8000.0, 1.30))
+"""Feed per growth of adult fish by weight: from, to [g], and the ratio. Over a life at sea the mean is the stage's."""
 MONTH_NAMES = (
     "January",
     "February",
@@ -253,11 +259,33 @@ FCR_STAGES = TableDefinition(
     rules=(),
 )
 
+FCR_OVERRIDES = TableDefinition(
+    name="scenario_fcr_model_stage_override",
+    kind=Kind.REFERENCE,
+    meaning="Feed conversion ratio of a stage for fish of some weights.",
+    how="Adult fish need the more feed for their growth the heavier they are.",
+    columns=(
+        identity("id"),
+        numeric("min_weight_g", 10, 2, range_=(0, None), comment="Lowest weight for which the ratio holds [g]"),
+        numeric("max_weight_g", 10, 2, range_=(0, None), comment="Highest weight for which the ratio holds [g]"),
+        numeric("fcr_value", 5, 3, range_=(0, None)),
+        refers("fcr_stage_id", "scenario_fcrmodelstage.id"),
+    ),
+    natural_key=("fcr_stage_id", "min_weight_g"),
+    reads=(),
+    generate=lambda inputs: pl.DataFrame(
+        _ADULT_FCR, schema=["min_weight_g", "max_weight_g", "fcr_value"], orient="row"
+    ).with_columns(id=pl.int_range(1, len(_ADULT_FCR) + 1, dtype=pl.Int64), fcr_stage_id=pl.lit(ADULT.order, pl.Int64)),
+    expected=ByFormula(lambda farm, plan: len(_ADULT_FCR)),
+    lineage={},
+    rules=(),
+)
+
 MORTALITY_MODELS = TableDefinition(
     name="scenario_mortalitymodel",
     kind=Kind.REFERENCE,
     meaning="Mortality model.",
-    how="One standard model.",
+    how="The standard model, and one for months of illness.",
     columns=(
         identity("model_id"),
         varchar("name", 255),
@@ -271,41 +299,47 @@ MORTALITY_MODELS = TableDefinition(
     reads=(),
     generate=lambda inputs: pl.DataFrame(
         {
-            "model_id": [MORTALITY_MODEL_ID],
-            "name": ["Standard Mortality"],
-            "frequency": ["daily"],
-            "rate": [BASE_DAILY_MORTALITY_PERCENT * inputs.farm.speed],
+            "model_id": [MORTALITY_MODEL_ID, ILLNESS_MODEL_ID],
+            "name": [USUAL_MORTALITY, "Mortality in Months of Illness"],
+            "frequency": ["daily", "daily"],
+            "rate": [times * BASE_DAILY_MORTALITY_PERCENT * inputs.farm.speed for times in (1, _ILLNESS)],
         }
     ),
-    expected=ByFormula(lambda farm, plan: 1),
+    expected=ByFormula(lambda farm, plan: 2),
     lineage={},
     rules=(),
 )
+
+_ALIVE = 1 - pl.col("daily_rate_percent").cast(pl.Float64) / 100
+_WEEKLY_PERCENT = ((1 - _ALIVE * _ALIVE * _ALIVE * _ALIVE * _ALIVE * _ALIVE * _ALIVE) * 100).round(3)
+"""What AquaMind computes of a daily rate when it saves the row. No engine reads it."""
 
 MORTALITY_STAGES = TableDefinition(
     name="scenario_mortality_model_stage",
     kind=Kind.REFERENCE,
     meaning="Daily mortality of one stage.",
-    how="The rates that the fish die by.",
+    how="The rates that the fish die by, and higher ones for months of illness.",
     columns=(
         identity("id"),
         refers("mortality_model_id", "scenario_mortalitymodel.model_id"),
         varchar("lifecycle_stage", 20),
         numeric("daily_rate_percent", 5, 3, range_=(0, 100)),
-        numeric("weekly_rate_percent", 5, 3, nullable=True, fill=NULL),
+        numeric("weekly_rate_percent", 5, 3, nullable=True, fill=_WEEKLY_PERCENT),
         unique("mortality_model_id", "lifecycle_stage"),
     ),
     natural_key=("mortality_model_id", "lifecycle_stage"),
     reads=(),
     generate=lambda inputs: pl.DataFrame(
         {
-            "id": [s.order for s in STAGES],
-            "mortality_model_id": [MORTALITY_MODEL_ID] * len(STAGES),
-            "lifecycle_stage": [s.name for s in STAGES],
-            "daily_rate_percent": [s.daily_mortality * 100 * inputs.farm.speed for s in STAGES],
+            "id": range(1, 2 * len(STAGES) + 1),
+            "mortality_model_id": [MORTALITY_MODEL_ID] * len(STAGES) + [ILLNESS_MODEL_ID] * len(STAGES),
+            "lifecycle_stage": [s.name for s in STAGES] * 2,
+            "daily_rate_percent": [
+                round(times * s.daily_mortality * 100 * inputs.farm.speed, 3) for times in (1, _ILLNESS) for s in STAGES
+            ],
         }
     ),
-    expected=ByFormula(lambda farm, plan: len(STAGES)),
+    expected=ByFormula(lambda farm, plan: 2 * len(STAGES)),
     lineage={},
     rules=(),
 )

@@ -7,10 +7,12 @@ import sqlalchemy as sa
 
 from aquamind_pipeline.apps.batch.stages import LIFECYCLE_STAGES
 from aquamind_pipeline.apps.scenario.baselines import GENOTYPE, INITIAL_WEIGHT_G, SCENARIOS, SUPPLIER, duration_days
+from aquamind_pipeline.apps.scenario.model_changes import MODEL_CHANGES
 from aquamind_pipeline.apps.scenario.models import (
     EXPONENT_M,
     EXPONENT_N,
     FCR_MODELS,
+    FCR_OVERRIDES,
     FCR_STAGES,
     MORTALITY_MODELS,
     MORTALITY_STAGES,
@@ -52,18 +54,15 @@ READS = (
     FCR_STAGES.name,
     MORTALITY_MODELS.name,
     MORTALITY_STAGES.name,
+    FCR_OVERRIDES.name,
+    MODEL_CHANGES.name,
 )
 """What `projection` reads."""
 
 
 def scenario_models(inputs: DeclaredReads) -> ScenarioModels:
     """The farm's scenarios and their models, as the projection reads them."""
-    changes = ("scenario_id", "change_day", "new_tgc_model_id", "new_fcr_model_id", "new_mortality_model_id")
-    overrides: dict[str, pl.DataType | type[pl.DataType]] = {
-        "fcr_stage_id": pl.Int64,
-        "min_weight_g": pl.Decimal(10, 2),
-        "max_weight_g": pl.Decimal(10, 2),
-    }
+    others = dict.fromkeys(("new_tgc_model_id", "new_fcr_model_id"), pl.lit(None, pl.Int64))
     tgc = inputs.whole(TGC_MODELS.name).rename({"model_id": "tgc_model_id"})
     return ScenarioModels(
         scenarios=inputs.whole(SCENARIOS.name).with_columns(initial_weight=pl.lit(INITIAL_WEIGHT_G)),
@@ -74,10 +73,10 @@ def scenario_models(inputs: DeclaredReads) -> ScenarioModels:
         fcr_stages=inputs.whole(FCR_STAGES.name).rename(
             {"id": "fcr_stage_id", "model_id": "fcr_model_id", "stage_id": "lifecycle_stage_id"}
         ),
-        fcr_overrides=pl.DataFrame(schema=overrides | {"fcr_value": pl.Float64}),
+        fcr_overrides=inputs.whole(FCR_OVERRIDES.name),
         mortality_models=inputs.whole(MORTALITY_MODELS.name).rename({"model_id": "mortality_model_id"}),
         mortality_stages=inputs.whole(MORTALITY_STAGES.name),
-        model_changes=pl.DataFrame(schema=dict.fromkeys(changes, pl.Int64)),
+        model_changes=inputs.whole(MODEL_CHANGES.name).with_columns(**others).sort("change_id"),
     )
 
 

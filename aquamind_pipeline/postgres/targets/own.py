@@ -57,7 +57,12 @@ class OwnTarget(Target):
         for statement in ddl.statements():
             connection.execute(statement)
 
-    def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
+    def _require_owner(self, connection: Connection, owner: str) -> None:
+        """Our own database has no users but ours."""
+
+    def _load_whole(
+        self, connection: Connection, lake: Lake, run: str, *, history: bool, owner: str | None
+    ) -> list[Loaded]:
         changed = [name for name in self.whole if not _is_loaded(connection, lake, name)]
         # A row that somebody else's transaction has locked would keep us waiting later, while others wait for us.
         locks.lock_tables(connection, [_public(name) for name in changed], "EXCLUSIVE")

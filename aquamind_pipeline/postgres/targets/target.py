@@ -129,12 +129,13 @@ class Target(ABC):
             held = journal.Farm(farm.identity, farm.farm, farm.as_of, schema_version(), self.kind)
             journal.remember_farm(connection, held)
 
-    def require_fit(self, farm: Manifest, *, history: bool = False) -> None:
+    def require_fit(self, farm: Manifest, *, history: bool = False, owner: str | None = None) -> None:
         """Refuse a database that cannot take this farm. It changes nothing, so ask before anything is built.
 
         Args:
             farm: The farm to load.
             history: Whether rows are written into history tables.
+            owner: Name of the user who shall own the rows, where users own rows.
 
         Raises:
             DatabaseError: when the database holds another farm, tables of another version, or tables that do not fit,
@@ -143,6 +144,8 @@ class Target(ABC):
         with connect(self.url) as connection:
             rights.require_connections(connection, self.url)
             self._require_fit(connection, farm, history=history)
+            if owner is not None:
+                self._require_owner(connection, owner)
 
     def _require_fit(self, connection: Connection, farm: Manifest, *, history: bool = False) -> None:
         rights.require_writable(connection, self.url)
@@ -214,7 +217,7 @@ class Target(ABC):
             for name in names:
                 journal.distrust(connection, name)
 
-    def load_whole(self, lake: Lake, *, run: str = "", history: bool = False) -> list[Loaded]:
+    def load_whole(self, lake: Lake, *, run: str = "", history: bool = False, owner: str | None = None) -> list[Loaded]:
         """Make the rows of all tables that are kept whole equal to the lake's: insert, update, delete.
 
         All tables change in one transaction, since they refer to each other.
@@ -224,11 +227,12 @@ class Target(ABC):
             run: The run that loads, for the journal.
             history: Whether to write the first history row of each record that we make, where the database has
                 history tables.
+            owner: Name of the user who shall own the rows, where users own rows. None: a user of ours.
         """
 
         def work(attempt: locks.Attempt) -> list[Loaded]:
             connection = attempt.connection
-            loaded = self._load_whole(connection, lake, run, history=history)
+            loaded = self._load_whole(connection, lake, run, history=history, owner=owner)
             sent = [one.table for one in loaded if not one.skipped]
             self._require_content(connection, lake, sent)
             with self.explained(*self.tables):
@@ -452,7 +456,13 @@ class Target(ABC):
         """Make the tables in a database without a farm, if they are ours to make."""
 
     @abstractmethod
-    def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
+    def _require_owner(self, connection: Connection, owner: str) -> None:
+        """Refuse a name that no user has, where users own rows."""
+
+    @abstractmethod
+    def _load_whole(
+        self, connection: Connection, lake: Lake, run: str, *, history: bool, owner: str | None
+    ) -> list[Loaded]:
         """Load all tables that are kept whole, in the connection's transaction."""
 
     @abstractmethod

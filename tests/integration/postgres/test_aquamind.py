@@ -392,6 +392,46 @@ def test_history_of_masters_is_an_option(aquamind: SecretStr, lake: Lake) -> Non
     assert ask(aquamind, "SELECT count(*) FROM batch_historicalbatch") == [(0,)]
 
 
+def test_the_user_of_history_rows_owns_the_farm(aquamind: SecretStr, lake: Lake) -> None:
+    manifest = lake.manifest()
+    assert manifest is not None
+    open_target(aquamind).prepare(manifest)
+    open_target(aquamind).load_whole(lake, history=True)
+    query = "SELECT DISTINCT username FROM {} h LEFT JOIN auth_user u ON u.id = h.history_user_id"
+    for table in ("batch_historicalbatch", "infrastructure_historicalhall"):
+        assert ask(aquamind, query.format(table)) == [("aquamind-pipeline",)]
+
+
+def test_somebody_else_can_own_the_farm(aquamind: SecretStr, lake: Lake) -> None:
+    """Scenario pages show a user's own scenarios. A wipe leaves the user alone, and another owner needs a wipe."""
+    manifest, target = lake.manifest(), open_target(aquamind)
+    assert manifest is not None
+    with pytest.raises(DatabaseError, match=r"no user nobody: .*createsuperuser.*AQUAMIND_OWNER"):
+        target.require_fit(manifest, owner="nobody")
+    target.require_fit(manifest, owner="else")
+    target.prepare(manifest)
+    with pytest.raises(DatabaseError, match="no user nobody"):
+        target.load_whole(lake, owner="nobody")
+    for _ in range(2):
+        target.load_whole(lake, owner="else", history=True)
+    owners = "SELECT DISTINCT u.username FROM {} LEFT JOIN auth_user u ON u.id = {}"
+    for table, column in (
+        ("scenario", "created_by_id"),
+        ("batch_batchtransferworkflow", "initiated_by_id"),
+        ("batch_historicalbatch", "history_user_id"),
+    ):
+        assert ask(aquamind, owners.format(table, column)) == [("else",)]
+    assert ask(aquamind, "SELECT count(*) FROM auth_user") == [(2,)]
+    target.load_whole(lake)
+    with pytest.raises(DatabaseError, match=r"belongs to the user else since.*`aquamind wipe --no-files` first"):
+        target.require_fit(manifest, owner="someone")
+    target.wipe()
+    assert ask(aquamind, "SELECT username FROM auth_user ORDER BY id") == [("someone",), ("else",)]
+    target.prepare(manifest)
+    target.load_whole(lake, owner="someone")
+    assert ask(aquamind, owners.format("scenario", "created_by_id")) == [("someone",)]
+
+
 def test_the_report_is_about_ours(loaded: SecretStr, built: Settings) -> None:
     """Somebody else's batch in the same tables changes nothing in it."""
     verified, _ = report.verify(loaded, built.farm)

@@ -16,7 +16,7 @@ from tests.helpers.places import ROOT
 
 OPTIONS = {
     "plan": "profile seed epoch as_of faults home lake database_url",
-    "load": "profile seed epoch faults home lake database_url load_anyway reload history",
+    "load": "profile seed epoch faults home lake database_url load_anyway reload history owner",
     "verify": "profile seed epoch faults home lake database_url skip_checks",
     "lake": "profile seed epoch faults home lake",
     "wipe": "profile seed epoch faults home lake database_url yes dry_run files database",

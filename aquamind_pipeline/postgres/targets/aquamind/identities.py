@@ -141,11 +141,16 @@ def _found(
 
 
 def _require_free(connection: Connection, table: sa.Table, rows: pl.DataFrame) -> None:
-    """Refuse rows whose unique names somebody else's rows have: batch numbers and workflow numbers above all."""
+    """Refuse rows whose unique names somebody else's rows have: batch numbers and workflow numbers above all.
+
+    A unique reference, as of a workflow to its planned activity, leads to a row of ours, which nobody else's row names.
+    """
     for constraint in table.constraints:
         if not isinstance(constraint, sa.UniqueConstraint) or len(constraint.columns) != 1:
             continue
         column = next(iter(constraint.columns)).name
+        if column in references(table):
+            continue
         values: list[Any] = rows[column].drop_nulls().to_list()
         query = sql.SQL("SELECT {0} FROM {1} WHERE {0} = ANY(%s) ORDER BY 1 LIMIT 3").format(
             sql.Identifier(column), sql.Identifier(PUBLIC, table.name)

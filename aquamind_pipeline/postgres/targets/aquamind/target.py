@@ -25,7 +25,7 @@ from aquamind_pipeline.postgres.connection import Connection, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
 from aquamind_pipeline.postgres.copying import Loaded, copy_frame
 from aquamind_pipeline.postgres.dependents import dependents, require_none
-from aquamind_pipeline.postgres.targets.aquamind import fit, history, id_blocks, identities, indexes, wiping
+from aquamind_pipeline.postgres.targets.aquamind import fit, history, id_blocks, identities, indexes, owners, wiping
 from aquamind_pipeline.postgres.targets.aquamind.heirs import without_heirs
 from aquamind_pipeline.postgres.targets.aquamind.identities import IDENTITY, Identities
 from aquamind_pipeline.postgres.targets.aquamind.wiping import OurRows
@@ -83,14 +83,23 @@ class AquaMindTarget(Target):
 
     # Tables that are kept whole.
 
-    def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
+    def _require_owner(self, connection: Connection, owner: str) -> None:
+        owners.require(connection, self.url, owner)
+
+    def _load_whole(
+        self, connection: Connection, lake: Lake, run: str, *, history: bool, owner: str | None
+    ) -> list[Loaded]:
         """Find or make every row. Rows of ours that changed or vanished follow the lake."""
+        if owner is not None:
+            self._require_owner(connection, owner)
         known: Identities = {}
         frames: dict[str, pl.DataFrame] = {}
         self._lock_changed(connection, lake)
         for name in self.whole:
             definition = REGISTRY[name]
             frames[name] = complete(lake.scan(name), definition.table).collect()
+            if name == owners.USERS and owner is not None:
+                frames[name] = owners.renamed(frames[name], owner)
             known[name] = identities.identify(connection, definition, frames[name], known)
         gone = {name: ids for name, frame in frames.items() if (ids := _gone(name, known[name], frame)["id"].to_list())}
         if gone:
@@ -176,9 +185,14 @@ class AquaMindTarget(Target):
             connection.execute(
                 sql.SQL(
                     "INSERT INTO {history} ({columns}, history_date, history_type, history_change_reason, "
-                    "history_user_id) SELECT {values}, now(), '+', {reason}, NULL FROM {incoming} i "
+                    "history_user_id) SELECT {values}, now(), '+', {reason}, {user} FROM {incoming} i "
                     "WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{key} = i.{key})"
-                ).format(history=_public(history_table), reason=sql.Literal(history.REASON), **parts)
+                ).format(
+                    history=_public(history_table),
+                    reason=sql.Literal(history.REASON),
+                    user=sql.Literal(known[owners.USERS]["id"][0]),
+                    **parts,
+                )
             )
         connection.execute(
             sql.SQL(

@@ -1,0 +1,1 @@
+"""Tables of AquaMind's planning app."""
