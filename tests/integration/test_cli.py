@@ -172,7 +172,7 @@ def test_plan_builds_nothing(tmp_path: Path) -> None:
     done = aquamind("plan", "--profile", "test-40", AQUAMIND_HOME=str(tmp_path))
     assert done.returncode == 0
     assert "40 batches: 25 harvested, 15 alive" in done.stdout
-    assert "9,722,821" in done.stdout
+    assert "9,723,144" in done.stdout
     assert not list(tmp_path.iterdir())
 
 

@@ -47,7 +47,7 @@ def test_eggs_give_aquaminds_population_on_day_91(name: str) -> None:
     [
         (
             {"profile": "salmon"},
-            "there is no profile 'salmon'; there are saturation-170, saturation-1700, single, test-40, tiny, uat-ladder",
+            "there is no profile 'salmon'; there are saturation-170, saturation-1700, single, test-40, tiny, uat-lad",
         ),
         ({"profile": "tiny", "as_of": date(2020, 1, 1)}, "as_of 2020-01-01 lies before epoch 2026-02-02"),
         ({"profile": "tiny", "seed": -1}, "seed"),
