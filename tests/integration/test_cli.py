@@ -176,6 +176,12 @@ def test_plan_builds_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_today_is_printed_as_a_day(tmp_path: Path) -> None:
+    done = aquamind("plan", "--as-of", "today", AQUAMIND_TODAY="2026-07-13", AQUAMIND_HOME=str(tmp_path))
+    assert "2026-02-02 to 2026-07-13" in done.stdout, done.stderr
+    one_line(aquamind("plan", "--anchor", "2026-07-13", AQUAMIND_HOME=str(tmp_path)), "leave anchor 2026-07-13 out")
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
 def test_plan_shows_whole_names_and_numbers_on_any_terminal(tmp_path: Path, columns: int) -> None:
     """40 columns: less than the longest name and its number need."""

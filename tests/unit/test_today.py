@@ -15,7 +15,6 @@ from aquamind_pipeline.pipeline.farm import Farm
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.settings import load_settings
-from tests.helpers.commands import aquamind, one_line
 
 DAY, LATER = date(2026, 7, 13), date(2026, 8, 2)
 LADDER = "uat-ladder"
@@ -45,12 +44,6 @@ def test_today_does_not_shorten_a_farm(tmp_path: Path) -> None:
     assert Workspace(settings).wanted.as_of == LATER
     given_ = load_settings(profile="tiny", home=tmp_path, lake=tmp_path / "lake", as_of=DAY)
     assert Workspace(given_).wanted.as_of == DAY
-
-
-def test_the_command_prints_the_day(tmp_path: Path) -> None:
-    done = aquamind("plan", "--as-of", "today", AQUAMIND_TODAY=str(DAY), AQUAMIND_HOME=str(tmp_path))
-    assert f"2026-02-02 to {DAY}" in done.stdout, done.stderr
-    one_line(aquamind("plan", "--anchor", str(DAY), AQUAMIND_HOME=str(tmp_path)), "leave anchor 2026-07-13 out")
 
 
 def test_a_lake_keeps_the_anchor(tmp_path: Path) -> None:
