@@ -1,5 +1,6 @@
 """Dagster's definitions of one farm: assets, checks, jobs, schedules and the workspace resource."""
 
+import os
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -26,8 +27,9 @@ from aquamind_pipeline.orchestration.partitions import monthly, range_tags
 from aquamind_pipeline.orchestration.records import require_own_records
 from aquamind_pipeline.orchestration.retention import tidy_history, weekly
 from aquamind_pipeline.orchestration.run_config import OWNER_TAG, RunOptions
-from aquamind_pipeline.orchestration.run_record import last_facts, lasting_unchanged, verified_by_these_rules
+from aquamind_pipeline.orchestration.run_record import begun_on, last_facts, lasting_unchanged, verified_by_these_rules
 from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.profiles import TODAY
 from aquamind_pipeline.report.data_docs import DataDocs
 from aquamind_pipeline.settings import Settings, load_settings, warn_of_unknown_variables
 
@@ -105,12 +107,18 @@ def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.Reso
 
     @dg.resource(config_schema=RunOptions.to_config_schema(), description=description)
     def with_options(context: dg.InitResourceContext) -> Workspace:
-        if context.instance is not None:
-            require_own_records(context.instance, workspace.settings.farm_name)
+        instance = context.instance
+        if instance is not None:
+            require_own_records(instance, workspace.settings.farm_name)
         run = None if shared else context.run
         owner = run.tags.get(OWNER_TAG, f"run {run.run_id}") if run else None
         options = RunOptions(**context.resource_config)
-        return workspace.with_settings(options.applied(workspace.settings), owner)
+        settings = options.applied(workspace.settings)
+        today_is_open = settings.as_of == TODAY and "AQUAMIND_TODAY" not in os.environ
+        if today_is_open and instance is not None and run is not None and OWNER_TAG not in run.tags:
+            # Steps may run in processes of their own, before and after midnight: the run's day counts for all of them.
+            settings = settings.model_copy(update={"today": begun_on(instance, run.run_id)})
+        return workspace.with_settings(settings, owner)
 
     @dg.configured(with_options)
     def checked(options: RunOptions) -> dict[str, Any]:

@@ -8,19 +8,19 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aquamind_pipeline.errors import ConfigError, DatabaseError
 from aquamind_pipeline.files import require_usable
 from aquamind_pipeline.lake.stores import parse_location
-from aquamind_pipeline.mistakes import MistakesError, explained, nearest, no_such, told
+from aquamind_pipeline.mistakes import MistakesError, explained, nearest, no_such, shortened, told
 from aquamind_pipeline.postgres import urls
-from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.profiles import TODAY, is_anchored, load_profile
 from aquamind_pipeline.quality.common_rules import SCHEMA
 from aquamind_pipeline.quality.rules import DATABASE_STATEMENTS, STATEMENTS
 from aquamind_pipeline.simulation.profile import Profile
@@ -48,7 +48,13 @@ class Settings(BaseSettings):
     profile: str = "test-40"
     seed: int | None = None
     epoch: date | None = None
-    as_of: date | None = None
+    as_of: date | Literal["today"] | None = None
+    """Last day with data. `today` is the day on which a command or a run reads its settings, in UTC."""
+    today: date | None = None
+    """The day that `today` means. `load_settings` sets it where it is needed and not given."""
+    anchor: date | None = None
+    """Day to which the farm of a profile such as `uat-ladder` is anchored. Unset: the lake's, or for a new farm
+    `today`."""
     home: Path = Path("data")
     """Folder of everything that the pipeline writes: lake, embedded PostgreSQL, Dagster's records, reports."""
     lake: str | Path | None = None
@@ -81,10 +87,23 @@ class Settings(BaseSettings):
     """In AquaMind's database, name of the user who shall own the farm. If unset, the pipeline makes a user of its own,
     as whom nobody can log in."""
 
+    _held_anchor: date | None = PrivateAttr(None)
+    """The anchor that the lake's manifest keeps."""
+
     @field_validator("faults", "skip_checks", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _parse_last_day(cls, value: object) -> object:
+        if not isinstance(value, str) or value == TODAY:
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"write a day, as 2026-06-30, or {TODAY}, not {shortened(value)}") from None
 
     @field_validator("skip_checks")
     @classmethod
@@ -128,18 +147,47 @@ class Settings(BaseSettings):
 
     @property
     def farm(self) -> Profile:
-        """The profile with the user's seed, epoch, as_of and faults.
+        """The profile with the user's seed, epoch, as_of, anchor and faults.
 
         Raises:
             ConfigError: when the profile or a fault is unknown, or when values contradict each other.
         """
-        return load_profile(self.profile, seed=self.seed, epoch=self.epoch, as_of=self.as_of, faults=self.faults)
+        anchor, as_of = self.anchor, self.as_of
+        if anchor is None and is_anchored(self.profile):
+            anchor, as_of = self._held_anchor or self.today, as_of or "today"
+        return load_profile(
+            self.profile,
+            seed=self.seed,
+            epoch=self.epoch,
+            as_of=self.today if isinstance(as_of, str) else as_of,
+            anchor=anchor,
+            faults=self.faults,
+        )
+
+    @property
+    def present_day(self) -> date:
+        """The day that `today` means: the one that was given, or the clock's in UTC."""
+        return self.today or datetime.now(UTC).date()
+
+    def anchored_to(self, anchor: date) -> Settings:
+        """These settings with another anchor of the farm, and the same lake and database."""
+        settings = self.model_copy()
+        settings._held_anchor = anchor
+        return settings
+
+    @property
+    def needs_today(self) -> bool:
+        """Whether a day in these settings, or in their profile, is the day on which they are read."""
+        return self.as_of == TODAY or (self.anchor is None and is_anchored(self.profile))
 
     @property
     def farm_name(self) -> str:
-        """Name of the farm: the profile's name, and each of seed, epoch and faults that the user changed."""
-        farm, unchanged = self.farm, load_profile(self.profile)
+        """Name of the farm: the profile's name, and each of seed, epoch, anchor and faults that the user changed."""
+        farm = self.farm
+        unchanged = load_profile(self.profile, anchor=farm.default_as_of if farm.is_anchored else None)
         parts = [farm.name]
+        if self.anchor is not None:
+            parts += ["anchored", str(self.anchor)]
         if farm.seed != unchanged.seed:
             parts += ["seed", str(farm.seed)]
         if farm.epoch != unchanged.epoch:
@@ -217,12 +265,20 @@ def load_settings(**overrides: Any) -> Settings:
             secret=_SECRETS,
         )
         raise ConfigError(told(mistakes)) from None
+    if settings.needs_today and settings.today is None:
+        settings = settings.model_copy(update={"today": settings.present_day})
     require_usable(settings.home, "AQUAMIND_HOME")
     # Reads the profile, so that a mistake in it fails here and not during a run.
     if isinstance(settings.lake_path, Path):
         require_usable(settings.lake_path, "AQUAMIND_LAKE" if settings.lake else "the lake")
     else:
         settings.farm  # noqa: B018 - the same for a lake in a bucket
+    if settings.farm.is_anchored and settings.anchor is None:
+        from aquamind_pipeline.lake import Lake  # slow to import, and most profiles have a last day of their own
+
+        manifest = Lake(settings.lake_path).manifest()
+        if manifest is not None and manifest.anchor is not None:
+            return settings.anchored_to(manifest.anchor)
     return settings
 
 

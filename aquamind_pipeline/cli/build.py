@@ -8,7 +8,7 @@ from rich.text import Text
 
 from aquamind_pipeline.cli.console import ProgressBars, console, print_line
 from aquamind_pipeline.cli.options import MONTH
-from aquamind_pipeline.cli.results import finish_run, print_report_paths
+from aquamind_pipeline.cli.results import finish_run, print_age, print_report_paths
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.orchestration.garbage_collection import skip_loaded_objects
 
@@ -60,3 +60,4 @@ def build(
         if database:
             report.show(report.load_saved(report.report_path(settings)), console)
             print_report_paths(settings)
+            print_age(settings, farm)

@@ -69,7 +69,7 @@ def grants(
     role: Annotated[str, typer.Argument(help="The role that will load.")],
     database: Annotated[str, typer.Option(metavar="NAME", help="Name of AquaMind's database.")] = "aquamind_db",
 ) -> None:
-    """Print the SQL that gives a role just the rights to load into AquaMind's database."""
+    """Print the SQL that gives a role just the rights to load into AquaMind's database, and makes it if need be."""
     from aquamind_pipeline.postgres.targets.aquamind.grants import grants as statements
 
     sys.stdout.write(statements(role, database))

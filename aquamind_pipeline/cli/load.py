@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from aquamind_pipeline.cli.console import ProgressBars, console
-from aquamind_pipeline.cli.results import finish_run
+from aquamind_pipeline.cli.results import finish_run, print_age
 from aquamind_pipeline.orchestration.garbage_collection import skip_loaded_objects
 
 if TYPE_CHECKING:
@@ -28,3 +28,4 @@ def load(settings: "Settings") -> None:
     with workspace.lake.exclusive(), workspace.database():
         finish_run(run_job(workspace, LOAD_DATABASE, months_between(farm.epoch, farm.as_of)))
         report.show(report.load_saved(report.report_path(settings)), console)
+        print_age(settings, farm)

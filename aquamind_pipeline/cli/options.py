@@ -12,9 +12,9 @@ import typer
 
 from aquamind_pipeline.cli.errors import one_line_errors
 from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.profiles import profile_names
+from aquamind_pipeline.profiles import TODAY, profile_names
 
-FARM = ("profile", "seed", "epoch", "faults")
+FARM = ("profile", "seed", "epoch", "anchor", "faults")
 """Options that say which farm: they decide its name, and so its lake and its database."""
 
 
@@ -32,6 +32,20 @@ def _day(text: str | date) -> date:
         return text if isinstance(text, date) else date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-06-30") from None
+
+
+def _day_or_today(text: str | date) -> str | date:
+    """Read a day, or the word `today`, from an option.
+
+    Raises:
+        typer.BadParameter: when the text is neither.
+    """
+    if text == TODAY:
+        return text
+    try:
+        return _day(text)
+    except typer.BadParameter:
+        raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-06-30, or {TODAY}") from None
 
 
 def whole_number(text: str | int) -> int:
@@ -109,10 +123,18 @@ _OPTIONS: dict[str, Any] = {
         metavar=DAY,
     ),
     "as_of": _option(
-        date | None,
+        str | None,
         "as_of",
-        "Last day with data.",
+        f"Last day with data; {TODAY} for the present day in UTC.",
         default="the profile's, or the lake's if that is later",
+        parser=_day_or_today,
+        metavar=f"{DAY}|{TODAY}",
+    ),
+    "anchor": _option(
+        date | None,
+        "anchor",
+        "Day to which the farm is anchored, if its profile has no last day of its own, such as uat-ladder.",
+        default="the lake's, or today for a new farm",
         parser=_day,
         metavar=DAY,
     ),

@@ -6,12 +6,16 @@ import typer
 from rich.text import Text
 
 from aquamind_pipeline.cli.console import error_console, print_line
+from aquamind_pipeline.profiles import TODAY
 
 if TYPE_CHECKING:
     from aquamind_pipeline.orchestration.run_jobs import Outcome
     from aquamind_pipeline.settings import Settings
+    from aquamind_pipeline.simulation.profile import Profile
 
 _SLOWEST = 6
+_FRESH_DAYS = 3
+"""AquaMind's own check of a farm (`verify_uat_coverage`) calls states older than this too old."""
 
 
 def print_check(colour: str, state: str, check: str) -> None:
@@ -44,6 +48,24 @@ def finish_run(outcome: "Outcome") -> None:
         raise typer.Exit(1)
 
 
+def print_age(settings: "Settings", farm: "Profile") -> None:
+    """Say so if the farm's last day is so long ago that AquaMind's pages which count from today are empty.
+
+    Only a database of the user can be AquaMind's.
+    """
+    from aquamind_pipeline.postgres.targets import AquaMindTarget, open_target
+
+    days = (settings.present_day - farm.as_of).days
+    if days <= _FRESH_DAYS or settings.database_url is None:
+        return
+    if isinstance(open_target(settings.database_url), AquaMindTarget):
+        print_line(
+            f"The farm ends on {farm.as_of}, {days} days before today ({settings.present_day}). AquaMind's pages that "
+            "count from today are empty or short: water and feedings of the last week, insights of the last 90 days. "
+            f"To bring the farm up to today, build it with the same options and --as-of {TODAY}."
+        )
+
+
 def print_report_paths(settings: "Settings") -> None:
     """Say where the report is: as JSON and as a page, and its further pages if there are any."""
     from aquamind_pipeline import report
@@ -58,4 +80,4 @@ def print_report_paths(settings: "Settings") -> None:
         print_line(f"compared with real farms: {realism}")
 
 
-__all__ = ["finish_run", "print_check", "print_report_paths"]
+__all__ = ["finish_run", "print_age", "print_check", "print_report_paths"]

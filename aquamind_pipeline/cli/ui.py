@@ -61,7 +61,10 @@ def ui(
     from aquamind_pipeline.orchestration.run_health import close_dead_runs
 
     dagster_home(settings)
-    os.environ.update(settings.environment())
+    variables = settings.environment()
+    if not settings.farm.is_anchored:  # each run finds out its own day; an anchor is the same for all
+        variables.pop("AQUAMIND_TODAY", None)
+    os.environ.update(variables)
     with dg.DagsterInstance.get() as instance:
         require_own_records(instance, settings.farm_name)
         close_dead_runs(instance)

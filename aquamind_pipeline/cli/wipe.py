@@ -49,6 +49,8 @@ def wipe(
         if database:
             with workspace.database() as opened_url:
                 target = open_target(opened_url)
+                if farm.is_anchored and settings.anchor is None and (anchor := target.held_anchor()):
+                    farm = settings.anchored_to(anchor).farm  # the lake may be gone, or anchored to another day
                 target.require_farm(Manifest.of(farm))
                 deleted = target.wipe(dry_run=dry_run)
                 in_the_way = target.in_the_way_of_wipe() if dry_run else []

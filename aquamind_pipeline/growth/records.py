@@ -204,7 +204,7 @@ def daily_temperature(readings: pl.LazyFrame, parameters: pl.LazyFrame) -> pl.Da
     Args:
         readings: Rows of environmental_environmentalreading.
         parameters: Rows of environmental_environmentalparameter. Those called temperature are read, whatever their
-            capitals.
+            capitals. On a day with readings of `temperature` itself, others are left out: AquaMind reads that one only.
 
     Returns:
         Sorted by container, date, assignment and parameter.
@@ -225,7 +225,9 @@ def daily_temperature(readings: pl.LazyFrame, parameters: pl.LazyFrame) -> pl.Da
             first_c=pl.col("value").min_by("id").cast(pl.Float64),
         )
         .with_columns(parameter=pl.col("parameter_id").replace_strict(wanted["id"], wanted["name"]))
-        .drop("parameter_id")
+        .with_columns(is_exact=pl.col("parameter") == TEMPERATURE)
+        .filter(pl.col("is_exact") | ~pl.col("is_exact").any().over("container_id", "assignment_id", "date"))
+        .drop("parameter_id", "is_exact")
         .sort("container_id", "date", "assignment_id", "parameter")
         .collect(engine="streaming")
     )

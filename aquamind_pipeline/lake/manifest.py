@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,6 +13,7 @@ from aquamind_pipeline.mistakes import explained, told
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 _VERSION = ", generator version "
+_ANCHORED = re.compile(r", anchored to (\d{4}-\d\d-\d\d), generator version ")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Manifest:
         as_of: Last day that has data; `date.min` if a manifest of another version has none.
         epoch: First day of the farm; None in manifests that do not say it.
         faults: Faults that were put into the tables; None in manifests that do not say it.
+        anchor: Day to which the farm is anchored; None if its profile has a last day of its own.
     """
 
     profile: str
@@ -36,11 +39,13 @@ class Manifest:
     as_of: date
     epoch: date | None = None
     faults: tuple[str, ...] | None = None
+    anchor: date | None = None
 
     @classmethod
     def of(cls, farm: Profile) -> Manifest:
         """The manifest that this version writes for a farm."""
-        return cls(farm.name, farm.seed, GENERATOR_VERSION, farm.identity, farm.as_of, farm.epoch, farm.faults)
+        anchor = farm.default_as_of if farm.is_anchored else None
+        return cls(farm.name, farm.seed, GENERATOR_VERSION, farm.identity, farm.as_of, farm.epoch, farm.faults, anchor)
 
     @classmethod
     def parse(cls, content: bytes) -> Manifest:
@@ -66,25 +71,26 @@ class Manifest:
     @property
     def farm(self) -> str:
         """The farm in words."""
-        return f"profile {self.profile}, seed {self.seed}{_VERSION}{self.version} ({self.identity})"
+        anchored = f", anchored to {self.anchor}" if self.anchor else ""
+        return f"profile {self.profile}, seed {self.seed}{anchored}{_VERSION}{self.version} ({self.identity})"
 
     def is_same_farm(self, other: Manifest) -> bool:
         """Whether both are the same farm, whatever their versions.
 
-        Manifests of one version are compared by identity; others by profile, seed, and where both say it, epoch and
-        faults. These are what a user can set, and every version has them.
+        Manifests of one version are compared by identity; others by profile, seed, and where both say it, epoch,
+        faults and anchor. These are what a user can set, and every version has them.
         """
         if self.version == other.version:
             return self.identity == other.identity
         return (self.profile, self.seed) == (other.profile, other.seed) and all(
             mine is None or theirs is None or mine == theirs
-            for mine, theirs in ((self.epoch, other.epoch), (self.faults, other.faults))
+            for mine, theirs in ((self.epoch, other.epoch), (self.faults, other.faults), (self.anchor, other.anchor))
         )
 
     def is_of(self, farm: str, identity: str) -> bool:
         """Whether this is the same farm as one that is known by its words (`farm`) and identity only.
 
-        Identities decide within one version. Farms of two versions are the same if profile and seed are.
+        Identities decide within one version. Farms of two versions are the same if profile, seed and anchor are.
         """
         mine, _, my_version = self.farm.partition(_VERSION)
         theirs, _, their_version = farm.partition(_VERSION)
@@ -92,6 +98,12 @@ class Manifest:
         return identity == self.identity or (mine == theirs and other_version)
 
 
+def anchor_in(farm: str) -> date | None:
+    """The anchor that the words of a farm (`Manifest.farm`) name."""
+    found = _ANCHORED.search(farm)
+    return date.fromisoformat(found[1]) if found else None
+
+
 _ADAPTER = TypeAdapter(Manifest)
 
-__all__ = ["Manifest"]
+__all__ = ["Manifest", "anchor_in"]

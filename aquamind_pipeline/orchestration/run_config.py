@@ -29,7 +29,7 @@ Rule: Any = Enum("Rule", {name: name for name in SKIPPABLE})  # type: ignore[mis
 class RunOptions(dg.Config):
     """Options of one run. An option that is not set is the code location's setting."""
 
-    as_of: str | None = Field(None, description="Last day with data, as 2026-06-30. Only builds use it.")
+    as_of: str | None = Field(None, description="Last day with data, as 2026-06-30, or today. Only builds use it.")
     since: str | None = Field(
         None,
         description="A month, as 2026-06. Earlier months are kept in lake and database and are not checked again. "
@@ -61,7 +61,7 @@ class RunOptions(dg.Config):
         given = {name: value for name, value in given.items() if value is not None}
         kept = {name: getattr(settings, name) for name in settings.model_fields_set}
         valid = load_settings(**(kept | given)) if given else settings
-        return settings.model_copy(update={name: getattr(valid, name) for name in given})
+        return settings.model_copy(update={name: getattr(valid, name) for name in (*given, "today")})
 
 
 def _url(name: str) -> SecretStr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC, date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import dagster as dg
 
 import aquamind_pipeline
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import month_key
 from aquamind_pipeline.orchestration.asset_specs import REPORT
@@ -38,6 +40,14 @@ def last_facts(instance: dg.DagsterInstance, asset: str) -> dict[str, Any]:
     if event is None or event.asset_materialization is None:
         return {}
     return {name: one.value for name, one in event.asset_materialization.metadata.items()}
+
+
+def begun_on(instance: dg.DagsterInstance, run_id: str) -> date:
+    """The day on which a run was made, in UTC: the same in all processes of the run."""
+    record = instance.get_run_record_by_id(run_id)
+    if record is None:
+        raise ConfigError(f"run {run_id} is not in Dagster's records: launch it again")
+    return record.create_timestamp.astimezone(UTC).date()
 
 
 def verified_by_these_rules(report: Mapping[str, Any], identity: str) -> bool:
@@ -74,4 +84,4 @@ def lasting_unchanged(lake: Lake, instance: dg.DagsterInstance) -> bool:
     )
 
 
-__all__ = ["last_facts", "lasting_unchanged", "rules_digest", "rules_of_run", "verified_by_these_rules"]
+__all__ = ["begun_on", "last_facts", "lasting_unchanged", "rules_digest", "rules_of_run", "verified_by_these_rules"]

@@ -29,6 +29,7 @@ class Farm:
         seed: Another seed than the profile's.
         epoch: Another first day.
         as_of: Another last day.
+        anchor: The day to which the farm is anchored, for a profile whose as_of is `today`.
 
     Raises:
         ConfigError: for an unknown profile or fault, or values that do not fit together.
@@ -41,8 +42,9 @@ class Farm:
         seed: int | None = None,
         epoch: date | None = None,
         as_of: date | None = None,
+        anchor: date | None = None,
     ) -> None:
-        self.profile: Profile = load_profile(str(profile), seed=seed, epoch=epoch, as_of=as_of)
+        self.profile: Profile = load_profile(str(profile), seed=seed, epoch=epoch, as_of=as_of, anchor=anchor)
         self._tables = MemoryTables(self.profile)
 
     def __repr__(self) -> str:

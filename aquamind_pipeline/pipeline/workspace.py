@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import date
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -53,7 +54,8 @@ class Workspace:
 
     @property
     def wanted(self) -> Profile:
-        """The farm that was asked for. Its `as_of` is the user's, else what the lake reached, else the profile's.
+        """The farm that was asked for. Its `as_of` is the day that the user gave, else what the lake reached, else the
+        profile's. A farm that reaches beyond today keeps its days if `today` is asked for.
 
         Raises:
             LakeError: when the lake holds another farm.
@@ -61,7 +63,7 @@ class Workspace:
         farm = self.settings.farm
         self.lake.require(farm, must_exist=False)
         manifest = self.lake.manifest()
-        if self.settings.as_of is None and manifest is not None and manifest.as_of > farm.as_of:
+        if not isinstance(self.settings.as_of, date) and manifest is not None and manifest.as_of > farm.as_of:
             return self._until(farm, manifest)
         return farm
 

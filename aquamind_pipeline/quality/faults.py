@@ -53,7 +53,7 @@ _PRIME = 1_000_000_007
 """Has no common divisor with a rate's denominator, so that each entity's periods are hit at this rate, too."""
 _LARGEST_DENOMINATOR = 1_000_000_000
 """Largest denominator of a rate. It is below the prime, and the product of two denominators fits into 64 bits."""
-_TEMPERATURE, _OXYGEN = 1, 2  # environmental_environmentalparameter.id
+_TEMPERATURE, _OXYGEN = (1, 9), (2,)  # environmental_environmentalparameter.id
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _hung(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
 
 def _drifting(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
     since = pl.col("reading_time").cast(pl.Date).to_physical().cast(pl.Int64) % 14 + 1
-    where = (pl.col("parameter_id") == _TEMPERATURE) & dose.hits(pl.col("container_id"))
+    where = _of(_TEMPERATURE) & dose.hits(pl.col("container_id"))
     return frame.pipe(_set(where, value=pl.col("value").cast(pl.Float64) + 0.25 * since))
 
 
@@ -253,8 +253,8 @@ def _float(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.Float64)
 
 
-def _of(parameter: int) -> pl.Expr:
-    return pl.col("parameter_id") == parameter
+def _of(parameters: tuple[int, ...]) -> pl.Expr:
+    return pl.col("parameter_id").is_in(parameters)
 
 
 _ROW, _VALUE = pl.col("id"), _float("value")
@@ -280,9 +280,9 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.pipe(_set(_of(_TEMPERATURE) & d.hits(pl.col("container_id")), value=_VALUE * 1.8 + 32)),
         ),
         Fault(
-            "oxygen-in-ml", "Oxygen sensors report ml/L instead of mg/L (0.7 times the number).",
+            "oxygen-in-mg", "Oxygen sensors report mg/L instead of % of saturation (about a tenth of the number).",
             (READINGS,), "containers", 0.1,
-            lambda f, d: f.pipe(_set(_of(_OXYGEN) & d.hits(pl.col("container_id")), value=_VALUE * 0.7)),
+            lambda f, d: f.pipe(_set(_of(_OXYGEN) & d.hits(pl.col("container_id")), value=_VALUE * 0.1)),
         ),
         Fault(
             "weights-in-kilograms", "Weights of samples are in kilograms.", (SAMPLES,), "samples", 0.05,

@@ -4,8 +4,9 @@ Time is cut into blocks of `BLOCK_DAYS` days. In each block a site loses all its
 or nothing happens. An outage lies within its block. So whether a reading is missing follows from the seed, the sensor
 and the time alone, and missing readings are counted without making any reading.
 
-One temperature a day always arrives: a logger stores the first one of each day and sends it when it is back. So growth
-has a measured temperature for every day, and a later day never changes the states of earlier ones.
+One temperature a day always arrives before the last one: a logger stores the first one of each day and sends it when
+it is back. So growth, which does not read the last one (`SHOWN_TEMPERATURE_ID`), has a measured temperature for every
+day, and a later day never changes the states of earlier ones.
 
 Times are reading slots: `SLOTS` a day, one for each reading hour.
 """
@@ -99,7 +100,7 @@ class Outages:
         )
         where, midnight = (position, block - blocks[0]), (day * SLOTS)[:, None]
         begins, ends = (np.clip(edge[where] - midnight, 0, SLOTS) for edge in (start, stop))
-        begins[:, TEMPERATURE] += ends[:, TEMPERATURE] - begins[:, TEMPERATURE] == SLOTS
+        begins[:, TEMPERATURE] += (begins[:, TEMPERATURE] == 0) & (ends[:, TEMPERATURE] >= SLOTS - 1)
         return begins, ends
 
 
@@ -143,7 +144,7 @@ def missing_by_day(profile: Profile, plan: Plan) -> pl.DataFrame:
         for later in range(LONGEST_DAYS + 1):
             day = since // SLOTS + later
             missed = np.minimum(until, (day + 1) * SLOTS) - np.maximum(since, day * SLOTS)
-            missed -= (missed == SLOTS) & (kind == TEMPERATURE)
+            missed -= (since <= day * SLOTS) & (missed >= SLOTS - 1) & (kind == TEMPERATURE)
             some = np.flatnonzero(missed > 0)
             np.add.at(missing, day[some] - first, missed[some])
     days = np.arange(missing.size, dtype=np.int32) + np.int32(first - _EPOCH)

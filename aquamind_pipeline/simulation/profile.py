@@ -44,11 +44,21 @@ class Profile(BaseModel):
     """Last day that has data."""
     default_as_of: date
     """The profile's own `as_of`, even if the user gave another one. The bands apply to this day."""
+    is_anchored: bool = False
+    """Whether the profile's `as_of` is `today`. `default_as_of` is then the farm's anchor: the day on which the farm
+    was planned, or the day that the user gave. Another anchor is another farm."""
+    history_days: Positive | None = None
+    """Days from `epoch` to the anchor. An anchored profile has this instead of an `epoch`."""
     geographies: tuple[str, ...] = GEOGRAPHIES
     sites: Positive = 1
     """Size of the infrastructure: the farm has this many times AquaMind's stations and sea areas."""
     batches_per_geography: Positive
+    """Batches of each geography that start every `stagger_days` from `epoch` on."""
     stagger_days: Positive
+    shift_days: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Days by which the batches of each geography start later than `epoch`. Empty: all geographies start together."""
+    ladder_days: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Ages in days that further batches of each geography have on `default_as_of`."""
     continues: bool = True
     """Whether new batches start after `default_as_of`, too."""
     eggs: Range
@@ -120,6 +130,12 @@ class Profile(BaseModel):
         mistakes = []
         if self.as_of < self.epoch:
             mistakes.append(f"as_of {self.as_of} lies before epoch {self.epoch}; give a later as_of")
+        if self.shift_days and len(self.shift_days) != len(self.geographies):
+            mistakes.append(f"shift_days has {len(self.shift_days)} numbers; give one for each of the geographies")
+        if max(self.shift_days, default=0) >= self.stagger_days:
+            mistakes.append(f"shift_days {max(self.shift_days)} must be less than stagger_days {self.stagger_days}")
+        if self.ladder_days and self.default_as_of - timedelta(days=max(self.ladder_days)) < self.epoch:
+            mistakes.append(f"ladder_days {max(self.ladder_days)} reaches back beyond epoch {self.epoch}; make it less")
         if self.as_of.year > _LAST_YEAR:
             mistakes.append(f"as_of {self.as_of} lies after the year {_LAST_YEAR}; give an earlier day")
         fish = most_fish(self.eggs[1]) / self.rings_per_batch
@@ -148,20 +164,23 @@ class Profile(BaseModel):
         """Length of a stage of `days` at this profile's `speed`."""
         return max(1, days // self.speed)
 
-    def start_days(self, until: date) -> list[date]:
-        """Days up to `until` on which a batch starts in every geography.
+    def starts(self, until: date) -> list[tuple[date, str]]:
+        """Days up to `until` on which batches start, and the geography of each, in the order of the batches' ids.
 
-        On `default_as_of` each geography has exactly `batches_per_geography` batches. No batch starts between the last
-        of these and `default_as_of`. After `default_as_of` a batch starts every `stagger_days` again, if `continues`.
+        On `default_as_of` each geography has `batches_per_geography` batches and those of `ladder_days`, unless it is
+        too early for some of them. No batch starts between the last of these and `default_as_of`. After
+        `default_as_of` a batch starts every `stagger_days` again, if `continues`.
         """
-        slots = (until - self.epoch).days // self.stagger_days + 1
-        pause_ends = (self.default_as_of - self.epoch).days
-        days = []
-        for k in range(max(slots, 0)):
-            offset = k * self.stagger_days
-            if k < self.batches_per_geography or (self.continues and offset > pause_ends):
-                days.append(self.epoch + timedelta(days=offset))
-        return days
+        starts = []
+        for geography, shift in zip(self.geographies, self.shift_days or (0,) * len(self.geographies), strict=True):
+            first, order = self.epoch + timedelta(days=shift), GEOGRAPHIES.index(geography)
+            for k in range(max((until - first).days // self.stagger_days + 1, 0)):
+                day = first + timedelta(days=k * self.stagger_days)
+                if k < self.batches_per_geography or (self.continues and day > self.default_as_of):
+                    starts.append((day, order, geography))
+            ladder = (self.default_as_of - timedelta(days=age) for age in self.ladder_days)
+            starts += [(day, order, geography) for day in ladder if day <= until]
+        return [(day, geography) for day, _, geography in sorted(starts)]
 
     @property
     def identity(self) -> str:

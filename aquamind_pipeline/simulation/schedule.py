@@ -108,42 +108,41 @@ def schedule(profile: Profile) -> Plan:
     Raises:
         ConfigError: when no hall or sea area is free for a batch, because the profile asks for too many batches.
     """
-    starts = profile.start_days(profile.as_of)
-    geographies = GEOGRAPHY.filter(pl.col("geography").is_in(profile.geographies))["geography_id"].to_list()
+    starts = profile.starts(profile.as_of)
+    ids = dict(GEOGRAPHY.select("geography", "geography_id").iter_rows())
     first_day = profile.epoch.toordinal()
     longest = sum(profile.stage_days(stage.days) for stage in STAGES)
-    days = (starts[-1] - profile.epoch).days + longest + 1
+    days = (starts[-1][0] - profile.epoch).days + longest + 1
     temp_c = climate.site_temperature_c(profile.seed, first_day, days, profile.sites)
     places = _places(profile)
     containers = 1 + max(int(geography.rings.max()) for geography in places.values())
     occupancy = _Occupancy(np.zeros(containers, np.int64), np.zeros(containers, np.int64))
     batches: list[dict[str, object]] = []
     placements: list[dict[str, object]] = []
-    for slot, start in enumerate(starts):
-        for geography_id in geographies:
-            batch_id = len(batches) + 1
-            number = f"{BATCH_PREFIX[geography_id]}-{start.year}-{slot + 1:03d}"
-            low, high = profile.eggs
-            eggs = low + int(draws.uniform(draws.stream(profile.seed, "batch", "eggs"), batch_id) * (high - low + 1))
-            low, high = profile.harvest_weight_g
-            target_g = low + float(draws.uniform(draws.stream(profile.seed, "batch", "harvest"), batch_id)) * (
-                high - low
-            )
-            full_g = _ring_full_g(profile, eggs)
-            placed = _place(profile, number, start, min(target_g, full_g), places[geography_id], occupancy, temp_c)
-            batches.append(
-                {
-                    "batch_id": batch_id,
-                    "batch_number": number,
-                    "geography_id": geography_id,
-                    "start_date": start,
-                    "eggs": eggs,
-                    "harvest_weight_g": target_g,
-                    "harvest_date": placed[-1]["departure_date"],
-                    "area_id": placed[-1]["area_id"],
-                }
-            )
-            placements += [{"batch_id": batch_id} | placement for placement in placed]
+    counted = dict.fromkeys(ids.values(), 0)
+    for batch_id, (start, geography) in enumerate(starts, 1):
+        geography_id = ids[geography]
+        counted[geography_id] += 1
+        number = f"{BATCH_PREFIX[geography_id]}-{start.year}-{counted[geography_id]:03d}"
+        low, high = profile.eggs
+        eggs = low + int(draws.uniform(draws.stream(profile.seed, "batch", "eggs"), batch_id) * (high - low + 1))
+        low, high = profile.harvest_weight_g
+        target_g = low + float(draws.uniform(draws.stream(profile.seed, "batch", "harvest"), batch_id)) * (high - low)
+        full_g = _ring_full_g(profile, eggs)
+        placed = _place(profile, number, start, min(target_g, full_g), places[geography_id], occupancy, temp_c)
+        batches.append(
+            {
+                "batch_id": batch_id,
+                "batch_number": number,
+                "geography_id": geography_id,
+                "start_date": start,
+                "eggs": eggs,
+                "harvest_weight_g": target_g,
+                "harvest_date": placed[-1]["departure_date"],
+                "area_id": placed[-1]["area_id"],
+            }
+        )
+        placements += [{"batch_id": batch_id} | placement for placement in placed]
     assignments = (
         pl.DataFrame(placements, schema=_PLACEMENTS)
         .explode("container_id")

@@ -173,8 +173,14 @@ def test_plan_builds_nothing(tmp_path: Path) -> None:
     done = aquamind("plan", "--profile", "test-40", AQUAMIND_HOME=str(tmp_path))
     assert done.returncode == 0
     assert "40 batches: 25 harvested, 15 alive" in done.stdout
-    assert "9,722,821" in done.stdout
+    assert "9,723,144" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_today_is_printed_as_a_day(tmp_path: Path) -> None:
+    done = aquamind("plan", "--as-of", "today", AQUAMIND_TODAY="2026-07-13", AQUAMIND_HOME=str(tmp_path))
+    assert "2026-02-02 to 2026-07-13" in done.stdout, done.stderr
+    one_line(aquamind("plan", "--anchor", "2026-07-13", AQUAMIND_HOME=str(tmp_path)), "leave anchor 2026-07-13 out")
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])

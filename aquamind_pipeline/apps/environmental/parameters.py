@@ -21,21 +21,26 @@ PARAMETER_IDS = {
 }
 """environmental_environmentalparameter.id by sensor type. The parameter of `Temperature` is named `temperature`:
 AquaMind's growth engine looks for that spelling (rule R14)."""
+SHOWN_TEMPERATURE_ID = 9
+"""environmental_environmentalparameter.id of `Temperature`. AquaMind's pages of areas, rings and stations look for that
+spelling. The last temperature of each day is stored under it, so both find readings and there are no more rows."""
 
 
 def parameters(inputs: Inputs) -> pl.DataFrame:
-    """Units and limits: AquaMind's documented safety limits (farm-figures b.2). Oxygen in mg/L as Salmo salar needs it:
-    above about 7 mg/L for full appetite, 4 as the critical limit.
+    """Units and limits: AquaMind's documented safety limits (farm-figures b.2).
+
+    Oxygen is in per cent of saturation: AquaMind's limits are (80 to 100), and its pages write `% saturation`.
     """
     rows = [
         (1, "temperature", "°C", -1.0, 20.0, 6.0, 14.0),
-        (2, "Dissolved Oxygen", "mg/L", 4.0, 15.0, 7.0, 13.0),
+        (2, "Dissolved Oxygen", "%", 30.0, 130.0, 80.0, 100.0),
         (3, "pH", "pH", 6.0, 9.0, 6.5, 8.5),
         (4, "CO2", "mg/L", 0.0, 25.0, 0.0, 15.0),
         (5, "NO2", "mg/L", 0.0, 0.5, 0.0, 0.1),
         (6, "NO3", "mg/L", 0.0, 100.0, 0.0, 50.0),
         (7, "NH4", "mg/L", 0.0, 0.1, 0.0, 0.02),
         (8, "Salinity", "ppt", 30.0, 37.0, 33.0, 36.0),
+        (SHOWN_TEMPERATURE_ID, "Temperature", "°C", -1.0, 20.0, 6.0, 14.0),
     ]
     columns = ["id", "name", "unit", "min_value", "max_value", "optimal_min", "optimal_max"]
     return pl.DataFrame(rows, schema=columns, orient="row")
@@ -45,7 +50,7 @@ PARAMETERS = TableDefinition(
     name="environmental_environmentalparameter",
     kind=Kind.REFERENCE,
     meaning="What sensors measure, with unit and limits.",
-    how="One parameter for each type of sensor.",
+    how="One parameter for each type of sensor, and `Temperature` for AquaMind's pages.",
     columns=(
         identity("id"),
         varchar("name", 100),
@@ -61,9 +66,9 @@ PARAMETERS = TableDefinition(
     natural_key=("name",),
     reads=(),
     generate=parameters,
-    expected=ByFormula(lambda farm, plan: len(PARAMETER_IDS)),
+    expected=ByFormula(lambda farm, plan: len(PARAMETER_IDS) + 1),
     lineage={},
     rules=(),
 )
 
-__all__ = ["PARAMETERS", "PARAMETER_IDS"]
+__all__ = ["PARAMETERS", "PARAMETER_IDS", "SHOWN_TEMPERATURE_ID"]

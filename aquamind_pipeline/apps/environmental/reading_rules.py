@@ -9,7 +9,6 @@ from aquamind_pipeline.schema.daily_rows import by_day
 from aquamind_pipeline.schema.grouping import grouped
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import MISLEADING, PLAUSIBLE
-from aquamind_pipeline.simulation.biology import oxygen_saturation_mg_l
 from aquamind_pipeline.simulation.schedule import READING_HOURS
 
 STUCK_READINGS, STUCK_DAYS = 12, 3
@@ -21,7 +20,7 @@ SATURATION = (0.55, 1.2)
 (docs/reference/water.md#w.2); above 1.2 gas bubble disease threatens."""
 OXYGEN_AGREEMENT = 0.2
 """How far a container's oxygen may lie from its site's median, as a share of it: fish use up to a tenth, and sensors
-drift by a few hundredths. A sensor in ml/L shows 0.7 times the number."""
+drift by a few hundredths. A sensor in mg/L shows about a tenth of the number."""
 LATE_SECONDS = 180
 """How far from the hour a reading may be: clocks of loggers are set every week, and a scan takes some seconds."""
 _DAY_US, _HOUR_US = 86_400_000_000, 3_600_000_000
@@ -93,7 +92,10 @@ def _agreement(inputs: RuleInputs) -> CheckResult:
         by_day(inputs)
         .filter(pl.col("parameter_id").is_in(temperature.implode()))
         .join(_sites(inputs), on="container_id")
-        .with_columns(median=pl.col("mean").median().over("site", "date"), sensors=pl.len().over("site", "date"))
+        .with_columns(
+            median=pl.col("mean").median().over("site", "date", "parameter_id"),
+            sensors=pl.len().over("site", "date", "parameter_id"),
+        )
     )
     apart = together.filter(
         (pl.col("sensors") >= 3) & ((pl.col("mean") - pl.col("median")).abs() > AGREEMENT_C)
@@ -107,31 +109,22 @@ def _agreement(inputs: RuleInputs) -> CheckResult:
 
 
 def _oxygen(inputs: RuleInputs) -> CheckResult:
-    """Oxygen fits temperature and salinity: its share of saturation is one that farms keep, and near its site's."""
-    names = inputs.whole(_PARAMETERS).select(name=pl.col("name").str.to_lowercase(), parameter_id="id")
-
-    def mean_of(name: str) -> pl.Expr:
-        return pl.when(pl.col("name") == name).then("mean").mean()
-
-    water = grouped(
-        by_day(inputs).join(names, on="parameter_id"),
-        {name: pl.col(name) for name in ("container_id", "date")},
-        mean_of("temperature").alias("temp_c"),
-        mean_of("dissolved oxygen").alias("oxygen_mg_l"),
-        mean_of("salinity").alias("salinity_ppt"),
-    ).join(_sites(inputs), on="container_id")
-    fresh = pl.when(~pl.col("at_sea")).then(0.0)  # a ring's day without salinity is left out
-    water = water.with_columns(pl.coalesce("salinity_ppt", fresh)).drop_nulls()
-    full = pl.Series(oxygen_saturation_mg_l(water["temp_c"].to_numpy(), water["salinity_ppt"].to_numpy()))
-    low, high = SATURATION
-    together = water.with_columns(saturation=water["oxygen_mg_l"] / full).with_columns(
-        median=pl.col("saturation").median().over("site", "date"), sensors=pl.len().over("site", "date")
+    """Oxygen is a share of saturation that farms keep, and near its site's."""
+    parameters = inputs.whole(_PARAMETERS)
+    oxygen = parameters.filter(pl.col("name").str.to_lowercase() == "dissolved oxygen")["id"]
+    together = (
+        by_day(inputs)
+        .filter(pl.col("parameter_id").is_in(oxygen.implode()))
+        .join(_sites(inputs), on="container_id")
+        .select("date", "site", "container_id", saturation=pl.col("mean") / 100.0)
+        .with_columns(median=pl.col("saturation").median().over("site", "date"), sensors=pl.len().over("site", "date"))
     )
+    low, high = SATURATION
     off = (pl.col("saturation") / pl.col("median") - 1.0).abs() > OXYGEN_AGREEMENT
     wrong = together.filter(~pl.col("saturation").is_between(low, high) | (off & (pl.col("sensors") >= 3)))
     return check_result(
         "oxygen",
-        wrong.drop("sensors", "at_sea").sort("date", "container_id"),
+        wrong.drop("sensors").sort("date", "container_id"),
         f"between {low:.0%} and {high:.0%} of saturation, and within {OXYGEN_AGREEMENT:.0%} of the site's median",
         f"container-days outside {low:.0%} to {high:.0%}, or {OXYGEN_AGREEMENT:.0%} off their site's median",
     )
@@ -149,7 +142,7 @@ READING_RULES = (
     ),
     Rule(
         "oxygen",
-        "Oxygen fits temperature and salinity: 55 to 120 % of saturation, and within 20 % of its site's median.",
+        "Oxygen is between 55 and 120 % of saturation, and within 20 % of its site's median.",
         MISLEADING,
         _oxygen,
         reads=(_PARAMETERS, _CONTAINERS, _HALLS),

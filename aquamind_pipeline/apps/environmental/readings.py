@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 import sqlalchemy as sa
 
-from aquamind_pipeline.apps.environmental.parameters import PARAMETER_IDS
+from aquamind_pipeline.apps.environmental.parameters import PARAMETER_IDS, SHOWN_TEMPERATURE_ID
 from aquamind_pipeline.apps.environmental.reading_rules import READING_RULES, sensor_sums
 from aquamind_pipeline.arithmetic import Floats, Ints, decimal
 from aquamind_pipeline.growth.records import daily_temperature
@@ -42,9 +42,9 @@ from aquamind_pipeline.schema.kinds import Kind, Scope
 from aquamind_pipeline.schema.rules import RuleInputs
 from aquamind_pipeline.schema.standard_rules import assignment_days
 from aquamind_pipeline.simulation import draws, water
-from aquamind_pipeline.simulation.biology import ADULT, oxygen_saturation_mg_l
+from aquamind_pipeline.simulation.biology import ADULT
 from aquamind_pipeline.simulation.climate import half_wave, site_geographies
-from aquamind_pipeline.simulation.outages import Outages, missing_by_day
+from aquamind_pipeline.simulation.outages import TEMPERATURE, Outages, missing_by_day
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import READING_HOURS, Plan, rows_by_month
 from aquamind_pipeline.simulation.sites import FRESHWATER_SENSORS, SEA_SENSORS
@@ -69,7 +69,7 @@ class _Sensor:
 
 _SENSORS = {
     "Temperature": _Sensor(0.05, 0.04, 0.03, 2),
-    "Dissolved Oxygen": _Sensor(0.06, 0.06, 0.10, 2),
+    "Dissolved Oxygen": _Sensor(0.6, 0.6, 1.0, 1),
     "pH": _Sensor(0.025, 0.02, 0.03, 2),
     "CO2": _Sensor(0.30, 0.25, 0.40, 2),
     "NO2": _Sensor(0.003, 0.001, 0.0015, 3),
@@ -89,9 +89,9 @@ _SECOND_US = 1_000_000
 _EPOCH = date_type(1970, 1, 1).toordinal()
 
 _hours = np.array(READING_HOURS, np.float64)
-# Warmest in mid-afternoon; centred, so that the mean of a day's readings is the day's temperature.
+# Warmest in mid-afternoon; centred, so that the mean of a day's readings of `temperature` is the day's temperature.
 _daily = half_wave((_hours - 9.0) / 12.0)
-_DAILY_CYCLE = _daily - _daily.mean()
+_DAILY_CYCLE = _daily - _daily[:-1].mean()
 
 
 def readings(inputs: Inputs) -> pl.DataFrame:
@@ -160,7 +160,8 @@ def _of_one_water(here: _Water) -> pl.DataFrame:
     ids = first_id[:, None] + np.arange(per_day, dtype=np.int64)
     values = _values(here, ids.reshape(n, hours, kinds))
     sensor = lived["first_sensor_id"].to_numpy()[:, None] + np.tile(np.arange(kinds, dtype=np.int64), hours)
-    parameter = np.array([PARAMETER_IDS[kind] for kind in here.sensors], np.int64)
+    parameter = np.tile(np.array([PARAMETER_IDS[kind] for kind in here.sensors], np.int64), (hours, 1))
+    parameter[-1, TEMPERATURE] = SHOWN_TEMPERATURE_ID
 
     def each(column: str) -> Ints:
         return np.repeat(lived[column].to_numpy(), per_day)
@@ -168,7 +169,7 @@ def _of_one_water(here: _Water) -> pl.DataFrame:
     every = pl.DataFrame(
         {
             "id": ids.ravel(),
-            "parameter_id": np.tile(parameter, n * hours),
+            "parameter_id": np.tile(parameter.ravel(), n),
             "container_id": each("container_id"),
             "batch_id": each("batch_id"),
             "sensor_id": sensor.ravel(),
@@ -276,7 +277,7 @@ def _at_sea(here: _Water) -> dict[str, Floats]:
     oxygen = here.of_site(around.oxygen) + own
     return {
         "Temperature": temp_c,
-        "Dissolved Oxygen": oxygen_saturation_mg_l(temp_c, salinity_ppt) * oxygen,
+        "Dissolved Oxygen": 100.0 * oxygen,
         "pH": here.of_site(around.ph) + water.PH_OF_OXYGEN * own,
         "Salinity": salinity_ppt,
     }
@@ -299,7 +300,7 @@ def _in_tanks(here: _Water) -> dict[str, Floats]:
     share = water.TANK_OXYGEN - water.TANK_OXYGEN_LOAD * busy + here.of_site(around.oxygen)
     return {
         "Temperature": temp_c,
-        "Dissolved Oxygen": oxygen_saturation_mg_l(temp_c, 0.0) * share,
+        "Dissolved Oxygen": 100.0 * share,
         "pH": water.TANK_PH + water.PH_OF_CO2 * (co2 - 8.0) + here.of_site(around.ph),
         "CO2": co2,
         "NO2": water.NO2_MG_L[0] + water.NO2_MG_L[1] * filtered,
@@ -338,7 +339,8 @@ READINGS = TableDefinition(
     scope=Scope.ASSIGNMENT,
     meaning="Value of one parameter in one container at one time.",
     how="Each sensor of each assignment around six hours of each day, unless it is out: the water of the site, the "
-    "container's own share of it, and the sensor's offset, drift and noise.",
+    "container's own share of it, and the sensor's offset, drift and noise. The last temperature of a day has the "
+    "parameter `Temperature`, the others `temperature`.",
     columns=(
         identity("id"),
         refers("parameter_id", "environmental_environmentalparameter.id"),

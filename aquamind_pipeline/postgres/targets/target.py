@@ -10,6 +10,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import DatabaseError, LakeError
-from aquamind_pipeline.lake import Lake, Manifest
+from aquamind_pipeline.lake import Lake, Manifest, anchor_in
 from aquamind_pipeline.postgres import content, interference, journal, locks, rights, session
 from aquamind_pipeline.postgres.connection import Connection, connect, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool, connection_pool
@@ -166,6 +167,12 @@ class Target(ABC):
         self._require_rights(connection, is_there=held is not None, history=history)
         self._require_tables_fit(connection)
 
+    def held_anchor(self) -> date | None:
+        """The day to which the farm in the database is anchored; None without a farm or an anchor."""
+        with connect(self.url) as connection:
+            held = journal.farm(connection)
+        return anchor_in(held.description) if held is not None else None
+
     def require_farm(self, farm: Manifest) -> None:
         """Refuse a database that holds another farm, before this one is taken out of it.
 
@@ -177,7 +184,7 @@ class Target(ABC):
         if held is not None and not farm.is_of(held.description, held.identity):
             raise DatabaseError(
                 f"{described(self.url)} holds {held.description}, but {farm.farm} was asked for: give the profile, "
-                "seed, epoch and faults of the farm that is to go, or the URL of another database"
+                "seed, epoch, anchor and faults of the farm that is to go, or the URL of another database"
             )
 
     def require_loaded(self, lake: Lake, parts: Mapping[str, Sequence[str | None]]) -> None:

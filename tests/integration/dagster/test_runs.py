@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
@@ -57,6 +57,7 @@ from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import journal
 from aquamind_pipeline.postgres.connection import connect
+from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers.commands import AQUAMIND
 from tests.helpers.database import row_counts
@@ -651,3 +652,17 @@ def test_an_unreachable_database_of_records_ends_in_one_line(tmp_path: Path) -> 
     assert line.startswith("error: Dagster's own database 'records' on 127.0.0.1:1 cannot be used: ")
     assert line.endswith("check AQUAMIND_DAGSTER_DATABASE_URL and the server")
     assert "hunter2" not in line
+
+
+def test_today_is_the_day_of_the_run(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """Not the day on which the code location was loaded: it may be open for weeks."""
+    settings = load_settings(profile="tiny", home=tmp_path, today=date(2026, 6, 20))
+    job = build_defs(settings).resolve_job_def(BUILD_LAKE)
+    result = job.execute_in_process(
+        instance=instance, run_config=options(as_of="today"), asset_selection=[dg.AssetKey(name) for name in PLAN]
+    )
+    record = instance.get_run_record_by_id(result.run_id)
+    manifest = Workspace(settings).lake.manifest()
+    assert record is not None
+    assert manifest is not None
+    assert manifest.as_of == record.create_timestamp.astimezone(UTC).date() > date(2026, 6, 20)

@@ -704,14 +704,20 @@ def test_a_batch_number_of_somebody_else_is_refused(aquamind: SecretStr, lake: L
 
 
 def test_a_role_with_the_granted_rights_can_load_and_wipe(aquamind: SecretStr, lake: Lake) -> None:
-    """No superuser, no ownership, no right to make schemas: what `aquamind db grants` gives is enough."""
+    """No superuser, no ownership, no right to make schemas: what `aquamind db grants` gives is enough.
+
+    It makes the role, and does no harm to a role that exists.
+    """
     role, password = f"loader_{secrets.token_hex(4)}", secrets.token_hex(8)
     name = aquamind.get_secret_value().rsplit("/", 1)[1]
     with psycopg.connect(aquamind.get_secret_value(), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
-        )
+        said: list[str] = []
+        connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
         connection.execute(grants(role, name).encode())
+        connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(password)))
+        connection.execute(grants(role, name).encode())
+        assert said[0] == f"role {role} was made and has no password yet: set one in psql with \\password {role}"
+        assert not [text for text in said[1:] if "was made" in text]
     host = aquamind.get_secret_value().split("@", 1)[1]
     theirs = SecretStr(f"postgresql://{role}:{password}@{host}")
     before = contents(aquamind)
@@ -722,6 +728,17 @@ def test_a_role_with_the_granted_rights_can_load_and_wipe(aquamind: SecretStr, l
     with psycopg.connect(aquamind.get_secret_value(), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP OWNED BY {0}").format(sql.Identifier(role)))
         connection.execute(sql.SQL("DROP ROLE {0}").format(sql.Identifier(role)))
+
+
+def test_who_may_not_make_the_role_is_told(database: SecretStr) -> None:
+    name, role = database.get_secret_value().rsplit("/", 1)[1], f"weak_{secrets.token_hex(4)}"
+    with psycopg.connect(database.get_secret_value(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+        with pytest.raises(psycopg.Error, match="role new_one does not exist, and you may not make it: run CREATE"):
+            connection.execute(grants("new_one", name).encode())
+        connection.execute("RESET ROLE")
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 def _terminate(_: Connection, url: SecretStr) -> None:

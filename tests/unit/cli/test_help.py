@@ -15,13 +15,13 @@ from aquamind_pipeline.settings import Settings
 from tests.helpers.places import ROOT
 
 OPTIONS = {
-    "plan": "profile seed epoch as_of faults home lake database_url",
-    "load": "profile seed epoch faults home lake database_url load_anyway reload history owner",
-    "verify": "profile seed epoch faults home lake database_url skip_checks",
-    "lake": "profile seed epoch faults home lake",
-    "wipe": "profile seed epoch faults home lake database_url yes dry_run files database",
+    "plan": "profile seed epoch anchor as_of faults home lake database_url",
+    "load": "profile seed epoch anchor faults home lake database_url load_anyway reload history owner",
+    "verify": "profile seed epoch anchor faults home lake database_url skip_checks",
+    "lake": "profile seed epoch anchor faults home lake",
+    "wipe": "profile seed epoch anchor faults home lake database_url yes dry_run files database",
     "profiles": "",
-    "db start": "profile seed epoch faults home",
+    "db start": "profile seed epoch anchor faults home",
     "db stop": "home",
     "db status": "home",
     "db grants": "role database",

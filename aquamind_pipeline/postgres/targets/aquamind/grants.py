@@ -11,12 +11,21 @@ from aquamind_pipeline.postgres.targets.aquamind.history import history_table
 
 
 def grants(role: str, database: str) -> str:
-    """SQL that gives these rights to a role. Run it as the owner of the database. Missing tables are passed over."""
+    """SQL that gives these rights to a role, and makes the role if it does not exist.
+
+    Run it as a superuser, or as the owner of the database and its tables. It is one statement: all of it happens, or
+    nothing. Missing tables are passed over.
+    """
     names = [*REGISTRY.aquamind, *sorted(map(history_table, REGISTRY.whole))]
     parts = {
         "role": sql.Identifier(role),
+        "name": sql.Literal(role),
         "database": sql.Identifier(database),
         "ours": sql.Identifier(journal.OURS),
+        "made": sql.Literal(f"role {role} was made and has no password yet: set one in psql with \\password {role}"),
+        "not_made": sql.Literal(
+            f"role {role} does not exist, and you may not make it: run CREATE ROLE as a superuser, then this again"
+        ),
         "tables": sql.SQL("\n  ").join(
             sql.SQL("IF to_regclass({}) IS NOT NULL THEN GRANT INSERT, UPDATE, DELETE ON {} TO {}; END IF;").format(
                 sql.Literal(name.as_string()), name, sql.Identifier(role)
@@ -26,14 +35,23 @@ def grants(role: str, database: str) -> str:
     }
     return (
         sql.SQL(
-            "-- The role itself, unless there is one: CREATE ROLE {role} LOGIN PASSWORD '…';\n"
-            "GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role};\n"
-            "GRANT USAGE ON SCHEMA public TO {role};\n"
-            "-- A wipe reads all tables to find out which of our rows others use.\n"
-            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};\n"
-            "GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {role};\n"
-            "CREATE SCHEMA IF NOT EXISTS {ours} AUTHORIZATION {role};\n"
-            "DO $$ BEGIN\n  {tables}\nEND $$;\n"
+            "DO $grants$ BEGIN\n"
+            "  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) THEN\n"
+            "    BEGIN\n"
+            "      CREATE ROLE {role} LOGIN;\n"
+            "    EXCEPTION WHEN insufficient_privilege THEN\n"
+            "      RAISE EXCEPTION USING MESSAGE = {not_made};\n"
+            "    END;\n"
+            "    RAISE NOTICE USING MESSAGE = {made};\n"
+            "  END IF;\n"
+            "  GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role};\n"
+            "  GRANT USAGE ON SCHEMA public TO {role};\n"
+            "  -- A wipe reads all tables to find out which of our rows others use.\n"
+            "  GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};\n"
+            "  GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {role};\n"
+            "  CREATE SCHEMA IF NOT EXISTS {ours} AUTHORIZATION {role};\n"
+            "  {tables}\n"
+            "END $grants$;\n"
         )
         .format(**parts)
         .as_string()

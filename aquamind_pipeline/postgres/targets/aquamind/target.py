@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import accumulate
 
 import polars as pl
 import psycopg
@@ -277,13 +278,17 @@ class AquaMindTarget(Target):
                 more = rows - before.rows
                 free[file.month] = id_blocks.free_after(first, definition.table, before.last_id or 0)  # before any load
                 to_send += more if before.digest and 0 < more <= free[file.month] else rows
+        first.commit()
+        first_ids = self._first_ids(first, lake, definition, [file.month for file in files if not file.loaded])
         if to_send >= REBUILD_ROWS:
             indexes.suspend(first, name, keep_unique=_scope(definition) is None)
         first.commit()
 
         def load_month(connection: Connection, file: MonthFile) -> Loaded:
             started = time.perf_counter()
-            entry, sent = self._load_month(connection, lake, definition, file, known, free[file.month], run)
+            entry, sent = self._load_month(
+                connection, lake, definition, file, known, free[file.month], first_ids.get(file.month), run
+            )
             return Loaded(name, file.month, entry.rows, sent, time.perf_counter() - started)
 
         try:
@@ -305,6 +310,21 @@ class AquaMindTarget(Target):
         first.execute(sql.SQL("ANALYZE {}").format(_public(name)))
         first.commit()
 
+    def _first_ids(
+        self, connection: Connection, lake: Lake, definition: TableDefinition, months: Sequence[str]
+    ) -> dict[str, int]:
+        """Take the blocks of ids of all new months at once. Returns the first id of each.
+
+        To take a block keeps writers out. Connections that take one for each month wait for each other's months.
+        """
+        sizes = {
+            month: id_blocks.size_of_block(lake, month, lake.rows(definition.name, month)) for month in sorted(months)
+        }
+        with connection.transaction():  # of its own, since it keeps writers out while it lasts
+            first_id = id_blocks.allocate(connection, definition.table, sum(sizes.values()))
+        firsts = accumulate(sizes.values(), initial=first_id)
+        return dict(zip(sizes, firsts, strict=False))
+
     def _load_month(
         self,
         connection: Connection,
@@ -313,6 +333,7 @@ class AquaMindTarget(Target):
         file: MonthFile,
         known: Identities,
         free: int,
+        first_id: int | None,
         run: str,
     ) -> tuple[journal.Entry, int]:
         """Add new days to a month, or replace the month.
@@ -324,6 +345,7 @@ class AquaMindTarget(Target):
             file: The month.
             known: The rows of the whole tables that the table refers to.
             free: How many new rows may be added: ids after the month's block that are unused.
+            first_id: First id of the month's block; None if the month has no new block yet.
             run: The run that loads.
 
         Returns:
@@ -342,15 +364,13 @@ class AquaMindTarget(Target):
                     locks.check_constraints(connection)
                     return entry, sent
         rows = lake.read(name, month)
-        with connection.transaction():  # of its own, since it keeps writers out while it lasts
-            size = id_blocks.size_of_block(lake, month, rows.height)
-            first_id = id_blocks.allocate(connection, definition.table, size)
+        begin = self._first_ids(connection, lake, definition, [month])[month] if first_id is None else first_id
 
         def load() -> tuple[journal.Entry, int]:
             if before:
                 self._drop_month(connection, name, month)
-            sent = self._send(connection, definition, month, rows, known, parents(), first_id)
-            entry = journal.Entry(file.digest, sent, first_id, first_id + sent - 1)
+            sent = self._send(connection, definition, month, rows, known, parents(), begin)
+            entry = journal.Entry(file.digest, sent, begin, begin + sent - 1)
             journal.remember(connection, name, month, entry, run)
             locks.check_constraints(connection)
             return entry, sent
