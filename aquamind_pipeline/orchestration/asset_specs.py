@@ -34,7 +34,7 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
         metadata["dagster/column_lineage"] = lineage
     return dg.AssetSpec(
         definition.name,
-        deps=_dependencies(definition),
+        deps=table_dependencies(definition),
         group_name=definition.app,
         kinds={"polars", "parquet"},
         description=f"{definition.meaning}\n\n{definition.how}",
@@ -44,7 +44,7 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
     )
 
 
-def _dependencies(definition: TableDefinition) -> list[str]:
+def table_dependencies(definition: TableDefinition) -> list[str]:
     """Tables that must exist before this one: the tables that it reads. The plan also needs the infrastructure.
 
     The plan says how far the farm reaches, so all that happens comes after the plan, also what does not read it.
@@ -170,6 +170,7 @@ __all__ = [
     "page_link",
     "presented",
     "spec",
+    "table_dependencies",
     "table_spec",
     "written_metadata",
 ]
