@@ -70,12 +70,12 @@ def bigint(name: str, **options: Any) -> sa.Column[Any]:
 
 
 def integer(name: str, **options: Any) -> sa.Column[Any]:
-    """32-bit integer."""
+    """32-bit integer; 64-bit in the lake."""
     return _column(name, sa.Integer(), **options)
 
 
 def count(name: str, **options: Any) -> sa.Column[Any]:
-    """32-bit integer that AquaMind checks to be >= 0."""
+    """32-bit integer that AquaMind checks to be >= 0; 64-bit in the lake."""
     return _column(name, sa.Integer(), _not_negative(name), **({"range_": (0, None)} | options))
 
 
@@ -86,13 +86,6 @@ def small_count(name: str, **options: Any) -> sa.Column[Any]:
 
 def _not_negative(name: str) -> sa.CheckConstraint:
     return sa.CheckConstraint(f'"{name}" >= 0', name=name)
-
-
-def unsigned(name: str, **options: Any) -> sa.Column[Any]:
-    """32-bit integer without sign, which only a lake-only table can have."""
-    column = _column(name, sa.BigInteger(), **options)
-    column.info["dtype"] = pl.UInt32()
-    return column
 
 
 def numeric(name: str, precision: int, scale: int, **options: Any) -> sa.Column[Any]:

@@ -33,7 +33,6 @@ from aquamind_pipeline.schema.columns import (
     refers,
     text,
     timestamp,
-    unsigned,
 )
 from aquamind_pipeline.schema.definition import ByFormula, Freshness, TableDefinition
 from aquamind_pipeline.schema.frames import lake_schema
@@ -383,7 +382,7 @@ DAILY_TEMPERATURE = TableDefinition(
         bigint("assignment_id", nullable=True),
         date("date"),
         double("total_c"),
-        unsigned("readings"),
+        bigint("readings"),
         double("first_c"),
         text("parameter"),
     ),
