@@ -21,6 +21,7 @@ _UNCOMMENTED = """
         WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = a.attnum)
     ORDER BY 1, 2, a.attnum
 """
+_ASCII = str.maketrans({"²": "2", "³": "3", "°": "deg ", "×": "x", "−": "-", "’": "'", "…": "...", "µ": "u", "≥": ">="})
 _LACKING = """
     SELECT n.nspname, c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -45,6 +46,8 @@ def complete_tables(connection: Connection) -> None:
 
 def _comment(connection: Connection) -> None:
     told = dict(_comments())
+    if connection.info.parameter_status("server_encoding") != "UTF8":
+        told = {key: as_ascii(text) for key, text in told.items()}
     tables = sorted({(schema, table) for schema, table, _ in told})
     schemas, names = zip(*tables, strict=True)
     found = connection.execute(_UNCOMMENTED.encode(), (list(schemas), list(names))).fetchall()
@@ -60,6 +63,11 @@ def _comment(connection: Connection) -> None:
         for key in missing
     ]
     connection.execute(sql.SQL("; ").join(statements))  # at once, since there are hundreds
+
+
+def as_ascii(text: str) -> str:
+    """A comment without the signs that a database's encoding may lack, such as m3 for m³."""
+    return text.translate(_ASCII)
 
 
 def _comments() -> Iterator[tuple[tuple[str, str, str], str]]:
@@ -97,4 +105,4 @@ def _build(connection: Connection, table: sa.Table, index: sa.Index) -> None:
             )
 
 
-__all__ = ["complete_tables"]
+__all__ = ["as_ascii", "complete_tables"]

@@ -13,6 +13,7 @@ from aquamind_pipeline.apps.environmental import readings
 from aquamind_pipeline.errors import DatabaseLockedError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.postgres import ddl, locks
+from aquamind_pipeline.postgres.completion import as_ascii
 from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.settings import Settings
 from tests.helpers.database import EVENT, ask, load_everything, load_months
@@ -74,6 +75,13 @@ def test_every_table_and_column_has_a_comment(loaded_own: SecretStr, loaded_aqua
     assert told["public.batch_growthsample.avg_length_cm"] == "Mean length of a fish [cm]"
     assert told["public.infrastructure_hall.area_sqm"] == "Area [m²]; 1000 in all of the pipeline's rows"
     assert [name for name, comment in ask(loaded_aquamind, COMMENTS) if comment] == []
+
+
+def test_comments_can_be_written_in_any_encoding(loaded_own: SecretStr) -> None:
+    """An encoding may lack m³, so a database of another encoding than UTF-8 gets m3 (`test_sessions` loads some)."""
+    told = [str(comment) for _, comment in ask(loaded_own, COMMENTS)]
+    assert [one for one in map(as_ascii, told) if not one.isascii()] == []
+    assert as_ascii("Fulton's K: 100 × weight [g] / length [cm]³") == "Fulton's K: 100 x weight [g] / length [cm]3"
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
