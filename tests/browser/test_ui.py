@@ -71,7 +71,7 @@ def test_a_partition_tells_rows_bytes_and_hash(page: Page, clicked: Settings) ->
 
 
 def test_check_results_are_shown(page: Page, clicked: Settings) -> None:
-    shown(page, f"/assets/{STATES.name}?view=checks", "no_doubling", "ledger", "weight_continuity", "Succeeded")
+    shown(page, f"/assets/{STATES.name}?view=checks", "no_doubling", "ledger", "realistic", "Succeeded")
     expect(page.get_by_text("Failed")).to_have_count(0)
 
 

@@ -37,9 +37,9 @@ def load_everything(url: SecretStr, lake: Lake) -> list[Loaded]:
     open_target(url).prepare(manifest)
     target = open_target(url)
     done = target.load_whole(lake)
-    for name in target.monthly:
-        done += load_months(url, lake, name, lake.partitions(name))
     with target.loading() as pool:
+        for name in target.monthly:
+            done += target.load_months(pool, lake, name, lake.partitions(name))
         target.drop_vanished(pool, lake, target.monthly)
     return done
 

@@ -38,6 +38,7 @@ from tests.helpers.places import SIGNS
 SPAN = "seed 20261123, 2026-02-02 to 2026-06-07"
 
 
+@pytest.mark.slow
 def test_threads_and_order_do_not_matter(built: Settings, tmp_path: Path) -> None:
     """One thread, months in another order, in another process, and nobody reads the output: the same bytes."""
     lake = tmp_path / "lake"

@@ -192,7 +192,7 @@ def test_aquamind_goes_on_with_ids_of_its_own(loaded: SecretStr, a_copy: Setting
     ("ends", "why"),
     [
         ("2026-05-29", ""),
-        ("2026-05-29", "taken"),
+        pytest.param("2026-05-29", "taken", marks=pytest.mark.slow),
         pytest.param("2026-05-31", "no ids", marks=pytest.mark.slow),
         pytest.param("2026-05-29", "a row lacks", marks=pytest.mark.slow),
     ],
