@@ -18,6 +18,7 @@ from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import lake_schema, references
 from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.schema.kinds import Kind
+from aquamind_pipeline.schema.meanings import meanings
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.profile import Profile
 
@@ -101,15 +102,12 @@ def _presented(asset: dg.AssetsDefinition, facts: Mapping[str, Any]) -> dg.Asset
 
 
 def _column_schema(definition: TableDefinition) -> dg.TableSchema:
-    kept, targets = lake_schema(definition.table), references(definition.table)
-    return dg.TableSchema([_column(column, targets) for column in definition.table.columns if column.name in kept])
+    kept, told = lake_schema(definition.table), meanings(definition.table)
+    columns = (column for column in definition.table.columns if column.name in kept)
+    return dg.TableSchema([_column(column, told[column.name]) for column in columns])
 
 
-def _column(column: sa.Column[Any], targets: Mapping[str, tuple[str, str]]) -> dg.TableColumn:
-    meaning = column.comment
-    if column.name in targets:
-        target = ".".join(targets[column.name])
-        meaning = f"{meaning}: {target}" if meaning else f"Refers to {target}"
+def _column(column: sa.Column[Any], meaning: str) -> dg.TableColumn:
     low, high = column.info.get("range", (None, None))
     limits = [f">= {low}"] * (low is not None) + [f"<= {high}"] * (high is not None)
     constraints = dg.TableColumnConstraints(nullable=bool(column.nullable), other=limits)
