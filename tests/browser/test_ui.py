@@ -133,7 +133,6 @@ def test_the_report_on_a_screen_and_on_a_phone(
         ink = reader.evaluate("getComputedStyle(document.querySelector('svg text')).fill")
         assert ink == reader.evaluate("getComputedStyle(document.body).color")
         reader.screenshot(path=ARTEFACTS / f"report-{scheme}-whole.png", full_page=True)
-        reader.get_by_text("Fish of sample batches").scroll_into_view_if_needed()
         kept(reader, f"report-{scheme}", guide=True)
         context.close()
 

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from aquamind_pipeline.apps.batch.assignments import ASSIGNMENTS, BATCHES
 from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.apps.batch.stages import SPECIES
+from aquamind_pipeline.apps.planning.activities import PLANNED_ACTIVITIES
 from aquamind_pipeline.apps.scenario.baselines import SCENARIOS, duration_days
+from aquamind_pipeline.apps.scenario.constraints import STAGE_CONSTRAINTS
 from aquamind_pipeline.apps.scenario.models import TEMPERATURE_PROFILES, TEMPERATURE_READINGS, TGC_STAGES
 from aquamind_pipeline.apps.scenario.projections import PROJECTION_RUNS, PROJECTIONS, scenario_models
 from aquamind_pipeline.apps.scenario.projections import READS as MODELS
@@ -51,10 +53,6 @@ from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
 STEP = "forecasts"
-PLANNED_ACTIVITIES: tuple[str, ...] = ()
-"""The table of planned activities, if the farm has one. Open ones decide what needs attention (rules L10, L11)."""
-CONSTRAINTS: tuple[str, ...] = ()
-"""The table of biological constraints, if the farm has one. It decides the thresholds (rule L8)."""
 READS = (
     *PLAN,
     *MODELS,
@@ -65,18 +63,12 @@ READS = (
     STATES.name,
     PROJECTION_RUNS.name,
     PROJECTIONS.name,
-    *PLANNED_ACTIVITIES,
-    *CONSTRAINTS,
+    PLANNED_ACTIVITIES.name,
+    STAGE_CONSTRAINTS.name,
 )
 """What `forecasts` reads."""
 CHECKED_ASSIGNMENTS = 12
 """Assignments of each computed date whose stored projection is compared with a new one."""
-_NO_ACTIVITIES = pl.Schema(
-    {"batch_id": pl.Int64, "container_id": pl.Int64, "activity_type": pl.String, "status": pl.String}
-)
-_NO_CONSTRAINTS = pl.Schema(
-    {"constraint_set_id": pl.Int64(), "lifecycle_stage": pl.String(), "max_weight_g": pl.Decimal(10, 2)}
-)
 
 
 def computed_dates(farm: Profile) -> list[dt.date]:
@@ -137,8 +129,6 @@ def _live_inputs(inputs: DeclaredReads, living: pl.DataFrame, first: dt.date) ->
     models = scenario_models(inputs)
     mine = living.select("batch_id").unique()
     scenarios = models.scenarios.join(mine, on="batch_id", how="semi").with_columns(created_at="start_date")
-    if "biological_constraints_id" not in scenarios.columns:
-        scenarios = scenarios.with_columns(biological_constraints_id=pl.lit(None, pl.Int64))
     species = inputs.whole(SPECIES.name).select(species_id="id", species_name="name")
     since = first - dt.timedelta(days=BIAS_DAYS)
     states = (
@@ -170,26 +160,17 @@ def _live_inputs(inputs: DeclaredReads, living: pl.DataFrame, first: dt.date) ->
         batches=inputs.whole(BATCHES.name).select("pinned_projection_run_id", batch_id="id"),
         assignments=living.select("batch_id", "container_id", assignment_id="id"),
         states=states,
-        constraints=_optional(inputs, CONSTRAINTS, _NO_CONSTRAINTS),
+        constraints=inputs.whole(STAGE_CONSTRAINTS.name).select("constraint_set_id", "lifecycle_stage", "max_weight_g"),
         runs=runs,
         run_weights=weights.join(runs, on="run_id", how="semi"),
-        planned_activities=_optional(inputs, PLANNED_ACTIVITIES, _NO_ACTIVITIES),
+        planned_activities=inputs.whole(PLANNED_ACTIVITIES.name).select(
+            "batch_id", "activity_type", "status", container_id=pl.lit(None, pl.Int64)
+        ),
     )
 
 
 def _with(models: ScenarioModels, scenarios: pl.DataFrame, stages: pl.DataFrame) -> ScenarioModels:
     return replace(models, scenarios=scenarios, stages=stages)
-
-
-def _optional(inputs: DeclaredReads, names: tuple[str, ...], schema: pl.Schema) -> pl.DataFrame:
-    """Some columns of a table that the farm may not have. Columns that the lake does not keep are null."""
-    if not names:
-        return pl.DataFrame(schema=schema)
-    rows = inputs.whole(names[0])
-    return rows.select(
-        pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype).alias(name)
-        for name, dtype in schema.items()
-    )
 
 
 def live_projections(inputs: Inputs) -> pl.DataFrame:

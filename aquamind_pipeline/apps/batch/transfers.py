@@ -474,7 +474,7 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
         oxygen_level=if_moved(rounded(0.95 * oxygen_saturation_mg_l(temp_c, np.where(at_sea, 35.0, 0.0)), 5, 2)),
         measured_avg_weight_g=if_weighed(rounded(measured_g, 10, 2)),
         measured_std_dev_weight_g=if_weighed(rounded(variation * measured_g, 10, 2)),
-        measured_sample_size=pl.when(moved & weighed).then(pl.lit(WEIGHED_FISH, pl.Int32)),
+        measured_sample_size=pl.when(moved & weighed).then(pl.lit(WEIGHED_FISH, pl.Int64)),
         measured_avg_length_cm=if_weighed(rounded(length_cm(measured_g, condition), 10, 2)),
         leg_type=pl.when(pl.col("is_dynamic")).then(
             pl.when(leg=len(CARRIERS))

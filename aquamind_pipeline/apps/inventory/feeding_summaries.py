@@ -178,7 +178,7 @@ def _samples(inputs: Inputs) -> pl.DataFrame:
     """batch_id and data_points: growth samples of each batch in the month."""
     owners = inputs.whole(ASSIGNMENTS.name).select("batch_id", assignment_id="id")
     samples = inputs.frame(GROWTH_SAMPLES.name).join(owners, on="assignment_id")
-    return samples.group_by("batch_id").agg(data_points=pl.len().cast(pl.Int32))
+    return samples.group_by("batch_id").agg(data_points=pl.len().cast(pl.Int64))
 
 
 def _last_weighings(inputs: Inputs) -> pl.DataFrame:
@@ -205,7 +205,7 @@ def batch_summaries(inputs: Inputs) -> pl.DataFrame:
             grew=pl.col("growth_kg").count() > 0,
             converted=feed.filter(pl.col("fcr").is_not_null()).sum(),
             weighted=(feed * fcr).sum(),
-            container_count=pl.len().cast(pl.Int32),
+            container_count=pl.len().cast(pl.Int64),
             level=rank.max(),
             methods=pl.col("estimation_method").n_unique(),
             method=pl.col("estimation_method").first(),

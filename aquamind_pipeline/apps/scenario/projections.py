@@ -103,7 +103,7 @@ def runs(inputs: Inputs) -> pl.DataFrame:
         "final_biomass_kg",
         run_id="scenario_id",
         run_date=pl.col("start_date").cast(pl.Datetime("us", "UTC")),
-        total_projections=pl.col("total_projections").cast(pl.Int32),
+        total_projections=pl.col("total_projections").cast(pl.Int64),
         parameters_snapshot=_snapshots(inputs, scenarios),
     )
 
@@ -179,7 +179,7 @@ def projections(inputs: Inputs) -> pl.DataFrame:
     days = duration_days(inputs.farm)
     return projection(inputs).rows.select(
         pl.all().exclude("scenario_id", "day_number"),
-        pl.col("day_number").cast(pl.Int32),
+        pl.col("day_number").cast(pl.Int64),
         projection_id=(pl.col("scenario_id") - 1) * days + pl.col("day_number"),
         projection_run_id="scenario_id",
     )

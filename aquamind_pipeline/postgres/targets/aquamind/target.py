@@ -82,6 +82,9 @@ class AquaMindTarget(Target):
     def _make_tables(self, connection: Connection) -> None:
         """AquaMind's migrations made them."""
 
+    def _complete_tables(self, connection: Connection) -> None:
+        """AquaMind's tables stay as they are."""
+
     # Tables that are kept whole.
 
     def _require_owner(self, connection: Connection, owner: str) -> None:
