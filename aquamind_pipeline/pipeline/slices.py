@@ -11,10 +11,11 @@ from typing import Any
 import polars as pl
 
 from aquamind_pipeline.lake import LABELS, PARTS, Lake, Written
-from aquamind_pipeline.months import first_day, month_key, month_of
+from aquamind_pipeline.months import first_day, month_key, month_of, months_between
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.pipeline.writing import with_faults, write
 from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.frames import lake_schema
 from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
@@ -52,7 +53,7 @@ def make_slices(workspace: Workspace, definitions: Sequence[TableDefinition]) ->
     lived_since, kept_before = (month_key(farm.as_of), "") if is_snapshot else (since, since or "")
     batches = living_batches(Inputs(definitions[0], farm, lake, shared=shared).plan, lived_since)
     writers = [(_Monthly if one.is_monthly else _Whole)(lake, farm, one, kept_before, batches) for one in definitions]
-    slices = batch_slices(batches) or [[] for _ in range(is_snapshot)]  # a snapshot may become empty
+    slices = batch_slices(batches)
     with workspace.progress.track(definitions[0].name, len(slices)) as advance:
         for number, some in enumerate(slices):
             own: dict[Any, Any] = {}  # what the tables of the step share of this slice
@@ -70,7 +71,7 @@ class _Whole:
 
     def __init__(self, lake: Lake, farm: Profile, one: TableDefinition, since: str, batches: Sequence[int]) -> None:
         self._lake, self._farm, self._definition = lake, farm, one
-        self._parts: list[pl.DataFrame] = []
+        self._parts = [_nothing(one)]  # there may be no batches
         if since:
             self._parts.append(lake.read(one.name).filter(~pl.col("batch_id").is_in(list(batches))))
 
@@ -99,7 +100,6 @@ class _Monthly:
 
     def add(self, rows: pl.DataFrame, number: int, *, last: bool) -> None:
         rows, labels = with_faults(self._farm, self._definition, rows)
-        self._nothing = rows.clear()
         if labels.height:
             months = rows.select("id", partition=self._month)
             self._labels.append(labels.drop("partition").join(months, on="id"))
@@ -112,14 +112,12 @@ class _Monthly:
 
     def finish(self, started: float) -> Written:
         lake, name = self._lake, self._definition.name
-        if self._definition.snapshot and not (
-            self._parts or self._done
-        ):  # a table without rows, not one that is missing
-            self._done.append(lake.write(name, self._nothing, month_key(self._farm.as_of)))
         for month, parts in self._parts.items():
             self._done.append(lake.write(name, lake.scan(self._apart, parts).collect(), month))
             for part in parts:
                 lake.remove(self._apart, part)
+        for month in self._expected_months() - {str(one.partition) for one in self._done}:
+            self._done.append(lake.write(name, _nothing(self._definition), month))
         labelled = f"{LABELS}/{name}"
         for place, made in ((name, {one.partition for one in self._done}), (labelled, self._write_labels(labelled))):
             for month in set(lake.partitions(place)) - made:
@@ -132,6 +130,13 @@ class _Monthly:
         rows = sum(one.rows for one in self._done) + before
         return Written(name, None, rows, sum(one.bytes for one in self._done), time.perf_counter() - started, digest)
 
+    def _expected_months(self) -> set[str]:
+        """Months that have a file even if nothing happened in them: a missing file is one that somebody lost."""
+        last = month_key(self._farm.as_of)
+        if self._definition.snapshot:
+            return set() if self._done else {last}
+        return {month for month in months_between(self._farm.epoch, self._farm.as_of) if month >= self._since}
+
     def _write_labels(self, place: str) -> set[str | None]:
         """Write the labels of faults, month by month; returns these months."""
         written: set[str | None] = set()
@@ -141,6 +146,11 @@ class _Monthly:
                 self._lake.write(place, some, month)
                 written.add(month)
         return written
+
+
+def _nothing(one: TableDefinition) -> pl.DataFrame:
+    """The table without rows."""
+    return pl.DataFrame(schema=lake_schema(one.table))
 
 
 def _by_month(rows: pl.DataFrame, month: pl.Expr) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -13,11 +13,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.months import months_between
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.settings import Settings, load_settings
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION
 from tests.helpers.commands import aquamind, one_line
+from tests.helpers.farms import make_lake
 from tests.helpers.manifests import Values, newer, older, rewrite
 
 FRAME = pl.DataFrame({"id": range(1000), "value": [0.5] * 1000})
@@ -75,3 +79,19 @@ def test_a_lake_of_another_version_is_refused_and_can_be_wiped(
     done = aquamind("wipe", "--yes", "--no-database", **where)
     assert done.returncode == 0, done.stderr
     assert not root.exists()
+
+
+def test_a_farm_has_months_without_fish(tmp_path: Path) -> None:
+    """One batch is harvested in April, the next one comes a year later. Its tables have all months, and all rules hold."""
+    profile = tmp_path / "gap.toml"
+    profile.write_text(
+        'description = "One batch in each geography, and the next one a year later."\n'
+        "seed = 1\nepoch = 2026-02-02\nas_of = 2026-06-15\nbatches_per_geography = 1\nstagger_days = 400\n"
+        "eggs = [90_000, 100_000]\nspeed = 10\ntanks_per_stage = 3\nrings_per_batch = 4\nmeals_per_day = [0, 4, 3, 3, 2, 2]\n"
+    )
+    settings = load_settings(profile=str(profile), home=tmp_path)
+    make_lake(settings)
+    lake = Lake(settings.lake_path)
+    months = months_between(settings.farm.epoch, settings.farm.as_of)
+    assert [lake.rows(STATES.name, month) > 0 for month in months] == [True, True, True, False, False]
+    assert [one for _, one in Workspace(settings).checks().everything() if not one.passed] == []
