@@ -73,12 +73,12 @@ _SQL = {
             )
         )""",
     MORTALITY.name: """
-        SELECT state_id AS id, batch_id, assignment_id, date AS event_date, deaths::INTEGER AS count,
+        SELECT state_id AS id, batch_id, assignment_id, date AS event_date, deaths::BIGINT AS count,
             (deaths * weight_g / 1000)::DECIMAL(10, 2) AS biomass_kg,
             CASE WHEN reason >= 8 THEN 'DISEASE' ELSE 'UNKNOWN' END AS cause
         FROM life_day WHERE deaths > 0 ORDER BY container_id, date""",
     GROWTH_SAMPLES.name: """
-        SELECT state_id AS id, assignment_id, date AS sample_date, len(weights)::INTEGER AS sample_size,
+        SELECT state_id AS id, assignment_id, date AS sample_date, len(weights)::BIGINT AS sample_size,
             list_avg(weights)::DECIMAL(10, 2) AS avg_weight_g,
             list_avg(lengths)::DECIMAL(10, 2) AS avg_length_cm,
             list_stddev_pop(weights)::DECIMAL(10, 2) AS std_deviation_weight,
