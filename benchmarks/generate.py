@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from aquamind_pipeline.apps.batch.mortality import MORTALITY
 from aquamind_pipeline.apps.environmental.photoperiod import PHOTOPERIOD
 from aquamind_pipeline.apps.farm.life import LIFE_DAYS
 from aquamind_pipeline.lake import ROW_GROUP_ROWS, Lake
-from aquamind_pipeline.months import day_after, first_day
+from aquamind_pipeline.months import day_after, first_day, month_key
 from aquamind_pipeline.pipeline.steps import MONTHS_AT_ONCE, keep_freed_memory
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.schema.frames import conform, lake_schema
@@ -134,10 +135,11 @@ def full_months(workspace: Workspace, count: int) -> list[str]:
 
 
 class InMemory:
-    """What the generator of a table reads for some months, in memory."""
+    """What the generator of a table reads for some months, in memory. A summary also reads the month before them."""
 
     def __init__(self, lake: Lake, name: str, months: Sequence[str]) -> None:
-        self._months = list(months)
+        before = month_key(first_day(min(months)) - timedelta(days=1))
+        self._months = [before, *months]
         self._parts: dict[tuple[str, str | None], pl.DataFrame] = {}
         for read in REGISTRY[name].reads:
             for month in self.partitions(read) or (None,):

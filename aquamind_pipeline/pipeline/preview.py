@@ -17,7 +17,7 @@ from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, schedule
 from aquamind_pipeline.simulation.sites import build_sites
 
-_MONTH_BYTES = (22_000, 350_000)
+_MONTH_BYTES = (32_000, 350_000)
 """Overhead of a month, without its rows: bytes of its files in the lake, and of its partitions in PostgreSQL."""
 _TABLE_BYTES = (4_000, 60_000)
 """Overhead of a table, without its rows: bytes in the lake, and in PostgreSQL."""

@@ -10,7 +10,7 @@ from rich.text import Text
 from aquamind_pipeline.report.model import Report
 from aquamind_pipeline.text_tables import columns, print_table
 
-_LONGEST = 60
+_LONGEST = 100
 """Rows of a section that a terminal shows. The JSON file has all."""
 
 

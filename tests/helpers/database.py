@@ -67,8 +67,8 @@ def ask(url: SecretStr, query: str, *parameters: object) -> list[tuple[object, .
 
 
 def without_last_days(lake: Lake, month: str, days: int) -> dict[str, pl.DataFrame]:
-    """Take a month's last days out of all tables; returns the months as they were."""
-    whole = {name: lake.read(name, month) for name in REGISTRY.monthly}
+    """Take a month's last days out of all tables of events; returns the months as they were."""
+    whole = {name: lake.read(name, month) for name in REGISTRY.monthly if not REGISTRY[name].snapshot}
     for name, rows in whole.items():
         day = pl.col(str(REGISTRY[name].time)).cast(pl.Date)
         lake.write(name, rows.filter(day <= day.max().dt.offset_by(f"-{days}d")), month)

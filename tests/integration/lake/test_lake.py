@@ -82,12 +82,13 @@ def test_a_lake_of_another_version_is_refused_and_can_be_wiped(
 
 
 def test_a_farm_has_months_without_fish(tmp_path: Path) -> None:
-    """One batch is harvested in April, the next one comes a year later. Its tables have all months, and all rules hold."""
+    """One batch is harvested in April, the next one comes a year later: tables have all months, and all rules hold."""
     profile = tmp_path / "gap.toml"
     profile.write_text(
         'description = "One batch in each geography, and the next one a year later."\n'
         "seed = 1\nepoch = 2026-02-02\nas_of = 2026-06-15\nbatches_per_geography = 1\nstagger_days = 400\n"
-        "eggs = [90_000, 100_000]\nspeed = 10\ntanks_per_stage = 3\nrings_per_batch = 4\nmeals_per_day = [0, 4, 3, 3, 2, 2]\n"
+        "eggs = [90_000, 100_000]\nspeed = 10\ntanks_per_stage = 3\nrings_per_batch = 4\n"
+        "meals_per_day = [0, 4, 3, 3, 2, 2]\n"
     )
     settings = load_settings(profile=str(profile), home=tmp_path)
     make_lake(settings)

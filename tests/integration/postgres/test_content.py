@@ -47,7 +47,7 @@ SWAP = (
 )
 PARAMETERS, BATCHES = "environmental_environmentalparameter", "batch_batch"
 CHANGES = [
-    (PARAMETERS, "unit", "unit = '℃' WHERE unit = '°C'", "1 × '°C'", "1 × '℃'"),
+    (PARAMETERS, "unit", "unit = '℃' WHERE unit = '°C'", "2 × '°C'", "2 × '℃'"),
     (PARAMETERS, "unit", "unit = 'mg/l' WHERE unit = 'mg/L'", "'mg/L'", "'mg/l'"),
     (BATCHES, "notes", "notes = notes || ' '", "× ", "× "),
     (STATES, "sources", """sources = replace(sources::text, 'actual', 'guesss')::jsonb""", "actual", "guesss"),
@@ -189,6 +189,6 @@ def test_a_text_in_a_wrong_encoding_is_found(server: SecretStr, lake: Lake) -> N
             with connect(url) as another:
                 another.execute(f"UPDATE public.{PARAMETERS} SET unit = 'Â°C' WHERE unit = '°C'".encode())  # noqa: S608
             (difference,) = differences(open_target(url), lake, {PARAMETERS: [None]}).rows()
-            assert difference == (PARAMETERS, "", "unit", "1 × '°C'", "1 × 'Â°C'")
+            assert difference == (PARAMETERS, "", "unit", "2 × '°C'", "2 × 'Â°C'")
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -124,7 +124,7 @@ def test_the_second_load_changes_nothing(loaded: SecretStr, lake: Lake) -> None:
     )
 
 
-def test_keys_and_indexes_are_in_place_and_valid(loaded: SecretStr) -> None:
+def test_keys_and_indexes_are_in_place_and_valid(loaded: SecretStr, lake: Lake) -> None:
     """Every foreign key, on parents and partitions, validated; no index invalid; partitions attached."""
     wanted = sum(len(table.foreign_key_constraints) for table in TABLES.values())
     enforced = ask(
@@ -139,7 +139,7 @@ def test_keys_and_indexes_are_in_place_and_valid(loaded: SecretStr) -> None:
     for name in REGISTRY.monthly:
         on_parent = {c.name for c in REGISTRY.table(name).columns for _ in c.foreign_keys}
         partitions = ask(loaded, "SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass", name)
-        assert len(partitions) == 5
+        assert len(partitions) == len(lake.partitions(name))
         for (partition,) in partitions:
             keys = ask(
                 loaded,
@@ -157,6 +157,8 @@ def test_aquamind_can_go_on_inserting(loaded: SecretStr) -> None:
     """Sequences stand after our ids, in plain tables and in partitioned ones."""
     for name, table in TABLES.items():
         key = primary_key(table)[0]
+        if key in references(table):  # a summary has the id of what it sums up
+            continue
         following = ask(loaded, "SELECT pg_get_serial_sequence(%s, %s)", name, key)
         most = ask(loaded, f"SELECT max({key}) FROM {name}")[0][0]  # noqa: S608 - names of our own
         assert following[0][0], name
@@ -279,10 +281,11 @@ def table_of(name: str, month: str) -> str:
 
 def test_a_month_that_left_the_lake_leaves_the_database(loaded: SecretStr, a_copy: Settings) -> None:
     lake = Lake(a_copy.lake_path)
-    for name in REGISTRY.monthly:
+    names = [name for name in REGISTRY.monthly if not REGISTRY[name].snapshot]
+    for name in names:
         lake.remove(name, "2026-06")
     load_everything(loaded, lake)
-    assert row_counts(loaded, REGISTRY.monthly) == {name: lake.rows(name) for name in REGISTRY.monthly}
+    assert row_counts(loaded, names) == {name: lake.rows(name) for name in names}
 
 
 def test_master_rows_follow_the_lake(loaded: SecretStr, a_copy: Settings) -> None:
@@ -487,12 +490,15 @@ def test_the_server_listens_on_loopback_and_asks_for_a_password(server: SecretSt
 
 
 def test_every_reference_is_enforced_where_postgresql_can() -> None:
-    """What is no foreign key leads to a table kept by month, and says why."""
+    """What is no foreign key leads to a table kept by month, or is none in AquaMind either, and says why."""
     for name, table in TABLES.items():
         enforced = {column.name for column in table.columns if column.foreign_keys}
         for column, (target, _) in references(table).items():
-            assert (column in enforced) == (target in REGISTRY.whole), f"{name}.{column}"
-            assert (column in enforced) != bool(table.columns[column].info.get("unenforced")), f"{name}.{column}"
+            why = table.columns[column].info.get("unenforced") or ""
+            assert (column in enforced) == (target in REGISTRY.whole and not why.startswith("AquaMind")), (
+                f"{name}.{column}"
+            )
+            assert (column in enforced) != bool(why), f"{name}.{column}"
 
 
 def test_a_farm_of_a_version_with_fewer_tables_is_wiped(loaded: SecretStr) -> None:

@@ -199,7 +199,12 @@ def test_a_vaccination_is_an_anchor_of_the_daily_states() -> None:
         .join(samples, on=["assignment_id", "date"], how="left")
     )
     assert states.height == weighed.height
-    sampled, alone = states.filter("sampled"), states.filter(pl.col("sampled").is_null())
+    graded = (
+        tiny().frame("batch_transferaction").select(assignment_id="source_assignment_id", date="actual_execution_date")
+    )
+    alone = states.filter(pl.col("sampled").is_null()).join(graded, on=["assignment_id", "date"], how="anti")
+    sampled = states.filter("sampled")
+    assert alone.height > 0
     assert set(sampled["anchor_type"]) <= {"growth_sample"}
     assert set(alone["anchor_type"]) == {"vaccination"}
     assert alone["confidence_scores"].str.contains('"weight": 0.9}', literal=True).all()

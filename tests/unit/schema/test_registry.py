@@ -9,7 +9,7 @@ from tests.helpers.farms import steps_in_order
 
 
 def test_parents_come_first() -> None:
-    """But in the one cycle of batch, scenario and projection run."""
+    """But in the cycles of batch, scenario and projection run, and of workflow and planned activity."""
     order = {name: place for place, name in enumerate(REGISTRY)}
     late = {
         (name, parent)
@@ -17,7 +17,11 @@ def test_parents_come_first() -> None:
         for parent, _ in references(REGISTRY.table(name)).values()
         if order[parent] > order[name]
     }
-    assert late <= {("batch_batch", "scenario_projection_run"), ("batch_batch", "scenario")}
+    assert late <= {
+        ("batch_batch", "scenario_projection_run"),
+        ("batch_batch", "scenario"),
+        ("batch_batchtransferworkflow", "planning_plannedactivity"),
+    }
     assert all(order[one.parent.table] < order[name] for name, one in REGISTRY.items() if one.kind is Kind.CHILD)
 
 
