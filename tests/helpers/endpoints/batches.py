@@ -16,7 +16,8 @@ BATCHES = (
     Endpoint(
         "batch/batches/{id}/growth_analysis/",
         "each batch has growth samples, and its fish grow from the first to the last",
-        """SELECT count(*) = (SELECT count(*) FROM batch_batch) AND count(*) > 0 AND bool_and(days > 1 AND last > first) FROM (
+        """SELECT count(*) = (SELECT count(*) FROM batch_batch) AND count(*) > 0 AND bool_and(days > 1
+             AND last > first) FROM (
              SELECT b.id, count(DISTINCT sample_date) AS days,
                (array_agg(s.avg_weight_g ORDER BY sample_date))[1] AS first,
                (array_agg(s.avg_weight_g ORDER BY sample_date DESC))[1] AS last
@@ -46,7 +47,8 @@ BATCHES = (
              SELECT g.id, sum(a.population_count) AS fish, sum(a.biomass_kg) AS biomass,
                sum((SELECT count(*) FROM batch_growthsample s WHERE s.assignment_id = a.id)) AS samples,
                sum((SELECT sum(count) FROM batch_mortalityevent m WHERE m.assignment_id = a.id)) AS deaths,
-               sum((SELECT sum(total_feed_kg) FROM inventory_batchfeedingsummary f WHERE f.batch_id = a.batch_id)) AS feed
+               sum((SELECT sum(total_feed_kg) FROM inventory_batchfeedingsummary f WHERE f.batch_id = a.batch_id))
+             AS feed
              FROM batch_batchcontainerassignment a JOIN infrastructure_container c ON c.id = a.container_id
              LEFT JOIN infrastructure_hall h ON h.id = c.hall_id
              LEFT JOIN infrastructure_freshwaterstation f ON f.id = h.freshwater_station_id
@@ -80,13 +82,13 @@ BATCHES = (
     ),
     Endpoint(
         "batch/batches/{id}/planned-activities/",
-        "each batch has past ones, each living batch has activities, too",
+        "each batch has more than five completed ones",
         """SELECT count(*) > 0 AND bool_and((SELECT count(*) FROM planning_plannedactivity p
              WHERE p.batch_id = b.id AND p.status = 'COMPLETED') > 5) FROM batch_batch b""",
     ),
     Endpoint(
         "batch/container-assignments/summary/",
-        "the biomass of each active assignment is that of its fish and its last known weight",
+        "the biomass of each active assignment is that of its fish and its weight",
         """SELECT count(*) > 0 AND bool_and(population_count > 0
              AND abs(biomass_kg - population_count * avg_weight_g / 1000) <= 0.01)
            FROM batch_batchcontainerassignment WHERE is_active""",
@@ -112,7 +114,8 @@ BATCHES = (
     Endpoint(
         "batch/forecast/harvest/",
         "the pinned run of a living batch reaches 5,000 g, and its newest states have confidence",
-        """SELECT count(*) > 0 AND bool_and(reached >= b.start_date) AND bool_or(confidence > 0) FROM (SELECT b.start_date,
+        """SELECT count(*) > 0 AND bool_and(reached >= b.start_date) AND bool_or(confidence > 0)
+             FROM (SELECT b.start_date,
              (SELECT min(projection_date) FROM scenario_scenarioprojection p
                WHERE p.projection_run_id = b.pinned_projection_run_id AND average_weight >= 5000) AS reached,
              (SELECT max(s.state_confidence) FROM batch_containerforecastsummary s

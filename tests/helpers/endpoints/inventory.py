@@ -29,7 +29,8 @@ INVENTORY = (
     Endpoint(
         "inventory/feed-container-stock/{summary, by_container, fifo_order}/",
         "stock that is left of purchases, never more than was bought, and entered after it",
-        """SELECT count(*) > 0 AND sum(s.quantity_kg) > 0 AND bool_and(s.quantity_kg >= 0 AND s.quantity_kg <= p.quantity_kg)
+        """SELECT count(*) > 0 AND sum(s.quantity_kg) > 0 AND bool_and(s.quantity_kg >= 0
+             AND s.quantity_kg <= p.quantity_kg)
              AND bool_and(s.entry_date::date >= p.purchase_date)
            FROM inventory_feedcontainerstock s JOIN inventory_feedpurchase p ON p.id = s.feed_purchase_id""",
     ),
@@ -69,7 +70,8 @@ INVENTORY = (
         "summaries of containers add up to those of batches",
         """SELECT count(*) > 0 AND bool_and(abs(b.total_feed_kg - c.feed) <= 0.05 AND b.container_count = c.containers)
            FROM inventory_batchfeedingsummary b JOIN (SELECT batch_id, period_start, sum(total_feed_kg) AS feed,
-             count(*) AS containers FROM inventory_containerfeedingsummary GROUP BY 1, 2) c USING (batch_id, period_start)""",
+             count(*) AS containers
+             FROM inventory_containerfeedingsummary GROUP BY 1, 2) c USING (batch_id, period_start)""",
     ),
     Endpoint(
         "operational/fcr-trends/?geography_id=&include_predicted=false",

@@ -34,7 +34,8 @@ PLANNING = (
     Endpoint(
         "planning/activity-templates/",
         "active ones of several types, each with what triggers it",
-        """SELECT count(DISTINCT activity_type) >= 5 AND bool_and(CASE trigger_type WHEN 'DAY_OFFSET' THEN day_offset IS NOT NULL
+        """SELECT count(DISTINCT activity_type) >= 5 AND bool_and(CASE trigger_type
+             WHEN 'DAY_OFFSET' THEN day_offset IS NOT NULL
              WHEN 'WEIGHT_THRESHOLD' THEN weight_threshold_g IS NOT NULL ELSE target_lifecycle_stage_id IS NOT NULL END)
            FROM planning_activitytemplate WHERE is_active""",
     ),

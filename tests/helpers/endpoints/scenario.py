@@ -50,7 +50,8 @@ SCENARIO = (
     Endpoint(
         "scenario/scenarios/summary_stats/",
         "scenarios with durations and fish, of several growth models",
-        """SELECT avg(duration_days) > 0 AND avg(initial_count) > 0 AND count(DISTINCT tgc_model_id) >= 2 FROM scenario""",
+        """SELECT avg(duration_days) > 0 AND avg(initial_count) > 0 AND count(DISTINCT tgc_model_id) >= 2
+             FROM scenario""",
     ),
     Endpoint(
         "scenario/scenarios/{id}/export/",

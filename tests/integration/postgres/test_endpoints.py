@@ -15,8 +15,8 @@ from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.settings import Settings
 from tests.conftest import new_database
 from tests.helpers.database import load_everything
-from tests.helpers.endpoints import ENDPOINTS
 from tests.helpers.endpoints.endpoint import Endpoint
+from tests.helpers.endpoints.every import ENDPOINTS
 from tests.helpers.golden import RENEW, stale
 from tests.helpers.places import ROOT
 
