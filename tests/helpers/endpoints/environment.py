@@ -15,7 +15,7 @@ ENVIRONMENT = (
     Endpoint(
         "environmental/readings/by_container/",
         "readings name the sensor of their container",
-        """SELECT count(*) > 0 AND bool_and(s.container_id = r.container_id)
+        """SELECT count(*) > 0 AND bool_and((s.container_id = r.container_id) IS TRUE)
            FROM environmental_environmentalreading r JOIN infrastructure_sensor s ON s.id = r.sensor_id""",
     ),
     Endpoint(
@@ -29,7 +29,7 @@ ENVIRONMENT = (
     Endpoint(
         "environmental/photoperiod/",
         "each area has each day once, up to today, with light of 0 to 24 hours",
-        """SELECT count(*) > 0 AND bool_and(rows = days AND last = %(today)s AND low >= 0 AND high <= 24)
+        """SELECT count(*) > 0 AND bool_and((rows = days AND last = %(today)s AND low >= 0 AND high <= 24) IS TRUE)
              AND count(*) = (SELECT count(*) FROM infrastructure_area)
            FROM (SELECT area_id, count(*) AS rows, max(date) - min(date) + 1 AS days, max(date) AS last,
              min(day_length_hours) AS low, max(day_length_hours) AS high

@@ -16,17 +16,17 @@ INFRASTRUCTURE = (
     Endpoint(
         "infrastructure/geographies/{id}/summary/",
         "each has areas, stations, halls and containers",
-        """SELECT count(*) > 0 AND bool_and(EXISTS (SELECT FROM infrastructure_area a JOIN infrastructure_container c
+        """SELECT count(*) > 0 AND bool_and((EXISTS (SELECT FROM infrastructure_area a JOIN infrastructure_container c
                ON c.area_id = a.id WHERE a.geography_id = g.id)
              AND EXISTS (SELECT FROM infrastructure_freshwaterstation f JOIN infrastructure_hall h
                ON h.freshwater_station_id = f.id JOIN infrastructure_container c ON c.hall_id = h.id
-               WHERE f.geography_id = g.id))
+               WHERE f.geography_id = g.id)) IS TRUE)
            FROM infrastructure_geography g""",
     ),
     Endpoint(
         "infrastructure/areas/{id}/summary/",
         "each has rings; the fish of its active assignments are those of the newest states",
-        """SELECT count(*) > 0 AND bool_and(a.population_count = s.population)
+        """SELECT count(*) > 0 AND bool_and((a.population_count = s.population) IS TRUE)
              AND NOT EXISTS (SELECT FROM infrastructure_area r WHERE NOT EXISTS
                (SELECT FROM infrastructure_container c WHERE c.area_id = r.id))
            FROM batch_batchcontainerassignment a JOIN infrastructure_container c ON c.id = a.container_id
@@ -36,8 +36,8 @@ INFRASTRUCTURE = (
     Endpoint(
         "infrastructure/freshwater-stations/{id}/summary/",
         "each has halls with containers and a geography",
-        """SELECT count(*) > 0 AND bool_and(geography_id IS NOT NULL AND EXISTS (SELECT FROM infrastructure_hall h
-             JOIN infrastructure_container c ON c.hall_id = h.id WHERE h.freshwater_station_id = f.id))
+        """SELECT count(*) > 0 AND bool_and((geography_id IS NOT NULL AND EXISTS (SELECT FROM infrastructure_hall h
+             JOIN infrastructure_container c ON c.hall_id = h.id WHERE h.freshwater_station_id = f.id)) IS TRUE)
            FROM infrastructure_freshwaterstation f""",
     ),
     Endpoint(

@@ -9,16 +9,16 @@ PLANNING = (
         "planning/planned-activities/",
         "past and coming ones of several types; who completed it and when stand together, with COMPLETED only",
         """SELECT count(DISTINCT activity_type) >= 5 AND count(DISTINCT status) >= 3
-             AND bool_and((status = 'COMPLETED') = (completed_at IS NOT NULL)
-               AND (completed_at IS NULL) = (completed_by_id IS NULL))
-             AND bool_and(completed_at::date <= %(today)s) AND bool_and(s.batch_id = p.batch_id)
+             AND bool_and(((status = 'COMPLETED') = (completed_at IS NOT NULL)
+               AND (completed_at IS NULL) = (completed_by_id IS NULL)) IS TRUE)
+             AND bool_and(completed_at::date <= %(today)s) AND bool_and((s.batch_id = p.batch_id) IS TRUE)
            FROM planning_plannedactivity p JOIN scenario s USING (scenario_id)""",
     ),
     Endpoint(
         "planning/planned-activities/?activity_type=TRANSFER",
         "completed ones and their workflows name each other, and end on one day",
-        """SELECT count(*) > 0 AND bool_and(w.planned_activity_id = p.id AND w.batch_id = p.batch_id
-             AND (p.completed_at AT TIME ZONE 'UTC')::date = w.actual_completion_date)
+        """SELECT count(*) > 0 AND bool_and((w.planned_activity_id = p.id AND w.batch_id = p.batch_id
+             AND (p.completed_at AT TIME ZONE 'UTC')::date = w.actual_completion_date) IS TRUE)
            FROM planning_plannedactivity p LEFT JOIN batch_batchtransferworkflow w ON w.id = p.transfer_workflow_id
            WHERE activity_type = 'TRANSFER' AND p.status = 'COMPLETED'""",
     ),
