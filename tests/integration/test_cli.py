@@ -431,7 +431,8 @@ def test_wipe_takes_this_farm_and_no_other(a_copy: Settings, database: SecretStr
     }
     one_line(aquamind("wipe", "--yes", "--seed", "7", **where), "but profile tiny, seed 7")
     one_line(
-        aquamind("wipe", "--yes", "--seed", "7", "--no-files", **where), "give the profile, seed, epoch, anchor and faults"
+        aquamind("wipe", "--yes", "--seed", "7", "--no-files", **where),
+        "give the profile, seed, epoch, anchor and faults",
     )
     with lake.exclusive():
         one_line(aquamind("wipe", "--yes", **where), f"is building the lake {lake.root}")
