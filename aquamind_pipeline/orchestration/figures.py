@@ -81,9 +81,9 @@ def stacked(title: str, panels: Sequence[Panel], marks: Mapping[str, Sequence[da
         panels: The panels, from above.
         marks: Days of each kind of mark, by label.
     """
-    height = 0.8 + 1.35 * len(panels)
+    height = 0.95 + 1.35 * len(panels)
     figure = _figure(9.0, height)
-    figure.subplots_adjust(right=1 - 1.95 / 9.0, bottom=0.3 / height, top=1 - 0.3 / height, hspace=0.12)
+    figure.subplots_adjust(right=1 - 1.95 / 9.0, bottom=0.45 / height, top=1 - 0.3 / height, hspace=0.12)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, panel in zip(axes, panels, strict=True):
         days = panel.days["date"].to_numpy()

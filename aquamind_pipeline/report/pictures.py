@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 INK = "#010203"
 """Placeholder for the page's own text colour, which SVG calls currentColor."""
 _WIDTH = 8.0
+_COLUMNS = 2
+"""Tables side by side in the picture of rows by month."""
 COLOURS = ("#3b82c4", "#d9822b", "#4f9d69", "#b5558f")
 
 
@@ -28,7 +30,11 @@ def pictures(data: PictureData) -> list[tuple[str, str]]:
     drawings: list[tuple[str, float, Callable[[Figure], None]]] = [
         ("Fish of sample batches; dotted lines are transitions", 3.2, lambda figure: _lives(figure, data, "fish")),
         ("Mean weight of sample batches, g", 3.2, lambda figure: _lives(figure, data, "weight_g")),
-        ("Rows by month (bars) and as planned (dashes)", 5.6, lambda figure: _months(figure, data)),
+        (
+            "Rows by month (bars) and as planned (dashes)",
+            0.6 + 1.0 * -(-data.months["table"].n_unique() // _COLUMNS),
+            lambda figure: _months(figure, data),
+        ),
         ("Containers in use: now, ever, and by container-days", 3.2, lambda figure: _use(figure, data)),
         (
             "Survival of each batch's stages against the bounds of their rates, and FCR against the published range",
@@ -55,8 +61,11 @@ def _lives(figure: Figure, data: PictureData, column: str) -> None:
 
 def _months(figure: Figure, data: PictureData) -> None:
     tables = list(_groups(data.months, "table"))
-    axes = figure.subplots(len(tables) or 1, 1, sharex=True, squeeze=False)[:, 0]
-    for axis, (table, rows) in zip(axes, tables, strict=True):
+    figure.subplots_adjust(hspace=0.6)  # space for the titles of low panels
+    axes = figure.subplots(-(-len(tables) // _COLUMNS) or 1, _COLUMNS, sharex=True, squeeze=False).ravel()
+    for axis in axes[len(tables) :]:
+        axis.remove()
+    for axis, (table, rows) in zip(axes, tables, strict=False):
         dates = rows["month"].str.to_date("%Y-%m").to_numpy()
         axis.vlines(dates, 0, rows["rows"].fill_null(0).to_numpy(), color=COLOURS[0], alpha=0.6, linewidth=4)
         axis.plot(dates, rows["planned"].to_numpy(), "_", color=COLOURS[1], markeredgewidth=1.6)
