@@ -1,6 +1,6 @@
 """Dagster's definitions of one farm: assets, checks, jobs, schedules and the workspace resource."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from aquamind_pipeline.orchestration.records import require_own_records
 from aquamind_pipeline.orchestration.retention import tidy_history, weekly
 from aquamind_pipeline.orchestration.run_config import OWNER_TAG, RunOptions
 from aquamind_pipeline.orchestration.run_record import last_facts, lasting_unchanged, verified_by_these_rules
+from aquamind_pipeline.orchestration.run_story import told
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.report.data_docs import DataDocs
 from aquamind_pipeline.settings import Settings, load_settings, warn_of_unknown_variables
@@ -104,13 +105,15 @@ def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.Reso
     """
 
     @dg.resource(config_schema=RunOptions.to_config_schema(), description=description)
-    def with_options(context: dg.InitResourceContext) -> Workspace:
+    def with_options(context: dg.InitResourceContext) -> Iterator[Workspace]:
         if context.instance is not None:
             require_own_records(context.instance, workspace.settings.farm_name)
         run = None if shared else context.run
         owner = run.tags.get(OWNER_TAG, f"run {run.run_id}") if run else None
         options = RunOptions(**context.resource_config)
-        return workspace.with_settings(options.applied(workspace.settings), owner)
+        given = workspace.with_settings(options.applied(workspace.settings), owner)
+        with told(context, given.settings):
+            yield given
 
     @dg.configured(with_options)
     def checked(options: RunOptions) -> dict[str, Any]:
