@@ -56,10 +56,8 @@ def build_defs(
     given = overrides.get("workspace")
     resources = overrides | {"workspace": _per_run(given or Workspace(settings), about_farm, shared=given is not None)}
     assets = [*tables.build(partitions), *postgres.build(partitions)]
-    links = {
-        "report": page_link(settings, report.page_path(settings)),
-        "data_docs": page_link(settings, DataDocs(settings).index),
-    }
+    pages = {"report": report.page_path(settings), "data_docs": DataDocs(settings).index}
+    links = {label: page_link(settings, page) for label, page in pages.items() if page.is_file()}
     shown = presented(assets, settings, links)
     if settings.nightly:
         shown = [asset.map_asset_specs(_due_nightly) for asset in shown]
