@@ -1,5 +1,7 @@
 """Dagster's definitions of one farm: assets, checks, jobs, schedules and the workspace resource."""
 
+import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -11,6 +13,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.assets import postgres, tables
 from aquamind_pipeline.checks import database
 from aquamind_pipeline.checks import tables as table_checks
+from aquamind_pipeline.errors import AquaMindError, ConfigError
 from aquamind_pipeline.months import month_key, months_between
 from aquamind_pipeline.orchestration.asset_specs import (
     POSTGRES_ASSETS,
@@ -37,24 +40,29 @@ NIGHTLY = "nightly"
 
 
 def build_defs(
-    settings: Settings | None = None, *, resource_overrides: Mapping[str, Any] | None = None
+    settings: Settings | None = None,
+    *,
+    resource_overrides: Mapping[str, Any] | None = None,
+    last_month: str | None = None,
 ) -> dg.Definitions:
     """Make Dagster's definitions of one farm.
 
     Args:
         settings: Settings of the farm; None to read them from the environment.
         resource_overrides: Resources that replace the default ones, by name (`workspace`).
+        last_month: The last month that can be built, as `2026-06`; None for the running month.
 
     Raises:
         ConfigError: when a setting is invalid.
     """
     settings = settings or load_settings()
     farm = settings.farm
-    partitions = monthly(farm)
+    partitions = monthly(farm, last_month)
     about_farm = f"Farm {settings.farm_name}: seed {farm.seed}, from {farm.epoch}, lake {settings.lake_path}."
     overrides = dict(resource_overrides or {})
     given = overrides.get("workspace")
-    resources = overrides | {"workspace": _per_run(given or Workspace(settings), about_farm, shared=given is not None)}
+    per_run = _per_run(given or Workspace(settings), about_farm, shared=given is not None, last_month=last_month)
+    resources = overrides | {"workspace": per_run}
     assets = [*tables.build(partitions), *postgres.build(partitions)]
     pages = {"report": report.page_path(settings), "data_docs": DataDocs(settings).index}
     links = {label: page_link(settings, page) for label, page in pages.items() if page.is_file()}
@@ -71,7 +79,7 @@ def build_defs(
             ),
             tidy_history,
         ],
-        schedules=[_nightly(running=settings.nightly), weekly(running=settings.nightly)],
+        schedules=[_nightly(running=settings.nightly, last_month=last_month), weekly(running=settings.nightly)],
         resources=resources,
         executor=executor(settings),
     )
@@ -90,7 +98,7 @@ def job(name: str, settings: Mapping[str, str]) -> dg.JobDefinition:
     return build_defs(loaded).resolve_job_def(name)
 
 
-def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.ResourceDefinition:
+def _per_run(workspace: Workspace, description: str, *, shared: bool, last_month: str | None) -> dg.ResourceDefinition:
     """The workspace with the options of a run.
 
     Dagster maps the config before it creates a run. So a wrong option is refused without a run.
@@ -100,6 +108,7 @@ def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.Reso
         description: Text for Dagster's pages.
         shared: Whether the workspace has an owner already. If not, the run owns it: all processes of the run lock the
             lake together, in the run's name.
+        last_month: The last month that can be built; None for the running month.
     """
 
     @dg.resource(config_schema=RunOptions.to_config_schema(), description=description)
@@ -115,7 +124,12 @@ def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.Reso
 
     @dg.configured(with_options)
     def checked(options: RunOptions) -> dict[str, Any]:
-        options.applied(workspace.settings)
+        applied = options.applied(workspace.settings)
+        if last_month is not None and options.as_of and (asked := month_key(applied.farm.as_of)) > last_month:
+            raise ConfigError(
+                f"as_of {options.as_of} needs the month {asked}, and these pages offer months to {last_month}: start "
+                f"`aquamind ui --as-of {options.as_of}`"
+            )
         return options.model_dump(mode="json")
 
     return checked
@@ -135,7 +149,7 @@ _JOBS = {
 }
 
 
-def _nightly(*, running: bool) -> dg.ScheduleDefinition:
+def _nightly(*, running: bool, last_month: str | None) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=NIGHTLY,
         job_name=BUILD_FARM,
@@ -144,7 +158,14 @@ def _nightly(*, running: bool) -> dg.ScheduleDefinition:
         description="Extends the farm to today. Builds the months since the last verified build, or all months.",
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
     )
-    def nightly(context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.RunRequest:
+    def nightly(
+        context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]
+    ) -> dg.RunRequest | dg.SkipReason:
+        today = month_key(context.scheduled_execution_time.date())
+        if last_month is not None and today > last_month:
+            return dg.SkipReason(
+                f"these pages offer months to {last_month}, and the night needs {today}: click Reload definitions once"
+            )
         return nightly_run(workspace, context.instance, context.scheduled_execution_time.date())
 
     return nightly
@@ -213,4 +234,27 @@ def defs() -> dg.Definitions:
     warn_of_unknown_variables()
     settings = load_settings()
     provide_home(settings)
-    return build_defs(settings)
+    return build_defs(settings, last_month=_last_month(settings))
+
+
+def _last_month(settings: Settings) -> str | None:
+    """The last month that the pages offer: that of the farm's last day. With nights it is the running month: None.
+
+    A lake may reach further than the settings say, after a build with a later `as_of`.
+    """
+    if settings.nightly or _nights_are_on():
+        return None
+    farm, as_of = settings.farm, settings.farm.as_of
+    with contextlib.suppress(AquaMindError, OSError):  # the run that needs the lake says what is wrong with it
+        manifest = Workspace(settings).lake.manifest()
+        if manifest is not None and manifest.identity == farm.identity:
+            as_of = max(as_of, manifest.as_of)
+    return month_key(as_of)
+
+
+def _nights_are_on() -> bool:
+    """Whether somebody switched the nightly schedule on, on Dagster's pages."""
+    if not os.environ.get("DAGSTER_HOME"):
+        return False
+    with dg.DagsterInstance.get() as instance:
+        return any(one.name == NIGHTLY and one.status.value == "RUNNING" for one in instance.all_instigator_state())

@@ -19,7 +19,7 @@ from aquamind_pipeline.schema.frames import lake_schema, references
 from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.settings import Settings
-from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 OWNER = "team:aquamind-data"
 POSTGRES_MASTER, POSTGRES_EVENTS, POSTGRES_STATES = "postgres_master", "postgres_events", "postgres_states"
@@ -40,6 +40,7 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
         description=f"{definition.meaning}\n\n{definition.how}",
         metadata=metadata,
         owners=[OWNER],
+        code_version=str(GENERATOR_VERSION),
         tags={"aquamind/app": definition.app, "aquamind/kind": definition.kind.value},
     )
 
@@ -58,7 +59,13 @@ def _dependencies(definition: TableDefinition) -> list[str]:
 def spec(name: str, group: str, *, deps: tuple[str, ...], kinds: frozenset[str], description: str) -> dg.AssetSpec:
     """The spec of an asset that is not a table of the lake."""
     return dg.AssetSpec(
-        name, deps=list(deps), group_name=group, kinds=set(kinds), description=description, owners=[OWNER]
+        name,
+        deps=list(deps),
+        group_name=group,
+        kinds=set(kinds),
+        description=description,
+        owners=[OWNER],
+        code_version=str(GENERATOR_VERSION),
     )
 
 
