@@ -54,6 +54,24 @@ def test_a_night_beyond_the_offered_months_says_what_to_do(a_copy: Settings) -> 
         assert ("click Reload definitions" in (tick.skip_message or "")) == skipped
 
 
+@pytest.mark.parametrize(
+    ("now", "last_day"),
+    [
+        (datetime(2026, 7, 20, 8, 0, tzinfo=UTC), "2026-07-19"),
+        (datetime(2026, 7, 20, 23, 30, tzinfo=UTC), "2026-07-20"),
+        (datetime(2026, 7, 9, 8, 0, tzinfo=UTC), "2026-07-10"),
+    ],
+)
+def test_a_night_by_hand_builds_up_to_the_last_evening(a_copy: Settings, now: datetime, last_day: str) -> None:
+    """The dialog for a tick by hand proposes an evening of ten days ago. A later evening stays as it was chosen."""
+    schedule = build_defs(a_copy, clock=lambda: now).resolve_schedule_def(NIGHTLY)
+    dagster_home(a_copy)
+    given = {"scheduled_execution_time": datetime(2026, 7, 10, 23, 30), "resources": {"workspace": Workspace(a_copy)}}
+    with dg.DagsterInstance.get() as instance, dg.build_schedule_context(instance, **given) as context:  # type: ignore[arg-type]
+        (request,) = schedule.evaluate_tick(context).run_requests or []
+    assert request.run_config["resources"]["workspace"]["config"]["as_of"] == last_day
+
+
 def test_an_as_of_beyond_the_offered_months_makes_no_run(a_copy: Settings) -> None:
     job = build_defs(a_copy, last_month="2026-06").resolve_job_def(BUILD_LAKE)
     config = {"resources": {"workspace": {"config": {"as_of": "2026-09-30"}}}}
