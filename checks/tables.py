@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.stages import LIFECYCLE_STAGES
+from aquamind_pipeline.checks.layers import check_layers
 from aquamind_pipeline.checks.results import check_specs, result
 from aquamind_pipeline.orchestration.asset_specs import frame_table, page_link
 from aquamind_pipeline.orchestration.figures import lines
@@ -37,14 +37,14 @@ SHOWN_DAYS = 21
 
 
 def build() -> list[dg.AssetChecksDefinition]:
-    """Make the checks: one step for the tables of each kind, and one for the rules on the farm about each table."""
-    by_kind = [_table_checks(kind, names) for kind in Kind if (names := REGISTRY.of_kind(kind))]
-    return [*by_kind, *(_farm_checks(about) for about in dict.fromkeys(rule.about for rule in FARM_RULES))]
+    """Make the checks: a step for the tables of each layer, and one for the rules on the farm about each table."""
+    of_tables = [_table_checks(step, kind, names) for step, (kind, names) in check_layers().items()]
+    return [*of_tables, *(_farm_checks(about) for about in dict.fromkeys(rule.about for rule in FARM_RULES))]
 
 
-def _table_checks(kind: Kind, names: Sequence[str]) -> dg.AssetChecksDefinition:
+def _table_checks(step: str, kind: Kind, names: Sequence[str]) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
-        name=f"{kind.value}_table_checks",
+        name=step,
         specs=[spec for name in names for spec in check_specs(name, rules_of(name).values())],
         can_subset=True,  # a run that materialises one table checks only this table
     )
@@ -54,18 +54,17 @@ def _table_checks(kind: Kind, names: Sequence[str]) -> dg.AssetChecksDefinition:
         wanted = context.selected_asset_check_keys
         runner = workspace.checks(months_of_run(context.run.tags), only={key.name for key in wanted})
         docs = DataDocs(workspace.settings)
-        results: list[tuple[str, CheckResult]] = []
         tables = [name for name in names if any(key.asset_key == dg.AssetKey(name) for key in wanted)]
         with workspace.progress.track(f"check {kind.value} tables", len(tables)) as advance:
             for name in tables:
-                for one in runner.of_table(name):
-                    results.append((name, one))
+                results = list(runner.of_table(name))
+                for one in results:
                     if dg.AssetCheckKey(dg.AssetKey(name), one.rule) in wanted:
                         show = partial(_expectations, runner, name, docs) if one.rule == EXPECTATIONS.name else dict
                         yield result(workspace, name, one, show)
+                check_results.save(workspace.settings, name, [(name, one) for one in results])
                 advance()
         docs.write_index()
-        check_results.save(workspace.settings, f"{kind.value}_tables", results)
 
     return table_checks
 

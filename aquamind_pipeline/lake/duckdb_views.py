@@ -1,7 +1,7 @@
 """The lake for SQL: one DuckDB file with a view over the Parquet files of each table.
 
-The file holds no rows. Its views name files by absolute paths and patterns, so a query sees what the lake holds at that
-moment, also after the lake was built again.
+The file holds no rows. Its views name files by patterns, so a query sees what the lake holds at that moment, also after
+the lake was built again. They look for the lake beside the file, so that both can be moved together.
 """
 
 from __future__ import annotations
@@ -18,9 +18,14 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.files import write_atomically
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.schema.frames import lake_schema
+from aquamind_pipeline.schema.meanings import meanings
 
 _MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
 """Glob pattern of a month's file, without hidden and temporary files."""
+
+_TEMPORARY = ".duckdb.tmp"
+"""How the name of DuckDB's temporary folder ends, after the name of the lake."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,8 @@ def create(lake: Lake) -> list[View]:
 
 
 def _statements(lake: Lake, name: str) -> list[str]:
-    """Statements that make the view of a table and its comment. DuckDB takes no parameters in them."""
+    """Statements that make the view of a table and its comments. DuckDB takes no parameters in them."""
     view, whole = sql.Identifier(name), lake.has(name)
-    folder = glob.escape(str(lake.path(name).parent))
     # A folder `year=2026` on the way to the files is no column: hive_partitioning is off.
     if whole:
         query = sql.SQL("SELECT * FROM read_parquet({files}, hive_partitioning = false)")
@@ -85,12 +89,56 @@ def _statements(lake: Lake, name: str) -> list[str]:
             "SELECT * EXCLUDE (filename), parse_filename(filename, true) AS month "
             "FROM read_parquet({files}, filename = true, hive_partitioning = false)"
         )
-    files = sql.Literal(f"{folder}/{'all' if whole else _MONTH}.parquet")
-    statements = [sql.SQL("CREATE VIEW {} AS {}").format(view, query.format(files=files))]
-    comment = REGISTRY[name].meaning if name in REGISTRY else None
-    if comment is not None:
-        statements.append(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, sql.Literal(comment)))
+    files = sql.SQL("({} || {})").format(
+        _folder(lake.folder), sql.Literal(f"/{name}/{'all' if whole else _MONTH}.parquet")
+    )
+    statements = [
+        sql.SQL("CREATE VIEW {} AS {} WHERE {}").format(view, query.format(files=files), _is_one(lake.folder))
+    ]
+    if name in REGISTRY:
+        statements.append(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, sql.Literal(REGISTRY[name].meaning)))
+        table = REGISTRY.table(name)
+        kept, told = lake_schema(table), meanings(table)
+        comments = {column: told[column] for column in kept}
+        if not whole:
+            comments["month"] = "Month of the file, as 2026-05; a filter on it opens the files of these months only"
+        statements += [
+            sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(view, sql.Identifier(column), sql.Literal(comment))
+            for column, comment in comments.items()
+        ]
     return [statement.as_string() for statement in statements]
+
+
+def _folder(folder: Path) -> sql.Composed:
+    """Expression for the folder of the lake, escaped for a glob pattern.
+
+    DuckDB has no function for the path of the open file. But its temporary folder lies beside the file, unless somebody
+    chose another one. Then, and where the file is attached to another one, the folder is where it was when the view
+    was made.
+    """
+    return sql.SQL(
+        "CASE WHEN {opened} THEN regexp_replace(current_setting('temp_directory')[:{end}], '([*?\\[])', '[\\1]', 'g') "
+        "ELSE {made} END"
+    ).format(opened=_is_opened(folder), end=-len(_TEMPORARY) - 1, made=sql.Literal(glob.escape(str(folder))))
+
+
+def _is_opened(folder: Path) -> sql.Composed:
+    """Condition: a file with the name of ours is the one that was opened, not attached to another."""
+    name = sql.Literal(f"{folder.name}{_TEMPORARY}")
+    return sql.SQL("parse_filename(current_setting('temp_directory')) = {}").format(name)
+
+
+def _is_one(folder: Path) -> sql.Composed:
+    """Condition that fails where the lake could be taken for one of the same name that is attached, too."""
+    file = path_of(folder).name
+    message = (
+        f"two files {file} are attached, and their views cannot tell whose lake is meant: open neither of them, and "
+        "attach both to a connection in memory"
+    )
+    return sql.SQL(
+        "CASE WHEN {opened} AND (SELECT count(*) > 1 FROM duckdb_databases() WHERE parse_filename(path) = {file}) "
+        "THEN error({message}) ELSE true END"
+    ).format(opened=_is_opened(folder), file=sql.Literal(file), message=sql.Literal(message))
 
 
 __all__ = ["View", "create", "path_of"]

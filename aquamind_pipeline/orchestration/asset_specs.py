@@ -18,6 +18,7 @@ from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import lake_schema, references
 from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.schema.kinds import Kind
+from aquamind_pipeline.schema.meanings import meanings
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
@@ -34,7 +35,7 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
         metadata["dagster/column_lineage"] = lineage
     return dg.AssetSpec(
         definition.name,
-        deps=_dependencies(definition),
+        deps=table_dependencies(definition),
         group_name=definition.app,
         kinds={"polars", "parquet"},
         description=f"{definition.meaning}\n\n{definition.how}",
@@ -45,7 +46,7 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
     )
 
 
-def _dependencies(definition: TableDefinition) -> list[str]:
+def table_dependencies(definition: TableDefinition) -> list[str]:
     """Tables that must exist before this one: the tables that it reads. The plan also needs the infrastructure.
 
     The plan says how far the farm reaches, so all that happens comes after the plan, also what does not read it.
@@ -108,15 +109,12 @@ def _presented(asset: dg.AssetsDefinition, facts: Mapping[str, Any]) -> dg.Asset
 
 
 def _column_schema(definition: TableDefinition) -> dg.TableSchema:
-    kept, targets = lake_schema(definition.table), references(definition.table)
-    return dg.TableSchema([_column(column, targets) for column in definition.table.columns if column.name in kept])
+    kept, told = lake_schema(definition.table), meanings(definition.table)
+    columns = (column for column in definition.table.columns if column.name in kept)
+    return dg.TableSchema([_column(column, told[column.name]) for column in columns])
 
 
-def _column(column: sa.Column[Any], targets: Mapping[str, tuple[str, str]]) -> dg.TableColumn:
-    meaning = column.comment
-    if column.name in targets:
-        target = ".".join(targets[column.name])
-        meaning = f"{meaning}: {target}" if meaning else f"Refers to {target}"
+def _column(column: sa.Column[Any], meaning: str) -> dg.TableColumn:
     low, high = column.info.get("range", (None, None))
     limits = [f">= {low}"] * (low is not None) + [f"<= {high}"] * (high is not None)
     constraints = dg.TableColumnConstraints(nullable=bool(column.nullable), other=limits)
@@ -177,6 +175,7 @@ __all__ = [
     "page_link",
     "presented",
     "spec",
+    "table_dependencies",
     "table_spec",
     "written_metadata",
 ]

@@ -19,15 +19,19 @@ VERIFY = "verify"
 """Group of the results of `aquamind verify`, which runs every check."""
 SCHEMA = pl.Schema(
     {
-        "asset": pl.String,
-        "rule": pl.String,
-        "passed": pl.Boolean,
-        "blocks": pl.Boolean,
-        "wrong": pl.Int64,
-        "detail": pl.String,
+        "asset": pl.String(),
+        "rule": pl.String(),
+        "passed": pl.Boolean(),
+        "blocks": pl.Boolean(),
+        "wrong": pl.Int64(),
+        "detail": pl.String(),
+        "sample": pl.List(pl.List(pl.String())),
     }
 )
-"""Columns of the kept results: `wrong` counts the rows that break the rule, `blocks` says whether that stops a load."""
+"""Columns of the kept results: `wrong` counts the rows that break the rule, `blocks` says whether that stops a load.
+
+`sample` has the names of the columns and some of these rows, as text. It is null in results of older versions.
+"""
 
 
 def save(settings: Settings, group: str, results: Iterable[tuple[str, CheckResult]]) -> None:
@@ -51,6 +55,7 @@ def save(settings: Settings, group: str, results: Iterable[tuple[str, CheckResul
             "blocks": STATEMENTS[result.rule].blocks,
             "wrong": result.wrong,
             "detail": result.detail,
+            "sample": [result.sample.columns, *([_text(value) for value in row] for row in result.sample.rows())],
         }
         for asset, result in results
     ]
@@ -61,6 +66,11 @@ def save(settings: Settings, group: str, results: Iterable[tuple[str, CheckResul
             path.with_stem(VERIFY).unlink(missing_ok=True)
     except OSError as error:
         raise LakeError(f"{path} cannot be written ({error.strerror})") from None
+
+
+def _text(value: object) -> str:
+    """A value of a wrong row. Floats have as many digits as people compare."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def load(settings: Settings) -> pl.DataFrame:

@@ -59,14 +59,37 @@ def _own_sequence(table: sa.Table) -> list[sql.Composed]:
 
 @cache
 def schema_version() -> str:
-    """Hash of the columns, keys and indexes of all tables. A database with another one is not loaded into."""
+    """Hash of the columns, keys and indexes of all tables. A database with another one is not loaded into.
+
+    Indexes that a database can get later (`lookups`) do not count.
+    """
     facts: list[str] = []
     for name in REGISTRY.aquamind:
         table = REGISTRY.table(name)
         facts += [f"{name}.{c.name} {c.type!r} {c.nullable}" for c in table.columns]
-        facts += sorted(f"{name} index {_name(i)}" for i in table.indexes)
+        facts += sorted(f"{name} index {_name(i)}" for i in table.indexes if i not in lookups(table))
         facts += sorted(f"{name} {c.__visit_name__} {_name(c)}" for c in table.constraints)
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+
+
+def lookups(table: sa.Table) -> list[sa.Index]:
+    """Indexes of a table that a database may lack and can get later."""
+    return sorted((index for index in table.indexes if index.info.get("lookup")), key=_name)
+
+
+def index_name(index: sa.Index) -> str:
+    """An index's name in the database, which PostgreSQL does not have to shorten."""
+    return str(_DIALECT.identifier_preparer.format_index(index)).strip('"')
+
+
+def create_index(index: sa.Index, name: sql.Identifier, on: sql.Composable) -> sql.Composed:
+    """The statement that makes an index like a declared one, on that table or one of its partitions."""
+    options = index.dialect_options["postgresql"]
+    statement = sql.SQL("CREATE INDEX {} ON {} USING {} ({})").format(
+        name, on, sql.Identifier(options["using"] or "btree"), _column_list(index.columns)
+    )
+    settings = [sql.SQL("{} = {}").format(sql.Identifier(key), value) for key, value in options["with"].items()]
+    return sql.SQL("{} WITH ({})").format(statement, sql.SQL(", ").join(settings)) if settings else statement
 
 
 @cache
@@ -74,7 +97,7 @@ def names() -> frozenset[str]:
     """Names of all indexes, constraints and sequences that `statements` makes, and of those of the journal's tables."""
     found = {f"{name}_pkey" for name in journal.JOURNAL_TABLES}
     for table in (REGISTRY.table(name) for name in REGISTRY.aquamind):
-        found |= {str(_DIALECT.identifier_preparer.format_index(index)) for index in table.indexes}
+        found |= {index_name(index) for index in table.indexes}
         found |= {str(_final_name(constraint)) for constraint in _declared(table)}
         found |= {f"{table.name}_{column.name}_seq" for column in table.primary_key.columns}
     return frozenset(found)
@@ -122,10 +145,7 @@ def partition_indexes(table: sa.Table, partition: sql.Identifier, prefix: str) -
             partition, name, kind, _column_list(key.columns)
         )
     for number, index in enumerate(sorted(table.indexes, key=_name)):
-        method = sql.Identifier(index.dialect_options["postgresql"]["using"] or "btree")
-        yield sql.SQL("CREATE INDEX {} ON {} USING {} ({})").format(
-            sql.Identifier(f"{prefix}_i{number}"), partition, method, _column_list(index.columns)
-        )
+        yield create_index(index, sql.Identifier(f"{prefix}_i{number}"), partition)
 
 
 def partition_foreign_keys(table: sa.Table, partition: sql.Identifier) -> Iterator[sql.Composed]:
@@ -179,7 +199,10 @@ __all__ = [
     "PUBLIC",
     "column_types",
     "create_empty_copy",
+    "create_index",
     "create_partition",
+    "index_name",
+    "lookups",
     "names",
     "partition_foreign_keys",
     "partition_indexes",

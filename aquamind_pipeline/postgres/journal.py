@@ -37,6 +37,43 @@ CREATE TABLE {ours}.identity (
 );
 CREATE TABLE {ours}.suspended (table_name text, step int, name text, statement text, PRIMARY KEY (table_name, step));
 """).format(ours=sql.Identifier(OURS))
+MEANINGS = {
+    "farm": {
+        "": "The farm that this database holds.",
+        "identity": "Hash of everything that decides the farm's rows",
+        "description": "Profile, seed and version in words",
+        "as_of": "Last day of the farm",
+        "catalogue": "Hash of the tables' columns, keys and indexes",
+        "kind": "Who made the tables: own (this program) or AquaMind",
+    },
+    "load_journal": {
+        "": "The file that one table, or one month of it, was loaded from.",
+        "table_name": "Table",
+        "partition": "Month, as 2026-05; empty for a table that is kept whole",
+        "digest": "SHA-256 of the file; empty if the next load must replace the rows",
+        "rows": "Number of rows",
+        "first_id": "First id of the month's rows; null in our own tables",
+        "last_id": "Last id of the month's rows; null in our own tables",
+        "run": "Run of Dagster that loaded it",
+        "farm": "Profile, seed and version in words",
+        "loaded_at": "Time of the load",
+    },
+    "identity": {
+        "": "The id that AquaMind's database gave to a row. Empty in a database of our own.",
+        "table_name": "Table",
+        "lake_id": "Id of the row in the lake",
+        "id": "Id of the row in the database",
+        "created": "Whether we made the row",
+    },
+    "suspended": {
+        "": "Statements that put indexes back which a load took away. Empty in a database of our own.",
+        "table_name": "Table",
+        "step": "Number of the statement, from 1",
+        "name": "Name of the index",
+        "statement": "The statement",
+    },
+}
+"""What the journal's tables and their columns are, for comments."""
 JOURNAL_TABLES = ("farm", "load_journal", "identity", "suspended")
 _FARM = sql.Identifier(OURS, "farm")
 _JOURNAL = sql.Identifier(OURS, "load_journal")

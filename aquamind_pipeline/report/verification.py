@@ -55,8 +55,8 @@ def verify(
         # Others may change the rows of our batches. The journal does not record that, so kept sums may be wrong.
         sums = report_sums.read(connection, since if target.is_ours_alone else None, kept)
         sections = [
-            batches.section(connection, farm, plan),
             volumes.section(farm, plan, counts, since),
+            batches.section(connection, farm, plan),
             growth.section(connection, farm, sums),
             one_batch.section(connection, target.tables),
             utilisation.section(connection, farm, sums),

@@ -45,16 +45,19 @@ def full_schema(table: sa.Table) -> pl.Schema:
 
 
 def lake_schema(table: sa.Table) -> pl.Schema:
-    """The columns that the lake keeps: all but the filled ones."""
-    stored = [column for column in table.columns if "fill" not in column.info]
-    return pl.Schema({column.name: column.info.get("dtype") or polars_type(column.type) for column in stored})
+    """The columns that the lake keeps: all but the filled ones.
+
+    Integers of 32 bits have 64 there, since Polars sums Int32 in Int32: the fish of a farm would overflow in silence.
+    """
+    types = {column.name: polars_type(column.type) for column in table.columns if "fill" not in column.info}
+    return pl.Schema({name: pl.Int64() if type_ == pl.Int32() else type_ for name, type_ in types.items()})
 
 
 def conform(frame: pl.DataFrame, table: sa.Table) -> pl.DataFrame:
     """A generator's frame in the lake's columns, order and types.
 
     Raises:
-        InputError: when columns are missing or unknown, or a value does not fit its type.
+        InputError: when columns are missing or unknown, or a value does not fit its type in lake or database.
     """
     schema, where = lake_schema(table), f"{table.info.get('place', 'generate')}: "
     _require_columns(frame.columns, schema, table, where, "a generator gives each column without `fill`, and no other")
@@ -62,7 +65,8 @@ def conform(frame: pl.DataFrame, table: sa.Table) -> pl.DataFrame:
     if cut:
         raise InputError(f"{where}{table.name}: {cut} would lose their fractions in columns of integers: round them")
     try:
-        return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+        narrow = full_schema(table)
+        return frame.select(pl.col(name).cast(narrow[name]).cast(dtype) for name, dtype in schema.items())
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{where}{table.name}: a value does not fit its column ({error})") from None
 

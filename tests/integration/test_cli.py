@@ -344,7 +344,7 @@ def test_pages_need_nothing_from_elsewhere(loaded: Loaded) -> None:
     assert report.count("<svg") == 5
     assert 'href="tiny/realism.html"' in report
     assert all(
-        name in report for name in ("doubled-transfers", "no_doubling", "1. Batches", "5. Container utilisation")
+        name in report for name in ("doubled-transfers", "no_doubling", "1. Event volume", "5. Container utilisation")
     )
 
 
@@ -373,7 +373,7 @@ def test_build_load_verify_wipe(loaded: Loaded) -> None:
     """A whole life: build into a database by URL, verify, wipe. The password shows nowhere."""
     tmp_path, url, where, built = loaded.home, loaded.url, loaded.where, loaded.done
     assert built.returncode == 0, built.stdout + built.stderr
-    for title in ("1. Batches", "2. Event volume", "3. Growth", "4. One batch", "5. Container utilisation"):
+    for title in ("1. Event volume", "2. Batches", "3. Growth", "4. One batch", "5. Container utilisation"):
         assert title in built.stdout
     assert "checks, all passed" in built.stdout
     saved = json.loads((tmp_path / "reports" / "tiny.json").read_text())

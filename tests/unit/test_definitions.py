@@ -18,6 +18,8 @@ from aquamind_pipeline.orchestration.asset_specs import POSTGRES_EVENTS
 from aquamind_pipeline.quality.rules import STATEMENTS
 from aquamind_pipeline.settings import load_settings
 
+STEPS = (dg.AssetsDefinition, dg.AssetChecksDefinition)
+
 
 def test_everything_loads_and_hangs_together() -> None:
     defs = build_defs(load_settings(profile="tiny"))
@@ -43,6 +45,14 @@ def test_every_check_that_guards_the_database_blocks() -> None:
     assert all(spec.blocking == STATEMENTS[spec.name].blocks for spec in specs)
     warns = {name for name, rule in STATEMENTS.items() if not rule.blocks}
     assert warns == {"feed_conversion", "growth_rate", "realistic"}
+
+
+def test_dagster_splits_no_step() -> None:
+    """It would number the parts in the order of a set, so that processes of one run mean different parts by a name."""
+    defs = build_defs(load_settings(profile="tiny"))
+    written = {one.op.name for one in (*(defs.assets or []), *(defs.asset_checks or [])) if isinstance(one, STEPS)}
+    for job in (BUILD_FARM, BUILD_LAKE, LOAD_DATABASE):
+        assert {node.name for node in defs.resolve_job_def(job).graph.nodes} <= written, job
 
 
 def test_one_setting_switches_the_nights_on() -> None:

@@ -145,7 +145,7 @@ def assignments(inputs: Inputs) -> pl.DataFrame:
         "last_weighing_date",
         id="assignment_id",
         lifecycle_stage_id="stage",
-        population_count=population.cast(pl.Int32),
+        population_count=population.cast(pl.Int64),
         avg_weight_g=decimal(weight, 10, 2),
         biomass_kg=rounded(population.to_numpy() * weight / 100_000, 10, 2),
         departure_date=pl.when("ended").then("departure_date"),

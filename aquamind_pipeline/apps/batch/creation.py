@@ -36,7 +36,7 @@ from aquamind_pipeline.simulation import draws
 def creation_workflows(inputs: Inputs) -> pl.DataFrame:
     """Rows of batch_creationworkflow."""
     plan = inputs.plan
-    trays = placed_eggs(plan).group_by("batch_id").agg(total_actions=pl.len().cast(pl.Int32))
+    trays = placed_eggs(plan).group_by("batch_id").agg(total_actions=pl.len().cast(pl.Int64))
     return plan.batches.join(trays, on="batch_id", maintain_order="left").select(
         "batch_id",
         "total_actions",

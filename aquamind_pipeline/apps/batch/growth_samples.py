@@ -192,7 +192,7 @@ def _add_up(inputs: RuleInputs) -> CheckResult:
     n = int(counted["fish"][0]) if counted.height else 1
     if counted["fish"].n_unique() > 1 or rows.height % n or counted.height != samples.height:
         odd = samples.select("id", "sample_size").join(counted, left_on="id", right_on="growth_sample_id", how="full")
-        wrong = odd.filter(pl.col("sample_size").ne_missing(pl.col("fish").cast(pl.Int32)))
+        wrong = odd.filter(pl.col("sample_size").ne_missing(pl.col("fish").cast(pl.Int64)))
         return check_result(SAMPLES_ADD_UP.name, wrong, "", "samples with more or fewer fish than their sample_size")
     weights, lengths = ((rows[c] * 100).cast(pl.Int64).to_numpy().reshape(-1, n) for c in _MEASURED)
     computed = pl.DataFrame({"id": counted["growth_sample_id"], **aggregates(weights, lengths)})

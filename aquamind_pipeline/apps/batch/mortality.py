@@ -46,7 +46,7 @@ def mortality_events(inputs: Inputs) -> pl.DataFrame:
         "batch_id",
         "assignment_id",
         event_date="date",
-        count=pl.col("count").cast(pl.Int32),
+        count=pl.col("count").cast(pl.Int64),
         biomass_kg=rounded(biomass_kg, 10, 2),
         cause=pl.col("reason").replace_strict(range(len(causes)), causes, return_dtype=pl.String),
     )

@@ -198,7 +198,7 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
         ),
         measured_avg_weight_g=if_weighed(rounded(measured_g, 10, 2)),
         measured_std_dev_weight_g=if_weighed(rounded(variation * measured_g, 10, 2)),
-        measured_sample_size=pl.when(weighed).then(pl.lit(WEIGHED_FISH, pl.Int32)),
+        measured_sample_size=pl.when(weighed).then(pl.lit(WEIGHED_FISH, pl.Int64)),
         measured_avg_length_cm=if_weighed(rounded(length_cm(measured_g, condition), 10, 2)),
         selection_method=pl.lit("AVERAGE"),
     )

@@ -25,6 +25,7 @@ from aquamind_pipeline.schema.columns import (
     bigint,
     boolean,
     brin,
+    brin_lookup,
     date,
     double,
     identity,
@@ -33,7 +34,6 @@ from aquamind_pipeline.schema.columns import (
     refers,
     text,
     timestamp,
-    unsigned,
 )
 from aquamind_pipeline.schema.definition import ByFormula, Freshness, TableDefinition
 from aquamind_pipeline.schema.frames import lake_schema
@@ -354,6 +354,7 @@ READINGS = TableDefinition(
         timestamp("created_at", fill=pl.col("reading_time")),
         index("container_id", "reading_time"),
         brin("reading_time"),
+        brin_lookup("sensor_id", "batch_id", "batch_container_assignment_id"),
     ),
     time="reading_time",
     reads=(*PLAN, "life_day", "infrastructure_sensor"),
@@ -383,7 +384,7 @@ DAILY_TEMPERATURE = TableDefinition(
         bigint("assignment_id", nullable=True),
         date("date"),
         double("total_c"),
-        unsigned("readings"),
+        bigint("readings"),
         double("first_c"),
         text("parameter"),
     ),

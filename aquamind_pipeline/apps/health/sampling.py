@@ -239,7 +239,7 @@ def _add_up(inputs: RuleInputs) -> CheckResult:
     rows = inputs.rows.sort("sampling_event_id", "fish_identifier")
     counted = rows.group_by("sampling_event_id", maintain_order=True).agg(fish=pl.len().cast(pl.Int64))
     weights, lengths = ((rows[c] * 100).cast(pl.Int64).fill_null(0).to_numpy() for c in ("weight_g", "length_cm"))
-    computed = counted.select(id="sampling_event_id", number_of_fish_sampled=pl.col("fish").cast(pl.Int32))
+    computed = counted.select(id="sampling_event_id", number_of_fish_sampled=pl.col("fish").cast(pl.Int64))
     computed = computed.with_columns(**aggregates(counted["fish"].to_numpy(), weights, lengths))
     both = events.join(computed, on="id", how="full", suffix="_of_fish", maintain_order="left")
     columns = [name for name in computed.columns if name != "id"]

@@ -13,6 +13,7 @@ from aquamind_pipeline.schema.columns import (
     date,
     identity,
     index,
+    lookup,
     numeric,
     refers,
     text,
@@ -123,6 +124,7 @@ FEEDINGS = TableDefinition(
         refers("recorded_by_id", "auth_user.id", type_=sa.Integer, nullable=True, fill=NULL),
         index("batch_id", "feeding_date"),
         index("container_id", "feeding_date"),
+        lookup("batch_assignment_id", "feeding_date"),
     ),
     time="feeding_date",
     reads=(*PLAN, "life_day", "store_cost"),
@@ -145,7 +147,7 @@ FEEDINGS = TableDefinition(
     freshness=Freshness(silent_days=14, fed=True),
     rows_due=_meals_due,
     sums_by_day=(),
-    bytes_per_row=(10, 217),
+    bytes_per_row=(10, 229),
 )
 
 __all__ = ["FEEDINGS"]

@@ -20,6 +20,7 @@ from aquamind_pipeline.errors import DatabaseError
 from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import day_after, first_day
 from aquamind_pipeline.postgres import additions, ddl, incremental, journal, locks, rights
+from aquamind_pipeline.postgres.completion import complete_tables
 from aquamind_pipeline.postgres.connection import Connection, described
 from aquamind_pipeline.postgres.connection_pool import ConnectionPool
 from aquamind_pipeline.postgres.copying import Loaded, constants, copy_rows
@@ -56,6 +57,9 @@ class OwnTarget(Target):
     def _make_tables(self, connection: Connection) -> None:
         for statement in ddl.statements():
             connection.execute(statement)
+
+    def _complete_tables(self, connection: Connection) -> None:
+        complete_tables(connection)
 
     def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
         changed = [name for name in self.whole if not _is_loaded(connection, lake, name)]

@@ -295,6 +295,7 @@ class Target(ABC):
         with journal.locked(self.url) as watch, connection_pool(self.url, watch) as pool:
             self.held(pool.first)
             pool.first.commit()
+            self._complete_tables(pool.first)
             yield pool
 
     def load_months(
@@ -450,6 +451,10 @@ class Target(ABC):
     @abstractmethod
     def _make_tables(self, connection: Connection) -> None:
         """Make the tables in a database without a farm, if they are ours to make."""
+
+    @abstractmethod
+    def _complete_tables(self, connection: Connection) -> None:
+        """Add comments and indexes that the tables lack, if they are ours, in transactions that end at once."""
 
     @abstractmethod
     def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:

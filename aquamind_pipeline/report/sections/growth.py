@@ -54,6 +54,7 @@ def section(connection: Connection, farm: Profile, sums: Sums) -> Section:
             "states",
             grown["weight_g"].null_count() == 0,
             f"{grown.height} batches have daily states{sums.note}",
+            grown.filter(pl.col("weight_g").is_null())["batch_number"].to_list(),
         ),
         _check(
             f"{day} by records",
@@ -129,7 +130,9 @@ def _check(name: str, wrong: pl.DataFrame, passed: str, failed: str) -> Check:
     if wrong.is_empty():
         return Check(name, True, passed)
     more = " …" if wrong.height > 5 else ""
-    return Check(name, False, f"{failed}: {', '.join(wrong['batch_number'].head(5))}{more}")
+    return Check(
+        name, False, f"{failed}: {', '.join(wrong['batch_number'].head(5))}{more}", wrong["batch_number"].to_list()
+    )
 
 
 __all__ = ["section", "survival_of_eggs"]

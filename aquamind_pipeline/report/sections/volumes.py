@@ -13,7 +13,7 @@ from aquamind_pipeline.simulation.schedule import Plan
 
 
 def section(farm: Profile, plan: Plan, counts: Mapping[str, int], since: str | None) -> Section:
-    """Compare counted rows with planned ones.
+    """Compare counted rows with planned ones. Tables of events come first, and of each kind the longest.
 
     Args:
         farm: The farm.
@@ -24,8 +24,10 @@ def section(farm: Profile, plan: Plan, counts: Mapping[str, int], since: str | N
     totals = {name: total_rows(REGISTRY[name], farm, plan) for name in counts}
     left_out = [name for name in REGISTRY.aquamind if name not in counts]
     planned = {name: number for name, number in totals.items() if number is not None}
-    rows = [[name, counts[name], planned.get(name)] for name in totals if counts[name] or name in planned]
-    rows.append(["all tables", sum(counts.values()), None])
+    shown = [name for name in totals if counts[name] or name in planned]
+    shown.sort(key=lambda name: (not REGISTRY[name].is_monthly, -counts[name], name))
+    rows = [["all tables", sum(counts.values()), None], *([name, counts[name], planned.get(name)] for name in shown)]
+    events = sum(REGISTRY[name].is_monthly for name in shown)
     wrong = [name for name, number in planned.items() if counts[name] != number]
     earlier = f"; months before {since} were counted when they were loaded" if since else ""
     detail = (
@@ -35,8 +37,8 @@ def section(farm: Profile, plan: Plan, counts: Mapping[str, int], since: str | N
     )
     if left_out:
         detail += f"; left out, since this database does not have them: {', '.join(left_out)}"
-    checks = [Check("volumes", not wrong, detail), *band_checks(farm, counts)]
-    return Section("Event volume", ["table", "rows", "planned"], rows, checks)
+    checks = [Check("volumes", not wrong, detail, wrong), *band_checks(farm, counts)]
+    return Section("Event volume", ["table", "rows", "planned"], rows, checks, lead=1 + events)
 
 
 __all__ = ["section"]

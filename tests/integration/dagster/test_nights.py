@@ -133,7 +133,7 @@ def test_a_fault_that_a_night_meets_stops_its_load(settings: Settings, instance:
     last = deaths.group_by("batch_id").len().sort("batch_id")["batch_id"][-1]
     lake.write(
         DEATHS,
-        deaths.with_columns(pl.when(batch_id=last).then(pl.col("count") - 1).otherwise("count").cast(pl.Int32)),
+        deaths.with_columns(pl.when(batch_id=last).then(pl.col("count") - 1).otherwise("count").cast(pl.Int64)),
         "2026-04",
     )
     result = executed(settings, instance, asked(settings, instance, LAST + timedelta(days=1)))

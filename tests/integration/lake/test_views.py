@@ -47,9 +47,13 @@ def ask(lake: Lake, query: str, *values: object) -> list[tuple[Any, ...]]:
 
 
 def test_a_view_for_every_table(lake: Lake) -> None:
-    """AquaMind's tables and our own, each with its comment and rows; monthly tables with their month."""
+    """AquaMind's tables and our own, each with its comments and rows; monthly tables with their month."""
     comments = ask(lake, "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal")
     assert dict(comments) == {name: one.meaning for name, one in REGISTRY.items()}
+    told = dict(ask(lake, "SELECT table_name || '.' || column_name, comment FROM duckdb_columns() WHERE NOT internal"))
+    assert told["inventory_feedingevent.amount_kg"] == "Feed given in this meal [kg]"
+    assert told["life_day.assignment_id"]
+    assert [column for column, comment in told.items() if not comment] == []
     for name in REGISTRY:
         assert ask(lake, "SELECT count(*) FROM query_table(?)", name) == [(lake.rows(name),)]
     for name in (name for name, one in REGISTRY.items() if one.is_monthly):
@@ -106,6 +110,44 @@ def test_folders_with_strange_names(lake: Lake, tmp_path: Path) -> None:
     duckdb_views.create(copy)
     assert ask(copy, "SELECT count(*) FROM environmental_environmentalreading") == [(lake.rows(READINGS),)]
     assert ask(copy, "SELECT count(*) FROM batch_batch") == [(6,)]
+
+
+def test_views_move_with_the_lake(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy shows its own rows, by any path that leads to it; a lake that was moved shows what it showed before."""
+    old, copy = lake.folder.parent, tmp_path / "o'hara [1] *"
+    shutil.copytree(old, copy)
+    Lake(copy / "tiny").write("batch_batch", lake.read("batch_batch").head(2))
+    (tmp_path / "link").symlink_to(copy)
+    monkeypatch.chdir(copy)
+    for path in ("tiny.duckdb", "./tiny.duckdb", copy / "tiny.duckdb", tmp_path / "link" / "tiny.duckdb"):
+        with duckdb.connect(path, read_only=True) as connection:
+            assert connection.execute("SELECT count(*) FROM batch_batch").fetchone() == (2,)
+    assert ask(lake, "SELECT count(*) FROM batch_batch") == [(6,)]
+    moved = Lake(old.rename(tmp_path / "moved") / "tiny")
+    for name in REGISTRY:
+        assert ask(moved, "SELECT count(*) FROM query_table(?)", name) == [(moved.rows(name),)]
+
+
+def test_attached_views_never_show_another_lake(lake: Lake, tmp_path: Path) -> None:
+    """Attached to another file, views look where they were made. Two files of one name are refused with the remedy."""
+    other = Lake(tmp_path / "other" / "tiny")
+    shutil.copytree(lake.folder, other.folder)
+    other.write("batch_batch", lake.read("batch_batch").head(2))
+    duckdb_views.create(other)
+    paths = [duckdb_views.path_of(one.folder) for one in (lake, other)]
+
+    def rows(opened: Path | str, attached: Path, view: str, **options: str) -> object:
+        with duckdb.connect(opened, config=options) as connection:
+            connection.execute(f"ATTACH '{attached}' AS attached (READ_ONLY)")
+            return connection.execute(f"SELECT count(*) FROM {view}").fetchone()  # noqa: S608 - names of ours
+
+    for path, found in zip(paths, (6, 2), strict=True):
+        for opened in (":memory:", tmp_path / "own.duckdb"):
+            assert rows(opened, path, "attached.batch_batch") == (found,)
+    for view in ("tiny.batch_batch", "attached.batch_batch"):
+        with pytest.raises(duckdb.InvalidInputException, match=r"attach both to a connection in memory"):
+            rows(paths[0], paths[1], view)
+    assert rows(paths[0], paths[1], "attached.batch_batch", temp_directory=str(tmp_path / "spill")) == (2,)
 
 
 def test_an_empty_lake_has_no_views(tmp_path: Path) -> None:

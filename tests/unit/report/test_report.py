@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -9,16 +11,21 @@ import polars as pl
 import pytest
 
 from aquamind_pipeline import report
+from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.errors import LakeError
+from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality import farm_rules
 from aquamind_pipeline.report import Check, Report, Section
 from aquamind_pipeline.report.render_text import as_text
+from aquamind_pipeline.report.sections import volumes
 from aquamind_pipeline.report.sections.bands import band_checks, bands
 from aquamind_pipeline.report.sections.growth import survival_of_eggs
+from aquamind_pipeline.settings import load_settings
 from aquamind_pipeline.simulation.biology import STAGES
 from aquamind_pipeline.simulation.life import live
 from aquamind_pipeline.simulation.schedule import schedule
+from tests.helpers.reports import WRONG, save_failed_page
 
 FIRST = date(2026, 2, 2)
 
@@ -42,6 +49,45 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
         report.load_saved(path)
     with pytest.raises(LakeError, match=r"farm.json/x cannot be written \(.*\): check AQUAMIND_HOME"):
         report.save(a_report(), path / "x")
+
+
+def test_tables_of_events_come_first() -> None:
+    """The longest first; then the tables that are kept whole."""
+    farm = load_profile("tiny")
+    counts = {name: number for number, name in enumerate(REGISTRY.aquamind, 1)}
+    found = volumes.section(farm, schedule(farm), counts, None)
+    names = [row[0] for row in found.rows]
+    events = sorted(REGISTRY.monthly, key=lambda name: -counts[name])
+    assert names[: found.lead] == ["all tables", *events]
+    assert set(names[found.lead :]) == set(REGISTRY.whole)
+    assert found.wrong == {name for check in found.checks for name in check.rows} > set()
+    assert len(set(names)) == len(names)
+
+
+def test_a_page_leads_from_failed_checks_to_rows(tmp_path: Path) -> None:
+    """Every link to a part of the page has its target, once. Rows are text, not HTML."""
+    settings = load_settings(profile="tiny", home=tmp_path)
+    page = save_failed_page(settings).read_text("utf-8")
+    targets = re.findall(r'id="([^"]+)"', re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL))
+    assert len(set(targets)) == len(targets)
+    links = set(re.findall(r' href="#([^"]+)"', page))
+    assert {f"row-1-{WRONG}", "wrong-1", "wrong-2"} <= links <= set(targets)
+    assert "&lt;b&gt;&amp;" in page
+    assert "0.333333<" in page
+    assert "data_docs" not in page
+    docs = report.page_path(settings).with_suffix("") / "data_docs" / f"{WRONG}.html"
+    docs.parent.mkdir(parents=True)
+    docs.touch()
+    assert f'href="tiny/data_docs/{WRONG}.html"' in save_failed_page(settings).read_text("utf-8")
+
+
+def test_results_of_an_older_version_are_read(tmp_path: Path) -> None:
+    settings = load_settings(profile="tiny", home=tmp_path)
+    save_failed_page(settings)
+    path = next(settings.reports_path.rglob("rules.json"))
+    old = [{key: value for key, value in row.items() if key != "sample"} for row in json.loads(path.read_text())]
+    path.write_text(json.dumps(old))
+    assert check_results.load(settings)["sample"].null_count() == len(old)
 
 
 def test_markdown_has_a_row_for_each_check() -> None:

@@ -81,6 +81,9 @@ class AquaMindTarget(Target):
     def _make_tables(self, connection: Connection) -> None:
         """AquaMind's migrations made them."""
 
+    def _complete_tables(self, connection: Connection) -> None:
+        """AquaMind's tables stay as they are."""
+
     # Tables that are kept whole.
 
     def _load_whole(self, connection: Connection, lake: Lake, run: str, *, history: bool) -> list[Loaded]:
