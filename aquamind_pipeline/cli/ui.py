@@ -61,7 +61,7 @@ def ui(
 
     print_line(f"starting Dagster for {settings.farm_name} …")
     sys.stdout.flush()
-    from aquamind_pipeline.orchestration.compat.services import WORKSPACE, Service, code_server
+    from aquamind_pipeline.orchestration.compat.services import WORKSPACE, Service, code_server, interrupts_held
 
     _use_plain_temporary_folder()
     os.environ.update(settings.environment())
@@ -73,7 +73,8 @@ def ui(
         if pages_port is not None:
             server = ["-m", "aquamind_pipeline.orchestration.page_server", str(settings.reports_path)]
             command = [sys.executable, *server, settings.pages_url]
-            together.add("the server of reports", subprocess.Popen(command, cwd=WORKSPACE.parent))  # noqa: S603
+            with interrupts_held():
+                together.add("the server of reports", subprocess.Popen(command, cwd=WORKSPACE.parent))  # noqa: S603
 
         import dagster as dg
 
@@ -88,15 +89,17 @@ def ui(
                 where = ("--workspace", str(workspace))
                 quiet = ("--dagster-log-level", "warning")
                 webserver.begin(variables, "--host", _HOST, "--port", str(port), *quiet, *where)
-                if together.wait_for(lambda: _answers(address)):
-                    print_line(f"ready: {address} (Ctrl-C ends it)")
-                    sys.stdout.flush()
-                    daemon = Service("daemon")
-                    daemon.begin(variables, "--log-level", "warning", *where)
-                    together.add("Dagster's daemon", daemon.process)
-                    if show and not webbrowser.open(address):
-                        print_line("no browser was found: open the address yourself")
-                    together.wait_for(lambda: False)
+                # Ctrl-C while the daemon starts ends everything with status 0, like a later one.
+                with contextlib.suppress(KeyboardInterrupt):
+                    if together.wait_for(lambda: _answers(address)):
+                        print_line(f"ready: {address} (Ctrl-C ends it)")
+                        sys.stdout.flush()
+                        daemon = Service("daemon")
+                        together.add("Dagster's daemon", daemon.process)
+                        daemon.begin(variables, "--log-level", "warning", *where)
+                        if show and not webbrowser.open(address):
+                            print_line("no browser was found: open the address yourself")
+                        together.wait_for(lambda: False)
                 together.end()
 
 

@@ -75,4 +75,5 @@ def serve(folder: Path, url: str) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `aquamind ui` held it back until here
     serve(Path(sys.argv[1]), sys.argv[2])

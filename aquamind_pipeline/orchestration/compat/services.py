@@ -41,7 +41,8 @@ class Service:
     def __init__(self, kind: str) -> None:
         """Start the process of the `webserver` or the `daemon`."""
         command = [sys.executable, "-m", __name__, kind]
-        self.process = subprocess.Popen(command, cwd=WORKSPACE.parent, stdin=subprocess.PIPE, text=True)  # noqa: S603
+        with interrupts_held():
+            self.process = subprocess.Popen(command, cwd=WORKSPACE.parent, stdin=subprocess.PIPE, text=True)  # noqa: S603
 
     def begin(self, environment: Mapping[str, str], *arguments: str) -> None:
         """Let it serve, with these environment variables and command-line arguments."""
@@ -49,6 +50,19 @@ class Service:
         with contextlib.suppress(BrokenPipeError):  # the caller sees that it has ended
             self.process.stdin.write(json.dumps([dict(environment), arguments]) + "\n")
             self.process.stdin.flush()
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold SIGINT back from processes that are started meanwhile, until they unblock it.
+
+    Ctrl-C while Python itself starts would print a traceback.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @contextlib.contextmanager
@@ -87,6 +101,7 @@ def code_server(instance: dg.DagsterInstance) -> Iterator[Path]:
 def _serve(kind: str) -> None:
     """Import a service, wait for its arguments, and run it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the imports without a traceback
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the parent held it back, see interrupts_held
     from aquamind_pipeline.orchestration.compat.paths import accept_any_folder
 
     accept_any_folder()
@@ -104,9 +119,12 @@ def _serve(kind: str) -> None:
         return
     environment, arguments = json.loads(orders)
     os.environ.update(_DEVELOPMENT | environment)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    command(args=arguments, prog_name=f"dagster-{kind}")
+    # A context of our own, because `command()` prints "Aborted!" if Ctrl-C comes before the service begins to serve.
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with command.make_context(f"dagster-{kind}", list(arguments)) as context:
+            command.invoke(context)
 
 
 def _end_with_parent() -> None:
@@ -120,4 +138,4 @@ if __name__ == "__main__":
     _serve(sys.argv[1])
 
 
-__all__ = ["WORKSPACE", "Service", "code_server"]
+__all__ = ["WORKSPACE", "Service", "code_server", "interrupts_held"]
