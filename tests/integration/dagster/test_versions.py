@@ -54,6 +54,7 @@ def test_a_night_beyond_the_offered_months_says_what_to_do(a_copy: Settings) -> 
         assert ("click Reload definitions" in (tick.skip_message or "")) == skipped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("now", "last_day"),
     [
@@ -80,6 +81,7 @@ def test_an_as_of_beyond_the_offered_months_makes_no_run(a_copy: Settings) -> No
     assert "start `aquamind ui --as-of 2026-09-30`" in str(raised.value.__cause__)
 
 
+@pytest.mark.slow
 def test_identical_bytes_have_the_same_version(a_copy: Settings) -> None:
     """Each month has the hash of its own file, whichever months were made with it."""
     lake = Lake(a_copy.lake_path)
