@@ -65,6 +65,7 @@ def ui(
 
     _use_plain_temporary_folder()
     os.environ.update(settings.environment())
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it tells how its connections end
     address = f"http://{_HOST}:{port}"
     with _Together() as together:
         # The web server imports Dagster while this process does, and while the code server loads the farm.
