@@ -1,8 +1,9 @@
 """Dagster's definitions of one farm: assets, checks, jobs, schedules and the workspace resource."""
 
+import contextlib
 import os
-from collections.abc import Mapping
-from datetime import date, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.assets import postgres, tables
 from aquamind_pipeline.checks import database
 from aquamind_pipeline.checks import tables as table_checks
+from aquamind_pipeline.errors import AquaMindError, ConfigError
 from aquamind_pipeline.months import month_key, months_between
 from aquamind_pipeline.orchestration.asset_specs import (
     POSTGRES_ASSETS,
@@ -28,6 +30,7 @@ from aquamind_pipeline.orchestration.records import require_own_records
 from aquamind_pipeline.orchestration.retention import tidy_history, weekly
 from aquamind_pipeline.orchestration.run_config import OWNER_TAG, RunOptions
 from aquamind_pipeline.orchestration.run_record import begun_on, last_facts, lasting_unchanged, verified_by_these_rules
+from aquamind_pipeline.orchestration.run_story import told
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.profiles import TODAY
 from aquamind_pipeline.report.data_docs import DataDocs
@@ -38,29 +41,34 @@ NIGHTLY = "nightly"
 
 
 def build_defs(
-    settings: Settings | None = None, *, resource_overrides: Mapping[str, Any] | None = None
+    settings: Settings | None = None,
+    *,
+    resource_overrides: Mapping[str, Any] | None = None,
+    last_month: str | None = None,
+    clock: Callable[[], datetime] | None = None,
 ) -> dg.Definitions:
     """Make Dagster's definitions of one farm.
 
     Args:
         settings: Settings of the farm; None to read them from the environment.
         resource_overrides: Resources that replace the default ones, by name (`workspace`).
+        last_month: The last month that can be built, as `2026-06`; None for the running month.
+        clock: Tells the time. With it, a tick of a past evening builds the farm up to the last evening.
 
     Raises:
         ConfigError: when a setting is invalid.
     """
     settings = settings or load_settings()
     farm = settings.farm
-    partitions = monthly(farm)
+    partitions = monthly(farm, last_month)
     about_farm = f"Farm {settings.farm_name}: seed {farm.seed}, from {farm.epoch}, lake {settings.lake_path}."
     overrides = dict(resource_overrides or {})
     given = overrides.get("workspace")
-    resources = overrides | {"workspace": _per_run(given or Workspace(settings), about_farm, shared=given is not None)}
+    per_run = _per_run(given or Workspace(settings), about_farm, shared=given is not None, last_month=last_month)
+    resources = overrides | {"workspace": per_run}
     assets = [*tables.build(partitions), *postgres.build(partitions)]
-    links = {
-        "report": page_link(settings, report.page_path(settings)),
-        "data_docs": page_link(settings, DataDocs(settings).index),
-    }
+    pages = {"report": report.page_path(settings), "data_docs": DataDocs(settings).index}
+    links = {label: page_link(settings, page) for label, page in pages.items() if page.is_file()}
     shown = presented(assets, settings, links)
     if settings.nightly:
         shown = [asset.map_asset_specs(_due_nightly) for asset in shown]
@@ -74,7 +82,10 @@ def build_defs(
             ),
             tidy_history,
         ],
-        schedules=[_nightly(running=settings.nightly), weekly(running=settings.nightly)],
+        schedules=[
+            _nightly(running=settings.nightly, last_month=last_month, clock=clock),
+            weekly(running=settings.nightly),
+        ],
         resources=resources,
         executor=executor(settings),
     )
@@ -93,7 +104,7 @@ def job(name: str, settings: Mapping[str, str]) -> dg.JobDefinition:
     return build_defs(loaded).resolve_job_def(name)
 
 
-def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.ResourceDefinition:
+def _per_run(workspace: Workspace, description: str, *, shared: bool, last_month: str | None) -> dg.ResourceDefinition:
     """The workspace with the options of a run.
 
     Dagster maps the config before it creates a run. So a wrong option is refused without a run.
@@ -103,10 +114,11 @@ def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.Reso
         description: Text for Dagster's pages.
         shared: Whether the workspace has an owner already. If not, the run owns it: all processes of the run lock the
             lake together, in the run's name.
+        last_month: The last month that can be built; None for the running month.
     """
 
     @dg.resource(config_schema=RunOptions.to_config_schema(), description=description)
-    def with_options(context: dg.InitResourceContext) -> Workspace:
+    def with_options(context: dg.InitResourceContext) -> Iterator[Workspace]:
         instance = context.instance
         if instance is not None:
             require_own_records(instance, workspace.settings.farm_name)
@@ -118,11 +130,18 @@ def _per_run(workspace: Workspace, description: str, *, shared: bool) -> dg.Reso
         if today_is_open and instance is not None and run is not None and OWNER_TAG not in run.tags:
             # Steps may run in processes of their own, before and after midnight: the run's day counts for all of them.
             settings = settings.model_copy(update={"today": begun_on(instance, run.run_id)})
-        return workspace.with_settings(settings, owner)
+        given = workspace.with_settings(settings, owner)
+        with told(context, given.settings):
+            yield given
 
     @dg.configured(with_options)
     def checked(options: RunOptions) -> dict[str, Any]:
-        options.applied(workspace.settings)
+        applied = options.applied(workspace.settings)
+        if last_month is not None and options.as_of and (asked := month_key(applied.farm.as_of)) > last_month:
+            raise ConfigError(
+                f"as_of {options.as_of} needs the month {asked}, and these pages offer months to {last_month}: start "
+                f"`aquamind ui --as-of {options.as_of}`"
+            )
         return options.model_dump(mode="json")
 
     return checked
@@ -142,7 +161,11 @@ _JOBS = {
 }
 
 
-def _nightly(*, running: bool) -> dg.ScheduleDefinition:
+_TICK = timedelta(hours=23, minutes=30)
+"""Time of day, in UTC, at which a night begins."""
+
+
+def _nightly(*, running: bool, last_month: str | None, clock: Callable[[], datetime] | None) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=NIGHTLY,
         job_name=BUILD_FARM,
@@ -151,8 +174,17 @@ def _nightly(*, running: bool) -> dg.ScheduleDefinition:
         description="Extends the farm to today. Builds the months since the last verified build, or all months.",
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
     )
-    def nightly(context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.RunRequest:
-        return nightly_run(workspace, context.instance, context.scheduled_execution_time.date())
+    def nightly(
+        context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]
+    ) -> dg.RunRequest | dg.SkipReason:
+        day = context.scheduled_execution_time.date()
+        if clock is not None:  # the dialog for a tick by hand proposes an evening of ten days ago
+            day = max(day, (clock() - _TICK).date())
+        if last_month is not None and (month := month_key(day)) > last_month:
+            return dg.SkipReason(
+                f"these pages offer months to {last_month}, and the night needs {month}: click Reload definitions once"
+            )
+        return nightly_run(workspace, context.instance, day)
 
     return nightly
 
@@ -220,4 +252,27 @@ def defs() -> dg.Definitions:
     warn_of_unknown_variables()
     settings = load_settings()
     provide_home(settings)
-    return build_defs(settings)
+    return build_defs(settings, last_month=_last_month(settings), clock=lambda: datetime.now(UTC))
+
+
+def _last_month(settings: Settings) -> str | None:
+    """The last month that the pages offer: that of the farm's last day. With nights it is the running month: None.
+
+    A lake may reach further than the settings say, after a build with a later `as_of`.
+    """
+    if settings.nightly or _nights_are_on():
+        return None
+    farm, as_of = settings.farm, settings.farm.as_of
+    with contextlib.suppress(AquaMindError, OSError):  # the run that needs the lake says what is wrong with it
+        manifest = Workspace(settings).lake.manifest()
+        if manifest is not None and manifest.identity == farm.identity:
+            as_of = max(as_of, manifest.as_of)
+    return month_key(as_of)
+
+
+def _nights_are_on() -> bool:
+    """Whether somebody switched the nightly schedule on, on Dagster's pages."""
+    if not os.environ.get("DAGSTER_HOME"):
+        return False
+    with dg.DagsterInstance.get() as instance:
+        return any(one.name == NIGHTLY and one.status.value == "RUNNING" for one in instance.all_instigator_state())

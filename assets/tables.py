@@ -66,7 +66,8 @@ def _results(workspace: Workspace, definitions: Sequence[TableDefinition], make:
         for name, written in make(workspace, definitions):
             facts = written_metadata(written, farm, written.seconds)
             figure = figure_metadata(REGISTRY[name], workspace)
-            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **figure})
+            version = dg.DataVersion(written.digest)
+            yield dg.MaterializeResult(asset_key=name, metadata={**facts, **figure}, data_version=version)
 
 
 def _monthly_table(definition: TableDefinition, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:

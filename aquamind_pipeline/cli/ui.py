@@ -10,8 +10,11 @@ import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+import urllib.request
+import webbrowser
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -43,8 +46,9 @@ def ui(
     port: Annotated[
         int, typer.Option(parser=_port, metavar=NUMBER, help="Port on 127.0.0.1, for Dagster's pages.")
     ] = _DEFAULT_PORT,
+    show: Annotated[bool, typer.Option("--open", help="Open the pages in your browser once they answer.")] = False,
 ) -> None:
-    """Open Dagster's web pages for this farm, on http://127.0.0.1:3000 until Ctrl-C."""
+    """Serve Dagster's web pages for this farm, on http://127.0.0.1:3000 until Ctrl-C."""
     from aquamind_pipeline.orchestration.page_server import port_here
 
     pages_port = port_here(settings.pages_url)
@@ -55,35 +59,59 @@ def ui(
             raise ConfigError(f"Dagster and its reports cannot share port {port}: set AQUAMIND_PAGES_URL={free}")
         _require_free(pages_port, "AQUAMIND_PAGES_URL, for reports", f"AQUAMIND_PAGES_URL={free}")
 
-    import dagster as dg
+    print_line(f"starting Dagster for {settings.farm_name} …")
+    sys.stdout.flush()
+    from aquamind_pipeline.orchestration.compat.services import WORKSPACE, Service, code_server, interrupts_held
 
-    from aquamind_pipeline.orchestration.records import WORKSPACE, dagster_home, require_own_records
-    from aquamind_pipeline.orchestration.run_health import close_dead_runs
-
-    dagster_home(settings)
+    _use_plain_temporary_folder()
     variables = settings.environment()
     if not settings.farm.is_anchored:  # each run finds out its own day; an anchor is the same for all
         variables.pop("AQUAMIND_TODAY", None)
     os.environ.update(variables)
-    with dg.DagsterInstance.get() as instance:
-        require_own_records(instance, settings.farm_name)
-        close_dead_runs(instance)
-    print_line(f"Dagster for {settings.farm_name}: http://{_HOST}:{port} (Ctrl-C ends it)")
-    sys.stdout.flush()
-    dagster = ["-m", "aquamind_pipeline.orchestration.compat.paths", "dev", "--workspace", str(WORKSPACE)]
-    commands = {"Dagster": [sys.executable, *dagster, "--host", _HOST, "--port", str(port)]}
-    if pages_port is not None:
-        server = ["-m", "aquamind_pipeline.orchestration.page_server", str(settings.reports_path), settings.pages_url]
-        commands["the server of reports"] = [sys.executable, *server]
-    _use_plain_temporary_folder()
-    _run_together(commands, WORKSPACE.parent)
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it tells how its connections end
+    address = f"http://{_HOST}:{port}"
+    with _Together() as together:
+        # The web server imports Dagster while this process does, and while the code server loads the farm.
+        webserver = Service("webserver")
+        together.add("Dagster's web server", webserver.process)
+        if pages_port is not None:
+            server = ["-m", "aquamind_pipeline.orchestration.page_server", str(settings.reports_path)]
+            command = [sys.executable, *server, settings.pages_url]
+            with interrupts_held():
+                together.add("the server of reports", subprocess.Popen(command, cwd=WORKSPACE.parent))  # noqa: S603
+
+        import dagster as dg
+
+        from aquamind_pipeline.orchestration.records import dagster_home, require_own_records
+        from aquamind_pipeline.orchestration.run_health import close_dead_runs
+
+        variables = {"DAGSTER_HOME": str(dagster_home(settings))}
+        with dg.DagsterInstance.get() as instance:
+            require_own_records(instance, settings.farm_name)
+            close_dead_runs(instance)
+            with code_server(instance) as workspace:
+                where = ("--workspace", str(workspace))
+                quiet = ("--dagster-log-level", "warning")
+                webserver.begin(variables, "--host", _HOST, "--port", str(port), *quiet, *where)
+                # Ctrl-C while the daemon starts ends everything with status 0, like a later one.
+                with contextlib.suppress(KeyboardInterrupt):
+                    if together.wait_for(lambda: _answers(address)):
+                        print_line(f"ready: {address} (Ctrl-C ends it)")
+                        sys.stdout.flush()
+                        daemon = Service("daemon")
+                        together.add("Dagster's daemon", daemon.process)
+                        daemon.begin(variables, "--log-level", "warning", *where)
+                        if show and not webbrowser.open(address):
+                            print_line("no browser was found: open the address yourself")
+                        together.wait_for(lambda: False)
+                together.end()
 
 
 def _use_plain_temporary_folder() -> None:
     """Put the sockets of Dagster's processes into /tmp if TMPDIR has a name that the address of no socket can have."""
     folder = tempfile.gettempdir()
     if (quote(folder) != folder or len(folder) > _LONGEST_FOLDER) and os.access("/tmp", os.W_OK):  # noqa: S108
-        os.environ["TMPDIR"] = "/tmp"  # noqa: S108 - the sockets' own names are drawn
+        os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"  # noqa: S108 - the sockets' own names are drawn
 
 
 def _require_free(port: int, setting: str, remedy: str) -> None:
@@ -124,34 +152,71 @@ def _free_after(port: int, other: int | None) -> int:
     return _DEFAULT_PORT
 
 
-def _run_together(commands: dict[str, list[str]], folder: Path) -> None:
-    """Run programs until Ctrl-C or another signal ends all of them, or until one of them ends.
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/server_info", timeout=_LOOK_SECONDS) as answer:  # noqa: S310 - http
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
 
-    Args:
-        commands: The programs, by name for people.
-        folder: The working folder of all.
 
-    Raises:
-        ConfigError: when one of them ended by itself.
-    """
-    received = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: received.set())
-    running = {
-        name: subprocess.Popen(command, cwd=folder)  # noqa: S603 - our own commands, no shell
-        for name, command in commands.items()
-    }
-    ended: list[str] = []
-    while not ended and not received.wait(_LOOK_SECONDS):
-        ended = [name for name, one in running.items() if one.poll() is not None]
-    if received.is_set():
-        time.sleep(_LOOK_SECONDS)
-    # The terminal sends Ctrl-C to all of them. A second one would disturb Dagster while it ends its own processes.
-    all_know = received.is_set() and any(one.poll() == -signal.SIGINT for one in running.values())
-    for one in running.values():
-        if not all_know and one.poll() is None:
-            one.send_signal(signal.SIGINT)
-    for one in running.values():
-        one.wait()
-    if ended:
-        raise ConfigError(f"{ended[0]} ended by itself, so everything was ended: start `aquamind ui` again")
+class _Together:
+    """Processes that live together: a signal ends all of them, and so does the end of one."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, subprocess.Popen[Any]] = {}
+        self._received = threading.Event()
+        self._waits = False
+
+    def __enter__(self) -> "_Together":
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def _note(self, *_: object) -> None:
+        """Note a signal. While this process still starts the others, the signal interrupts it."""
+        if not self._received.is_set():
+            self._received.set()
+            if not self._waits:
+                raise KeyboardInterrupt
+
+    def add(self, name: str, process: "subprocess.Popen[Any]") -> None:
+        """Add a process, by its name for people."""
+        self._running[name] = process
+
+    def wait_for(self, condition: Callable[[], bool]) -> bool:
+        """Wait until something holds; False if a signal came before.
+
+        Raises:
+            ConfigError: when a process ended by itself.
+        """
+        self._waits = True
+        try:
+            while not self._received.is_set():
+                ended = [name for name, one in self._running.items() if one.poll() is not None]
+                if ended and not self._received.wait(_LOOK_SECONDS):  # a terminal sends Ctrl-C to all at once
+                    raise ConfigError(f"{ended[0]} ended by itself, so everything was ended: start `aquamind ui` again")
+                if condition():
+                    return True
+                self._received.wait(_LOOK_SECONDS)
+            return False
+        finally:
+            self._waits = False
+
+    def end(self) -> None:
+        """End all processes, and wait until they have ended."""
+        self._waits = True
+        if self._received.is_set():
+            time.sleep(_LOOK_SECONDS)
+        # The terminal sends Ctrl-C to all of them. A second one would disturb Dagster while it ends its own processes.
+        running = self._running.values()
+        all_know = self._received.is_set() and any(one.poll() == -signal.SIGINT for one in running)
+        for one in running:
+            if not all_know and one.poll() is None:
+                one.send_signal(signal.SIGINT)
+        for one in running:
+            one.wait()
+        self._running = {}

@@ -20,7 +20,7 @@ from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.schema.meanings import meanings
 from aquamind_pipeline.settings import Settings
-from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 OWNER = "team:aquamind-data"
 POSTGRES_MASTER, POSTGRES_EVENTS, POSTGRES_STATES = "postgres_master", "postgres_events", "postgres_states"
@@ -41,6 +41,7 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
         description=f"{definition.meaning}\n\n{definition.how}",
         metadata=metadata,
         owners=[OWNER],
+        code_version=str(GENERATOR_VERSION),
         tags={"aquamind/app": definition.app, "aquamind/kind": definition.kind.value},
     )
 
@@ -59,7 +60,13 @@ def table_dependencies(definition: TableDefinition) -> list[str]:
 def spec(name: str, group: str, *, deps: tuple[str, ...], kinds: frozenset[str], description: str) -> dg.AssetSpec:
     """The spec of an asset that is not a table of the lake."""
     return dg.AssetSpec(
-        name, deps=list(deps), group_name=group, kinds=set(kinds), description=description, owners=[OWNER]
+        name,
+        deps=list(deps),
+        group_name=group,
+        kinds=set(kinds),
+        description=description,
+        owners=[OWNER],
+        code_version=str(GENERATOR_VERSION),
     )
 
 

@@ -17,6 +17,15 @@ from aquamind_pipeline.errors import ConfigError
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    error_message_format = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Not there yet</title>
+<style>:root { color-scheme: light dark } body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem }</style><body>
+<h1>This page is not there yet</h1>
+<p>A farm's report is made after its load, by the jobs <code>build_farm</code> and <code>load_database</code>. If a
+check fails or the load is stopped, there is none. The pages of Great Expectations are made with the checks.</p>
+<p><small>%(code)d %(message)s</small></p></body></html>
+"""
+
     def log_message(self, format: str, *arguments: object) -> None:
         """Log nothing."""
 
@@ -66,4 +75,5 @@ def serve(folder: Path, url: str) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `aquamind ui` held it back until here
     serve(Path(sys.argv[1]), sys.argv[2])

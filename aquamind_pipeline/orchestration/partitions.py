@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import dagster as dg
 
@@ -11,10 +12,16 @@ from aquamind_pipeline.months import MONTH, first_day, month_key, months_between
 from aquamind_pipeline.simulation.profile import Profile
 
 
-def monthly(farm: Profile) -> dg.MonthlyPartitionsDefinition:
-    """Months from the farm's epoch to the running month, as `2026-01`."""
+def monthly(farm: Profile, last_month: str | None = None) -> dg.MonthlyPartitionsDefinition:
+    """Months from the farm's epoch on, as `2026-01`.
+
+    Args:
+        farm: The farm.
+        last_month: The last one; None for the running month.
+    """
+    end = None if last_month is None else (first_day(last_month) + timedelta(days=31)).strftime(MONTH)
     # Dagster counts a month once it is over; end_offset=1 lets the running month be built too.
-    return dg.MonthlyPartitionsDefinition(start_date=month_key(farm.epoch), fmt=MONTH, end_offset=1, timezone="UTC")
+    return dg.MonthlyPartitionsDefinition(month_key(farm.epoch), end, fmt=MONTH, end_offset=1, timezone="UTC")
 
 
 def range_tags(keys: list[str]) -> dict[str, str]:

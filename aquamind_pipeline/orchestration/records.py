@@ -20,8 +20,6 @@ DATABASE_VARIABLE = "AQUAMIND_DAGSTER_DATABASE_URL"
 _HOME, _SETTINGS = "DAGSTER_HOME", "dagster.yaml"
 _LONGEST_NAME_BYTES = 200
 _HERE = Path(__file__).parent
-WORKSPACE = _HERE / "workspace" / "workspace.yaml"
-"""Where Dagster finds our definitions. The folder has no other file, because Dagster runs in it."""
 _FARM = "aquamind/farm"
 """Key under which records name their farm, in Dagster's own key-value store."""
 _chosen: set[str] = set()
@@ -105,4 +103,4 @@ def recorded_farm(instance: dg.DagsterInstance) -> str | None:
     return instance.daemon_cursor_storage.get_cursor_values({_FARM}).get(_FARM)
 
 
-__all__ = ["DATABASE_VARIABLE", "WORKSPACE", "dagster_home", "recorded_farm", "require_own_records"]
+__all__ = ["DATABASE_VARIABLE", "dagster_home", "recorded_farm", "require_own_records"]

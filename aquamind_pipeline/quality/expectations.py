@@ -137,12 +137,19 @@ def validate(table: sa.Table, frame: pl.DataFrame, *, profiled: bool) -> Validat
     rows = [_row(one) for one in result.results]
     shown = pl.DataFrame(rows, schema=_SHAPE, orient="row")
     failed = shown.filter(~pl.col("passed"))
-    what = f"{frame.height} {'months' if profiled else 'rows'}"
+    what = _counted(frame, profiled=profiled)
     named = ", ".join(f"{row['expectation']} ({row['column']})" for row in failed.head(_SHOWN).iter_rows(named=True))
     detail = f"{shown.height} expectations met by {what}" if failed.is_empty() else f"expectations not met: {named}"
     return Validated(
         CheckResult("expectations", failed.is_empty(), failed.height, detail, failed.head(10)), shown, result
     )
+
+
+def _counted(frame: pl.DataFrame, *, profiled: bool) -> str:
+    """How much a suite looked at, in words. A profile may have several rows for a month: one for each group."""
+    count = frame["month"].n_unique() if profiled else frame.height
+    noun = "month" if profiled else "row"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 _SHAPE = {

@@ -26,8 +26,22 @@ table { border-collapse: collapse; display: block; overflow-x: auto; margin: .5r
 td, th { border: 1px solid #8886; padding: .25rem .6rem; text-align: left; vertical-align: top }
 img, .navbar, #ge-logo, .ge-data-docs-button, .btn, .popover { display: none }
 .text-success, .passed { color: #2a8f4f } .text-danger, .failed { color: #d0423a }
+body { overflow-wrap: anywhere } th { overflow-wrap: normal }
+@media (max-width: 40rem) {
+  .all thead { display: none }
+  .all, .all tbody, .all tr, .all td { display: block; border: 0; padding: 0 }
+  .all tr { border-top: 1px solid #8886; padding: .5rem 0 }
+  .all td[data-label]::before { content: attr(data-label) ": "; opacity: .7 }
+  td, th { padding: .2rem .3rem }
+}
 .fa-check-circle::before { content: "✓" } .fa-times::before, .fa-exclamation-triangle::before { content: "✗" }
 """
+
+
+_SIDEBAR = re.compile(r'<div class="col-lg-2.*?(?=<div class="col-md-10)', re.DOTALL)
+"""Buttons that need scripts, and a table of contents without links."""
+_NO_ASSET = "<br> Data asset: None"
+"""Our frames have no name in Great Expectations."""
 
 
 class DataDocs:
@@ -51,7 +65,11 @@ class DataDocs:
         renderer, view = _library()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            page = str(view.render(renderer.render(validated.result)))
+            content = renderer.render(validated.result)
+            overview = content.sections[0]  # its last block tells names of runs and batches, which we have none of
+            overview.content_blocks = [one for one in overview.content_blocks if one.content_block_type != "collapse"]
+            page = str(view.render(content)).replace(_NO_ASSET, "")
+        page = _SIDEBAR.sub(f"<h1>{escape(table)}</h1>", page, count=1)
         page = _FOREIGN.sub("", page).replace("</head>", f"<style>{_STYLE}</style></head>", 1)
         home = '<p><a href="index.html">All tables</a></p>'
         page = re.sub(r"(<body\b[^>]*>)", rf"\1{home}", page, count=1)
@@ -77,17 +95,22 @@ class DataDocs:
         for path in sorted(self.folder.glob("*.json")):
             summary = json.loads(path.read_text("utf-8"))
             mark = "passed" if summary["passed"] else "failed"
-            rows.append(
-                f'<tr><td><a href="{path.stem}.html">{escape(path.stem)}</a></td><td class="{mark}">{mark}</td>'
-                f"<td>{summary['expectations']}</td><td>{summary['failed']}</td><td>{escape(summary['detail'])}</td></tr>"
-            )
+            cells = [
+                f'<td><a href="{path.stem}.html">{escape(path.stem)}</a></td>',
+                f'<td data-label="Result" class="{mark}">{mark}</td>',
+                f'<td data-label="Expectations">{summary["expectations"]}</td>',
+                f'<td data-label="Failed">{summary["failed"]}</td>',
+                f'<td data-label="Detail">{escape(summary["detail"])}</td>',
+            ]
+            rows.append(f"<tr>{''.join(cells)}</tr>")
         farm = escape(self.settings.farm_name)
         write_file(
             self.index,
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Data Docs: {farm}</title>'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
             f"<body><h1>Data Docs: {farm}</h1><p>Great Expectations, one suite for each table. Small tables are "
-            "validated row by row, large ones by the sums of each month.</p><table><thead><tr><th>Table</th>"
+            'validated row by row, large ones by the sums of each month.</p><table class="all"><thead><tr>'
+            "<th>Table</th>"
             "<th>Result</th><th>Expectations</th><th>Failed</th><th>Detail</th></tr></thead><tbody>"
             f"{''.join(rows)}</tbody></table></body></html>",
         )

@@ -109,6 +109,13 @@ def test_data_docs_are_a_click_away(page: Page, clicked: Settings) -> None:
     docs = opened.value
     expect(docs.get_by_text("Successful Expectations", exact=True)).to_be_visible()
     kept(docs, "data-docs", guide=True)
+    docs.set_viewport_size({"width": 390, "height": 844})
+    for wait in (READINGS, "index"):
+        docs.goto(docs.url.replace("batch_batch", wait).replace(READINGS, wait))
+        assert docs.evaluate("document.documentElement.scrollWidth") <= 390
+        assert "None" not in docs.inner_text("body")
+        assert "__none__" not in docs.inner_text("body")
+    docs.goto(docs.url.replace("index", "batch_batch"))
     docs.get_by_role("link", name="All tables").click()
     expect(docs.get_by_role("link", name=READINGS)).to_be_visible()
     kept(docs, "data-docs-index")

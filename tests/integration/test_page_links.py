@@ -7,7 +7,10 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
+
+import pytest
 
 from aquamind_pipeline import report
 from aquamind_pipeline.orchestration.asset_specs import page_link
@@ -31,6 +34,11 @@ def test_a_link_leads_to_the_page_whatever_the_farm_is_called(tmp_path: Path) ->
     with subprocess.Popen([sys.executable, "-m", module, str(settings.reports_path), url]) as server:
         try:
             assert wait_for(lambda: fetched(str(page_link(settings, page).value)), server) == b"the report"
+            page.unlink()
+            with pytest.raises(urllib.error.HTTPError) as missing:
+                fetched(str(page_link(settings, page).value))
+            assert missing.value.code == HTTPStatus.NOT_FOUND
+            assert "made after its load" in missing.value.read().decode()
         finally:
             server.kill()
 

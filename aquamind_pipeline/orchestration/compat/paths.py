@@ -3,15 +3,12 @@
 Dagster puts paths into URLs of SQLite without escaping them, and reads dagster.yaml through a pattern of file names. In
 a folder such as `/ws/a%2Fb [1]` it would open other files, or silently use its defaults. This module replaces both
 functions.
-
-As a program, the module is Dagster's command line with these functions.
 """
 
 from __future__ import annotations
 
 import glob
 import os
-import runpy
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,8 +36,3 @@ def accept_any_folder() -> None:
     for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
         vars(module)["create_db_conn_string"] = _file_url
     vars(instance_config)["load_yaml_from_globs"] = _load_yaml
-
-
-if __name__ == "__main__":
-    accept_any_folder()
-    runpy.run_module("dagster", run_name="__main__", alter_sys=True)

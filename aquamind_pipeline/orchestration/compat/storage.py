@@ -12,7 +12,7 @@ import logging
 import os
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +53,10 @@ _LOCK_WAIT_SECONDS = 30
 """How long SQLite waits for another writer. Dagster's own class waits as long."""
 
 
+_DATA_VERSION, _DATA_VERSION_IS_OURS = "dagster/data_version", "dagster/data_version_is_user_provided"
+"""Tags of a materialisation that Dagster's pages compare to say whether an asset is in sync."""
+
+
 class _EventProcesses(PoolWaits):
     """An event log that notes which process executes a run of Dagster's user interface. Commands note it themselves."""
 
@@ -68,7 +72,29 @@ class _EventProcesses(PoolWaits):
             run = self._instance.get_run_by_id(event.run_id)
             if run is not None and known.step_key is None and run.tags.get(PROCESS_TAG) != this_process():
                 self._instance.add_run_tags(event.run_id, process_tags())
-        super().store_event(event)
+        super().store_event(_with_own_version(event))
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """Store several events."""
+        super().store_event_batch([_with_own_version(event) for event in events])
+
+
+def _with_own_version(event: dg.EventLogEntry) -> dg.EventLogEntry:
+    """Give each month of a table its own data version, the hash of its file.
+
+    A step has one data version for all partitions that it makes, and Dagster offers no other way.
+    """
+    known = event.dagster_event
+    if known is None or known.event_type != dg.DagsterEventType.ASSET_MATERIALIZATION:
+        return event
+    data = known.step_materialization_data
+    made = data.materialization
+    digest = made.metadata.get("sha256")
+    if made.partition is None or digest is None:
+        return event
+    tags = dict(made.tags or {}) | {_DATA_VERSION: str(digest.value), _DATA_VERSION_IS_OURS: "true"}
+    data = data._replace(materialization=made._replace(tags=tags))
+    return event._replace(dagster_event=known._replace(event_specific_data=data))
 
 
 def _begins_here(event: dg.DagsterEvent) -> bool:

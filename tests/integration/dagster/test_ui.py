@@ -53,28 +53,40 @@ def free_ports(number: int) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["Ctrl-C", "SIGINT", "SIGTERM", "SIGHUP", "web server", "reports"])
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "webserver", "daemon", "reports"])
 def test_nothing_is_left_running(tmp_path: Path, how: str) -> None:
     """A signal ends everything with status 0, from the terminal (to the whole group) or to one process. A server that
-    dies ends everything with a line. Folders may have any name.
+    dies ends everything with a line. Until then there are two lines, and the second is true. Folders may have any name.
     """
     port, pages = free_ports(2)
     home = tmp_path / SIGNS
     (home / "temporary").mkdir(parents=True)
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
     variables = {"AQUAMIND_HOME": str(home), "TMPDIR": str(home / "temporary"), "AQUAMIND_PROFILE": "tiny"}
+    variables |= {"AQUAMIND_PAGES_URL": f"http://127.0.0.1:{pages}", "BROWSER": str(browser), "DAGSTER_HOME": ""}
     with (tmp_path / "log").open("w+") as log:
         process = subprocess.Popen(
-            [AQUAMIND, "ui", "--port", str(port)],
-            env=os.environ | variables | {"AQUAMIND_PAGES_URL": f"http://127.0.0.1:{pages}"},
+            [AQUAMIND, "ui", "--port", str(port), "--open"],
+            env=os.environ | variables,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-        wait_for(lambda: answers(port) and answers(pages), process)
-        children = psutil.Process(process.pid).children(recursive=True)
-        servers = {"web server": "dagster_webserver", "reports": "aquamind_pipeline.orchestration.page_server"}
-        if how in servers:
-            next(one for one in children if servers[how] in one.cmdline()).kill()
+        wait_for(opened.exists, process)
+        assert answers(port)
+        assert answers(pages)
+        services = {
+            "webserver": "webserver",
+            "daemon": "daemon",
+            "reports": "aquamind_pipeline.orchestration.page_server",
+        }
+        wait_for(lambda: set(services.values()) <= {name for one in family(process) for name in one.cmdline()}, process)
+        children = family(process)
+        if how in services:
+            next(one for one in children if services[how] in one.cmdline()).kill()
         elif how == "Ctrl-C":
             os.killpg(process.pid, signal.SIGINT)
         else:
@@ -83,9 +95,20 @@ def test_nothing_is_left_running(tmp_path: Path, how: str) -> None:
         wait_for(lambda: not [one for one in children if one.is_running() and one.status() != psutil.STATUS_ZOMBIE])
         log.seek(0)
         said = log.read()
-    assert process.returncode == (1 if how in servers else 0), said
-    assert said.endswith("ended by itself, so everything was ended: start `aquamind ui` again\n") == (how in servers)
+    assert process.returncode == (1 if how in services else -signal.SIGKILL if how == "SIGKILL" else 0), said
+    address = f"http://127.0.0.1:{port}"
+    assert opened.read_text() == f"{address}\n"
+    first, second, *rest = said.splitlines()
+    assert (first, second) == ("starting Dagster for tiny …", f"ready: {address} (Ctrl-C ends it)")
+    if how in services:
+        assert rest[-1].endswith("ended by itself, so everything was ended: start `aquamind ui` again")
+    elif how != "SIGKILL":
+        assert rest == []
     assert (home / "dagster" / "tiny" / "history" / "runs.db").is_file()
+
+
+def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
 
 
 def answers(port: int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.schema.frames import lake_schema, references
@@ -37,7 +38,16 @@ def test_every_asset_says_what_it_is_and_of_which_farm(specs: dict[str, dg.Asset
         assert spec.metadata["profile"] == "tiny"
         assert spec.metadata["seed"] == "20261123"
         assert spec.metadata["faults"] == "doubled-transfers"
-        assert spec.metadata["report"].value.startswith("http://127.0.0.1:3001/tiny-with"), name  # type: ignore[union-attr]
+        assert not {"report", "data_docs"} & set(spec.metadata), "there is neither before the first build"
+
+
+def test_pages_that_exist_are_linked(tmp_path: Path) -> None:
+    settings = load_settings(profile="tiny", home=tmp_path, pages_url="http://127.0.0.1:3001")
+    settings.reports_path.mkdir(parents=True)
+    report.page_path(settings).write_text("the report")
+    for spec in build_defs(settings).resolve_all_asset_specs():
+        assert spec.metadata["report"] == dg.MetadataValue.url("http://127.0.0.1:3001/tiny.html")
+        assert "data_docs" not in spec.metadata
 
 
 def test_every_column_says_what_it_is(specs: dict[str, dg.AssetSpec]) -> None:

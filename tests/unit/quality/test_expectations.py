@@ -1,0 +1,22 @@
+"""What a suite says of itself."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from aquamind_pipeline.apps.environmental.readings import READINGS
+from aquamind_pipeline.quality.expectations import profile, validate
+from aquamind_pipeline.schema.frames import lake_schema
+
+
+def test_a_month_counts_once_however_many_groups_it_has() -> None:
+    """Readings are summarised by month and by what they measure."""
+    columns = lake_schema(READINGS.table)
+    months = {"2026-02": 1, "2026-03": 3}
+    profiles = [
+        profile(READINGS, pl.LazyFrame({name: list(range(kinds)) for name in columns}), month)
+        for month, kinds in months.items()
+    ]
+    assert [one.height for one in profiles] == list(months.values())
+    for frame, counted in ((pl.concat(profiles), "2 months"), (profiles[1], "1 month")):
+        assert validate(READINGS.table, frame, profiled=True).check.detail.endswith(f" expectations met by {counted}")
