@@ -11,6 +11,8 @@ from aquamind_pipeline.arithmetic import Ints
 
 HOLIDAYS = ((1, 1), (12, 25), (12, 26))
 """Month and day of public holidays in the Faroes and in Scotland."""
+LONGEST_REST = 4
+"""Most days in a row without work: both days of Christmas and a weekend."""
 
 
 def weekday(ordinals: Ints) -> Ints:
@@ -34,4 +36,11 @@ def is_working_day(ordinals: Ints) -> np.typing.NDArray[np.bool_]:
     return works
 
 
-__all__ = ["HOLIDAYS", "is_working_day", "month_and_day", "weekday"]
+def next_working_day(ordinals: Ints) -> Ints:
+    """The first working day on or after each of these days."""
+    for _ in range(LONGEST_REST):
+        ordinals = ordinals + ~is_working_day(ordinals)
+    return ordinals
+
+
+__all__ = ["HOLIDAYS", "LONGEST_REST", "is_working_day", "month_and_day", "next_working_day", "weekday"]

@@ -26,7 +26,7 @@ from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import ADULT
 from aquamind_pipeline.simulation.deaths import REASON
 from aquamind_pipeline.simulation.episodes import CAUSES, at_age
-from aquamind_pipeline.simulation.workdays import is_working_day
+from aquamind_pipeline.simulation.workdays import next_working_day
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,7 @@ _ORDINAL_1970 = 719_163
 
 def _working_days(days: pl.Series) -> pl.Series:
     """The first working days on or after these days."""
-    ordinals = days.to_physical().to_numpy().astype(np.int64) + _ORDINAL_1970
-    for _ in range(5):
-        ordinals = ordinals + ~is_working_day(ordinals)
+    ordinals = next_working_day(days.to_physical().to_numpy().astype(np.int64) + _ORDINAL_1970)
     return pl.Series((ordinals - _ORDINAL_1970).astype(np.int32)).cast(pl.Date)
 
 

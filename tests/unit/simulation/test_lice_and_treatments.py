@@ -221,3 +221,42 @@ def test_no_container_loses_more_than_the_most(life: Life) -> None:
         survival = (some["last"] / some["first"]).to_numpy()
         assert (survival >= (1 - rate) ** (days * high)).all()
         assert (survival <= (1 - rate) ** (days * low)).all()
+
+
+@given(farms())
+def test_gradings_are_on_working_days_and_fasted(profile: Profile) -> None:
+    """Graded tanks get no feed on the day of the grading, nor on the day before it."""
+    life = live(profile, planned(profile))
+    graded = life.moves.filter(pl.col("picked") > 0)
+    assert workdays.is_working_day(ordinals(graded["date"])).all()
+    if profile.speed == 1:
+        tanks = graded.select("date", assignment_id="source_assignment_id")
+        unfed = pl.concat([tanks, tanks.with_columns(pl.col("date").dt.offset_by("-1d"))])
+        assert life.days.join(unfed, on=["assignment_id", "date"])["meals"].sum() == 0
+
+
+def test_fish_are_fasted_for_gradings(life: Life) -> None:
+    """One or two days before the grading and its own day; the fish eat before and after."""
+    graded = life.moves.filter(pl.col("picked") > 0).select("date", assignment_id="source_assignment_id")
+    assert graded.height > 100
+    near = life.days.join(graded.rename({"date": "graded"}), on="assignment_id").with_columns(
+        offset=(pl.col("date") - pl.col("graded")).dt.total_days()
+    )
+    share = near.group_by("offset").agg(fed=(pl.col("fasting") != stage_days.BEFORE_MOVE).mean()).sort("offset")
+    fed = dict(share.iter_rows())
+    assert [fed[day] for day in (-3, -1, 0, 1)] == [1.0, 0.0, 0.0, 1.0]
+    assert 0.2 < fed[-2] < 0.8
+
+
+@given(farms())
+def test_no_fish_is_graded_after_the_first_vaccination_of_its_batch(profile: Profile) -> None:
+    """Fish that move between vaccinated tanks and others are vaccinated twice or never."""
+    life = live(profile, planned(profile))
+    first = life.treatments.filter(method=treatments.VACCINE).group_by("batch_id").agg(vaccinated=pl.col("date").min())
+    graded = life.moves.filter(pl.col("picked") > 0).join(first, on="batch_id")
+    apart = 3 if profile.speed == 1 else 0
+    assert graded.filter(pl.col("vaccinated") <= pl.col("date").dt.offset_by(f"{apart}d")).is_empty()
+
+
+def ordinals(days: pl.Series) -> np.typing.NDArray[np.int64]:
+    return days.to_physical().to_numpy().astype(np.int64) + 719_163
