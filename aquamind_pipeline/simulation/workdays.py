@@ -43,4 +43,28 @@ def next_working_day(ordinals: Ints) -> Ints:
     return ordinals
 
 
-__all__ = ["HOLIDAYS", "LONGEST_REST", "is_working_day", "month_and_day", "next_working_day", "weekday"]
+def moved_to_working_days(due: np.typing.NDArray[np.bool_], first_day: int) -> np.typing.NDArray[np.bool_]:
+    """Move what is due on a day without work to the next working day.
+
+    Args:
+        due: Whether something is due [place, day].
+        first_day: First of the days, as `date.toordinal()`.
+    """
+    works = is_working_day(np.arange(first_day, first_day + due.shape[1]))
+    done = due.copy()
+    for _ in range(LONGEST_REST):
+        late = done & ~works
+        done &= works
+        done[:, 1:] |= late[:, :-1]
+    return done
+
+
+__all__ = [
+    "HOLIDAYS",
+    "LONGEST_REST",
+    "is_working_day",
+    "month_and_day",
+    "moved_to_working_days",
+    "next_working_day",
+    "weekday",
+]

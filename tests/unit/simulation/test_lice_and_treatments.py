@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import polars as pl
 import pytest
@@ -256,6 +258,40 @@ def test_no_fish_is_graded_after_the_first_vaccination_of_its_batch(profile: Pro
     graded = life.moves.filter(pl.col("picked") > 0).join(first, on="batch_id")
     apart = 3 if profile.speed == 1 else 0
     assert graded.filter(pl.col("vaccinated") <= pl.col("date").dt.offset_by(f"{apart}d")).is_empty()
+
+
+def test_counts_on_holidays_are_made_up_for(farm: Profile, life: Life) -> None:
+    """The gap between two counts of a ring is the interval, and four days more at most."""
+    counted = life.lice.filter(pl.col("fish_counted") > 0).sort("assignment_id", "date")
+    assert workdays.is_working_day(ordinals(counted["date"])).all()
+    gaps = counted.with_columns(gap=pl.col("date").diff().over("assignment_id").dt.total_days()).join(
+        farm_geographies(farm), on="batch_id"
+    )
+    for geography, every in lice.COUNT_DAYS.items():
+        gap = gaps.filter(geography_id=geography)["gap"].drop_nulls()
+        assert gap.max() <= every + workdays.LONGEST_REST  # type: ignore[operator]
+        assert (gap != every).any()
+    assert life.lice["adult_female"].max() < 16  # type: ignore[operator]
+
+
+def test_a_due_day_without_work_moves_to_the_next_working_day() -> None:
+    """Christmas 2025 is a Thursday and a Friday, so the next working day is Monday, the 29th."""
+    first = date(2025, 12, 24)
+    due = np.array([[False, True, False, False, False, False, False], [True, False, True, True, False, True, False]])
+    moved = workdays.moved_to_working_days(due, first.toordinal())
+    assert [np.flatnonzero(row).tolist() for row in moved] == [[5], [0, 5]]
+
+
+def test_rings_are_deloused_near_harvest_without_withholding(farm: Profile, life: Life) -> None:
+    """In the last two weeks, but not when the fish are fasted for the harvest; medicines keep their withholding."""
+    harvests = schedule(farm).assignments.filter(stage=6).select("assignment_id", "departure_date")
+    treated = life.treatments.filter(reason=treatments.REASON["lice"]).join(harvests, on="assignment_id")
+    left = treated.with_columns(left=(pl.col("departure_date") - pl.col("date")).dt.total_days())
+    free = left.filter(pl.col("withholding_days") == 0)
+    assert free["left"].min() == treatments.LAST_DAYS + 1
+    assert free.filter(pl.col("left") <= 10).height > 0
+    withheld = left.filter(pl.col("withholding_days") > 0)
+    assert (withheld["left"] - withheld["withholding_days"]).min() > treatments.SAFETY_DAYS  # type: ignore[operator]
 
 
 def ordinals(days: pl.Series) -> np.typing.NDArray[np.int64]:
