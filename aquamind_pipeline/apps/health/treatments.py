@@ -90,6 +90,10 @@ _SEEN = (
     ("fungus", "score {} of skin and fins", 1.0, 1),
 )
 """By reason: what people saw, as they write it, the factor on `seen`, and its decimals."""
+_SEEN_ON_EGGS = "fungus on dead eggs"
+"""What people see of fungus on eggs and alevins, which have no score of skin and fins."""
+IS_EGGS = pl.col("stage") == 1
+"""Whether eggs and alevins were treated, by the columns of `campaigns`."""
 
 VACCINE_SHARES = (0.35, 0.40, 0.25)
 """Shares of batches that get each of the first vaccines of the catalogue. One injection has to do for a life."""
@@ -104,13 +108,16 @@ _FIRST_MINUTE, _MINUTES = 4 * 60, 4 * 60
 
 
 def campaigns(treated: pl.LazyFrame, plan: Plan) -> pl.DataFrame:
-    """Treatments with state_id, and entry_state_id: that of the first container treated so in the batch and week.
+    """Treatments with stage, state_id and entry_state_id, that of the first container treated so in batch and week.
 
     Args:
         treated: Rows of `life_treatment`, with all of each week.
         plan: The plan.
     """
-    rows = with_state_id(treated.collect(), plan).sort("date", "container_id")
+    stages = plan.assignments.select("assignment_id", "stage")
+    rows = (
+        with_state_id(treated.collect(), plan).join(stages, on="assignment_id", how="left").sort("date", "container_id")
+    )
     first = pl.col("state_id").first().over("batch_id", sunday("date"), "method")
     return rows.with_columns(entry_state_id=first)
 
@@ -162,10 +169,11 @@ def description(rows: pl.DataFrame) -> pl.Series:
     fasted = pl.when(pl.col("fasting_days") > 0).then(pl.format(" No feed for {} days.", "fasting_days"))
     return rows.select(
         pl.format(
-            "{}: {}. {} fish of {} g, {} t.{}",
+            "{}: {}. {} {} of {} g, {} t.{}",
             _by_method(TITLES),
             seen(rows),
             "population",
+            pl.when(IS_EGGS).then(pl.lit("eggs and alevins")).otherwise(pl.lit("fish")),
             rounded(rows["weight_g"], 10, 1).cast(pl.String),
             tonnes,
             fasted.otherwise(pl.lit("")),
@@ -179,6 +187,7 @@ def seen(rows: pl.DataFrame) -> pl.Series:
     for number, (_, form, factor, digits) in enumerate(_SEEN):
         value = rounded(rows["seen"].to_numpy() * factor, 12, digits).cast(pl.String)
         words = pl.when(pl.col("reason") == number).then(pl.format(form, value)).otherwise(words)
+    words = pl.when(IS_EGGS).then(pl.lit(_SEEN_ON_EGGS)).otherwise(words)
     return rows.select(words).to_series()
 
 
@@ -306,4 +315,4 @@ TREATMENTS = TableDefinition(
     bytes_per_row=(267, 2814),
 )
 
-__all__ = ["BATHS", "TITLES", "TREATMENTS", "campaigns", "entry_id", "seen"]
+__all__ = ["BATHS", "IS_EGGS", "TITLES", "TREATMENTS", "campaigns", "entry_id", "seen"]
