@@ -121,7 +121,7 @@ def _screenings(inputs: Inputs) -> pl.DataFrame:
 
 
 def _panels(inputs: Inputs) -> pl.DataFrame:
-    """Monthly PCR of the ring whose fish are examined: hearts and gills, each for the pathogens that are found there."""
+    """Monthly PCR of the ring whose fish are examined: hearts and gills, each for its own pathogens."""
     kinds = pl.DataFrame(
         {"kind": list(_PANELS), "sample_type_id": [SAMPLE_TYPE[sample] for sample in _PANELS.values()]}
     )
