@@ -40,7 +40,7 @@ _NETS_CALLED_OFF = 0.05
 _VACCINATION = next(n for n, one in enumerate(TEMPLATES, 1) if one.type == "VACCINATION")
 _CALLED_OFF = {
     "SAMPLING": "Called off: the fish were not sampled around this day.",
-    "TREATMENT": "Called off: up to this day no ring had lice enough for a treatment.",
+    "TREATMENT": "Called off: up to this day no ring had needed a delousing.",
     "MAINTENANCE": "Called off: the nets were clean.",
     "VACCINATION": "Called off: the fish were too small.",
     "FEED_CHANGE": "Called off: no feed was given.",

@@ -213,6 +213,21 @@ def test_baths_of_eggs_are_worded_for_eggs() -> None:
     assert not entries["resolution_notes"].str.contains("fish").any()
 
 
+def test_a_vaccination_has_one_weight_that_of_its_sampling() -> None:
+    weights = tiny().frame("health_healthsamplingevent").select("avg_weight_g", sampling_event_id="id")
+    given = (
+        tiny()
+        .frame(TREATMENTS.name)
+        .filter(pl.col("vaccination_type_id").is_not_null())
+        .join(weights, on="sampling_event_id")
+    )
+    assert given.height > 0
+    said = given["description"].str.extract_all(r"[\d.]+ g\b")
+    expected = given.select(pl.concat_list(pl.format("{} g", "avg_weight_g"))).to_series()
+    assert said.to_list() == expected.to_list()
+    assert given["description"].str.contains("(mean of the weighed fish)", literal=True).all()
+
+
 def test_smolts_are_vaccinated_once_in_life() -> None:
     given = tiny().frame(LIFE_TREATMENTS.name).filter(pl.col("method") == VACCINE)
     assert given["assignment_id"].is_unique().all()
