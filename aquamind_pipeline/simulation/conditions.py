@@ -16,6 +16,7 @@ from aquamind_pipeline.simulation.feeding_plan import weekday_factor
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.sites import geography
 from aquamind_pipeline.simulation.treatments import Calendar
+from aquamind_pipeline.simulation.workdays import moved_to_working_days
 
 _BOOKED_AHEAD = 120
 """Days beyond the horizon on which treatments may be booked."""
@@ -97,10 +98,10 @@ class Conditions:
 
     @cached_property
     def counting(self) -> np.typing.NDArray[np.bool_]:
-        """Whether lice are counted [place, day]."""
+        """Whether lice are counted [place, day]: on the days for it, or on the next working day."""
         ordinals = np.arange(self.first_day, self.horizon)
         due = lice.is_counting_day(ordinals[None, :], self.sites[:, None], self.geography[:, None], self.profile.speed)
-        return due & self.calendar.works[: self.days]
+        return moved_to_working_days(due, self.first_day)
 
 
 def geography_of_sites(sites: int) -> Ints:

@@ -12,7 +12,7 @@ from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import Stage
 from aquamind_pipeline.simulation.workdays import weekday
 
-FULL = (1.0, 1.035, 1.033, 1.086, 1.049, 1.099)
+FULL = (1.0, 1.035, 1.033, 1.109, 1.049, 1.099)
 """By stage: appetite of healthy fish on a normal day, relative to the mean over all days of a life.
 
 AquaMind's growth coefficients are means over good and bad days, so fish grow faster on good ones.
@@ -48,11 +48,29 @@ def last_fed(seed: int, speed: int, stage: Stage, batch: Ints, days: Ints) -> In
         batch: Batch of each assignment.
         days: Its planned length.
     """
+    fast, luck = _fast(seed, stage, batch)
+    return days - np.floor(fast / speed + luck).astype(np.int64)
+
+
+def grading_fast(seed: int, speed: int, stage: Stage, batch: Ints) -> Ints:
+    """Days without feed for a grading, its own day included: as many before it as before a move.
+
+    Args:
+        seed: The farm's seed.
+        speed: How many days of real fish a day has.
+        stage: The stage.
+        batch: Batch of each assignment.
+    """
+    fast, luck = _fast(seed, stage, batch)
+    return np.floor((fast + 1) / speed + luck).astype(np.int64)
+
+
+def _fast(seed: int, stage: Stage, batch: Ints) -> tuple[Floats, Floats]:
+    """Days of real fish without feed before a move, and the draw that rounds them to days of the farm."""
     shortest, longest = FASTING_DAYS[stage.order - 1]
     u = draws.uniform(draws.stream(seed, "feeding", "before a move"), batch, stage.order, 0)
     v = draws.uniform(draws.stream(seed, "feeding", "before a move"), batch, stage.order, 1)
-    fast = shortest + np.floor(u * (longest - shortest + 1))
-    return days - np.floor(fast / speed + v).astype(np.int64)
+    return shortest + np.floor(u * (longest - shortest + 1)), v
 
 
 def illness_appetite(chance: Floats) -> Floats:
@@ -79,6 +97,7 @@ __all__ = [
     "FASTING_DAYS",
     "FULL",
     "conversion",
+    "grading_fast",
     "illness_appetite",
     "last_fed",
     "waste",

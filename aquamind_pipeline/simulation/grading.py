@@ -13,6 +13,7 @@ import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints
 from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.workdays import next_working_day
 
 GRADED_STAGE = 4
 """Smolts are graded; their tanks have room for it."""
@@ -23,8 +24,8 @@ PICKED_WEIGHT = (1.0, 1 / 0.88, 1 / 1.12)
 """Weight of picked fish relative to all fish of the tank, by selection (rule R11)."""
 _SHARE_GRADED = 0.8
 """Share of batches that are graded."""
-_FIRST_DAY, _LAST_DAY = 20, 45
-"""Days of real fish after the smolts came in, between which they are graded."""
+_FIRST_DAY, _LAST_DAY = 6, 14
+"""Days of real fish after the smolts came in, between which they are graded: before the first is vaccinated."""
 _LEAST, _MOST = 0.05, 0.10
 """Least and largest share of a tank's fish that change places."""
 
@@ -35,17 +36,19 @@ def is_graded(seed: int, batch: Ints) -> np.typing.NDArray[np.bool_]:
     return graded
 
 
-def grading_day(seed: int, speed: int, batch: Ints, days: Ints) -> Ints:
-    """Day of the stage on which a batch is graded, from 1; -1 if it never is.
+def grading_day(seed: int, speed: int, batch: Ints, begins: Ints, days: Ints) -> Ints:
+    """Day of the stage on which a batch is graded, from 1; -1 if it never is. It is a working day.
 
     Args:
         seed: The farm's seed.
         speed: How many days of real fish a day has.
         batch: Batches.
+        begins: First day of the stage of each, as `date.toordinal()`.
         days: Planned length of the stage of each.
     """
     u = draws.uniform(draws.stream(seed, "grading", "day"), batch)
     day = np.maximum(1, np.floor((_FIRST_DAY + u * (_LAST_DAY - _FIRST_DAY)) / speed).astype(np.int64))
+    day = next_working_day(begins + day) - begins
     return np.where(is_graded(seed, batch) & (day < days - 1), day, -1)
 
 

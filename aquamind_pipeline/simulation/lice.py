@@ -145,7 +145,7 @@ DISPERSION = 0.8
 
 
 def is_counting_day(ordinals: Ints, site: Ints, geography: Ints, speed: int) -> np.typing.NDArray[np.bool_]:
-    """Whether lice are counted in a ring of this site on this day, if people work."""
+    """Whether a count is due in a ring of this site on this day; people count on the next working day."""
     every = np.where(geography == 1, COUNT_DAYS[1], COUNT_DAYS[2])
     interval = np.maximum(every // speed, 1)
     # Of a week, each site has its own day from Monday to Thursday.

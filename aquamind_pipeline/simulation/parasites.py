@@ -122,7 +122,6 @@ class Parasites:
         heavy = females >= treatments.HEAVY * trigger
         pause_ends = tending.lice_free_from[open_] - np.where(heavy, treatments.SHORTER_PAUSE_DAYS // self.speed, 0)
         wanted &= pause_ends <= today[open_]
-        wanted &= tending.departs[open_] - today[open_] > treatments.NO_LICE_TREATMENT_DAYS // self.speed
         wanted &= tending.due[open_] == treatments.NEVER
         near, trigger, females = open_[wanted], trigger[wanted], females[wanted]
         if not near.size:
@@ -135,7 +134,7 @@ class Parasites:
         lousy = near[over]
         if lousy.size:
             u = draws.uniform(draws.stream(self.seed, "treatment", "method"), self.ids[lousy], today[lousy])
-            methods = tending.against_lice(u, lousy, temp_c[lousy], weight_g[lousy])
+            methods = tending.against_lice(u, lousy, today[lousy], temp_c[lousy], weight_g[lousy])
             tending.book(lousy, today[lousy], methods, treatments.REASON["lice"], found[over] / fish[over])
 
     def frame(self, keys: pl.DataFrame, pick: Ints) -> pl.DataFrame:

@@ -131,21 +131,25 @@ class StageDays:
         self._chances = np.empty((_FIXED + given.resistance.shape[1], n))
         self._rows = np.arange(n)
         self.graded: list[pl.DataFrame] = []
-        self._grading_day = np.full(n, -1)
+        self._grading_day = np.full(n, -1)  # by container; -1 if its batch is not graded
+        self._gives, self._is_graded = np.zeros(n, bool), np.zeros(n, bool)
+        self._grading_fast = np.zeros(n, np.int64)
         if given.stage.order == grading.GRADED_STAGE:
             # Tanks are graded in pairs: one with an even position, and the one after it.
             is_first = given.assignments["position"].to_numpy() % 2 == 0
             is_first &= np.append(given.batch[1:] == given.batch[:-1], np.zeros(min(n, 1), bool))
+            self._gives = is_first
+            self._is_graded = is_first | np.append(np.zeros(min(n, 1), bool), is_first[:-1])
             planned = given.ends - given.begins
-            self._grading_day[is_first] = grading.grading_day(profile.seed, profile.speed, given.batch, planned)[
-                is_first
-            ]
+            day = grading.grading_day(profile.seed, profile.speed, given.batch, given.begins, planned)
+            self._grading_day = np.where(np.isin(given.batch, given.batch[is_first]), day, -1)
+            self._grading_fast = feeding_plan.grading_fast(profile.seed, profile.speed, given.stage, given.batch)
 
     def step(self, d: int) -> None:
         """Live through the day that is `d` days after the first one."""
         given, tending = self.given, self.tending
         today, inside = given.begins + d, d < given.lived
-        self._grade(np.flatnonzero((self._grading_day == d) & inside), d)
+        self._grade(np.flatnonzero(self._gives & (self._grading_day == d) & inside), d)
         resting = (today >= tending.fast_from) & (today <= tending.due)
         lice = self.parasites.lice if self.parasites else None
         tending.act(today, lice, self.fish, self._weight_g(), inside)
@@ -225,7 +229,9 @@ class StageDays:
         """Let the fish eat and grow, or fast."""
         given, record = self.given, self.record
         vigour = feeding_plan.illness_appetite(felt.sum(axis=1) / self._speed)
-        why = np.where(d >= given.fed_until, BEFORE_MOVE, np.where(resting, FOR_TREATMENT, FED))
+        to_be_graded = self._is_graded & (d <= self._grading_day) & (d > self._grading_day - self._grading_fast)
+        moving = (d >= given.fed_until) | to_be_graded
+        why = np.where(moving, BEFORE_MOVE, np.where(resting, FOR_TREATMENT, FED))
         if given.stage.at_sea:
             why = np.where((why == FED) & (felt[:, _STORM] > _STORM_SHARE), IN_STORM, why)
         appetite = given.hunger[d] * vigour * (1.0 - self.tending.loss_of_appetite())
@@ -253,12 +259,15 @@ class StageDays:
             self.parasites.day(d, today, here, water_c, self._root, self.tending)
             self.parasites.decide(d, today, here, water_c, self._root, inside, felt, self.tending)
         elif given.stage.order == _SMOLT_STAGE:
-            self._vaccinate(today, inside)
+            self._vaccinate(today, inside & (d > self._grading_day))
         else:
             self._treat_fungus(today, felt, inside)
 
     def _vaccinate(self, today: Ints, inside: Bools) -> None:
-        """Book the vaccination of smolts that have become large enough."""
+        """Book the vaccination of smolts that have become large enough, after the grading of their batch.
+
+        Fish that a grading moves between vaccinated tanks and others would be vaccinated twice or never.
+        """
         weight_g = self._weight_g()
         large = inside & (weight_g >= treatments.VACCINATION_G) & ~self.tending.vaccinated
         self._book(large & (self.tending.due == treatments.NEVER), today, treatments.VACCINE, "vaccination", weight_g)

@@ -81,8 +81,8 @@ EMAMECTIN_DAYS, _EMAMECTIN_DAILY = 35, 0.08
 """Days over which emamectin works, and the daily death of lice at full efficacy: it is slow, and leaves about 6 %."""
 SAFETY_DAYS = 7
 """Days between the end of withholding and the harvest, at least."""
-NO_LICE_TREATMENT_DAYS = 14
-"""In the last days before harvest no ring is deloused any more."""
+LAST_DAYS = 6
+"""Days between a treatment without withholding and the harvest, at least: before it the fish are fasted so long."""
 ILLNESS_TRIGGER = 0.0008
 """Daily deaths of gill disease or wounds, as a share of the fish, that make people treat."""
 VACCINATION_G, VACCINATION_MOST_G = 62.0, 90.0
@@ -212,11 +212,7 @@ class Treatments:
         day = self.calendar.slots(
             np.maximum(today + lead, np.where(in_feed, 0, self.next_free[group])), np.where(in_feed, 0, rank // a_day)
         )
-        withheld = _WITHHOLDING[methods]
-        in_time = (
-            day + withheld // self.speed + (withheld % self.speed > 0) + 1 + SAFETY_DAYS // self.speed
-            < self.departs[rows]
-        )
+        in_time = day + self._days_to_harvest(methods) < self.departs[rows]
         in_time &= day > today
         rows, day, methods, seen, group, in_feed, today = (
             one[in_time] for one in (rows, day, methods, seen, group, in_feed, today)
@@ -229,6 +225,13 @@ class Treatments:
         self.fast_from[rows] = np.where(days > 0, np.maximum(day - days, today) + 1, NEVER)
         crew = ~in_feed
         np.maximum.at(self.next_free, group[crew], day[crew] + 1)
+
+    def _days_to_harvest(self, methods: Ints) -> Ints:
+        """Days that must pass after a treatment before the fish are harvested."""
+        withheld = _WITHHOLDING[methods]
+        withholding = -(-withheld // self.speed) + 1 + SAFETY_DAYS // self.speed
+        days: Ints = np.where(withheld > 0, withholding, LAST_DAYS // self.speed)
+        return days
 
     def act(self, today: Ints, lice: Floats | None, population: Ints, weight_g: Floats, alive: Bools) -> None:
         """Do what is booked for today.
@@ -309,15 +312,17 @@ class Treatments:
         self.pending *= self._dying
         return today
 
-    def against_lice(self, u: Floats, rows: Ints, temp_c: Floats, weight_g: Floats) -> Ints:
+    def against_lice(self, u: Floats, rows: Ints, today: Ints, temp_c: Floats, weight_g: Floats) -> Ints:
         """Choose a method against lice.
 
         Small fish get medicated feed more often. Warm water rules out hydrogen peroxide, and thermal treatment works
-        best in cold water. The same medicine is not used twice running.
+        best in cold water. The same medicine is not used twice running, and none that would be withheld too long for
+        the planned harvest.
 
         Args:
             u: Uniform draws.
             rows: Containers.
+            today: Today, by container of `rows`.
             temp_c: Temperature of their water.
             weight_g: Weight of their fish.
         """
@@ -328,6 +333,10 @@ class Treatments:
         again = self.last_method[rows]
         for medicine in (AZAMETHIPHOS, PEROXIDE, EMAMECTIN):
             weight[again == medicine, medicine] = 0.0
+        methods = np.arange(len(_AGAINST_LICE))
+        left = self.departs[rows] - today - max(1, LEAD_DAYS // self.speed)
+        too_late = (_WITHHOLDING[methods] > 0) & (self._days_to_harvest(methods) >= left[:, None])
+        weight[too_late] = 0.0
         upto = np.cumsum(weight, axis=1)
         chosen: Ints = np.minimum((upto < (u * upto[:, -1])[:, None]).sum(axis=1), len(_AGAINST_LICE) - 1)
         return chosen
@@ -354,10 +363,10 @@ __all__ = [
     "BRONOPOL",
     "FRESHWATER",
     "ILLNESS_TRIGGER",
+    "LAST_DAYS",
     "METHOD",
     "METHODS",
     "NEVER",
-    "NO_LICE_TREATMENT_DAYS",
     "PEROXIDE",
     "REASON",
     "REASONS",

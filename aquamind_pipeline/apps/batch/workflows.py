@@ -15,6 +15,7 @@ from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER
 from aquamind_pipeline.simulation.grading import GRADED_STAGE, grading_day
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
+from aquamind_pipeline.simulation.stage_inputs import as_ordinals
 
 TRANSITION, GRADING, CALLED_OFF = range(3)
 """Kinds of workflow: to the next stage, between tanks of a stage, and between tanks of a stage but never done."""
@@ -108,7 +109,9 @@ def _days(stages: pl.DataFrame) -> Ints:
 
 
 def _grading_day(farm: Profile, smolts: pl.DataFrame) -> Ints:
-    return grading_day(farm.seed, farm.speed, smolts["batch_id"].to_numpy(), _days(smolts))
+    return grading_day(
+        farm.seed, farm.speed, smolts["batch_id"].to_numpy(), as_ordinals(smolts["begins"]), _days(smolts)
+    )
 
 
 def _called_off_day(farm: Profile, parr: pl.DataFrame) -> Ints:

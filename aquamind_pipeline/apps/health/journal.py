@@ -15,7 +15,7 @@ from aquamind_pipeline.apps.health.estimates import a_container_day
 from aquamind_pipeline.apps.health.moments import at_local_time, existing
 from aquamind_pipeline.apps.health.mortality_records import weeks
 from aquamind_pipeline.apps.health.sampling import SAMPLINGS
-from aquamind_pipeline.apps.health.treatments import TITLES, campaigns, entry_id, seen
+from aquamind_pipeline.apps.health.treatments import IS_EGGS, TITLES, campaigns, entry_id, seen
 from aquamind_pipeline.arithmetic import rounded
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import OWNER, boolean, identity, index, refers, text, timestamp, varchar
@@ -88,7 +88,9 @@ def _treatments(inputs: Inputs) -> pl.DataFrame:
         category=pl.when(vaccinated).then(pl.lit("vaccination")).otherwise(pl.lit("treatment")),
         severity=pl.when(vaccinated).then(pl.lit("low")).otherwise(pl.lit("medium")),
         description=pl.format("{} begins: {}.", title, "seen"),
-        notes=pl.lit("Done in all containers that needed it; fish looked at afterwards."),
+        notes=pl.when(IS_EGGS)
+        .then(pl.lit("Done in all containers that needed it; eggs looked at and dead ones picked out afterwards."))
+        .otherwise(pl.lit("Done in all containers that needed it; fish looked at afterwards.")),
         open_days=pl.lit(-1),
     )
 

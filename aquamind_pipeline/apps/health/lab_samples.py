@@ -26,7 +26,7 @@ from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import ADULT
 from aquamind_pipeline.simulation.deaths import REASON
 from aquamind_pipeline.simulation.episodes import CAUSES, at_age
-from aquamind_pipeline.simulation.workdays import is_working_day
+from aquamind_pipeline.simulation.workdays import next_working_day
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,23 @@ class Pathogen:
 
     Attributes:
         name: Its name.
+        sample: Kind of sample in which it is found.
         reason: The illness that it causes.
         carriers: Share of samples that have it without illness, from January to June and from July to December.
     """
 
     name: str
+    sample: str
     reason: str
     carriers: tuple[float, float]
 
 
 PATHOGENS = (
-    Pathogen("PRV", "heart and skeletal muscle inflammation", (0.45, 0.45)),
-    Pathogen("SAV", "pancreas disease", (0.01, 0.02)),
-    Pathogen("PMCV", "cardiomyopathy syndrome", (0.20, 0.20)),
-    Pathogen("Desmozoon lepeophtherii", "gill disease", (0.15, 0.45)),
-    Pathogen("Paramoeba perurans", "gill disease", (0.04, 0.18)),
+    Pathogen("PRV", "Heart", "heart and skeletal muscle inflammation", (0.45, 0.45)),
+    Pathogen("SAV", "Heart", "pancreas disease", (0.01, 0.02)),
+    Pathogen("PMCV", "Heart", "cardiomyopathy syndrome", (0.20, 0.20)),
+    Pathogen("Desmozoon lepeophtherii", "Gill swab", "gill disease", (0.15, 0.45)),
+    Pathogen("Paramoeba perurans", "Gill swab", "gill disease", (0.04, 0.18)),
 )
 """What the monthly PCR at sea looks for."""
 _CARRIER_MONTHS = 8.0
@@ -74,8 +76,10 @@ _DIAGNOSES: dict[str, tuple[str, str, str]] = {
     "unspecified illness": ("Kidney", "", "No pathogen found. Signs of an infection."),
 }
 """By reason of death: kind of sample, what is found, and the diagnosis."""
-_PANEL, _IPNV, _ATPASE, _DIAGNOSIS, _KINDS = 0, 1, 2, 3, 32
+_PANEL, _IPNV, _ATPASE, _DIAGNOSIS, _GILL_PANEL, _KINDS = 0, 1, 2, 3, 31, 32
 """Kinds of samples by number. A diagnosis has the number 3 plus the reason of death. An id has room for 32 kinds."""
+_PANELS = {_PANEL: "Heart", _GILL_PANEL: "Gill swab"}
+"""The monthly PCRs at sea, with the kind of sample of each."""
 _SMOLT = 4
 _SCREENED = ((_IPNV, 1 / 3, "Kidney"), (_ATPASE, 0.85, "Gill swab"))
 """Smolt screenings: kind, when (as a share of the stage), and kind of sample."""
@@ -85,9 +89,7 @@ _ORDINAL_1970 = 719_163
 
 def _working_days(days: pl.Series) -> pl.Series:
     """The first working days on or after these days."""
-    ordinals = days.to_physical().to_numpy().astype(np.int64) + _ORDINAL_1970
-    for _ in range(5):
-        ordinals = ordinals + ~is_working_day(ordinals)
+    ordinals = next_working_day(days.to_physical().to_numpy().astype(np.int64) + _ORDINAL_1970)
     return pl.Series((ordinals - _ORDINAL_1970).astype(np.int32)).cast(pl.Date)
 
 
@@ -119,14 +121,17 @@ def _screenings(inputs: Inputs) -> pl.DataFrame:
 
 
 def _panels(inputs: Inputs) -> pl.DataFrame:
-    """Monthly PCR of the ring whose fish are examined."""
+    """Monthly PCR of the ring whose fish are examined: hearts and gills, each for its own pathogens."""
+    kinds = pl.DataFrame(
+        {"kind": list(_PANELS), "sample_type_id": [SAMPLE_TYPE[sample] for sample in _PANELS.values()]}
+    )
     examined = (pl.col("stage") == ADULT.order) & (pl.col("fish_examined") > 0)
     return (
         inputs.scan("life_day")
         .filter(examined)
-        .with_columns(sample_date="date", kind=_PANEL, sample_type_id=SAMPLE_TYPE["Heart"])
+        .join(kinds.lazy(), how="cross")
+        .with_columns(sample_date="date")
         .select(_COLUMNS)
-        .with_columns(pl.col("kind", "sample_type_id").cast(pl.Int64))
         .collect()
     )
 
@@ -209,14 +214,17 @@ def _positive(ct: pl.Expr) -> pl.Expr:
     return _text('{"ct": ', ct, ', "positive": true}')
 
 
-def _panel_results(inputs: Inputs, samples: pl.DataFrame) -> pl.DataFrame:
-    """Results of the monthly PCR: id, findings, results."""
+def _panel_results(inputs: Inputs, samples: pl.DataFrame, kind: int) -> pl.DataFrame:
+    """Results of a monthly PCR: id, findings, results."""
+    samples = samples.filter(kind=kind)
     ids, months = samples["id"].to_numpy(), samples["months"].to_numpy()
     autumn = (samples["date"].dt.month() > 6).to_numpy()
     names: list[pl.Expr] = []
     parts: list[str | pl.Expr] = ["{"]
     columns: dict[str, pl.Series] = {}
     for number, pathogen in enumerate(PATHOGENS):
+        if pathogen.sample != _PANELS[kind]:
+            continue
         ill = _ill(inputs, samples, pathogen.reason)
         luck = draws.uniform(draws.stream(inputs.farm.seed, "laboratory", "pcr"), ids[:, None], number, np.arange(2))
         common = np.where(autumn, pathogen.carriers[1], pathogen.carriers[0])
@@ -226,7 +234,7 @@ def _panel_results(inputs: Inputs, samples: pl.DataFrame) -> pl.DataFrame:
         found = pl.col(f"found{number}")
         result = pl.when(found).then(_positive(pl.col(f"ct{number}"))).otherwise(pl.lit(_NEGATIVE))
         names.append(pl.when(found).then(pl.lit(pathogen.name)))
-        parts += [", " if number else "", f'"{pathogen.name}": ', result]
+        parts += [", " if len(parts) > 1 else "", f'"{pathogen.name}": ', result]
     positive = pl.concat_str(names, separator=", ", ignore_nulls=True)
     return pl.DataFrame({"id": samples["id"], **columns}).select(
         "id",
@@ -255,7 +263,8 @@ def _other_results(inputs: Inputs, samples: pl.DataFrame) -> pl.DataFrame:
             _text('{"Na+/K+-ATPase": {"value": ', activity, "}}"),
         ),
     }
-    negative = "{" + ", ".join(f'"{one.name}": {_NEGATIVE}' for one in PATHOGENS[:3]) + "}"
+    in_hearts = [one.name for one in PATHOGENS if one.sample == "Heart"]
+    negative = "{" + ", ".join(f'"{name}": {_NEGATIVE}' for name in in_hearts) + "}"
     for reason, (_, pathogen, diagnosis) in _DIAGNOSES.items():
         results = _text(f'{{"{pathogen}": ', _positive(pl.col("ct")), "}") if pathogen else pl.lit(negative)
         by_kind[_DIAGNOSIS + REASON[reason]] = (pl.lit(diagnosis), results)
@@ -277,13 +286,16 @@ def lab_samples(inputs: Inputs) -> pl.DataFrame:
     samples = _taken(inputs)
     ids = samples["id"].to_numpy()
     luck = draws.uniform(draws.stream(inputs.farm.seed, "laboratory", "days"), ids[:, None], np.arange(2))
-    urgent = (samples["kind"] >= _DIAGNOSIS).to_numpy()
+    is_panel = samples["kind"].is_in(list(_PANELS))
+    urgent = ((samples["kind"] >= _DIAGNOSIS) & ~is_panel).to_numpy()
     sent = _working_days(_later(samples["date"], np.where(urgent, 1, 1 + np.floor(3 * luck[:, 0]))))
     waiting = np.where(urgent, 2 + np.floor(4 * luck[:, 1]), 4 + np.floor(7 * luck[:, 1]))
     received = _working_days(_later(sent, waiting))
-    is_panel = samples["kind"] == _PANEL
     found = pl.concat(
-        [_panel_results(inputs, samples.filter(is_panel)), _other_results(inputs, samples.filter(~is_panel))]
+        [
+            *(_panel_results(inputs, samples, kind) for kind in _PANELS),
+            _other_results(inputs, samples.filter(~is_panel)),
+        ]
     )
     as_of = inputs.farm.as_of
     known = pl.col("received") <= as_of
@@ -338,7 +350,7 @@ LAB_SAMPLES = TableDefinition(
     name="health_healthlabsample",
     kind=Kind.LEDGER,
     meaning="Sample that was sent to a laboratory, with its results.",
-    how="Two screenings of each batch's smolts, a PCR a month at sea, and a diagnosis when many fish die.",
+    how="Two screenings of each batch's smolts, two PCRs a month at sea, and diagnoses when many fish die.",
     columns=(
         identity("id"),
         date("sample_date", comment="Day on which the sample was taken"),
@@ -359,7 +371,7 @@ LAB_SAMPLES = TableDefinition(
     generate=lab_samples,
     expected=Unpredictable(
         "Diagnoses follow from deaths; the rule lab_dates compares samples with assignments.",
-        about=a_container_day(0.0019),
+        about=a_container_day(0.0030),
     ),
     lineage={
         "id": f"{PLAN_ASSIGNMENTS.name}.first_state_id",

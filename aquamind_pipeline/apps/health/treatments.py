@@ -86,10 +86,14 @@ _SEEN = (
     ("lice", "at least {} adult females a fish", 1.0, 2),
     ("gill disease", "{} deaths a day of 10,000 fish", 10_000.0, 1),
     ("wounds", "{} deaths a day of 10,000 fish", 10_000.0, 1),
-    ("vaccination", "{} g a fish", 1.0, 1),
+    ("vaccination", "smolts large enough for the vaccine", 1.0, 1),
     ("fungus", "score {} of skin and fins", 1.0, 1),
 )
 """By reason: what people saw, as they write it, the factor on `seen`, and its decimals."""
+_SEEN_ON_EGGS = "fungus on dead eggs"
+"""What people see of fungus on eggs and alevins, which have no score of skin and fins."""
+IS_EGGS = pl.col("stage") == 1
+"""Whether eggs and alevins were treated, by the columns of `campaigns`."""
 
 VACCINE_SHARES = (0.35, 0.40, 0.25)
 """Shares of batches that get each of the first vaccines of the catalogue. One injection has to do for a life."""
@@ -104,13 +108,16 @@ _FIRST_MINUTE, _MINUTES = 4 * 60, 4 * 60
 
 
 def campaigns(treated: pl.LazyFrame, plan: Plan) -> pl.DataFrame:
-    """Treatments with state_id, and entry_state_id: that of the first container treated so in the batch and week.
+    """Treatments with stage, state_id and entry_state_id, that of the first container treated so in batch and week.
 
     Args:
         treated: Rows of `life_treatment`, with all of each week.
         plan: The plan.
     """
-    rows = with_state_id(treated.collect(), plan).sort("date", "container_id")
+    stages = plan.assignments.select("assignment_id", "stage")
+    rows = (
+        with_state_id(treated.collect(), plan).join(stages, on="assignment_id", how="left").sort("date", "container_id")
+    )
     first = pl.col("state_id").first().over("batch_id", sunday("date"), "method")
     return rows.with_columns(entry_state_id=first)
 
@@ -120,7 +127,9 @@ def treatments(inputs: Inputs) -> pl.DataFrame:
     month = str(inputs.month)
     treated = lived(inputs, LIFE_TREATMENTS, with_month_before(month))
     rows = campaigns(treated, inputs.plan).filter(pl.col("date") >= first_day(month)).sort("container_id", "date")
-    weighed = inputs.frame(SAMPLINGS.name).select(state_id="id", sampling_event_id="id")
+    weighed = inputs.frame(SAMPLINGS.name).select(
+        state_id="id", sampling_event_id="id", weighed_g=pl.col("avg_weight_g")
+    )
     rows = rows.join(weighed, on="state_id", how="left", maintain_order="left")
     seed = inputs.farm.seed
     is_vaccination = pl.col("method") == VACCINE
@@ -157,16 +166,27 @@ def _by_method(texts: list[str] | tuple[str, ...]) -> pl.Expr:
 
 
 def description(rows: pl.DataFrame) -> pl.Series:
-    """What was treated, why, and how long the fish had no feed, in words."""
-    tonnes = rounded(rows["population"].to_numpy() * rows["weight_g"].to_numpy() / 1e6, 12, 1).cast(pl.String)
+    """What was treated, why, and how long the fish had no feed, in words.
+
+    Args:
+        rows: Columns of `campaigns`, and weighed_g: the mean weight of a vaccination's own sampling.
+    """
+    of_sample = pl.col("weighed_g").is_not_null() & (pl.col("method") == VACCINE)
+    grams = pl.when(of_sample).then(pl.col("weighed_g").cast(pl.Float64)).otherwise("weight_g")
+    weight_g = rows.select(grams).to_series().to_numpy()
+    tonnes = rounded(rows["population"].to_numpy() * weight_g / 1e6, 12, 1).cast(pl.String)
     fasted = pl.when(pl.col("fasting_days") > 0).then(pl.format(" No feed for {} days.", "fasting_days"))
     return rows.select(
         pl.format(
-            "{}: {}. {} fish of {} g, {} t.{}",
+            "{}: {}. {} {} of {} g{}, {} t.{}",
             _by_method(TITLES),
             seen(rows),
             "population",
-            rounded(rows["weight_g"], 10, 1).cast(pl.String),
+            pl.when(IS_EGGS).then(pl.lit("eggs and alevins")).otherwise(pl.lit("fish")),
+            pl.when(of_sample)
+            .then(pl.col("weighed_g").cast(pl.String))
+            .otherwise(rounded(rows["weight_g"], 10, 1).cast(pl.String)),
+            pl.when(of_sample).then(pl.lit(" (mean of the weighed fish)")).otherwise(pl.lit("")),
             tonnes,
             fasted.otherwise(pl.lit("")),
         )
@@ -178,7 +198,9 @@ def seen(rows: pl.DataFrame) -> pl.Series:
     words = pl.lit("")
     for number, (_, form, factor, digits) in enumerate(_SEEN):
         value = rounded(rows["seen"].to_numpy() * factor, 12, digits).cast(pl.String)
-        words = pl.when(pl.col("reason") == number).then(pl.format(form, value)).otherwise(words)
+        said = pl.format(form, value) if "{}" in form else pl.lit(form)
+        words = pl.when(pl.col("reason") == number).then(said).otherwise(words)
+    words = pl.when(IS_EGGS).then(pl.lit(_SEEN_ON_EGGS)).otherwise(words)
     return rows.select(words).to_series()
 
 
@@ -296,7 +318,7 @@ TREATMENTS = TableDefinition(
         "treatment_date": "life_treatment.date",
         "treatment_type": "life_treatment.method",
         "description": "life_treatment.method life_treatment.reason life_treatment.seen life_treatment.population "
-        "life_treatment.weight_g life_treatment.fasting_days",
+        "life_treatment.weight_g life_treatment.fasting_days health_healthsamplingevent.avg_weight_g",
         "dosage": "life_treatment.method",
         "duration_days": "life_treatment.days",
         "withholding_period_days": "life_treatment.withholding_days",
@@ -306,4 +328,4 @@ TREATMENTS = TableDefinition(
     bytes_per_row=(267, 2814),
 )
 
-__all__ = ["BATHS", "TITLES", "TREATMENTS", "campaigns", "entry_id", "seen"]
+__all__ = ["BATHS", "IS_EGGS", "TITLES", "TREATMENTS", "campaigns", "entry_id", "seen"]

@@ -40,11 +40,13 @@ _NETS_CALLED_OFF = 0.05
 _VACCINATION = next(n for n, one in enumerate(TEMPLATES, 1) if one.type == "VACCINATION")
 _CALLED_OFF = {
     "SAMPLING": "Called off: the fish were not sampled around this day.",
-    "TREATMENT": "Called off: there were few lice.",
+    "TREATMENT": "Called off: up to this day no ring had needed a delousing.",
     "MAINTENANCE": "Called off: the nets were clean.",
     "VACCINATION": "Called off: the fish were too small.",
     "FEED_CHANGE": "Called off: no feed was given.",
 }
+_HARVESTED = "Called off: the batch was harvested on {}."
+_DELOUSED = "Called off: the batch was last deloused on {}, and not again around this day."
 
 
 def planned_activities(farm: Profile, plan: Plan) -> pl.DataFrame:
@@ -137,19 +139,22 @@ def _vaccinated(inputs: Inputs) -> pl.DataFrame:
 
 
 def _happened(inputs: Inputs, planned: pl.DataFrame) -> pl.DataFrame:
-    """The planned activities with begun and done, the days of what happened, and over, the day after which nothing of
-    the kind counts any more.
+    """The planned activities with begun and done, the days of what happened; over, the day after which nothing of the
+    kind counts any more; and deloused, the day of the last delousing that was too early to be the planned one.
     """
     farm = inputs.farm
     early, late = (max(1, days // farm.speed) for days in (_EARLY_DAYS, _LATE_DAYS))
     due, kind = pl.col("due_date"), pl.col("activity_type")
+    after_due = (pl.col("date") - due).dt.total_days()
     near = (
         planned.filter(kind.is_in(["SAMPLING", "TREATMENT"]))
         .select("id", "batch_id", "activity_type", "due_date")
         .join(_events(inputs), on=["batch_id", "activity_type"])
-        .filter((pl.col("date") - due).dt.total_days().is_between(-early, late))
         .group_by("id")
-        .agg(near=pl.col("date").min())
+        .agg(
+            near=pl.col("date").filter(after_due.is_between(-early, late)).min(),
+            deloused=pl.col("date").filter((after_due < -early) & (kind == "TREATMENT")).max(),
+        )
     )
     fed = (
         inputs.scan(LIFE_DAYS.name)
@@ -204,7 +209,13 @@ def activities(inputs: Inputs) -> pl.DataFrame:
     done = pl.col("done").is_not_null() & (pl.col("done") <= as_of)
     done &= pl.col("over").is_null() | (pl.col("done") <= pl.col("over"))
     begun = (pl.col("status") == "IN_PROGRESS").fill_null(value=False) | pl.col("begun").is_not_null()
-    why = pl.col("activity_type").replace_strict(_CALLED_OFF, default="", return_dtype=pl.String)
+    why = (
+        pl.when(pl.col("harvest_date") <= pl.col("due_date"))
+        .then(pl.format(_HARVESTED, pl.col("harvest_date").cast(pl.String)))
+        .when(pl.col("deloused").is_not_null())
+        .then(pl.format(_DELOUSED, pl.col("deloused").cast(pl.String)))
+        .otherwise(pl.col("activity_type").replace_strict(_CALLED_OFF, default="", return_dtype=pl.String))
+    )
     minutes = (7 * 60 + 9 * 60 * pl.col("luck")).cast(pl.Int64)
     return (
         rows.join(links, on=["batch_id", "number"], how="left", maintain_order="left")

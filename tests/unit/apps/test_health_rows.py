@@ -193,6 +193,41 @@ def test_a_meal_on_a_day_without_feed_is_seen(days: int, *, passed: bool) -> Non
     assert fasted(treatment, none, meals).passed is passed
 
 
+def test_baths_of_eggs_are_worded_for_eggs() -> None:
+    """Eggs have no skin and fins. The journal says the same."""
+    made = Made(load_profile("tiny").model_copy(update={"batches_per_geography": 8, "stagger_days": 8, "seed": 3}))
+    stages = made.frame("batch_batchcontainerassignment").select("lifecycle_stage_id", batch_assignment_id="id")
+    baths = (
+        made.frame(TREATMENTS.name)
+        .filter(pl.col("description").str.starts_with("Bronopol"))
+        .join(stages, on="batch_assignment_id")
+    )
+    eggs, fish = (baths.filter(one) for one in (pl.col("lifecycle_stage_id") == 1, pl.col("lifecycle_stage_id") > 1))
+    assert eggs.height > 0
+    assert fish.height > 0
+    assert eggs["description"].str.contains(r"^Bronopol bath: fungus on dead eggs\. \d+ eggs and alevins of ").all()
+    assert fish["description"].str.contains(r"^Bronopol bath: score \d\.\d of skin and fins\. \d+ fish of ").all()
+    entries = made.frame(JOURNAL.name).filter(pl.col("id").is_in(eggs["journal_entry_id"].implode()))
+    assert entries.height > 0
+    assert (entries["description"] == "Bronopol bath begins: fungus on dead eggs.").all()
+    assert not entries["resolution_notes"].str.contains("fish").any()
+
+
+def test_a_vaccination_has_one_weight_that_of_its_sampling() -> None:
+    weights = tiny().frame("health_healthsamplingevent").select("avg_weight_g", sampling_event_id="id")
+    given = (
+        tiny()
+        .frame(TREATMENTS.name)
+        .filter(pl.col("vaccination_type_id").is_not_null())
+        .join(weights, on="sampling_event_id")
+    )
+    assert given.height > 0
+    said = given["description"].str.extract_all(r"[\d.]+ g\b")
+    expected = given.select(pl.concat_list(pl.format("{} g", "avg_weight_g"))).to_series()
+    assert said.to_list() == expected.to_list()
+    assert given["description"].str.contains("(mean of the weighed fish)", literal=True).all()
+
+
 def test_smolts_are_vaccinated_once_in_life() -> None:
     given = tiny().frame(LIFE_TREATMENTS.name).filter(pl.col("method") == VACCINE)
     assert given["assignment_id"].is_unique().all()

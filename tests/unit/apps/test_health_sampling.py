@@ -152,15 +152,14 @@ def test_laboratory_finds_what_episodes_say() -> None:
     at_sea = (pl.col("sample_date") - pl.col("assignment_date")).dt.total_days() * tiny().farm.speed / 30.4
     episodes = tiny().frame("life_episode")
     panels = samples.join(site, on="batch_container_assignment_id").filter(
-        pl.col("quantitative_results").str.contains(PATHOGENS[-1].name, literal=True)
-        & pl.col("quantitative_results").str.contains("PMCV")
+        pl.col("quantitative_results").str.contains("SAV") & pl.col("quantitative_results").str.contains("PMCV")
     )
     assert panels.height
     seen = {True: 0, False: 0}
     rows = panels.select("sample_date", "site", "quantitative_results", months=at_sea).iter_rows()
     for date, place, text, months in rows:
         result = json.loads(text)
-        assert list(result) == [one.name for one in PATHOGENS]
+        assert list(result) == ["PRV", "SAV", "PMCV"]
         on = episodes.filter(
             (pl.col("site") == place)
             & (pl.col("reason") == REASON["heart and skeletal muscle inflammation"])
@@ -176,6 +175,25 @@ def test_laboratory_finds_what_episodes_say() -> None:
             assert low <= found["ct"] <= high
         seen[bool(on.height and months > 3.0)] += 1
     assert all(seen.values())
+
+
+def test_pathogens_are_looked_for_where_they_live() -> None:
+    """Those of gills in gill swabs, and those of hearts in none of them: panels and diagnoses alike."""
+    kinds = tiny().frame("health_sampletype").select("name", sample_type_id="id")
+    known = tiny().frame("health_healthlabsample").join(kinds, on="sample_type_id").drop_nulls("quantitative_results")
+    looked: dict[str, set[str]] = {one.name: set() for one in PATHOGENS}
+    for kind, text in known.select("name", "quantitative_results").iter_rows():
+        for name in looked.keys() & json.loads(text).keys():
+            looked[name].add(kind)
+    for one in PATHOGENS:
+        if one.sample == "Gill swab":
+            assert looked[one.name] == {"Gill swab"}
+        else:
+            assert "Heart" in looked[one.name]
+            assert looked[one.name] <= {"Heart", "Kidney"}
+    month = known.filter(pl.col("findings_summary").str.starts_with("PCR "), pl.col("name") != "Kidney")
+    assert set(month["name"]) == {"Heart", "Gill swab"}
+    assert not month.filter(name="Gill swab")["findings_summary"].str.contains("PRV|SAV|PMCV").any()
 
 
 def test_a_vaccination_is_an_anchor_of_the_daily_states() -> None:

@@ -10,6 +10,7 @@ import pytest
 from aquamind_pipeline.apps.planning.activities import PLANNED_ACTIVITIES
 from aquamind_pipeline.apps.planning.templates import ACTIVITY_TEMPLATES, TEMPLATES
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.simulation.treatments import REASON
 from tests.helpers.farms import Made
 
 _LAST = date(2023, 6, 30)
@@ -81,6 +82,28 @@ def test_activities_are_done_on_the_day_of_what_happened(farm: Made, activities:
     harvests = farm.frame("harvest_harvestevent").select("batch_id", day=pl.col("event_date").dt.date()).unique()
     harvested = done.filter(activity_type="HARVEST")
     assert harvested.join(harvests, on=["batch_id", "day"]).height == harvested.height == harvests.height > 0
+
+
+def test_delousings_are_called_off_for_their_true_reason(farm: Made, activities: pl.DataFrame) -> None:
+    """A batch that was treated had lice: the note names the day of the last delousing, which was before the plan's."""
+    called_off = activities.filter(activity_type="TREATMENT", status="CANCELLED")
+    deloused = (
+        farm.frame("life_treatment")
+        .filter(reason=REASON["lice"])
+        .join(called_off.select("id", "batch_id", "due_date"), on="batch_id")
+        .filter(pl.col("date") < pl.col("due_date"))
+        .group_by("id")
+        .agg(last=pl.col("date").max())
+    )
+    harvests = farm.plan.batches.select("batch_id", "harvest_date")
+    noted = called_off.join(deloused, on="id", how="left").join(harvests, on="batch_id")
+    kept = noted.filter(pl.col("harvest_date") > pl.col("due_date"))
+    named = kept["notes"].str.extract(r"last deloused on ([\d-]+),").str.to_date()
+    assert kept.height > 0
+    assert named.equals(kept["last"], check_names=False)
+    assert kept.filter(pl.col("last").is_null())["notes"].str.contains("no ring had needed").all()
+    gone = noted.filter(pl.col("harvest_date") <= pl.col("due_date"))
+    assert gone["notes"].str.contains("was harvested on").all()
 
 
 def test_templates_that_the_engine_would_apply_are_inactive(farm: Made) -> None:

@@ -24,7 +24,8 @@ SLOW = TINY.model_copy(update={"speed": 1, "as_of": date(2027, 7, 31), "default_
 
 @pytest.fixture(scope="module")
 def tiny() -> Made:
-    return Made(TINY)
+    """With slower fish, so that gradings fall on days without a growth sample, too."""
+    return Made(TINY.model_copy(update={"speed": 7}))
 
 
 @pytest.fixture(scope="module")

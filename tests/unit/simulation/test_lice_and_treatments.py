@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import polars as pl
 import pytest
@@ -221,3 +223,76 @@ def test_no_container_loses_more_than_the_most(life: Life) -> None:
         survival = (some["last"] / some["first"]).to_numpy()
         assert (survival >= (1 - rate) ** (days * high)).all()
         assert (survival <= (1 - rate) ** (days * low)).all()
+
+
+@given(farms())
+def test_gradings_are_on_working_days_and_fasted(profile: Profile) -> None:
+    """Graded tanks get no feed on the day of the grading, nor on the day before it."""
+    life = live(profile, planned(profile))
+    graded = life.moves.filter(pl.col("picked") > 0)
+    assert workdays.is_working_day(ordinals(graded["date"])).all()
+    if profile.speed == 1:
+        tanks = graded.select("date", assignment_id="source_assignment_id")
+        unfed = pl.concat([tanks, tanks.with_columns(pl.col("date").dt.offset_by("-1d"))])
+        assert life.days.join(unfed, on=["assignment_id", "date"])["meals"].sum() == 0
+
+
+def test_fish_are_fasted_for_gradings(life: Life) -> None:
+    """One or two days before the grading and its own day; the fish eat before and after."""
+    graded = life.moves.filter(pl.col("picked") > 0).select("date", assignment_id="source_assignment_id")
+    assert graded.height > 100
+    near = life.days.join(graded.rename({"date": "graded"}), on="assignment_id").with_columns(
+        offset=(pl.col("date") - pl.col("graded")).dt.total_days()
+    )
+    share = near.group_by("offset").agg(fed=(pl.col("fasting") != stage_days.BEFORE_MOVE).mean()).sort("offset")
+    fed = dict(share.iter_rows())
+    assert [fed[day] for day in (-3, -1, 0, 1)] == [1.0, 0.0, 0.0, 1.0]
+    assert 0.2 < fed[-2] < 0.8
+
+
+@given(farms())
+def test_no_fish_is_graded_after_the_first_vaccination_of_its_batch(profile: Profile) -> None:
+    """Fish that move between vaccinated tanks and others are vaccinated twice or never."""
+    life = live(profile, planned(profile))
+    first = life.treatments.filter(method=treatments.VACCINE).group_by("batch_id").agg(vaccinated=pl.col("date").min())
+    graded = life.moves.filter(pl.col("picked") > 0).join(first, on="batch_id")
+    apart = 3 if profile.speed == 1 else 0
+    assert graded.filter(pl.col("vaccinated") <= pl.col("date").dt.offset_by(f"{apart}d")).is_empty()
+
+
+def test_counts_on_holidays_are_made_up_for(farm: Profile, life: Life) -> None:
+    """The gap between two counts of a ring is the interval, and four days more at most."""
+    counted = life.lice.filter(pl.col("fish_counted") > 0).sort("assignment_id", "date")
+    assert workdays.is_working_day(ordinals(counted["date"])).all()
+    gaps = counted.with_columns(gap=pl.col("date").diff().over("assignment_id").dt.total_days()).join(
+        farm_geographies(farm), on="batch_id"
+    )
+    for geography, every in lice.COUNT_DAYS.items():
+        gap = gaps.filter(geography_id=geography)["gap"].drop_nulls()
+        assert gap.max() <= every + workdays.LONGEST_REST  # type: ignore[operator]
+        assert (gap != every).any()
+    assert life.lice["adult_female"].max() < 14  # type: ignore[operator]
+
+
+def test_a_due_day_without_work_moves_to_the_next_working_day() -> None:
+    """Christmas 2025 is a Thursday and a Friday, so the next working day is Monday, the 29th."""
+    first = date(2025, 12, 24)
+    due = np.array([[False, True, False, False, False, False, False], [True, False, True, True, False, True, False]])
+    moved = workdays.moved_to_working_days(due, first.toordinal())
+    assert [np.flatnonzero(row).tolist() for row in moved] == [[5], [0, 5]]
+
+
+def test_rings_are_deloused_near_harvest_without_withholding(farm: Profile, life: Life) -> None:
+    """In the last two weeks, but not when the fish are fasted for the harvest; medicines keep their withholding."""
+    harvests = schedule(farm).assignments.filter(stage=6).select("assignment_id", "departure_date")
+    treated = life.treatments.filter(reason=treatments.REASON["lice"]).join(harvests, on="assignment_id")
+    left = treated.with_columns(left=(pl.col("departure_date") - pl.col("date")).dt.total_days())
+    free = left.filter(pl.col("withholding_days") == 0)
+    assert free["left"].min() == treatments.LAST_DAYS + 1
+    assert free.filter(pl.col("left") <= 10).height > 0
+    withheld = left.filter(pl.col("withholding_days") > 0)
+    assert (withheld["left"] - withheld["withholding_days"]).min() > treatments.SAFETY_DAYS  # type: ignore[operator]
+
+
+def ordinals(days: pl.Series) -> np.typing.NDArray[np.int64]:
+    return days.to_physical().to_numpy().astype(np.int64) + 719_163
