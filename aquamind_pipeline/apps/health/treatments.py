@@ -221,7 +221,10 @@ def _outcomes(seed: int, rows: pl.DataFrame) -> list[str]:
 
 
 def _once(inputs: RuleInputs) -> CheckResult:
-    """A vaccination names its vaccine, and no fish is vaccinated twice: not in its container, nor in another stage."""
+    """A vaccination names its vaccine, and no fish is vaccinated twice.
+
+    Not in its container, not in another stage, and not because it was graded from a vaccinated tank into another one.
+    """
     rows = inputs.scan(inputs.definition.name).collect()
     named = pl.col("vaccination_type_id").is_not_null()
     unclear = rows.filter((pl.col("treatment_type") == "vaccination") != named)
@@ -230,13 +233,30 @@ def _once(inputs: RuleInputs) -> CheckResult:
     again = given.filter(
         (pl.len().over("batch_assignment_id") > 1) | (pl.col("lifecycle_stage_id").n_unique().over("batch_id") > 1)
     )
-    wrong = pl.concat([unclear, again.drop("lifecycle_stage_id")]).unique("id").sort("id")
+    mixed = given.filter(pl.col("batch_assignment_id").is_in(_mixed_tanks(inputs, given).implode()))
+    wrong = (
+        pl.concat([unclear, again.drop("lifecycle_stage_id"), mixed.drop("lifecycle_stage_id")]).unique("id").sort("id")
+    )
     return check_result(
         ONCE.name,
         wrong.select("id", "batch_id", "batch_assignment_id", "treatment_date", "vaccination_type_id"),
         f"{given.height} vaccinations, one for each container of smolts",
         "treatments of fish that are vaccinated already, or whose vaccine is not named",
     )
+
+
+def _mixed_tanks(inputs: RuleInputs, given: pl.DataFrame) -> pl.Series:
+    """Assignments between which fish moved within a stage while only one of the two was vaccinated."""
+    day = given.group_by("batch_assignment_id").agg(vaccinated=pl.col("treatment_date").dt.date().min())
+    moved = inputs.whole(_ACTIONS).filter(
+        pl.col("actual_execution_date").is_not_null() & (pl.col("selection_method") != "AVERAGE")
+    )
+    for side in ("source", "dest"):
+        of_side = day.select(pl.col("batch_assignment_id").alias(f"{side}_assignment_id"), **{side: "vaccinated"})
+        moved = moved.join(of_side, on=f"{side}_assignment_id", how="left")
+    before = [(pl.col(side) <= pl.col("actual_execution_date")).fill_null(value=False) for side in ("source", "dest")]
+    mixed = moved.filter(before[0] != before[1])
+    return pl.concat([mixed["source_assignment_id"], mixed["dest_assignment_id"]]).unique()
 
 
 def _withheld(inputs: RuleInputs) -> CheckResult:
@@ -258,13 +278,13 @@ def _withheld(inputs: RuleInputs) -> CheckResult:
     )
 
 
-_HARVESTS = "harvest_harvestevent"
+_ACTIONS, _HARVESTS = "batch_transferaction", "harvest_harvestevent"
 ONCE = Rule(
     "vaccinated_once",
     "A vaccination names its vaccine, and no fish is vaccinated twice.",
     MISLEADING,
     _once,
-    reads=(ASSIGNMENTS,),
+    reads=(ASSIGNMENTS, _ACTIONS),
     once=True,
 )
 WITHHELD = Rule(
