@@ -214,9 +214,8 @@ class Treatments:
         )
         in_time = day + self._days_to_harvest(methods) < self.departs[rows]
         in_time &= day > today
-        rows, day, methods, seen, group, in_feed, today = (
-            one[in_time] for one in (rows, day, methods, seen, group, in_feed, today)
-        )
+        rows, day, today, methods, seen = rows[in_time], day[in_time], today[in_time], methods[in_time], seen[in_time]
+        group, in_feed = group[in_time], in_feed[in_time]
         word = draws.bits(draws.stream(self.seed, "treatment", "fasting"), self.ids[rows], day)
         u, v = (word >> np.uint64(32)) * 2.0**-32, (word & np.uint64(0xFFFFFFFF)) * 2.0**-32
         fast = _FASTING[methods, 0] + np.floor(u * (_FASTING[methods, 1] - _FASTING[methods, 0] + 1))

@@ -233,7 +233,7 @@ def _once(inputs: RuleInputs) -> CheckResult:
     again = given.filter(
         (pl.len().over("batch_assignment_id") > 1) | (pl.col("lifecycle_stage_id").n_unique().over("batch_id") > 1)
     )
-    mixed = given.filter(pl.col("batch_assignment_id").is_in(_mixed_tanks(inputs, given).implode()))
+    mixed = given.filter(pl.col("batch_assignment_id").is_in(mixed_tanks(inputs, given).implode()))
     wrong = (
         pl.concat([unclear, again.drop("lifecycle_stage_id"), mixed.drop("lifecycle_stage_id")]).unique("id").sort("id")
     )
@@ -245,7 +245,7 @@ def _once(inputs: RuleInputs) -> CheckResult:
     )
 
 
-def _mixed_tanks(inputs: RuleInputs, given: pl.DataFrame) -> pl.Series:
+def mixed_tanks(inputs: RuleInputs, given: pl.DataFrame) -> pl.Series:
     """Assignments between which fish moved within a stage while only one of the two was vaccinated."""
     day = given.group_by("batch_assignment_id").agg(vaccinated=pl.col("treatment_date").dt.date().min())
     moved = inputs.whole(_ACTIONS).filter(
@@ -348,4 +348,4 @@ TREATMENTS = TableDefinition(
     bytes_per_row=(267, 2814),
 )
 
-__all__ = ["BATHS", "IS_EGGS", "TITLES", "TREATMENTS", "campaigns", "entry_id", "seen"]
+__all__ = ["BATHS", "IS_EGGS", "ONCE", "TITLES", "TREATMENTS", "campaigns", "entry_id", "mixed_tanks", "seen"]

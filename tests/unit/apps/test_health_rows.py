@@ -13,9 +13,11 @@ from aquamind_pipeline.apps.health.catalogue import LICE, LICE_TYPE, REASON_ID, 
 from aquamind_pipeline.apps.health.journal import JOURNAL
 from aquamind_pipeline.apps.health.lice_counts import FEMALE, LICE_COUNTS, SESSILE
 from aquamind_pipeline.apps.health.mortality_records import MANY, RECORDS
-from aquamind_pipeline.apps.health.treatments import TITLES, TREATMENTS
+from aquamind_pipeline.apps.health.treatments import ONCE, TITLES, TREATMENTS, mixed_tanks
+from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.health_rules import fasted, treatments_work
+from aquamind_pipeline.schema.rules import RuleInputs
 from aquamind_pipeline.simulation import lice
 from aquamind_pipeline.simulation.deaths import REASONS
 from aquamind_pipeline.simulation.treatments import METHODS, VACCINE
@@ -231,3 +233,17 @@ def test_a_vaccination_has_one_weight_that_of_its_sampling() -> None:
 def test_smolts_are_vaccinated_once_in_life() -> None:
     given = tiny().frame(LIFE_TREATMENTS.name).filter(pl.col("method") == VACCINE)
     assert given["assignment_id"].is_unique().all()
+
+
+def test_a_grading_between_vaccinated_and_other_tanks_is_seen() -> None:
+    """No grading of the farm is one; a vaccination that is earlier than the grading of its tank makes it one."""
+    assert mixed(timedelta(0)) == 0
+    assert mixed(timedelta(days=60)) > 0
+
+
+def mixed(earlier: timedelta) -> int:
+    """Tanks mixed by gradings, if the vaccinations of every second tank are so much earlier."""
+    inputs = RuleInputs(TREATMENTS, ONCE, tiny().farm, MemoryTables(tiny().farm), shared={}, own={})
+    given = tiny().frame(TREATMENTS.name).filter(pl.col("vaccination_type_id").is_not_null())
+    moved = pl.when(pl.col("batch_assignment_id") % 2 == 0).then(pl.col("treatment_date") - earlier)
+    return mixed_tanks(inputs, given.with_columns(treatment_date=moved.otherwise("treatment_date"))).len()
