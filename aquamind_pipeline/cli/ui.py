@@ -210,7 +210,7 @@ class _Together:
         """End all processes, and wait until they have ended."""
         self._waits = True
         if self._received.is_set():
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_LOOK_SECONDS)  # so that processes that got the terminal's Ctrl-C, too, have begun to end
         # The terminal sends Ctrl-C to all of them. A second one would disturb Dagster while it ends its own processes.
         running = self._running.values()
         all_know = self._received.is_set() and any(one.poll() == -signal.SIGINT for one in running)

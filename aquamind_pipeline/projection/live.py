@@ -32,7 +32,6 @@ HARVEST_G, TRANSFER_G = 5000.0, 100.0
 NO_DURATION, DEFAULT_DURATIONS = 90, (90, 90, 90, 90, 90, 450)
 """Days of a stage whose duration is 0, and of the stages of an FCR model without any (L5)."""
 _OPEN = ("PENDING", "IN_PROGRESS")
-_EPOCH_DAYS = pl.Int32
 
 Bools = np.typing.NDArray[np.bool_]
 
