@@ -12,7 +12,7 @@ from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import Stage
 from aquamind_pipeline.simulation.workdays import weekday
 
-FULL = (1.0, 1.035, 1.033, 1.109, 1.049, 1.099)
+FULL = (1.0, 1.035, 1.033, 1.109, 1.049, 1.12)
 """By stage: appetite of healthy fish on a normal day, relative to the mean over all days of a life.
 
 AquaMind's growth coefficients are means over good and bad days, so fish grow faster on good ones.

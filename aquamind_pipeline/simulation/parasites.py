@@ -13,8 +13,8 @@ from aquamind_pipeline.simulation.treatments import Treatments
 
 _GILL = [cause.reason for cause in SEA_CAUSES].index("gill disease")
 _ULCER = [cause.reason for cause in SEA_CAUSES].index("winter ulcer")
-_NEAR = 0.35
-"""With fewer lice than this share of the trigger a count does not reach it but by a rare chance, and people wait."""
+_NEAR = 0.1
+"""With fewer lice than this share of the trigger no count comes near it, and none is drawn."""
 
 
 class Parasites:
@@ -99,7 +99,7 @@ class Parasites:
             felt: Chance of death by each cause [ring, cause].
             tending: The treatments.
         """
-        rows = np.flatnonzero(self._counting.take(here) & inside)
+        rows = np.flatnonzero((self._counting.take(here) | (tending.recount == today)) & inside)
         if not rows.size:
             return
         self._counted[d, rows] = self._fish[rows]
@@ -116,26 +116,48 @@ class Parasites:
                 else:
                     sick, methods = sick[u < 0.5], np.full(int((u < 0.5).sum()), treatments.ANTIBIOTIC)
                 tending.book(sick, today[sick], methods, treatments.REASON[reason], felt[sick, cause] / self.speed)
-        trigger = treatments.lice_trigger(self._month[today[open_] - self._first_day], self.geography[open_])
-        females = np.rint(self.lice[lice.FEMALE, open_] * 1e4) / 1e4
-        wanted = females > _NEAR * trigger
-        heavy = females >= treatments.HEAVY * trigger
-        pause_ends = tending.lice_free_from[open_] - np.where(heavy, treatments.SHORTER_PAUSE_DAYS // self.speed, 0)
-        wanted &= pause_ends <= today[open_]
-        wanted &= tending.due[open_] == treatments.NEVER
-        near, trigger, females = open_[wanted], trigger[wanted], females[wanted]
-        if not near.size:
+        self._delouse(rows, today, temp_c, weight_g, tending)
+
+    def _delouse(self, rows: Ints, today: Ints, temp_c: Floats, weight_g: Floats, tending: Treatments) -> None:
+        """Book treatments of the rings where people found many lice, and count those with some again in a week.
+
+        Args:
+            rows: The rings in which lice are counted today.
+            today: Today, by ring.
+            temp_c: Temperature of the water.
+            weight_g: Weight of the fish.
+            tending: The treatments.
+        """
+        trigger = treatments.lice_trigger(self._month[today[rows] - self._first_day], self.geography[rows])
+        females, preadults = self._now(lice.FEMALE, rows), self._now(lice.PREADULT, rows)
+        some = (females > _NEAR * trigger) | (preadults > _NEAR * treatments.MANY_PREADULTS * trigger)
+        some &= tending.lice_free_from[rows] <= today[rows]
+        rows, trigger = rows[some], trigger[some]
+        if not rows.size:
             return
-        fish = self._fish[near]
-        most = np.ceil(trigger * fish).astype(np.int64)
-        luck = lice.count_luck(self.seed, self.ids[near], today[near], "adult_female")
-        found = lice.counted(females, fish, luck, most)
-        over = found >= most
-        lousy = near[over]
-        if lousy.size:
+        adult = self._found("adult_female", females[some], rows, today)
+        young = self._found("preadult", preadults[some], rows, today)
+        watched = rows[adult >= treatments.WATCHED * trigger]
+        tending.count_again(watched, today[watched])
+        is_adult = adult >= trigger
+        many = (is_adult | (young >= treatments.MANY_PREADULTS * trigger)) & (tending.due[rows] == treatments.NEVER)
+        if many.any():
+            lousy, seen = rows[many], np.where(is_adult, adult, young)[many]
+            reasons = np.where(is_adult, *treatments.AGAINST_LICE)[many]
             u = draws.uniform(draws.stream(self.seed, "treatment", "method"), self.ids[lousy], today[lousy])
             methods = tending.against_lice(u, lousy, today[lousy], temp_c[lousy], weight_g[lousy])
-            tending.book(lousy, today[lousy], methods, treatments.REASON["lice"], found[over] / fish[over])
+            tending.book(lousy, today[lousy], methods, reasons, seen)
+
+    def _now(self, stage: int | slice, rows: Ints) -> Floats:
+        """Lice of a stage per fish in these rings, as `life_lice` has them."""
+        now: Floats = np.rint(np.atleast_2d(self.lice[stage])[:, rows].sum(axis=0) * 1e4) / 1e4
+        return now
+
+    def _found(self, stage: str, mean: Floats, rows: Ints, today: Ints) -> Floats:
+        """Lice of a stage per examined fish that people find in these rings today."""
+        fish = self._fish[rows]
+        found: Floats = lice.counted(mean, fish, lice.count_luck(self.seed, self.ids[rows], today[rows], stage)) / fish
+        return found
 
     def frame(self, keys: pl.DataFrame, pick: Ints) -> pl.DataFrame:
         """Rows of `Life.lice`.
