@@ -236,7 +236,8 @@ class Treatments:
         word = draws.bits(draws.stream(self.seed, "treatment", "fasting"), self.ids[rows], day)
         u, v = (word >> np.uint64(32)) * 2.0**-32, (word & np.uint64(0xFFFFFFFF)) * 2.0**-32
         fast = _FASTING[methods, 0] + np.floor(u * (_FASTING[methods, 1] - _FASTING[methods, 0] + 1))
-        days = np.where(fast > 0, np.floor((fast + 1) / self.speed + v), 0.0).astype(np.int64)
+        # The day itself has no feed at any speed; those before it are rounded by chance.
+        days = np.where(fast > 0, np.maximum(np.floor((fast + 1) / self.speed + v), 1.0), 0.0).astype(np.int64)
         self.due[rows], self.method[rows], self.reason[rows], self.trigger[rows] = day, methods, reason_of, seen
         self.fast_from[rows] = np.where(days > 0, np.maximum(day - days, today) + 1, NEVER)
         crew = ~in_feed

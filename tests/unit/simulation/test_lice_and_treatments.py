@@ -94,6 +94,51 @@ def test_fasting_fish_get_no_feed_and_do_not_grow(profile: Profile) -> None:
 
 
 @given(farms())
+def test_fish_get_no_feed_on_the_day_of_a_treatment_or_grading(profile: Profile) -> None:
+    """At any speed; medicated feed is feed, and baths of fungus leave fish their feed."""
+    life = live(profile, planned(profile))
+    fasting = pl.Series([method.fasting_days[1] > 0 for method in treatments.METHODS])
+    handled = life.treatments.filter(fasting.gather(life.treatments["method"]))
+    assert handled.filter(pl.col("fasting_days") < 1).is_empty()
+    graded = life.moves.filter(pl.col("picked") > 0)
+    sides = [graded.select("date", assignment_id=f"{side}_assignment_id") for side in ("source", "dest")]
+    days = life.days.join(pl.concat([handled.select("date", "assignment_id"), *sides]), on=["assignment_id", "date"])
+    assert days.filter(pl.col("meals") > 0).is_empty()
+
+
+@given(farms())
+def test_fish_are_weighed_and_examined_on_days_that_suit(profile: Profile) -> None:
+    """On working days with feed and without treatment; the vaccination alone has a weighing of its own."""
+    life = live(profile, planned(profile))
+    treated = life.treatments.with_columns(
+        date=pl.date_ranges("date", pl.col("date") + pl.duration(days=pl.col("days") - 1))
+    ).explode("date")
+    vaccinated = treated.filter(method=treatments.VACCINE).select("assignment_id", "date")
+    at_vaccination = life.days.join(vaccinated, on=["assignment_id", "date"])
+    assert at_vaccination["fish_weighed"].sum() == 0
+    assert (at_vaccination["fish_examined"] > 0).all()
+    for number, others in (("fish_weighed", life.days), ("fish_examined", not_in(life.days, vaccinated))):
+        taken = others.filter(pl.col(number) > 0)
+        assert workdays.is_working_day(ordinals(taken["date"])).all()
+        assert (taken["fasting"] == stage_days.FED).all()
+        assert taken.join(treated, on=["assignment_id", "date"], how="semi").is_empty()
+
+
+def not_in(days: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    return days.join(others, on=["assignment_id", "date"], how="anti")
+
+
+def test_few_growth_samples_are_left_out(farm: Profile, life: Life) -> None:
+    """Two of seven days are due. A sample that does not suit waits for some days, so few are left out for good."""
+    fed = life.days.filter(pl.col("stage") > 1)
+    share = fed.select((pl.col("fish_weighed") > 0).mean()).item()
+    assert 0.93 < share / (farm.samples_per_week / 7) <= 1.0
+    gaps = fed.filter(pl.col("fish_weighed") > 0).select(pl.col("date").diff().over("assignment_id").dt.total_days())
+    assert gaps["date"].min() >= 1  # type: ignore[operator]
+    assert gaps["date"].max() <= 18  # type: ignore[operator]
+
+
+@given(farms())
 def test_harvests_are_on_working_days(profile: Profile) -> None:
     days = planned(profile).batches["harvest_date"].to_physical().to_numpy().astype(np.int64) + 719_163
     assert workdays.is_working_day(days).all()
