@@ -81,8 +81,8 @@ HEALTH = (
         """SELECT count(*) > 0 AND bool_and((e.calculated_sample_size = f.fish AND e.number_of_fish_sampled = f.fish
              AND abs(e.avg_weight_g - f.weight) <= 0.01 AND abs(e.std_dev_weight_g - f.deviation) <= 0.01) IS TRUE)
            FROM health_healthsamplingevent e LEFT JOIN (SELECT sampling_event_id, count(*) AS fish,
-             avg(weight_g) AS weight, stddev_pop(weight_g) AS deviation FROM health_individualfishobservation GROUP BY 1) f
-             ON f.sampling_event_id = e.id""",
+             avg(weight_g) AS weight, stddev_pop(weight_g) AS deviation
+             FROM health_individualfishobservation GROUP BY 1) f ON f.sampling_event_id = e.id""",
     ),
     Endpoint(
         "health/individual-fish-observations/",
