@@ -510,7 +510,7 @@ FAULTS: dict[str, Fault] = {
         ),
         Fault(
             "batch-summed-twice", "Containers are added up twice in the summary of their batch.", (FED_BATCHES,),
-            "summaries", 0.2,
+            "summaries", 0.5,
             lambda f, d: f.pipe(_set(d.hits(_ROW), total_feed_kg=_float("total_feed_kg") * 2)),
         ),
         Fault("missing-partition", "Files of meals are missing.", (FEEDINGS,), "months", 0.25),

@@ -146,6 +146,7 @@ DISPERSION = 0.8
 
 _MOST_COUNTED = 100_000
 """Nobody counts more lice of a stage in one ring."""
+_LONGEST_BLOCK = 32
 
 
 def is_counting_day(ordinals: Ints, site: Ints, geography: Ints, speed: int) -> np.typing.NDArray[np.bool_]:
@@ -178,17 +179,20 @@ def counted(mean: Floats, fish: Ints, u: Floats) -> Ints:
     rest = np.asarray(u, np.float64) - chance
     open_ = np.flatnonzero(rest >= 0.0)
     rest, chance, ratio, size = rest[open_], chance[open_], ratio[open_], size[open_]
-    number = 0
-    while open_.size:
-        chance = chance * (ratio * ((size + number) / (number + 1)))
-        number += 1
-        total[open_] = number
-        rest = rest - chance
-        going = (rest >= 0.0) & (chance > 0.0) & (number < _MOST_COUNTED)
-        if not going.all():
-            open_ = open_[going]
-            rest, chance, ratio, size = rest[going], chance[going], ratio[going], size[going]
-    return total
+    number, block = 0, 2
+    while open_.size and number < _MOST_COUNTED:
+        # Several numbers at once. Accumulation adds one after the other, so the length of a block changes no result.
+        lice = number + np.arange(block)[:, None]
+        chances = np.concatenate([chance[None, :], ratio * ((size + lice) / (lice + 1))])
+        np.multiply.accumulate(chances, axis=0, out=chances)
+        rests = np.subtract.accumulate(np.concatenate([rest[None, :], chances[1:]]), axis=0)
+        going = (rests >= 0.0) & (chances > 0.0)
+        total[open_] += going[:-1].sum(axis=0)
+        rest, chance, more = rests[-1], chances[-1], going[-1]
+        if not more.all():
+            open_, rest, chance, ratio, size = open_[more], rest[more], chance[more], ratio[more], size[more]
+        number, block = number + block, min(2 * block, _LONGEST_BLOCK)
+    return np.minimum(total, _MOST_COUNTED)
 
 
 def count_luck(seed: int, assignment_id: Ints, ordinals: Ints, stage: str) -> Floats:

@@ -13,8 +13,8 @@ from aquamind_pipeline.simulation.treatments import Treatments
 
 _GILL = [cause.reason for cause in SEA_CAUSES].index("gill disease")
 _ULCER = [cause.reason for cause in SEA_CAUSES].index("winter ulcer")
-_NEAR = 0.1
-"""With fewer lice than this share of the trigger no count comes near it, and none is drawn."""
+_NEAR = 0.35
+"""With fewer lice than this share of a number a count does not reach it but by a rare chance."""
 
 
 class Parasites:
@@ -128,19 +128,17 @@ class Parasites:
             weight_g: Weight of the fish.
             tending: The treatments.
         """
+        free = tending.lice_free_from[rows] <= today[rows]
+        rows = rows[free]
         trigger = treatments.lice_trigger(self._month[today[rows] - self._first_day], self.geography[rows])
-        females, preadults = self._now(lice.FEMALE, rows), self._now(lice.PREADULT, rows)
-        some = (females > _NEAR * trigger) | (preadults > _NEAR * treatments.MANY_PREADULTS * trigger)
-        some &= tending.lice_free_from[rows] <= today[rows]
-        rows, trigger = rows[some], trigger[some]
-        if not rows.size:
-            return
-        adult = self._found("adult_female", females[some], rows, today)
-        young = self._found("preadult", preadults[some], rows, today)
+        adult = self._found("adult_female", lice.FEMALE, rows, today, treatments.WATCHED * trigger)
         watched = rows[adult >= treatments.WATCHED * trigger]
         tending.count_again(watched, today[watched])
+        open_ = tending.due[rows] == treatments.NEVER
+        rows, trigger, adult = rows[open_], trigger[open_], adult[open_]
+        young = self._found("preadult", lice.PREADULT, rows, today, treatments.MANY_PREADULTS * trigger)
         is_adult = adult >= trigger
-        many = (is_adult | (young >= treatments.MANY_PREADULTS * trigger)) & (tending.due[rows] == treatments.NEVER)
+        many = is_adult | (young >= treatments.MANY_PREADULTS * trigger)
         if many.any():
             lousy, seen = rows[many], np.where(is_adult, adult, young)[many]
             reasons = np.where(is_adult, *treatments.AGAINST_LICE)[many]
@@ -148,15 +146,22 @@ class Parasites:
             methods = tending.against_lice(u, lousy, today[lousy], temp_c[lousy], weight_g[lousy])
             tending.book(lousy, today[lousy], methods, reasons, seen)
 
-    def _now(self, stage: int | slice, rows: Ints) -> Floats:
-        """Lice of a stage per fish in these rings, as `life_lice` has them."""
-        now: Floats = np.rint(np.atleast_2d(self.lice[stage])[:, rows].sum(axis=0) * 1e4) / 1e4
-        return now
+    def _found(self, name: str, stage: int | slice, rows: Ints, today: Ints, least: Floats) -> Floats:
+        """Lice of a stage per examined fish that people find today.
 
-    def _found(self, stage: str, mean: Floats, rows: Ints, today: Ints) -> Floats:
-        """Lice of a stage per examined fish that people find in these rings today."""
-        fish = self._fish[rows]
-        found: Floats = lice.counted(mean, fish, lice.count_luck(self.seed, self.ids[rows], today[rows], stage)) / fish
+        Args:
+            name: The stage.
+            stage: Its compartments.
+            rows: The rings.
+            today: Today, by ring.
+            least: What matters [`rows`]. Rings with far fewer lice get 0 instead of their count, for speed.
+        """
+        mean = np.rint(np.atleast_2d(self.lice[stage])[:, rows].sum(axis=0) * 1e4) / 1e4
+        near = np.flatnonzero(mean > _NEAR * least)
+        ring, fish = rows[near], self._fish[rows[near]]
+        luck = lice.count_luck(self.seed, self.ids[ring], today[ring], name)
+        found = np.zeros(rows.size)
+        found[near] = lice.counted(mean[near], fish, luck) / fish
         return found
 
     def frame(self, keys: pl.DataFrame, pick: Ints) -> pl.DataFrame:
