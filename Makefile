@@ -77,6 +77,10 @@ bench: install ## Measure speed and memory, as ratios; ARGS="generate --profile 
 bench-quick: install ## Compare a few ratios with those kept; ARGS=--write keeps the new ones
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
+.PHONY: realism
+realism: install ## Build six farms and write the tables of docs/realism.md, which takes half an hour
+	$(BIN)/python -m benchmarks.realism $(ARGS)
+
 .PHONY: aquamind-schema
 aquamind-schema: install ## Write AquaMind's schema for tests, from the CSV files SCHEMA=, CONSTRAINTS= and INDEXES=
 	$(if $(and $(SCHEMA),$(CONSTRAINTS),$(INDEXES)),,$(error name the CSV files: make aquamind-schema SCHEMA=… CONSTRAINTS=… INDEXES=…))

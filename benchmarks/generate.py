@@ -46,7 +46,7 @@ _MACROS = (
 _SAMPLED = """
     CREATE TEMP MACRO sampled() AS TABLE
     SELECT *, date::TIMESTAMPTZ AS midnight, range(1, getvariable('fish_per_sample') + 1) AS fish FROM life_day
-    WHERE stage > 1 AND (batch_day * getvariable('samples_per_week')) % 7 < getvariable('samples_per_week')
+    WHERE fish_weighed > 0
     ORDER BY container_id, date"""
 _SQL = {
     READINGS: """

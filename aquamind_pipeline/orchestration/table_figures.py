@@ -20,7 +20,7 @@ from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.simulation.deaths import REASONS
 from aquamind_pipeline.simulation.lice import STAGES as LICE_STAGES
-from aquamind_pipeline.simulation.treatments import METHODS, REASON
+from aquamind_pipeline.simulation.treatments import AGAINST_LICE, METHODS
 
 SHOWN_BATCHES = 4
 SHOWN_DAYS = 200
@@ -109,7 +109,7 @@ def _temperatures(lake: Lake, name: str) -> dg.MetadataValue[str]:
 def _ring_year(lake: Lake, name: str) -> dg.MetadataValue[str]:
     """Lice, treatments, deaths, feed and temperature in the last year of the ring that was deloused most often."""
     treatments = lake.scan("life_treatment").select("assignment_id", "date", "method", "reason").collect()
-    against_lice = treatments.filter(reason=REASON["lice"])
+    against_lice = treatments.filter(pl.col("reason").is_in(AGAINST_LICE))
     often = against_lice.group_by("assignment_id").len().sort("len", "assignment_id", descending=[True, False])
     ring = (
         int(often["assignment_id"][0])

@@ -32,6 +32,8 @@ from aquamind_pipeline.apps.planning import activities
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.mistakes import no_such
 from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.biology import STAGES
+from aquamind_pipeline.simulation.grading import GRADED_STAGE
 
 READINGS, FEEDINGS = readings.READINGS.name, feeding.FEEDINGS.name
 PHOTOPERIOD = photoperiod.PHOTOPERIOD.name
@@ -241,10 +243,27 @@ def _vaccinated_again(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
 
 def _fed_on(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
     """The meals of the last day are given once more on the day after."""
+    return _fed_after(frame, _last_fed(frame).filter(dose.hits(pl.col("batch_assignment_id"))))
+
+
+def _smolts_fed_on(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    """The same for the first days without feed that smolts have in the month: those before their grading come first."""
+    smolts = _last_fed(frame.filter(pl.col("feed_id") == STAGES[GRADED_STAGE - 1].feed_id))
+    first = smolts.unique("batch_assignment_id", keep="first", maintain_order=True)
+    return _fed_after(frame, first.filter(dose.hits(pl.col("batch_assignment_id"))))
+
+
+def _last_fed(meals: pl.DataFrame) -> pl.DataFrame:
+    """batch_assignment_id and feeding_date of each last day with feed before days without it."""
     assignment, day = pl.col("batch_assignment_id"), pl.col("feeding_date")
-    days = frame.select(assignment, day).unique().sort("batch_assignment_id", "feeding_date")
+    days = meals.select(assignment, day).unique().sort("batch_assignment_id", "feeding_date")
     until = day.shift(-1).over("batch_assignment_id")
-    last = days.filter((until - day).dt.total_days() > 1).filter(dose.hits(assignment))
+    return days.filter((until - day).dt.total_days() > 1)
+
+
+def _fed_after(frame: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
+    """The meals of some days are given once more on the days after."""
+    day = pl.col("feeding_date")
     again = frame.join(last, on=["batch_assignment_id", "feeding_date"], how="semi", maintain_order="left")
     return pl.concat([frame, again.with_columns(pl.col("id") + _NEW_IDS, day.dt.offset_by("1d"))])
 
@@ -443,6 +462,10 @@ FAULTS: dict[str, Fault] = {
             _fed_on,
         ),
         Fault(
+            "feed-before-gradings", "Feeders are not stopped before smolts are graded.", (FEEDINGS,), "tanks", 1.0,
+            _smolts_fed_on,
+        ),
+        Fault(
             "deaths-entered-twice", "Deaths are entered as an event and, with the record, once more.", (DEATHS,),
             "rows", 0.01,
             lambda f, d: pl.concat([f, f.filter(d.hits(_ROW)).with_columns(pl.col("id") + _NEW_IDS)]),
@@ -487,7 +510,7 @@ FAULTS: dict[str, Fault] = {
         ),
         Fault(
             "batch-summed-twice", "Containers are added up twice in the summary of their batch.", (FED_BATCHES,),
-            "summaries", 0.2,
+            "summaries", 0.5,
             lambda f, d: f.pipe(_set(d.hits(_ROW), total_feed_kg=_float("total_feed_kg") * 2)),
         ),
         Fault("missing-partition", "Files of meals are missing.", (FEEDINGS,), "months", 0.25),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from aquamind_pipeline.apps.batch.daily_states import STATES
+from aquamind_pipeline.apps.batch.transfers import TRANSFER_ACTIONS
 from aquamind_pipeline.apps.health.lice_counts import FEMALE, LICE_COUNTS, SESSILE
 from aquamind_pipeline.apps.health.treatments import BATHS, TREATMENTS
 from aquamind_pipeline.apps.inventory.feeding import FEEDINGS
@@ -12,6 +13,7 @@ from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.rules import Rule
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING
 from aquamind_pipeline.simulation.feeding_plan import FASTING_DAYS
+from aquamind_pipeline.simulation.grading import AVERAGE, GRADED_STAGE, SELECTIONS
 from aquamind_pipeline.simulation.lice import DISPERSION
 
 _COMPARED_DAYS = 16
@@ -96,12 +98,21 @@ def _variance(lice: pl.Expr, fish: pl.Expr) -> pl.Expr:
     return lice * (1.0 + lice / (fish * DISPERSION))
 
 
-def fasted(treatments: pl.LazyFrame, assignments: pl.LazyFrame, meals: pl.LazyFrame, speed: int = 1) -> CheckResult:
-    """No fish are fed on the days without feed before treatments, moves and harvests.
+def fasted(
+    treatments: pl.LazyFrame,
+    assignments: pl.LazyFrame,
+    actions: pl.LazyFrame,
+    meals: pl.LazyFrame,
+    speed: int = 1,
+) -> CheckResult:
+    """No fish are fed on the days without feed before treatments, gradings, moves and harvests.
+
+    The day of a treatment or a grading itself has no feed at any speed.
 
     Args:
         treatments: health_treatment; the description says how many days the fish had no feed.
         assignments: batch_batchcontainerassignment.
+        actions: batch_transferaction; those that pick fish by their size are gradings.
         meals: inventory_feedingevent.
         speed: How many days of real fish a day has.
     """
@@ -116,8 +127,16 @@ def fasted(treatments: pl.LazyFrame, assignments: pl.LazyFrame, meals: pl.LazyFr
         last=pl.col("departure_date").dt.offset_by("-1d"),
         days=pl.col("lifecycle_stage_id").replace_strict(least, default=0, return_dtype=pl.Int64),
     )
+    of_grading = max(1, (FASTING_DAYS[GRADED_STAGE - 1][0] + 1) // speed)
+    is_graded = pl.col("actual_execution_date").is_not_null() & (pl.col("selection_method") != SELECTIONS[AVERAGE])
+    graded = [
+        actions.filter(is_graded).select(
+            assignment_id=side, last="actual_execution_date", days=pl.lit(of_grading, pl.Int64)
+        )
+        for side in ("source_assignment_id", "dest_assignment_id")
+    ]
     due = (
-        pl.concat([treated, moved])
+        pl.concat([treated, moved, *graded])
         .filter(pl.col("days") > 0)
         .select(
             batch_assignment_id="assignment_id",
@@ -136,7 +155,7 @@ def fasted(treatments: pl.LazyFrame, assignments: pl.LazyFrame, meals: pl.LazyFr
         "fasted",
         wrong.sort("feeding_date", "id"),
         f"no meal on {due.height:,} days without feed",
-        "meals on days without feed before a treatment, a move or a harvest",
+        "meals on days without feed before a treatment, a grading, a move or a harvest",
     )
 
 
@@ -151,12 +170,16 @@ TREATMENTS_WORK = Rule(
 )
 FASTED = Rule(
     "fasted",
-    "No fish are fed on the days without feed before treatments, moves and harvests.",
+    "No fish are fed on the days without feed before treatments, gradings, moves and harvests.",
     "Fish with full guts die in treatments and spoil at harvest.",
     lambda inputs: fasted(
-        inputs.scan(TREATMENTS.name), inputs.scan(ASSIGNMENTS), inputs.scan(FEEDINGS.name), inputs.farm.speed
+        inputs.scan(TREATMENTS.name),
+        inputs.scan(ASSIGNMENTS),
+        inputs.scan(TRANSFER_ACTIONS.name),
+        inputs.scan(FEEDINGS.name),
+        inputs.farm.speed,
     ),
-    reads=(TREATMENTS.name, ASSIGNMENTS, FEEDINGS.name),
+    reads=(TREATMENTS.name, ASSIGNMENTS, TRANSFER_ACTIONS.name, FEEDINGS.name),
     about=STATES.name,
 )
 

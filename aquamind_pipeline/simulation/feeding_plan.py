@@ -12,7 +12,7 @@ from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import Stage
 from aquamind_pipeline.simulation.workdays import weekday
 
-FULL = (1.0, 1.035, 1.033, 1.109, 1.049, 1.099)
+FULL = (1.0, 1.035, 1.033, 1.109, 1.049, 1.12)
 """By stage: appetite of healthy fish on a normal day, relative to the mean over all days of a life.
 
 AquaMind's growth coefficients are means over good and bad days, so fish grow faster on good ones.
@@ -53,7 +53,7 @@ def last_fed(seed: int, speed: int, stage: Stage, batch: Ints, days: Ints) -> In
 
 
 def grading_fast(seed: int, speed: int, stage: Stage, batch: Ints) -> Ints:
-    """Days without feed for a grading, its own day included: as many before it as before a move.
+    """Days without feed for a grading, its own day included: as many before it as before a move, and one at least.
 
     Args:
         seed: The farm's seed.
@@ -62,7 +62,7 @@ def grading_fast(seed: int, speed: int, stage: Stage, batch: Ints) -> Ints:
         batch: Batch of each assignment.
     """
     fast, luck = _fast(seed, stage, batch)
-    return np.floor((fast + 1) / speed + luck).astype(np.int64)
+    return np.maximum(np.floor((fast + 1) / speed + luck), 1.0).astype(np.int64)
 
 
 def _fast(seed: int, stage: Stage, batch: Ints) -> tuple[Floats, Floats]:

@@ -37,7 +37,7 @@ _SETTLE_POWER, _SETTLE_KG = 0.082, 0.55
 """Attachment rises with the weight in kg: log rate 0.082 (log W - 0.55) (Aldrin et al. 2017)."""
 _RING_SPREAD = 0.3
 
-_PRESSURE = {1: 0.00013, 2: 0.00016}
+_PRESSURE = {1: 0.00016, 2: 0.00020}
 """Larvae from outside that attach to a fish in a day, by geography_id; the median over sites and seasons."""
 _PRESSURE_SPREAD, _PRESSURE_KNOT_DAYS = 1.0, 28
 _CALIGUS_PRESSURE = {1: 0.0030, 2: 0.0012}
@@ -144,6 +144,11 @@ DISPERSION = 0.8
 """Size parameter of the negative binomial distribution of lice on one fish; smaller is more uneven."""
 
 
+_MOST_COUNTED = 100_000
+"""Nobody counts more lice of a stage in one ring."""
+_LONGEST_BLOCK = 32
+
+
 def is_counting_day(ordinals: Ints, site: Ints, geography: Ints, speed: int) -> np.typing.NDArray[np.bool_]:
     """Whether a count is due in a ring of this site on this day; people count on the next working day."""
     every = np.where(geography == 1, COUNT_DAYS[1], COUNT_DAYS[2])
@@ -155,14 +160,13 @@ def is_counting_day(ordinals: Ints, site: Ints, geography: Ints, speed: int) -> 
     return due
 
 
-def counted(mean: Floats, fish: Ints, u: Floats, most: Ints | None = None) -> Ints:
+def counted(mean: Floats, fish: Ints, u: Floats) -> Ints:
     """Lice found on some fish: a draw from the negative binomial distribution by its inverse.
 
     Args:
         mean: Lice on a fish, on average.
         fish: Fish examined.
         u: Uniform draws in [0, 1).
-        most: Stop at this number, which then stands for itself and more; None for no end.
 
     Returns:
         Numbers of lice.
@@ -173,20 +177,22 @@ def counted(mean: Floats, fish: Ints, u: Floats, most: Ints | None = None) -> In
     chance = exponential(-size * logarithm(1.0 + mean / DISPERSION))
     total = np.zeros(mean.shape, np.int64)
     rest = np.asarray(u, np.float64) - chance
-    limit = np.full(mean.shape, 100_000) if most is None else np.broadcast_to(most, mean.shape)
-    open_ = np.flatnonzero((rest >= 0.0) & (total < limit))
-    rest, chance, ratio, size, limit = rest[open_], chance[open_], ratio[open_], size[open_], limit[open_]
-    number = 0
-    while open_.size:
-        chance = chance * (ratio * ((size + number) / (number + 1)))
-        number += 1
-        total[open_] = number
-        rest = rest - chance
-        going = (rest >= 0.0) & (number < limit) & (chance > 0.0)
-        if not going.all():
-            open_ = open_[going]
-            rest, chance, ratio, size, limit = rest[going], chance[going], ratio[going], size[going], limit[going]
-    return total
+    open_ = np.flatnonzero(rest >= 0.0)
+    rest, chance, ratio, size = rest[open_], chance[open_], ratio[open_], size[open_]
+    number, block = 0, 2
+    while open_.size and number < _MOST_COUNTED:
+        # Several numbers at once. Accumulation adds one after the other, so the length of a block changes no result.
+        lice = number + np.arange(block)[:, None]
+        chances = np.concatenate([chance[None, :], ratio * ((size + lice) / (lice + 1))])
+        np.multiply.accumulate(chances, axis=0, out=chances)
+        rests = np.subtract.accumulate(np.concatenate([rest[None, :], chances[1:]]), axis=0)
+        going = (rests >= 0.0) & (chances > 0.0)
+        total[open_] += going[:-1].sum(axis=0)
+        rest, chance, more = rests[-1], chances[-1], going[-1]
+        if not more.all():
+            open_, rest, chance, ratio, size = open_[more], rest[more], chance[more], ratio[more], size[more]
+        number, block = number + block, min(2 * block, _LONGEST_BLOCK)
+    return np.minimum(total, _MOST_COUNTED)
 
 
 def count_luck(seed: int, assignment_id: Ints, ordinals: Ints, stage: str) -> Floats:

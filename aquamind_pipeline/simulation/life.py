@@ -21,7 +21,7 @@ from aquamind_pipeline.simulation.biology import EGG_WEIGHT_G, STAGES, TRANSFER_
 from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.grading import AVERAGE
 from aquamind_pipeline.simulation.profile import Profile
-from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day
+from aquamind_pipeline.simulation.schedule import Plan
 from aquamind_pipeline.simulation.stage_days import live_stage
 from aquamind_pipeline.simulation.stage_inputs import as_dates, as_ordinals
 from aquamind_pipeline.simulation.stage_record import DAY_COLUMNS
@@ -36,7 +36,8 @@ class Life:
             population, weight_g, deaths, reason (index into `deaths.REASONS`), second_deaths (those of `deaths` that
             have another reason), second_reason, appetite (0 without feed, about 1 on a good day), gill and wound (mean
             scores, 0 to 3), fasting (why there is no feed: `stage_days`), feed_dg (decigrams, 0.0001 kg), meals,
-            fish_examined (fish weighed, measured and scored that day, or 0), sorted by assignment and date.
+            fish_weighed (fish of that day's growth sample, or 0), fish_examined (fish weighed, measured and scored that
+            day, or 0), sorted by assignment and date.
         moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths,
             source_population_before, weight_g (of the moved fish), picked (index into `grading.SELECTIONS`), sorted by
             source and destination.
@@ -161,24 +162,22 @@ def _move(
     return frame, shares, cube_root(np.maximum(new_weight, EGG_WEIGHT_G / 2))
 
 
-def summary(days: pl.LazyFrame, samples_per_week: int) -> pl.DataFrame:
+def summary(days: pl.LazyFrame) -> pl.DataFrame:
     """Summarise each assignment's life for the tables of records.
 
     Args:
         days: `Life.days`.
-        samples_per_week: Days of each week on which a batch is sampled.
 
     Returns:
         assignment_id, population and weight_g on its last day, first_temp_c, and last_weighing_date.
     """
-    sampled = (pl.col("stage") > 1) & is_sampling_day(pl.col("batch_day"), samples_per_week)
     return (
         days.group_by("assignment_id")
         .agg(
             population=pl.col("population").max_by("date"),
             weight_g=pl.col("weight_g").max_by("date"),
             first_temp_c=pl.col("temp_c").min_by("date"),
-            last_weighing_date=pl.col("date").filter(sampled).max(),
+            last_weighing_date=pl.col("date").filter(pl.col("fish_weighed") > 0).max(),
         )
         .collect(engine="streaming")
     )

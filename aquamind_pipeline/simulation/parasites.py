@@ -14,7 +14,7 @@ from aquamind_pipeline.simulation.treatments import Treatments
 _GILL = [cause.reason for cause in SEA_CAUSES].index("gill disease")
 _ULCER = [cause.reason for cause in SEA_CAUSES].index("winter ulcer")
 _NEAR = 0.35
-"""With fewer lice than this share of the trigger a count does not reach it but by a rare chance, and people wait."""
+"""With fewer lice than this share of a number a count does not reach it but by a rare chance."""
 
 
 class Parasites:
@@ -99,7 +99,7 @@ class Parasites:
             felt: Chance of death by each cause [ring, cause].
             tending: The treatments.
         """
-        rows = np.flatnonzero(self._counting.take(here) & inside)
+        rows = np.flatnonzero((self._counting.take(here) | (tending.recount == today)) & inside)
         if not rows.size:
             return
         self._counted[d, rows] = self._fish[rows]
@@ -116,26 +116,53 @@ class Parasites:
                 else:
                     sick, methods = sick[u < 0.5], np.full(int((u < 0.5).sum()), treatments.ANTIBIOTIC)
                 tending.book(sick, today[sick], methods, treatments.REASON[reason], felt[sick, cause] / self.speed)
-        trigger = treatments.lice_trigger(self._month[today[open_] - self._first_day], self.geography[open_])
-        females = np.rint(self.lice[lice.FEMALE, open_] * 1e4) / 1e4
-        wanted = females > _NEAR * trigger
-        heavy = females >= treatments.HEAVY * trigger
-        pause_ends = tending.lice_free_from[open_] - np.where(heavy, treatments.SHORTER_PAUSE_DAYS // self.speed, 0)
-        wanted &= pause_ends <= today[open_]
-        wanted &= tending.due[open_] == treatments.NEVER
-        near, trigger, females = open_[wanted], trigger[wanted], females[wanted]
-        if not near.size:
-            return
-        fish = self._fish[near]
-        most = np.ceil(trigger * fish).astype(np.int64)
-        luck = lice.count_luck(self.seed, self.ids[near], today[near], "adult_female")
-        found = lice.counted(females, fish, luck, most)
-        over = found >= most
-        lousy = near[over]
-        if lousy.size:
+        self._delouse(rows, today, temp_c, weight_g, tending)
+
+    def _delouse(self, rows: Ints, today: Ints, temp_c: Floats, weight_g: Floats, tending: Treatments) -> None:
+        """Book treatments of the rings where people found many lice, and count those with some again in a week.
+
+        Args:
+            rows: The rings in which lice are counted today.
+            today: Today, by ring.
+            temp_c: Temperature of the water.
+            weight_g: Weight of the fish.
+            tending: The treatments.
+        """
+        free = tending.lice_free_from[rows] <= today[rows]
+        rows = rows[free]
+        trigger = treatments.lice_trigger(self._month[today[rows] - self._first_day], self.geography[rows])
+        adult = self._found("adult_female", lice.FEMALE, rows, today, treatments.WATCHED * trigger)
+        watched = rows[adult >= treatments.WATCHED * trigger]
+        tending.count_again(watched, today[watched])
+        open_ = tending.due[rows] == treatments.NEVER
+        rows, trigger, adult = rows[open_], trigger[open_], adult[open_]
+        young = self._found("preadult", lice.PREADULT, rows, today, treatments.MANY_PREADULTS * trigger)
+        is_adult = adult >= trigger
+        many = is_adult | (young >= treatments.MANY_PREADULTS * trigger)
+        if many.any():
+            lousy, seen = rows[many], np.where(is_adult, adult, young)[many]
+            reasons = np.where(is_adult, *treatments.AGAINST_LICE)[many]
             u = draws.uniform(draws.stream(self.seed, "treatment", "method"), self.ids[lousy], today[lousy])
             methods = tending.against_lice(u, lousy, today[lousy], temp_c[lousy], weight_g[lousy])
-            tending.book(lousy, today[lousy], methods, treatments.REASON["lice"], found[over] / fish[over])
+            tending.book(lousy, today[lousy], methods, reasons, seen)
+
+    def _found(self, name: str, stage: int | slice, rows: Ints, today: Ints, least: Floats) -> Floats:
+        """Lice of a stage per examined fish that people find today.
+
+        Args:
+            name: The stage.
+            stage: Its compartments.
+            rows: The rings.
+            today: Today, by ring.
+            least: What matters [`rows`]. Rings with far fewer lice get 0 instead of their count, for speed.
+        """
+        mean = np.rint(np.atleast_2d(self.lice[stage])[:, rows].sum(axis=0) * 1e4) / 1e4
+        near = np.flatnonzero(mean > _NEAR * least)
+        ring, fish = rows[near], self._fish[rows[near]]
+        luck = lice.count_luck(self.seed, self.ids[ring], today[ring], name)
+        found = np.zeros(rows.size)
+        found[near] = lice.counted(mean[near], fish, luck) / fish
+        return found
 
     def frame(self, keys: pl.DataFrame, pick: Ints) -> pl.DataFrame:
         """Rows of `Life.lice`.

@@ -321,13 +321,8 @@ def _placement(
     }
 
 
-def is_sampling_day(batch_day: pl.Expr, per_week: int) -> pl.Expr:
-    """Whether a batch is sampled on this day of its life (from 0): `per_week` of every seven days, spread evenly."""
-    return (batch_day * per_week) % 7 < per_week
-
-
 def samples_before(days: pl.Expr, per_week: int) -> pl.Expr:
-    """Number of sampling days (`is_sampling_day`) among the first `days` days of a batch."""
+    """Number of days on which a growth sample is due (`examinations.is_due`) among a batch's first `days` days."""
     within = [sum((d * per_week) % 7 < per_week for d in range(n)) for n in range(7)]
     return days // 7 * per_week + (days % 7).replace_strict(range(7), within, return_dtype=pl.Int64)
 
@@ -397,4 +392,4 @@ def _first_id(count: pl.Expr) -> pl.Expr:
     return 1 + count.cum_sum() - count
 
 
-__all__ = ["READING_HOURS", "Plan", "is_sampling_day", "lived_months", "rows_by_month", "samples_before", "schedule"]
+__all__ = ["READING_HOURS", "Plan", "lived_months", "rows_by_month", "samples_before", "schedule"]

@@ -18,7 +18,7 @@ from aquamind_pipeline.simulation import deaths, feeding_plan, grading, treatmen
 from aquamind_pipeline.simulation.biology import Stage
 from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.episodes import FRESHWATER_CAUSES, SEA_CAUSES
-from aquamind_pipeline.simulation.examinations import fish_examined
+from aquamind_pipeline.simulation.examinations import Examinations
 from aquamind_pipeline.simulation.parasites import Parasites
 from aquamind_pipeline.simulation.stage_inputs import StageInputs, as_dates, as_ordinals
 from aquamind_pipeline.simulation.stage_record import StageRecord
@@ -304,7 +304,10 @@ class StageDays:
         pick = day * n + owner
         to = np.repeat(first_row, lived) + day
         self.record.write(self.given, self._start_root, (pick, to), table)
-        table["fish_examined"][to] = fish_examined(self.given, self.record.population, self.tending).take(pick)
+        fed = self.record.fasting == FED
+        examinations = Examinations.of(self.given, self.record.population, fed, self.tending)
+        table["fish_weighed"][to] = examinations.weighed.take(pick)
+        table["fish_examined"][to] = examinations.examined.take(pick)
         if self.parasites is None:
             return pl.DataFrame()
         keys = self.given.assignments.select("assignment_id", "batch_id", "container_id")[owner]

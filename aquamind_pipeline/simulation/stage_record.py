@@ -24,6 +24,7 @@ DAY_COLUMNS = {
     "fasting": np.int64,
     "feed_dg": np.int64,
     "meals": np.int64,
+    "fish_weighed": np.int64,
     "fish_examined": np.int64,
 }
 """Columns of `Life.days` that a stage computes."""
@@ -75,7 +76,7 @@ class StageRecord:
             given: What was known of the stage.
             start_root: Cube root of the weight at the start of the stage [container].
             where: For each row, its place in an array [day, container], and its row in `table`.
-            table: The columns of `Life.days` in DAY_COLUMNS; `fish_examined` is left alone.
+            table: The columns of `Life.days` in DAY_COLUMNS; those of examinations are left alone.
         """
         pick, to = where
         second = self.second_dead.take(pick)

@@ -63,9 +63,11 @@ METHODS: tuple[Method, ...] = (
 )
 """The column `method` of `life_treatment` is an index into this tuple."""
 METHOD = {method.name: number for number, method in enumerate(METHODS)}
-REASONS = ("lice", "gill disease", "wounds", "vaccination", "fungus")
+REASONS = ("lice", "gill disease", "wounds", "vaccination", "fungus", "pre-adult lice")
 """Why fish are treated. The column `reason` of `life_treatment` is an index into this tuple."""
 REASON = {name: number for number, name in enumerate(REASONS)}
+AGAINST_LICE = (REASON["lice"], REASON["pre-adult lice"])
+"""Reasons of treatments against lice: adult females, or pre-adults that are going to be adult when the crew comes."""
 
 THERMAL, MECHANICAL, FRESHWATER, AZAMETHIPHOS, PEROXIDE, EMAMECTIN, ANTIBIOTIC, VACCINE, BRONOPOL = range(len(METHODS))
 
@@ -73,10 +75,20 @@ CONTAINERS_A_DAY = 3
 """Containers of a batch that a crew treats on a working day."""
 LEAD_DAYS = 3
 """Days from the decision to the first treatment: a vessel is ordered and the fish are fasted."""
-LICE_PAUSE_DAYS, EMAMECTIN_PAUSE_DAYS, ILLNESS_PAUSE_DAYS = 21, 42, 35
-"""Days of real fish between two treatments of a container against lice, after emamectin, and against illness."""
-HEAVY, SHORTER_PAUSE_DAYS = 2.0, 11
-"""From so many times the trigger on, a ring is treated again so many days earlier: its lice would get out of hand."""
+RECOUNT_DAYS, EMAMECTIN_RECOUNT_DAYS = 4, 21
+"""Days of real fish from a treatment against lice to the count that shows what it came to; emamectin is slow.
+
+Until then a ring gets no other treatment against lice. If this count reaches the trigger, the ring is treated again.
+"""
+WATCHED, WATCHED_DAYS = 0.5, 7
+"""From this share of the trigger on, a ring is counted again after so many days of real fish."""
+MANY_PREADULTS = 5.0
+"""Pre-adults for each adult female of the trigger that lead to a treatment, too: within ten days more females than the
+trigger grow from them."""
+OTHER_METHOD_DAYS = 28
+"""Days of real fish after a treatment against lice in which the next one is by another method."""
+ILLNESS_PAUSE_DAYS = 35
+"""Days of real fish between two treatments of a container against illness."""
 EMAMECTIN_DAYS, _EMAMECTIN_DAILY = 35, 0.08
 """Days over which emamectin works, and the daily death of lice at full efficacy: it is slow, and leaves about 6 %."""
 SAFETY_DAYS = 7
@@ -101,7 +113,7 @@ def lice_trigger(month: Ints, geography: Ints) -> Floats:
     and 1.0 in the other months.
     """
     spring = (month >= 2) & (month <= 6)
-    return np.where(geography == 1, 0.8, np.where(spring, 0.4, 0.8))
+    return np.where(geography == 1, 1.3, np.where(spring, 0.45, 0.9))
 
 
 def left_deaths(method: Ints, luck: Floats) -> Floats:
@@ -150,6 +162,8 @@ class Treatments:
         killing: Daily death of lice by emamectin, by group of stages [4, container].
         stress: Loss of appetite, as a share [container].
         pending: Share of the fish that is still going to die of handling and of treatment [2, container].
+        recount: Day on which lice are counted beside the days of the region [container].
+        lice_free_from: Day from which on another treatment against lice may be booked [container].
         done: Records of what was done.
     """
 
@@ -173,7 +187,9 @@ class Treatments:
         self.method = np.zeros(n, np.int64)
         self.reason = np.zeros(n, np.int64)
         self.trigger = np.zeros(n)
+        self.recount = np.zeros(n, np.int64)
         self.lice_free_from = np.zeros(n, np.int64)
+        self.other_method_until = np.zeros(n, np.int64)
         self.illness_free_from = np.zeros(n, np.int64)
         self.last_method = np.full(n, -1)
         self.vaccinated = np.zeros(n, bool)
@@ -188,18 +204,19 @@ class Treatments:
         self._dying = float(power(_LOSS_KEPT, speed))
         self._return = float(power(_RELIEF_KEPT, speed))
 
-    def book(self, rows: Ints, today: Ints, methods: Ints, reason: int, seen: Floats) -> None:
+    def book(self, rows: Ints, today: Ints, methods: Ints, reasons: Ints | int, seen: Floats) -> None:
         """Give containers a date, if none is booked and the fish can be harvested in time.
 
         Args:
             rows: Containers that need a treatment, ascending.
             today: Today, by container of `rows`.
             methods: Method of each.
-            reason: Index into REASONS.
+            reasons: Indexes into REASONS, or one for all.
             seen: What was seen, such as lice per fish.
         """
         free = self.due[rows] == NEVER
         rows, today, methods, seen = rows[free], today[free], methods[free], seen[free]
+        reason_of: Ints = np.broadcast_to(np.asarray(reasons), free.shape)[free]
         if not rows.size:
             return
         group = self.batch_row[rows]
@@ -215,15 +232,26 @@ class Treatments:
         in_time = day + self._days_to_harvest(methods) < self.departs[rows]
         in_time &= day > today
         rows, day, today, methods, seen = rows[in_time], day[in_time], today[in_time], methods[in_time], seen[in_time]
-        group, in_feed = group[in_time], in_feed[in_time]
+        group, in_feed, reason_of = group[in_time], in_feed[in_time], reason_of[in_time]
         word = draws.bits(draws.stream(self.seed, "treatment", "fasting"), self.ids[rows], day)
         u, v = (word >> np.uint64(32)) * 2.0**-32, (word & np.uint64(0xFFFFFFFF)) * 2.0**-32
         fast = _FASTING[methods, 0] + np.floor(u * (_FASTING[methods, 1] - _FASTING[methods, 0] + 1))
-        days = np.where(fast > 0, np.floor((fast + 1) / self.speed + v), 0.0).astype(np.int64)
-        self.due[rows], self.method[rows], self.reason[rows], self.trigger[rows] = day, methods, reason, seen
+        # The day itself has no feed at any speed; those before it are rounded by chance.
+        days = np.where(fast > 0, np.maximum(np.floor((fast + 1) / self.speed + v), 1.0), 0.0).astype(np.int64)
+        self.due[rows], self.method[rows], self.reason[rows], self.trigger[rows] = day, methods, reason_of, seen
         self.fast_from[rows] = np.where(days > 0, np.maximum(day - days, today) + 1, NEVER)
         crew = ~in_feed
         np.maximum.at(self.next_free, group[crew], day[crew] + 1)
+
+    def count_again(self, rows: Ints, today: Ints) -> None:
+        """Count the lice of rings that have many again in a week.
+
+        Args:
+            rows: The rings.
+            today: Today, by container of `rows`.
+        """
+        wait = max(1, WATCHED_DAYS // self.speed)
+        self.recount[rows] = self.calendar.slots(today + wait, np.zeros_like(today))
 
     def _days_to_harvest(self, methods: Ints) -> Ints:
         """Days that must pass after a treatment before the fish are harvested."""
@@ -266,8 +294,11 @@ class Treatments:
         self.stress[rows] = np.maximum(self.stress[rows], np.where(_FASTING[method, 1] > 0, 0.6, 0.1))
         self.relief[:, rows] *= left_deaths(method, luck[:, 2]).T
         lousy = _EFFICACY[method, 3] > 0.0
-        pause = np.where(in_feed, EMAMECTIN_PAUSE_DAYS, LICE_PAUSE_DAYS) // self.speed
-        self.lice_free_from[rows] = np.where(lousy, day + np.maximum(pause, 1), self.lice_free_from[rows])
+        wait = np.maximum(np.where(in_feed, EMAMECTIN_RECOUNT_DAYS, RECOUNT_DAYS) // self.speed, 1)
+        self.recount[rows] = np.where(lousy, self.calendar.slots(day + wait, np.zeros_like(day)), self.recount[rows])
+        self.lice_free_from[rows] = np.where(lousy, self.recount[rows], self.lice_free_from[rows])
+        another = day + max(1, OTHER_METHOD_DAYS // self.speed)
+        self.other_method_until[rows] = np.where(lousy, another, self.other_method_until[rows])
         ill = _RELIEF[method].any(axis=1)
         self.illness_free_from[rows] = np.where(
             ill, day + max(1, ILLNESS_PAUSE_DAYS // self.speed), self.illness_free_from[rows]
@@ -330,9 +361,9 @@ class Treatments:
         weight[:, PEROXIDE] = np.where(temp_c < 12.0, 0.08, 0.0)
         weight[:, THERMAL] = np.where(temp_c < 12.0, 0.38, 0.28)
         again = self.last_method[rows]
-        for medicine in (AZAMETHIPHOS, PEROXIDE, EMAMECTIN):
-            weight[again == medicine, medicine] = 0.0
+        soon = today < self.other_method_until[rows]
         methods = np.arange(len(_AGAINST_LICE))
+        weight[(again[:, None] == methods) & (soon[:, None] | _IS_MEDICINE[methods])] = 0.0
         left = self.departs[rows] - today - max(1, LEAD_DAYS // self.speed)
         too_late = (_WITHHOLDING[methods] > 0) & (self._days_to_harvest(methods) >= left[:, None])
         weight[too_late] = 0.0
@@ -356,13 +387,16 @@ _FASTING = np.array([method.fasting_days for method in METHODS])
 _WITHHOLDING = np.array([method.withholding_days for method in METHODS])
 _DAYS = np.array([method.days for method in METHODS])
 _IN_FEED = np.array([method.name.endswith("in feed") for method in METHODS])
+_IS_MEDICINE = np.array([method.kind == "medication" for method in METHODS])
 
 __all__ = [
+    "AGAINST_LICE",
     "ANTIBIOTIC",
     "BRONOPOL",
     "FRESHWATER",
     "ILLNESS_TRIGGER",
     "LAST_DAYS",
+    "MANY_PREADULTS",
     "METHOD",
     "METHODS",
     "NEVER",
@@ -372,6 +406,7 @@ __all__ = [
     "VACCINATION_G",
     "VACCINATION_MOST_G",
     "VACCINE",
+    "WATCHED",
     "Calendar",
     "Method",
     "Treatments",

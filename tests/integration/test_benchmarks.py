@@ -16,11 +16,12 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.definitions import MONTH_ASSETS, build_defs
 from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.quality.realism import reference
 from aquamind_pipeline.schema.definition import ByFormula
 from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.settings import Settings, load_settings
-from benchmarks import determinism, generate, quick, results
+from benchmarks import determinism, generate, quick, realism, results
 from benchmarks.measuring import LAKE_STAGES, READINGS, STAGES, by_turns, make, months_of, run, stages_before
 from tests.helpers.places import ROOT
 
@@ -153,3 +154,20 @@ def test_what_moved_is_said() -> None:
     kept = json.loads(quick.KEPT.read_text())
     assert kept
     assert all(ratio > 0 for ratio in kept.values())
+
+
+def test_the_realism_page_has_the_figures_and_ranges_of_the_check() -> None:
+    """`make realism` writes our figures beside them."""
+    tables = realism.PAGE.read_text("utf-8").partition(realism.HEADING)[2]
+    for group in reference()["group"]:
+        table = tables.partition(f"### {group['title']}\n")[2].partition("\n#")[0]
+        rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines() if row.startswith("| ")]
+        assert [row[:3] for row in rows[1:]] == realism.described(group), group["title"]
+        assert {len(row) for row in rows} == {3 + len(realism.PROFILES) * len(realism.SEEDS)}
+
+
+def test_a_realism_table_has_what_the_check_compares() -> None:
+    one = realism.compared("tiny", 1)
+    written = realism.tables({"test-40": [one], "saturation-170": [one]})
+    shown = one.figures.filter(figure="gutted over live weight").select("ours").item()
+    assert f"| gutted over live weight | 0.83 to 0.85 | 0.8 to 0.88 | {shown:.3g} | {shown:.3g} |" in written

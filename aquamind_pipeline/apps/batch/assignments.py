@@ -44,7 +44,7 @@ def lived_assignments(inputs: Inputs) -> pl.DataFrame:
 
     def make() -> pl.DataFrame:
         plan = inputs.plan
-        lived = summary(inputs.scan("life_day"), inputs.farm.samples_per_week)
+        lived = summary(inputs.scan("life_day"))
         return (
             plan.assignments.join(lived, on="assignment_id", maintain_order="left")
             .join(plan.batches.select("batch_id", "batch_number"), on="batch_id", maintain_order="left")

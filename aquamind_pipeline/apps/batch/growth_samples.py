@@ -29,7 +29,7 @@ from aquamind_pipeline.schema.columns import (
     unique,
     varchar,
 )
-from aquamind_pipeline.schema.definition import ByFormula, Freshness, Parent, TableDefinition
+from aquamind_pipeline.schema.definition import CountedIn, Freshness, Parent, TableDefinition
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
@@ -37,7 +37,7 @@ from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import length_cm
 from aquamind_pipeline.simulation.body import CONDITION_VARIATION, mean_condition, weight_variation
 from aquamind_pipeline.simulation.profile import Profile
-from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day, rows_by_month, samples_before
+from aquamind_pipeline.simulation.schedule import Plan, rows_by_month, samples_before
 
 _LEAST_G = 0.01
 _READS = (*PLAN, "life_day")
@@ -59,15 +59,15 @@ class SampledFish:
 
 
 def sampled_fish(inputs: Inputs) -> SampledFish:
-    """Weigh and measure some fish of each assignment that feeds, on the sampling days of its batch."""
+    """Weigh and measure some fish of each assignment on the days that life chose."""
     farm, per_week = inputs.farm, inputs.farm.samples_per_week
     before_first = inputs.shared("ids before the first sample", lambda: _ids_before_first(inputs))
     samples = (
         inputs.frame("life_day")
-        .filter((pl.col("stage") > 1) & is_sampling_day(pl.col("batch_day"), per_week))
+        .filter(pl.col("fish_weighed") > 0)
         .join(before_first, on="assignment_id")
         .sort("container_id", "date")
-        .with_columns(id=pl.col("before_first") + samples_before(pl.col("batch_day"), per_week))
+        .with_columns(id=pl.col("before_first") + samples_before(pl.col("batch_day") + 1, per_week) - 1)
     )
     # One row for the first fish of every sample, one for the second, and so on: numpy adds such rows up much faster.
     ids, fish = samples["id"].to_numpy()[None, :], np.arange(farm.fish_per_sample)[:, None]
@@ -117,12 +117,13 @@ def growth_samples(inputs: Inputs) -> pl.DataFrame:
     return pl.DataFrame({**keys, **aggregates(fish.weights, fish.lengths)})
 
 
-def samples_by_month(farm: Profile, plan: Plan) -> pl.DataFrame:
-    """Number of growth samples of each month."""
+def _samples_about(farm: Profile, plan: Plan) -> int:
+    """Roughly how many growth samples there will be: those that are due, and a few are left out."""
     upto, before = (
         samples_before(pl.col("batch_day") + pl.col(end), farm.samples_per_week) for end in ("until", "since")
     )
-    return rows_by_month(farm, plan, pl.when(pl.col("stage") > 1).then(upto - before).otherwise(0))
+    due = pl.when(pl.col("stage") > 1).then(upto - before).otherwise(0)
+    return int(rows_by_month(farm, plan, due)["rows"].sum())
 
 
 GROWTH_SAMPLES = TableDefinition(
@@ -130,7 +131,7 @@ GROWTH_SAMPLES = TableDefinition(
     kind=Kind.EVENT,
     scope=Scope.ASSIGNMENT,
     meaning="Fish of one assignment weighed and measured on one day, by their aggregates.",
-    how="On fixed days of each week some fish of each assignment are weighed and measured; these are their aggregates.",
+    how="Some times a week, on working days without treatment or fasting, fish of each assignment are measured.",
     columns=(
         identity("id"),
         refers("assignment_id", "batch_batchcontainerassignment.id"),
@@ -151,14 +152,15 @@ GROWTH_SAMPLES = TableDefinition(
     time="sample_date",
     reads=_READS,
     generate=growth_samples,
-    expected=ByFormula(samples_by_month),
+    expected=CountedIn("life_day", (pl.col("fish_weighed") > 0).sum(), about=_samples_about),
     lineage={
         "id": "plan_assignment.first_sample_id",
         "sample_date": "life_day.date",
+        "sample_size": "life_day.fish_weighed",
         "avg_weight_g": "life_day.weight_g",
     },
     rules=(PLAUSIBLE_SAMPLES,),
-    freshness=Freshness(silent_days=7, fed=True, wanted=lambda farm: farm.samples_per_week > 0),
+    freshness=Freshness(silent_days=21, fed=True, wanted=lambda farm: farm.samples_per_week > 0),
     bytes_per_row=(22, 298),
 )
 
@@ -233,8 +235,10 @@ FISH_OBSERVATIONS = TableDefinition(
     time="created_at",
     reads=(*_READS, "batch_growthsample"),
     generate=fish_observations,
-    expected=ByFormula(
-        lambda farm, plan: samples_by_month(farm, plan).with_columns(pl.col("rows") * farm.fish_per_sample)
+    expected=CountedIn(
+        "batch_growthsample",
+        pl.col("sample_size").sum(),
+        about=lambda farm, plan: _samples_about(farm, plan) * farm.fish_per_sample,
     ),
     lineage={
         "id": "batch_growthsample.id",

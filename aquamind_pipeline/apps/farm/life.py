@@ -52,6 +52,7 @@ LIFE_DAYS = TableDefinition(
         bigint("fasting", comment="Why there is no feed: 0 fed, 1 before a move, 2 for a treatment, 3 in a storm"),
         bigint("feed_dg"),
         bigint("meals", comment="Meals of the day; 0 without feed"),
+        bigint("fish_weighed", comment="Fish that are weighed and measured for growth that day; 0 on other days"),
         bigint("fish_examined", comment="Fish that are weighed, measured and scored that day; 0 on other days"),
     ),
     time="date",

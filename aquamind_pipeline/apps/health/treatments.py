@@ -46,7 +46,14 @@ from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import ADULT
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
-from aquamind_pipeline.simulation.treatments import METHODS, REASONS, VACCINE, left_deaths, relief_luck
+from aquamind_pipeline.simulation.treatments import (
+    AGAINST_LICE,
+    METHODS,
+    REASONS,
+    VACCINE,
+    left_deaths,
+    relief_luck,
+)
 
 
 @dataclass(frozen=True)
@@ -83,11 +90,12 @@ BATHS = {
 """Methods that act on lice at once, by their first words, with the share of sessile lice that each removes."""
 _DOSAGES = tuple(_ENTERED[method.name].dosage for method in METHODS)
 _SEEN = (
-    ("lice", "at least {} adult females a fish", 1.0, 2),
+    ("lice", "{} adult females a fish", 1.0, 2),
     ("gill disease", "{} deaths a day of 10,000 fish", 10_000.0, 1),
     ("wounds", "{} deaths a day of 10,000 fish", 10_000.0, 1),
     ("vaccination", "smolts large enough for the vaccine", 1.0, 1),
     ("fungus", "score {} of skin and fins", 1.0, 1),
+    ("pre-adult lice", "{} pre-adult lice a fish", 1.0, 2),
 )
 """By reason: what people saw, as they write it, the factor on `seen`, and its decimals."""
 _SEEN_ON_EGGS = "fungus on dead eggs"
@@ -210,7 +218,7 @@ def _outcomes(seed: int, rows: pl.DataFrame) -> list[str]:
     luck = relief_luck(seed, rows["assignment_id"].to_numpy(), ordinals(rows["date"]))
     left = left_deaths(method, luck)
     relieved = 1.0 - np.where(reason == REASONS.index("gill disease"), left[:, 0], left[:, 1])
-    against_lice = reason == REASONS.index("lice")
+    against_lice = np.isin(reason, AGAINST_LICE)
     effect = np.where(against_lice, rows["adult_female_removed"].to_numpy(), relieved)
     success = effect >= np.where(against_lice, _SUCCESS, _RELIEVED)
     partly = effect >= np.where(against_lice, _PARTIAL, _PARTLY_RELIEVED)

@@ -26,7 +26,7 @@ from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
-from aquamind_pipeline.simulation.treatments import REASON, VACCINE
+from aquamind_pipeline.simulation.treatments import AGAINST_LICE, VACCINE
 
 _EARLY_DAYS, _LATE_DAYS = 21, 14
 """Days of real fish before and after its day in which a sampling or delousing counts as the planned one."""
@@ -112,7 +112,7 @@ def _events(inputs: Inputs) -> pl.DataFrame:
     batch_of = inputs.plan.assignments.lazy().select("assignment_id", "batch_id")
     samplings = inputs.scan(SAMPLINGS.name).select("assignment_id", date="sampling_date")
     sampled = samplings.join(batch_of, on="assignment_id").select("batch_id", "date", activity_type=pl.lit("SAMPLING"))
-    treated = inputs.scan(LIFE_TREATMENTS.name).filter(reason=REASON["lice"])
+    treated = inputs.scan(LIFE_TREATMENTS.name).filter(pl.col("reason").is_in(AGAINST_LICE))
     deloused = treated.select("batch_id", "date", activity_type=pl.lit("TREATMENT"))
     return pl.concat([sampled.collect(), deloused.collect()]).unique()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 
 import polars as pl
 import pytest
 
+from aquamind_pipeline.apps.batch.assignments import ASSIGNMENTS as ASSIGNED
 from aquamind_pipeline.apps.farm.life import LIFE_LICE, LIFE_TREATMENTS
 from aquamind_pipeline.apps.health.catalogue import LICE, LICE_TYPE, REASON_ID, SALMON_LOUSE, mortality_reasons
 from aquamind_pipeline.apps.health.journal import JOURNAL
@@ -183,16 +184,54 @@ def test_sessile_lice_that_go_with_a_method_that_spares_them_are_seen() -> None:
     assert not treatments_work(rows.lazy(), found.filter(~gone).lazy(), tiny().profile.speed).passed
 
 
-@pytest.mark.parametrize(("days", "passed"), [(0, True), (1, False)])
-def test_a_meal_on_a_day_without_feed_is_seen(days: int, *, passed: bool) -> None:
+@pytest.mark.parametrize(("days", "passed"), [(0, True), (1, False), (2, False), (3, True)])
+@pytest.mark.parametrize("what", ["treatment", "source of a grading", "destination of a grading", "move"])
+def test_a_meal_on_a_day_without_feed_is_seen(what: str, days: int, *, passed: bool) -> None:
+    """Two days without feed: 3 and 4 March. Fish that move on 5 March leave after the 4th."""
+    day = date(2025, 3, 4)
     treatment = pl.LazyFrame(
         {"batch_assignment_id": [7], "description": ["Thermal delousing: lice. 9 fish. No feed for 2 days."]}
     ).with_columns(treatment_date=pl.datetime(2025, 3, 4, 6, time_zone="UTC"))
-    none = pl.LazyFrame(schema={"id": pl.Int64, "departure_date": pl.Date, "lifecycle_stage_id": pl.Int64})
+    left = pl.LazyFrame({"id": [7], "departure_date": [day + timedelta(days=1)], "lifecycle_stage_id": [5]})
+    sides = (7, 8) if what.startswith("source") else (8, 7)
+    graded = pl.LazyFrame(
+        {
+            "source_assignment_id": [sides[0]] * 2,
+            "dest_assignment_id": [sides[1]] * 2,
+            "actual_execution_date": [day, None],
+            "selection_method": ["LARGEST", "SMALLEST"],
+        }
+    )
     meals = pl.LazyFrame({"id": [1], "batch_id": [1], "batch_assignment_id": [7], "container_id": [1]}).with_columns(
         feeding_date=pl.date(2025, 3, 2 + days)
     )
-    assert fasted(treatment, none, meals).passed is passed
+    found = fasted(
+        treatment if what == "treatment" else treatment.clear(),
+        left if what == "move" else left.clear(),
+        graded if "grading" in what else graded.clear(),
+        meals,
+    )
+    assert found.passed is passed
+    average = graded.with_columns(selection_method=pl.lit("AVERAGE"))
+    assert fasted(treatment.clear(), left.clear(), average, meals).passed
+
+
+@pytest.mark.parametrize("speed", [2, 3, 10])
+def test_a_meal_on_the_day_of_a_grading_is_seen_at_any_speed(speed: int) -> None:
+    rows = tiny().frame("batch_transferaction")
+    graded = rows.filter(pl.col("actual_execution_date").is_not_null(), pl.col("selection_method") != "AVERAGE")
+    none = tiny().frame(ASSIGNED.name).clear().lazy()
+    treatments = tiny().frame(TREATMENTS.name).clear().lazy()
+    meals = graded.select(
+        "id",
+        batch_id=pl.lit(1),
+        container_id=pl.lit(1),
+        batch_assignment_id="dest_assignment_id",
+        feeding_date="actual_execution_date",
+    )
+    assert meals.height > 3
+    assert fasted(treatments, none, rows.lazy(), meals.lazy(), speed).wrong == meals.height
+    assert fasted(treatments, none, rows.lazy(), meals.clear().lazy(), speed).passed
 
 
 def test_baths_of_eggs_are_worded_for_eggs() -> None:
