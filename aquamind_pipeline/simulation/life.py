@@ -65,8 +65,8 @@ class Life:
 def live(profile: Profile, plan: Plan) -> Life:
     """Simulate the planned lives of all batches in `plan` up to `profile.as_of`.
 
-    A plan with some of the batches gives the same rows for them, so a large farm can be simulated in slices. A plan with
-    mixed batches has the batches that they are made of (`Plan.with_sources`).
+    A plan with some of the batches gives the same rows for them, so a large farm can be simulated in slices. A plan
+    with mixed batches has the batches that they are made of (`Plan.with_sources`).
     """
     conditions = Conditions.of(profile, plan.assignments["site"].to_numpy())
     eggs = plan.hatched.sort("batch_id")["eggs"].to_numpy()
@@ -193,12 +193,10 @@ def _mix(seed: int, plan: Plan, rings: pl.DataFrame, life: StageLife) -> tuple[p
     """
     mixes = plan.mixes.sort("assignment_id")
     ids, begins = rings["assignment_id"].to_numpy(), as_ordinals(rings["assignment_date"])
-    row = np.stack(
-        [np.searchsorted(ids, mixes[f"{side}_assignment_id"].to_numpy()) for side in ("source", "resident")]
-    )
+    row = np.stack([np.searchsorted(ids, mixes[f"{side}_assignment_id"].to_numpy()) for side in ("source", "resident")])
     batch = mixes["batch_id"].to_numpy()
     before = life.fish[row]
-    count = np.stack([left_over(seed, batch, fish, moved=moved) for fish, moved in zip(before, (True, False), strict=True)])
+    count = np.stack([left_over(seed, batch, before[side], moved=side == 0) for side in (0, 1)])
     total = np.maximum(count.sum(axis=0), 1)
     weight_g = life.root[row] ** 3
 

@@ -49,7 +49,7 @@ MIXES = pl.Schema(
         "resident_assignment_id": pl.Int64(),
     }
 )
-"""A mix: the new batch and its assignment, and the batches and assignments whose fish moved in and whose fish stayed."""
+"""A mix: the new batch and its assignment; those whose fish moved in (source); those whose fish stayed (resident)."""
 
 
 def is_mixed(batch_id: pl.Expr) -> pl.Expr:
@@ -172,9 +172,7 @@ def _mixed_batches(profile: Profile, batches: pl.DataFrame, mixes: pl.DataFrame)
     )
 
 
-def _split(
-    profile: Profile, assignments: pl.DataFrame, mixes: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _split(profile: Profile, assignments: pl.DataFrame, mixes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """End the rings of later batches on the day of the mix.
 
     Returns:

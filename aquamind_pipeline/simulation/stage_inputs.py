@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -54,12 +55,9 @@ class Arrivals:
 
     def of(self, chosen: np.typing.NDArray[np.bool_]) -> Arrivals:
         """Those of some containers."""
-        return Arrivals(
-            **{
-                one.name: None if (values := getattr(self, one.name)) is None else values[..., chosen]
-                for one in fields(self)
-            }
-        )
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        some: dict[str, Any] = {name: None if one is None else one[..., chosen] for name, one in values.items()}
+        return Arrivals(**some)
 
 
 @dataclass(frozen=True)
@@ -155,10 +153,8 @@ class StageInputs:
         background = (stage.daily_mortality * speed * deaths.background(seed, stage, batch))[None, :]
         background = background * deaths.day_factor(_bell((of_day >> np.uint64(32)).astype(np.uint32)))
         if stage.at_sea:
-            months = np.arange(width) * speed / _MONTH_DAYS
-            if before is not None:
-                months = (day + before[None, :]) * speed / _MONTH_DAYS
-            background *= at_age(deaths.AGE_AT_SEA, months).reshape(width, -1)
+            months = np.arange(width) * speed / _MONTH_DAYS if before is None else (day + before) * speed / _MONTH_DAYS
+            background *= at_age(deaths.AGE_AT_SEA, months if before is not None else months[:, None])
             susceptible = susceptibility(SEA_CAUSES, months)
         else:
             of_stage = susceptibility(FRESHWATER_CAUSES, np.array([float(stage.order)]))

@@ -94,9 +94,7 @@ def batches(inputs: Inputs) -> pl.DataFrame:
 
 
 _TYPE = (
-    pl.when(pl.col("batch_number").str.starts_with(MIXED_PREFIX))
-    .then(pl.lit("MIXED"))
-    .otherwise(pl.lit("STANDARD"))
+    pl.when(pl.col("batch_number").str.starts_with(MIXED_PREFIX)).then(pl.lit("MIXED")).otherwise(pl.lit("STANDARD"))
 )
 
 BATCHES = TableDefinition(

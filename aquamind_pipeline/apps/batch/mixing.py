@@ -227,9 +227,7 @@ def _has_lineage(inputs: RuleInputs) -> CheckResult:
     amounts = ["population_count", "biomass_kg", "percentage"]
     key = ["mixed_batch_id", "source_batch_id"]
     events = inputs.whole(MIX_EVENTS.name).select("mixed_batch_id", mix_event_id="id")
-    counted = (
-        inputs.whole(COMPONENTS.name).join(events, on="mix_event_id").group_by(key).agg(pl.col(amounts).sum())
-    )
+    counted = inputs.whole(COMPONENTS.name).join(events, on="mix_event_id").group_by(key).agg(pl.col(amounts).sum())
     made_of = inputs.rows.group_by(key).agg(pl.col(amounts).sum())
     rows = (
         mixed.rename({"id": "mixed_batch_id"})

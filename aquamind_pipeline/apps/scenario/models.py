@@ -126,8 +126,9 @@ TEMPERATURE_PROFILES = TableDefinition(
 
 
 def temperature_days(inputs: Inputs) -> pl.DataFrame:
-    """The season that a batch begun in mid-month meets: hatchery water, unless it begins at sea, then the sea. Days count
-    from 1.
+    """The season that a batch begun in mid-month meets: hatchery water and then the sea, or the sea only.
+
+    Days count from 1.
     """
     farm = inputs.farm
     parts = []
@@ -299,6 +300,7 @@ FCR_STAGES = TableDefinition(
     lineage={},
     rules=(),
 )
+
 
 def _adult_fcr_stages(farm: Profile) -> list[int]:
     """Ids of the rows of adult fish in `scenario_fcrmodelstage`."""
