@@ -26,7 +26,7 @@ from aquamind_pipeline.simulation.mixing import is_mixed
 from aquamind_pipeline.simulation.profile import Profile
 
 GENOTYPE, SUPPLIER = "SalmoBreed Standard", "AquaGen"
-_INITIAL_WEIGHT_G = 0.1
+INITIAL_WEIGHT_G = 0.1
 _DURATION_DAYS = 900
 """AquaMind's own length of a baseline, in days of real fish."""
 
@@ -53,7 +53,7 @@ def scenarios(inputs: Inputs) -> pl.DataFrame:
         scenario_id="batch_id",
         name=pl.format("Baseline Projection - {}", "batch_number"),
         initial_count=pl.coalesce("fish", "eggs"),
-        initial_weight=pl.coalesce(pl.col("weight_g").round(2), pl.lit(_INITIAL_WEIGHT_G)),
+        initial_weight=pl.coalesce(pl.col("weight_g").round(2), pl.lit(INITIAL_WEIGHT_G)),
         biological_constraints_id="geography_id",
         duration_days=pl.lit(duration_days(inputs.farm)),
         tgc_model_id=model_id(pl.col("geography_id"), pl.col("start_date"), from_sea=mixed),
@@ -96,4 +96,4 @@ SCENARIOS = TableDefinition(
     rules=(),
 )
 
-__all__ = ["GENOTYPE", "SCENARIOS", "SUPPLIER", "duration_days"]
+__all__ = ["GENOTYPE", "INITIAL_WEIGHT_G", "SCENARIOS", "SUPPLIER", "duration_days"]
