@@ -15,7 +15,15 @@ from fractions import Fraction
 
 import polars as pl
 
-from aquamind_pipeline.apps.batch import assignments, daily_states, forecasts, growth_samples, mortality, transfers
+from aquamind_pipeline.apps.batch import (
+    assignments,
+    daily_states,
+    forecasts,
+    growth_samples,
+    mixing,
+    mortality,
+    transfers,
+)
 from aquamind_pipeline.apps.environmental import photoperiod, readings
 from aquamind_pipeline.apps.harvest import harvests
 from aquamind_pipeline.apps.health import (
@@ -46,6 +54,7 @@ STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
 FORECASTS = forecasts.LIVE_PROJECTIONS.name
 FED, FED_BATCHES = feeding_summaries.CONTAINERS.name, feeding_summaries.BATCH_SUMMARIES.name
 ACTIONS, ACTIVITIES = transfers.TRANSFER_ACTIONS.name, activities.PLANNED_ACTIVITIES.name
+COMPOSITIONS, COMPONENTS = mixing.COMPOSITIONS.name, mixing.COMPONENTS.name
 LOTS, _LOT_WEIGHTS = harvests.HARVEST_LOTS.name, ("live_weight_kg", "gutted_weight_kg", "fillet_weight_kg")
 SILENT_DAYS = 3
 """Number of last days without readings in a silent farm."""
@@ -482,6 +491,18 @@ FAULTS: dict[str, Fault] = {
         Fault(
             "lost-actions", "Actions of transfers are lost.", (ACTIONS,), "rows", 0.1,
             lambda f, d: f.filter(~d.hits(_ROW)),
+        ),
+        Fault(
+            "mix-without-lineage", "Mixed batches do not say which batches they are made of.", (COMPOSITIONS,),
+            "mixed batches", 0.5, lambda f, d: f.filter(~d.hits(pl.col("mixed_batch_id"))),
+        ),
+        Fault(
+            "percentages-off", "Percentages of mixed batches do not add up to 100.", (COMPOSITIONS, COMPONENTS), "rows",
+            0.5, lambda f, d: f.pipe(_set(d.hits(_ROW), percentage=pl.col("percentage") / 2)),
+        ),
+        Fault(
+            "mix-loses-fish", "Mix events count a tenth fewer fish than came.", (COMPONENTS,), "rows", 0.5,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), population_count=pl.col("population_count") * 9 // 10)),
         ),
         Fault(
             "done-as-planned", "Activities are entered as done on the day for which they were planned.", (ACTIVITIES,),

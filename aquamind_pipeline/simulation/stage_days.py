@@ -20,7 +20,7 @@ from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.episodes import FRESHWATER_CAUSES, SEA_CAUSES
 from aquamind_pipeline.simulation.examinations import Examinations
 from aquamind_pipeline.simulation.parasites import Parasites
-from aquamind_pipeline.simulation.stage_inputs import StageInputs, as_dates, as_ordinals
+from aquamind_pipeline.simulation.stage_inputs import Arrivals, StageInputs, as_dates, as_ordinals
 from aquamind_pipeline.simulation.stage_record import StageRecord
 from aquamind_pipeline.simulation.treatments import Bools, Treatments
 
@@ -52,6 +52,9 @@ class StageLife:
         graded: Rows of `Life.moves` within the stage.
         fish: Fish of each assignment at its end.
         root: Cube root of their weight.
+        lice_left: Lice per fish on its last day [stage of `lice.STAGES`, assignment], at sea.
+        gill_left: Mean gill score on that day.
+        wound_left: Mean score of skin and fins on that day.
     """
 
     lice: pl.DataFrame
@@ -59,14 +62,16 @@ class StageLife:
     graded: list[pl.DataFrame]
     fish: Ints
     root: Floats
+    lice_left: Floats
+    gill_left: Floats
+    wound_left: Floats
 
 
 def live_stage(
     conditions: Conditions,
     stage: Stage,
     group: pl.DataFrame,
-    fish: Ints,
-    root: Floats,
+    arrivals: Arrivals,
     first_row: Ints,
     table: dict[str, np.typing.NDArray[Any]],
 ) -> StageLife:
@@ -76,19 +81,22 @@ def live_stage(
         conditions: What all stages share.
         stage: The stage.
         group: Its planned assignments, sorted by id.
-        fish: Fish of each assignment at its start.
-        root: Cube root of their weight in g.
+        arrivals: The fish that come into them.
         first_row: Row of `Life.days` that has the first day of each assignment.
         table: The columns of `Life.days` that `stage_record.DAY_COLUMNS` names; the stage writes its rows.
     """
     begun = (as_ordinals(group["assignment_date"]) < conditions.horizon) & (group["days"].to_numpy() > 0)
-    days = StageDays(StageInputs.of(conditions, stage, group.filter(begun)), fish[begun], root[begun])
+    came = arrivals.of(begun)
+    days = StageDays(StageInputs.of(conditions, stage, group.filter(begun), came.days), came)
     for day in range(days.given.width):
         days.step(day)
     lice = days.write(first_row[begun], table)
-    fish, root = fish.copy(), root.copy()
+    fish, root = arrivals.fish.copy(), arrivals.root.copy()
     fish[begun], root[begun] = days.fish, days.last_root()
-    return StageLife(lice, days.treated(), days.graded, fish, root)
+    left = [np.zeros((*one.shape[:-1], begun.size)) for one in days.left()]
+    for all_, some in zip(left, days.left(), strict=True):
+        all_[..., begun] = some
+    return StageLife(lice, days.treated(), days.graded, fish, root, *left)
 
 
 class StageDays:
@@ -103,18 +111,17 @@ class StageDays:
         graded: Rows of `Life.moves` within the stage.
     """
 
-    def __init__(self, given: StageInputs, fish: Ints, root: Floats) -> None:
+    def __init__(self, given: StageInputs, came: Arrivals) -> None:
         """Start with the fish that came in.
 
         Args:
             given: What is known of the stage beforehand.
-            fish: Fish of each container.
-            root: Cube root of their weight in g.
+            came: The fish.
         """
         conditions = given.conditions
         profile = conditions.profile
         n = given.ids.size
-        self.given, self.fish, self.record = given, fish, StageRecord(given)
+        self.given, self.fish, self.record = given, came.fish, StageRecord(given)
         self.tending = Treatments(profile.seed, profile.speed, given.ids, given.batch, given.ends, conditions.calendar)
         self.tending.pending[0] = given.handling_loss
         self.tending.stress[:] = given.handling_stress
@@ -123,11 +130,14 @@ class StageDays:
             if given.stage.at_sea
             else None
         )
+        if self.parasites and came.lice is not None:
+            self.parasites.bring(came.lice)
         self._speed = profile.speed
         self._illness = conditions.sea if given.stage.at_sea else conditions.freshwater
-        self._start_root, self._root = root, root
+        self._start_root, self._root = came.root, came.root
         self._lost = np.zeros(n)  # sum of the chances of death by episodes, handling and treatment
-        self._gill, self._wound = np.zeros(n), np.zeros(n)
+        self._gill = np.zeros(n) if came.gill is None else came.gill
+        self._wound = np.zeros(n) if came.wound is None else came.wound
         self._chances = np.empty((_FIXED + given.resistance.shape[1], n))
         self._rows = np.arange(n)
         self.graded: list[pl.DataFrame] = []
@@ -287,6 +297,13 @@ class StageDays:
     def last_root(self) -> Floats:
         """Cube root of the weight at the end of each assignment's last day."""
         return self.record.root[self.given.lived - 1, self._rows]
+
+    def left(self) -> tuple[Floats, Floats, Floats]:
+        """Lice per fish, and the mean scores of gills and wounds, at the end of each assignment's last day."""
+        last, rows = self.given.lived - 1, self._rows
+        lice = self.parasites.on(last) if self.parasites else np.zeros((0, rows.size))
+        gill, wound = (one[last, rows].astype(np.float64) for one in (self.record.gill, self.record.wound))
+        return lice, gill, wound
 
     def write(self, first_row: Ints, table: dict[str, np.typing.NDArray[Any]]) -> pl.DataFrame:
         """Write the stage's rows of `Life.days`.

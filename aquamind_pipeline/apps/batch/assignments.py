@@ -30,6 +30,7 @@ from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation.life import summary
+from aquamind_pipeline.simulation.mixing import MIXED_PREFIX
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
@@ -92,10 +93,14 @@ def batches(inputs: Inputs) -> pl.DataFrame:
     )
 
 
+_TYPE = (
+    pl.when(pl.col("batch_number").str.starts_with(MIXED_PREFIX)).then(pl.lit("MIXED")).otherwise(pl.lit("STANDARD"))
+)
+
 BATCHES = TableDefinition(
     name="batch_batch",
     kind=Kind.LEDGER,
-    meaning="Group of fish that hatched and moves together, from eggs to harvest.",
+    meaning="Group of fish that moves together: from eggs to harvest, or mixed of two others until harvest.",
     how="The planned batches that have begun, with the stage that they have reached.",
     columns=(
         identity("id"),
@@ -103,7 +108,7 @@ BATCHES = TableDefinition(
         refers("species_id", "batch_species.id"),
         refers("lifecycle_stage_id", "batch_lifecyclestage.id"),
         varchar("status", 20),
-        varchar("batch_type", 20, fill=pl.lit("STANDARD")),
+        varchar("batch_type", 20, fill=_TYPE, comment="MIXED, or STANDARD if the batch began as eggs"),
         date("start_date"),
         date("expected_end_date", nullable=True),
         date("actual_end_date", nullable=True),

@@ -14,7 +14,10 @@ from aquamind_pipeline.apps.batch.carried import CARRIERS, carried
 from aquamind_pipeline.apps.batch.workflows import (
     CALLED_OFF,
     CALLED_OFF_BECAUSE,
+    GRADING,
+    MIXING,
     PUMP_FAILED,
+    SLOTS,
     TRANSITION,
     drafted_workflows,
 )
@@ -22,7 +25,6 @@ from aquamind_pipeline.arithmetic import rounded
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
     EMPTY,
-    FALSE,
     NULL,
     OWNER,
     bigint,
@@ -85,7 +87,7 @@ def _pairs(inputs: Inputs) -> pl.DataFrame:
     For transitions to the sea nothing is planned: the crew sees what fits into which ring.
     """
     tanks = inputs.plan.assignments.select("batch_id", "stage", "position", "assignment_id", "container_id")
-    wanted = _workflows(inputs).filter("has_actions")
+    wanted = _workflows(inputs).filter(pl.col("has_actions") & (pl.col("kind") != MIXING))
     transition = pl.col("kind") == TRANSITION
     on_land = wanted.filter(~transition | (pl.col("stage") + 1 < ADULT.order)).join(
         tanks.rename({"assignment_id": "source_assignment_id"}).drop("container_id"),
@@ -129,6 +131,32 @@ def _to_sea(inputs: Inputs) -> pl.DataFrame:
     return pl.concat([moved.filter(~pl.col("is_dynamic")), *_loading(done, stays), from_vessel], how="diagonal_relaxed")
 
 
+def _mixed(inputs: Inputs) -> pl.DataFrame:
+    """Moves into the rings of mixed batches. The fish that stay in a ring have an action, too: AquaMind's engine counts
+    only fish that an action brings (rule R29).
+    """
+    rings = inputs.plan.assignments.select(dest_assignment_id="assignment_id", dest_container_id="container_id")
+    moved = inputs.whole("life_move").filter(stage=ADULT.order).drop("stage", "date", "batch_id")
+    return (
+        _workflows(inputs)
+        .filter(kind=MIXING)
+        .join(mix_of_workflow(inputs.plan), on="workflow_id", maintain_order="left")
+        .join(moved, on="dest_assignment_id", maintain_order="left_right")
+        .join(rings, on="dest_assignment_id", maintain_order="left")
+        .with_columns(leg=pl.lit(0), stays=pl.col("source_assignment_id") == pl.col("resident_assignment_id"))
+        .drop("resident_assignment_id")
+    )
+
+
+def mix_of_workflow(plan: Plan) -> pl.DataFrame:
+    """workflow_id, dest_assignment_id and resident_assignment_id of each mix."""
+    return plan.mixes.select(
+        "resident_assignment_id",
+        workflow_id=(pl.col("batch_id") - 1) * SLOTS + 1,
+        dest_assignment_id="assignment_id",
+    )
+
+
 def _loading(done: pl.DataFrame, stays: pl.DataFrame) -> list[pl.DataFrame]:
     """Moves into the tanks of carriers: from land, and from a truck into a well-boat."""
     legs = []
@@ -168,7 +196,7 @@ def _actions(inputs: Inputs) -> pl.DataFrame:
         moved, called_off = pl.col("count").fill_null(0) > 0, pl.col("kind") == CALLED_OFF
         done = pl.col("date") <= inputs.farm.as_of
         return (
-            pl.concat([planned, to_sea], how="diagonal")
+            pl.concat([planned, to_sea, _mixed(inputs)], how="diagonal")
             .with_columns(pl.col("leg").fill_null(0))
             .sort("workflow_id", "leg", "source_assignment_id", "dest_assignment_id")
             .join(
@@ -268,7 +296,7 @@ def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
         id="workflow_id",
         workflow_number=pl.format(
             "{}-{}-D{}",
-            pl.when(transition).then(pl.lit("TRF")).when(kind=CALLED_OFF).then(pl.lit("RED")).otherwise(pl.lit("GRD")),
+            pl.when(transition).then(pl.lit("TRF")).when(kind=GRADING).then(pl.lit("GRD")).otherwise(pl.lit("RED")),
             "batch_number",
             day_number,
         ),
@@ -446,7 +474,7 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
     measured_g = weight_g * (1 + variation / float(np.sqrt(WEIGHED_FISH)) * luck)
     condition = condition_factor(stage, np.ones(stage.size), weight_g, actions["date"].dt.ordinal_day().to_numpy())
     temp_c = actions["temp_c"].fill_null(0.0).to_numpy()
-    at_sea = (stage == FRESHWATER[-1].order) & (actions["kind"] == TRANSITION).to_numpy()
+    at_sea = (stage == FRESHWATER[-1].order) & (actions["kind"] == TRANSITION).to_numpy() | (stage == ADULT.order)
 
     def if_moved(series: pl.Series) -> pl.Expr:
         return pl.when(moved).then(series)
@@ -454,7 +482,7 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
     def if_weighed(series: pl.Series) -> pl.Expr:
         return pl.when(moved & weighed).then(series)
 
-    within = pl.col("kind") != TRANSITION
+    within = pl.col("kind").is_in([GRADING, CALLED_OFF])
     picked = pl.when(moved).then("picked").when(within).then(2 - pl.col("action_number") % 2).otherwise(0)
     return actions.select(
         "workflow_id",
@@ -467,6 +495,7 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
         transferred_count="fish",
         mortality_during_transfer="lost",
         transferred_biomass_kg=rounded(actions["biomass_kg"], 10, 2),
+        allow_mixed=(pl.col("kind") == MIXING) & ~pl.col("stays").fill_null(value=False),
         status="outcome",
         planned_date="planned_start_date",
         actual_execution_date=pl.when(moved).then("date"),
@@ -519,7 +548,7 @@ TRANSFER_ACTIONS = TableDefinition(
         count("transferred_count"),
         count("mortality_during_transfer"),
         numeric("transferred_biomass_kg", 10, 2, range_=(0, None)),
-        boolean("allow_mixed", fill=FALSE),
+        boolean("allow_mixed", comment="Whether the container held fish of another batch"),
         varchar("status", 20),
         varchar("leg_type", 32, nullable=True, comment="Part of the way to the sea; null without carriers"),
         varchar(

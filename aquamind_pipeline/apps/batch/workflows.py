@@ -17,8 +17,9 @@ from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 from aquamind_pipeline.simulation.stage_inputs import as_ordinals
 
-TRANSITION, GRADING, CALLED_OFF = range(3)
-"""Kinds of workflow: to the next stage, between tanks of a stage, and between tanks of a stage but never done."""
+TRANSITION, GRADING, CALLED_OFF, MIXING = range(4)
+"""Kinds of workflow: to the next stage, between tanks of a stage, between tanks of a stage but never done, and into a
+ring with fish of another batch."""
 SLOTS = len(FRESHWATER) + 2
 """Workflows of a batch at most: one for each transition, a grading, and one that is called off."""
 PLANNED_DAYS, DYNAMIC_DAYS = 30, 60
@@ -71,6 +72,8 @@ def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
     every = pl.concat([transitions, gradings, called_off], how="diagonal").with_columns(
         workflow_id=(pl.col("batch_id") - 1) * SLOTS + pl.col("slot")
     )
+    if plan.mixes.height:
+        every = pl.concat([every, _mixings(plan, stages)], how="diagonal")
     ids = every["workflow_id"].to_numpy()
     u = draws.uniform(draws.stream(farm.seed, "workflows", "reason"), ids)
     reason = np.floor(u * len(CALLED_OFF_BECAUSE)).astype(np.int64)
@@ -78,7 +81,7 @@ def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
     due = pl.col("date") - pl.duration(days=pl.lit(pl.Series(_late(farm, ids))))
     return (
         every.with_columns(
-            planned_start_date=pl.when(kind=CALLED_OFF)
+            planned_start_date=pl.when(pl.col("kind").is_in([CALLED_OFF, MIXING]))
             .then("date")
             .otherwise(pl.max_horizontal(due, pl.col("begins") + pl.duration(days=1))),
             reason=pl.when(kind=CALLED_OFF).then(pl.Series(reason)),
@@ -89,6 +92,17 @@ def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
         )
         .drop("slot", "site", "containers")
         .sort("workflow_id")
+    )
+
+
+def _mixings(plan: Plan, stages: pl.DataFrame) -> pl.DataFrame:
+    """A workflow for each mix. It belongs to the batch whose fish move, and has an id of the mixed batch."""
+    sources = stages.filter(stage=ADULT.order).rename({"batch_id": "source_batch_id"})
+    return (
+        plan.mixes.select("date", "source_batch_id", workflow_id=(pl.col("batch_id") - 1) * SLOTS + 1)
+        .join(sources, on="source_batch_id", maintain_order="left")
+        .with_columns(kind=pl.lit(MIXING, pl.Int64), drafted="date")
+        .rename({"source_batch_id": "batch_id"})
     )
 
 
@@ -170,6 +184,7 @@ __all__ = [
     "CALLED_OFF",
     "CALLED_OFF_BECAUSE",
     "GRADING",
+    "MIXING",
     "PLANNED_DAYS",
     "PUMP_FAILED",
     "SLOTS",

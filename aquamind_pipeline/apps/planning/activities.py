@@ -24,6 +24,7 @@ from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.mixing import is_mixed
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 from aquamind_pipeline.simulation.treatments import AGAINST_LICE, VACCINE
@@ -70,6 +71,8 @@ def planned_activities(farm: Profile, plan: Plan) -> pl.DataFrame:
     rows = (
         plan.batches.select("batch_id", "start_date", "harvest_date")
         .join(numbered, how="cross", maintain_order="left_right")
+        # Templates count days from the egg. Of a mixed batch only the harvest is planned.
+        .filter(~is_mixed(pl.col("batch_id")) | (pl.col("number") == HARVEST))
         .join(moved, on=["batch_id", "number"], how="left", maintain_order="left")
         .with_columns(id=(pl.col("batch_id") - 1) * ACTIVITIES_OF_A_BATCH + pl.col("number"))
     )

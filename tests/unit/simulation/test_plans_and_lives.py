@@ -113,7 +113,7 @@ def test_test_40_uses_every_hall_and_both_geographies() -> None:
     holds = build_sites().containers.select("hall_id", container_id="id")
     used = plan.assignments.join(holds, on="container_id")["hall_id"].drop_nulls()
     assert used.n_unique() == 110
-    assert sorted(plan.batches["batch_number"].str.split("-").list.first().unique()) == ["FI", "SCO"]
+    assert sorted(plan.hatched["batch_number"].str.split("-").list.first().unique()) == ["FI", "SCO"]
 
 
 def test_weights_meet_the_stages_expectations() -> None:
