@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from aquamind_pipeline.apps.batch.daily_states import STATES
+from aquamind_pipeline.apps.batch.transfers import EMERGENCY_CASCADE, TRANSFER_ACTIONS, TRANSFER_WORKFLOWS
 from aquamind_pipeline.apps.health.lice_counts import FEMALE, LICE_COUNTS, SESSILE
 from aquamind_pipeline.apps.health.treatments import BATHS, TREATMENTS
 from aquamind_pipeline.apps.inventory.feeding import FEEDINGS
@@ -96,13 +97,22 @@ def _variance(lice: pl.Expr, fish: pl.Expr) -> pl.Expr:
     return lice * (1.0 + lice / (fish * DISPERSION))
 
 
-def fasted(treatments: pl.LazyFrame, assignments: pl.LazyFrame, meals: pl.LazyFrame, speed: int = 1) -> CheckResult:
-    """No fish are fed on the days without feed before treatments, moves and harvests.
+def fasted(
+    treatments: pl.LazyFrame,
+    assignments: pl.LazyFrame,
+    meals: pl.LazyFrame,
+    actions: pl.LazyFrame,
+    workflows: pl.LazyFrame,
+    speed: int = 1,
+) -> CheckResult:
+    """No fish are fed on the days without feed before treatments, moves and harvests, and while some are moved.
 
     Args:
         treatments: health_treatment; the description says how many days the fish had no feed.
         assignments: batch_batchcontainerassignment.
         meals: inventory_feedingevent.
+        actions: batch_transferaction.
+        workflows: batch_batchtransferworkflow. In moves within a stage neither container is fed on the day.
         speed: How many days of real fish a day has.
     """
     treated = treatments.select(
@@ -116,8 +126,18 @@ def fasted(treatments: pl.LazyFrame, assignments: pl.LazyFrame, meals: pl.LazyFr
         last=pl.col("departure_date").dt.offset_by("-1d"),
         days=pl.col("lifecycle_stage_id").replace_strict(least, default=0, return_dtype=pl.Int64),
     )
+    kinds = workflows.select("workflow_type", workflow_id="id").filter(
+        pl.col("workflow_type") != "LIFECYCLE_TRANSITION"
+    )
+    # Fast fish are graded between two meals.
+    unfed = pl.when(workflow_type=EMERGENCY_CASCADE).then(1).otherwise(1 // speed).cast(pl.Int64)
+    within = actions.filter(pl.col("actual_execution_date").is_not_null()).join(kinds, on="workflow_id")
+    on_the_day = [
+        within.select(assignment_id=side, last="actual_execution_date", days=unfed)
+        for side in ("source_assignment_id", "dest_assignment_id")
+    ]
     due = (
-        pl.concat([treated, moved])
+        pl.concat([treated, moved, *on_the_day])
         .filter(pl.col("days") > 0)
         .select(
             batch_assignment_id="assignment_id",
@@ -136,7 +156,7 @@ def fasted(treatments: pl.LazyFrame, assignments: pl.LazyFrame, meals: pl.LazyFr
         "fasted",
         wrong.sort("feeding_date", "id"),
         f"no meal on {due.height:,} days without feed",
-        "meals on days without feed before a treatment, a move or a harvest",
+        "meals on days without feed before a treatment, a move or a harvest, or of a move within a stage",
     )
 
 
@@ -151,12 +171,17 @@ TREATMENTS_WORK = Rule(
 )
 FASTED = Rule(
     "fasted",
-    "No fish are fed on the days without feed before treatments, moves and harvests.",
+    "No fish are fed on days without feed before treatments, moves and harvests, and of gradings and emergencies.",
     "Fish with full guts die in treatments and spoil at harvest.",
     lambda inputs: fasted(
-        inputs.scan(TREATMENTS.name), inputs.scan(ASSIGNMENTS), inputs.scan(FEEDINGS.name), inputs.farm.speed
+        inputs.scan(TREATMENTS.name),
+        inputs.scan(ASSIGNMENTS),
+        inputs.scan(FEEDINGS.name),
+        inputs.scan(TRANSFER_ACTIONS.name),
+        inputs.scan(TRANSFER_WORKFLOWS.name),
+        inputs.farm.speed,
     ),
-    reads=(TREATMENTS.name, ASSIGNMENTS, FEEDINGS.name),
+    reads=(TREATMENTS.name, ASSIGNMENTS, FEEDINGS.name, TRANSFER_ACTIONS.name, TRANSFER_WORKFLOWS.name),
     about=STATES.name,
 )
 

@@ -19,6 +19,7 @@ from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
 from aquamind_pipeline.simulation.conditions import Conditions
+from aquamind_pipeline.simulation.emergencies import emergencies
 from aquamind_pipeline.simulation.grading import AVERAGE
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, is_sampling_day
@@ -37,9 +38,9 @@ class Life:
             have another reason), second_reason, appetite (0 without feed, about 1 on a good day), gill and wound (mean
             scores, 0 to 3), fasting (why there is no feed: `stage_days`), feed_dg (decigrams, 0.0001 kg), meals,
             fish_examined (fish weighed, measured and scored that day, or 0), sorted by assignment and date.
-        moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths,
-            source_population_before, weight_g (of the moved fish), picked (index into `grading.SELECTIONS`), sorted by
-            source and destination.
+        moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths (those
+            of emergencies are among the source's deaths of the day), source_population_before, weight_g (of the moved
+            fish), picked (index into `grading.SELECTIONS`), sorted by source and destination.
         lice: Of rings: assignment_id, batch_id, container_id, date, lice per fish (sessile, preadult, adult_male,
             adult_female, caligus), fish_counted (fish on which lice are counted that day, or 0), sorted like `days`.
         treatments: assignment_id, batch_id, container_id, date, method (index into `treatments.METHODS`), reason
@@ -71,6 +72,7 @@ def live(profile: Profile, plan: Plan) -> Life:
     moves: list[pl.DataFrame] = []
     treated: list[pl.DataFrame] = []
     lice = pl.DataFrame()
+    struck = emergencies(profile, plan)
     fish: Ints = np.empty((0, 0), np.int64)
     root: Floats = np.empty((0, 0))
     for stage in STAGES:
@@ -80,9 +82,11 @@ def live(profile: Profile, plan: Plan) -> Life:
             fish = eggs[:, None] // shape[1] + (np.arange(shape[1])[None, :] < eggs[:, None] % shape[1])
             root = np.full(shape, float(cube_root(EGG_WEIGHT_G)))
         first_row = group["first_row"].to_numpy()
-        stage_life = live_stage(conditions, stage, group, fish.ravel(), root.ravel(), first_row, table)
+        stage_life = live_stage(
+            conditions, stage, group, struck.filter(stage=stage.order), fish.ravel(), root.ravel(), first_row, table
+        )
         treated.append(stage_life.treated)
-        moves += stage_life.graded
+        moves += stage_life.moved
         fish, root, lice = stage_life.fish, stage_life.root, stage_life.lice
         if stage is not STAGES[-1]:
             after = assignments.filter(stage=stage.order + 1)

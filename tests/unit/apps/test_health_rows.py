@@ -8,6 +8,7 @@ from functools import cache
 import polars as pl
 import pytest
 
+from aquamind_pipeline.apps.batch.transfers import TRANSFER_ACTIONS, TRANSFER_WORKFLOWS
 from aquamind_pipeline.apps.farm.life import LIFE_LICE, LIFE_TREATMENTS
 from aquamind_pipeline.apps.health.catalogue import LICE, LICE_TYPE, REASON_ID, SALMON_LOUSE, mortality_reasons
 from aquamind_pipeline.apps.health.journal import JOURNAL
@@ -192,7 +193,35 @@ def test_a_meal_on_a_day_without_feed_is_seen(days: int, *, passed: bool) -> Non
     meals = pl.LazyFrame({"id": [1], "batch_id": [1], "batch_assignment_id": [7], "container_id": [1]}).with_columns(
         feeding_date=pl.date(2025, 3, 2 + days)
     )
-    assert fasted(treatment, none, meals).passed is passed
+    assert fasted(treatment, none, meals, *idle()).passed is passed
+
+
+def idle() -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Actions and workflows of a farm on which no fish moved."""
+    made = tiny()
+    return tuple(made.frame(name).clear().lazy() for name in (TRANSFER_ACTIONS.name, TRANSFER_WORKFLOWS.name))  # type: ignore[return-value]
+
+
+def test_a_meal_on_the_day_of_an_emergency_is_seen() -> None:
+    """Neither the fish that stay nor those that come are fed on the day of an emergency."""
+    made = tiny()
+    actions = made.frame(TRANSFER_ACTIONS.name).filter(pl.col("actual_execution_date").is_not_null())
+    workflows = made.frame(TRANSFER_WORKFLOWS.name)
+    within = workflows.filter(workflow_type="EMERGENCY_CASCADE").select(workflow_id="id")
+    moved = actions.join(within, on="workflow_id", how="semi")
+    none = made.frame(TREATMENTS.name).clear().lazy()
+    left = made.frame("batch_batchcontainerassignment").clear().lazy()
+    for side in ("source_assignment_id", "dest_assignment_id"):
+        meal = moved.head(1).select(
+            "id",
+            batch_id=pl.lit(1),
+            batch_assignment_id=side,
+            container_id=pl.lit(1),
+            feeding_date="actual_execution_date",
+        )
+        assert not fasted(none, left, meal.lazy(), actions.lazy(), workflows.lazy(), made.profile.speed).passed
+    meals = made.scan("inventory_feedingevent")
+    assert fasted(none, left, meals, actions.lazy(), workflows.lazy(), made.profile.speed).passed
 
 
 def test_baths_of_eggs_are_worded_for_eggs() -> None:
