@@ -123,7 +123,9 @@ def ledger(
         pl.concat(
             [
                 deaths.select("batch_id", date="event_date", dead=pl.col("count").cast(pl.Int64)),
-                done.join(batch_of, left_on="source_assignment_id", right_on="assignment_id").select(
+                daily_states.unrecorded_deaths(transfers, deaths)
+                .join(batch_of, left_on="source_assignment_id", right_on="assignment_id")
+                .select(
                     "batch_id", date="actual_execution_date", dead=pl.col("mortality_during_transfer").cast(pl.Int64)
                 ),
             ]

@@ -505,6 +505,10 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.pipe(_set(d.hits(_ROW), population_count=pl.col("population_count") * 9 // 10)),
         ),
         Fault(
+            "handling-as-unknown", "Deaths by handling are entered with an unknown cause.", (DEATHS,), "rows", 1.0,
+            lambda f, d: f.pipe(_set(d.hits(_ROW) & (pl.col("cause") == "HANDLING"), cause=pl.lit("UNKNOWN"))),
+        ),
+        Fault(
             "done-as-planned", "Activities are entered as done on the day for which they were planned.", (ACTIVITIES,),
             "activities", 0.5, _as_planned,
         ),

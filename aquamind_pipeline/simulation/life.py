@@ -20,6 +20,7 @@ from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import ADULT, EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
 from aquamind_pipeline.simulation.conditions import Conditions
+from aquamind_pipeline.simulation.emergencies import emergencies
 from aquamind_pipeline.simulation.grading import AVERAGE
 from aquamind_pipeline.simulation.mixing import is_mixed, left_over
 from aquamind_pipeline.simulation.profile import Profile
@@ -40,9 +41,9 @@ class Life:
             scores, 0 to 3), fasting (why there is no feed: `stage_days`), feed_dg (decigrams, 0.0001 kg), meals,
             fish_weighed (fish of that day's growth sample, or 0), fish_examined (fish weighed, measured and scored that
             day, or 0), sorted by assignment and date.
-        moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths,
-            source_population_before, weight_g (of the moved fish), picked (index into `grading.SELECTIONS`), sorted by
-            source and destination.
+        moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths (those
+            of emergencies are among the source's deaths of the day), source_population_before, weight_g (of the moved
+            fish), picked (index into `grading.SELECTIONS`), sorted by source and destination.
         lice: Of rings: assignment_id, batch_id, container_id, date, lice per fish (sessile, preadult, adult_male,
             adult_female, caligus), fish_counted (fish on which lice are counted that day, or 0), sorted like `days`.
         treatments: assignment_id, batch_id, container_id, date, method (index into `treatments.METHODS`), reason
@@ -80,6 +81,7 @@ def live(profile: Profile, plan: Plan) -> Life:
     moves: list[pl.DataFrame] = []
     treated: list[pl.DataFrame] = []
     lice: list[pl.DataFrame] = []
+    struck = emergencies(profile, plan)
     fish: Ints = np.empty((0, 0), np.int64)
     root: Floats = np.empty((0, 0))
     for stage in STAGES:
@@ -90,9 +92,9 @@ def live(profile: Profile, plan: Plan) -> Life:
             root = np.full(shape, float(cube_root(EGG_WEIGHT_G)))
         first_row = group["first_row"].to_numpy()
         arrivals = Arrivals(fish.ravel(), root.ravel())
-        stage_life = live_stage(conditions, stage, group, arrivals, first_row, table)
+        stage_life = live_stage(conditions, stage, group, struck.filter(stage=stage.order), arrivals, first_row, table)
         treated.append(stage_life.treated)
-        moves += stage_life.graded
+        moves += stage_life.moved
         lice.append(stage_life.lice)
         fish, root = stage_life.fish, stage_life.root
         if stage is not STAGES[-1]:
@@ -102,7 +104,7 @@ def live(profile: Profile, plan: Plan) -> Life:
         elif plan.mixes.height:
             moved, arrivals = _mix(profile.seed, plan, group, stage_life)
             after = assignments.filter(is_mixed(pl.col("batch_id")))
-            mixed = live_stage(conditions, stage, after, arrivals, after["first_row"].to_numpy(), table)
+            mixed = live_stage(conditions, stage, after, struck.clear(), arrivals, after["first_row"].to_numpy(), table)
             treated.append(mixed.treated)
             lice.append(mixed.lice)
             moves.append(moved)

@@ -14,6 +14,7 @@ from aquamind_pipeline.apps.batch.carried import CARRIERS, carried
 from aquamind_pipeline.apps.batch.workflows import (
     CALLED_OFF,
     CALLED_OFF_BECAUSE,
+    EMERGENCY,
     GRADING,
     MIXING,
     PUMP_FAILED,
@@ -50,7 +51,8 @@ from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import ADULT, EGG_WEIGHT_G, FRESHWATER, length_cm, oxygen_saturation_mg_l
 from aquamind_pipeline.simulation.body import condition_factor, weight_variation
-from aquamind_pipeline.simulation.grading import SELECTIONS
+from aquamind_pipeline.simulation.emergencies import emergencies
+from aquamind_pipeline.simulation.grading import AVERAGE, IN_EMERGENCY, SELECTIONS
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
@@ -61,6 +63,10 @@ _PLANNED_SHARE = 0.07
 _FISH_A_MINUTE = 600
 """Fish that a pump moves in a minute."""
 _MOVED = (*LIVED, "life_move")
+EMERGENCY_CASCADE = "EMERGENCY_CASCADE"
+_PREFIX = {CALLED_OFF: "RED", GRADING: "GRD", EMERGENCY: "EMG", MIXING: "RED"}
+"""First part of the numbers of workflows within a stage, by kind."""
+_NO_ROOM = "No other container had room for more fish."
 _NO_FISH = pl.lit(0, pl.Int64)
 
 
@@ -84,10 +90,12 @@ def _arrived(inputs: Inputs) -> pl.DataFrame:
 def _pairs(inputs: Inputs) -> pl.DataFrame:
     """Containers between which actions are planned: tank i to tank i of the next stage, or neighbours in a hall.
 
-    For transitions to the sea nothing is planned: the crew sees what fits into which ring.
+    For transitions to the sea nothing is planned: the crew sees what fits into which ring. In an emergency, fish of one
+    container go to some others.
     """
     tanks = inputs.plan.assignments.select("batch_id", "stage", "position", "assignment_id", "container_id")
-    wanted = _workflows(inputs).filter(pl.col("has_actions") & (pl.col("kind") != MIXING))
+    every = _workflows(inputs)
+    wanted = every.filter("has_actions", ~pl.col("kind").is_in([EMERGENCY, MIXING]))
     transition = pl.col("kind") == TRANSITION
     on_land = wanted.filter(~transition | (pl.col("stage") + 1 < ADULT.order)).join(
         tanks.rename({"assignment_id": "source_assignment_id"}).drop("container_id"),
@@ -96,7 +104,7 @@ def _pairs(inputs: Inputs) -> pl.DataFrame:
     )
     partner = pl.when(transition).then("position").otherwise(pl.col("position") + 1 - 2 * (pl.col("position") % 2))
     dests = tanks.rename({"assignment_id": "dest_assignment_id", "container_id": "dest_container_id"})
-    return (
+    planned = (
         on_land.with_columns(dest_stage=pl.col("stage") + transition.cast(pl.Int64), dest_position=partner)
         .join(
             dests,
@@ -106,6 +114,19 @@ def _pairs(inputs: Inputs) -> pl.DataFrame:
         )
         .drop("dest_stage", "dest_position")
     )
+    pairs = emergencies(inputs.farm, inputs.plan).select("batch_id", "source_assignment_id", "dest_assignment_id")
+    struck = (
+        every.filter(kind=EMERGENCY)
+        .join(pairs.explode("dest_assignment_id"), on="batch_id", maintain_order="left")
+        .join(dests.select("dest_assignment_id", "dest_container_id"), on="dest_assignment_id", maintain_order="left")
+    )
+    return pl.concat([planned, struck], how="diagonal")
+
+
+def _happened(inputs: Inputs) -> pl.DataFrame:
+    """The moves of life, with the kind of the workflow that they belong to."""
+    kind = pl.when(picked=AVERAGE).then(TRANSITION).when(picked=IN_EMERGENCY).then(EMERGENCY).otherwise(GRADING)
+    return inputs.whole("life_move").with_columns(kind=kind.cast(pl.Int64))
 
 
 def _to_sea(inputs: Inputs) -> pl.DataFrame:
@@ -115,7 +136,7 @@ def _to_sea(inputs: Inputs) -> pl.DataFrame:
         (pl.col("kind") == TRANSITION) & (pl.col("stage") + 1 == ADULT.order) & pl.col("has_actions")
     )
     moved = (
-        done.join(inputs.whole("life_move").drop("date"), on=["batch_id", "stage"], maintain_order="left")
+        done.join(_happened(inputs).drop("date"), on=["batch_id", "stage", "kind"], maintain_order="left")
         .join(rings, on="dest_assignment_id", maintain_order="left")
         .with_columns(leg=pl.when("is_dynamic").then(len(CARRIERS)).otherwise(0))
     )
@@ -188,11 +209,19 @@ def _actions(inputs: Inputs) -> pl.DataFrame:
     """Every action with the workflow that it belongs to, and what happened, where something did."""
 
     def make() -> pl.DataFrame:
-        happened = inputs.whole("life_move").drop("stage", "date", "batch_id")
-        key = ["source_assignment_id", "dest_assignment_id"]
+        happened = _happened(inputs).drop("stage", "date", "batch_id")
+        key = ["source_assignment_id", "dest_assignment_id", "kind"]
         planned = _pairs(inputs).join(happened, on=key, how="left", maintain_order="left")
         to_sea = _to_sea(inputs)
         water = lived_assignments(inputs).select(dest_assignment_id="assignment_id", temp_c="first_temp_c")
+        within = inputs.whole("life_move").filter(pl.col("picked") != AVERAGE).select("dest_assignment_id", "date")
+        on_day = (
+            inputs.scan("life_day")
+            .filter(pl.col("assignment_id").is_in(within["dest_assignment_id"].unique().implode()))
+            .select("date", dest_assignment_id="assignment_id", temp_on_day_c="temp_c")
+            .join(within.unique().lazy(), on=["dest_assignment_id", "date"], how="semi")
+            .collect(engine="streaming")
+        )
         moved, called_off = pl.col("count").fill_null(0) > 0, pl.col("kind") == CALLED_OFF
         done = pl.col("date") <= inputs.farm.as_of
         return (
@@ -207,6 +236,8 @@ def _actions(inputs: Inputs) -> pl.DataFrame:
                 maintain_order="left",
             )
             .join(water, on="dest_assignment_id", how="left", maintain_order="left")
+            .join(on_day, on=["dest_assignment_id", "date"], how="left", maintain_order="left")
+            .with_columns(temp_c=pl.coalesce("temp_on_day_c", "temp_c"))
             .with_columns(action_number=pl.int_range(1, pl.len() + 1).over("workflow_id"))
             .with_columns(
                 outcome=pl.when(~done)
@@ -259,6 +290,10 @@ def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
         .join(totals, on="workflow_id", how="left", maintain_order="left")
         .with_columns(pl.col(counted).fill_null(0))
     )
+    emergency, nobody_moved = pl.col("kind") == EMERGENCY, pl.col("actions_completed") == 0
+    rows = rows.with_columns(
+        status=pl.when(emergency & nobody_moved).then(pl.lit("CANCELLED")).otherwise(pl.col("status"))
+    )
     transition, to_sea = (
         pl.col("kind") == TRANSITION,
         (pl.col("stage") + 1 == ADULT.order) & (pl.col("kind") == TRANSITION),
@@ -296,13 +331,19 @@ def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
         id="workflow_id",
         workflow_number=pl.format(
             "{}-{}-D{}",
-            pl.when(transition).then(pl.lit("TRF")).when(kind=GRADING).then(pl.lit("GRD")).otherwise(pl.lit("RED")),
+            pl.when(transition)
+            .then(pl.lit("TRF"))
+            .otherwise(
+                pl.col("kind").replace_strict(list(_PREFIX), list(_PREFIX.values()), default="", return_dtype=pl.String)
+            ),
             "batch_number",
             day_number,
         ),
         planned_activity_id=pl.when(transition).then(planned_activity_id(pl.col("batch_id"), pl.col("stage"))),
         workflow_type=pl.when(transition)
         .then(pl.lit("LIFECYCLE_TRANSITION"))
+        .when(emergency)
+        .then(pl.lit(EMERGENCY_CASCADE))
         .otherwise(pl.lit("CONTAINER_REDISTRIBUTION")),
         source_lifecycle_stage_id="stage",
         dest_lifecycle_stage_id=pl.col("stage") + transition.cast(pl.Int64),
@@ -319,7 +360,11 @@ def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
         is_intercompany=to_sea,
         source_subsidiary=pl.when(to_sea).then(pl.lit("FRESHWATER")),
         dest_subsidiary=pl.when(to_sea).then(pl.lit("FARMING")),
-        cancellation_reason=pl.when(status="CANCELLED").then(reasons).otherwise(pl.lit("")),
+        cancellation_reason=pl.when(emergency & nobody_moved)
+        .then(pl.lit(_NO_ROOM))
+        .when(status="CANCELLED")
+        .then(reasons)
+        .otherwise(pl.lit("")),
     )
 
 
@@ -330,6 +375,45 @@ def planned_activity_id(batch_id: pl.Expr, stage: pl.Expr) -> pl.Expr:
 
 ACTIVITIES_OF_A_BATCH = 32
 """Ids of planned activities that a batch has; the first ones are its transfers."""
+
+_EVENTS = "batch_mortalityevent"
+
+
+def _emergency_deaths(inputs: RuleInputs) -> CheckResult:
+    """Fish that died while they were moved in an emergency are the source's events of handling on that day.
+
+    The source has deaths by the environment on that day, too: those that led to it.
+    """
+    workflows = inputs.whole(TRANSFER_WORKFLOWS.name).filter(workflow_type=EMERGENCY_CASCADE).select(workflow_id="id")
+    moved = inputs.rows.filter(status="COMPLETED").join(workflows, on="workflow_id", how="semi")
+    sources = moved.group_by(
+        "workflow_id", assignment_id="source_assignment_id", event_date="actual_execution_date"
+    ).agg(lost=pl.col("mortality_during_transfer").cast(pl.Int64).sum())
+    key, died = ["assignment_id", "event_date"], pl.col("count").cast(pl.Int64)
+    events = (
+        inputs.scan(_EVENTS)
+        .filter(pl.col("assignment_id").is_in(sources["assignment_id"].implode()))
+        .group_by(key)
+        .agg(handled=died.filter(cause="HANDLING").sum(), before=died.filter(cause="ENVIRONMENTAL").sum())
+        .collect()
+    )
+    both = sources.join(events, on=key, how="left")
+    wrong = both.filter(pl.col("lost").ne_missing(pl.col("handled")) | (pl.col("before").fill_null(0) == 0))
+    return check_result(
+        EMERGENCY_DEATHS.name,
+        wrong.sort("workflow_id"),
+        f"{sources.height} emergencies, whose dead are events of the source",
+        "emergencies whose dead are not events of the source",
+    )
+
+
+EMERGENCY_DEATHS = Rule(
+    "emergency_deaths",
+    "Fish that die while they are moved in an emergency are the source's deaths by handling on that day.",
+    "They would be counted twice or never.",
+    _emergency_deaths,
+    reads=("batch_batchtransferworkflow", _EVENTS),
+)
 
 
 def _totals_add_up(inputs: RuleInputs) -> CheckResult:
@@ -377,6 +461,8 @@ _DONE = pl.col("status") == "COMPLETED"
 _LANDED = _DONE & pl.col("is_dynamic_execution")
 _LANDED_NOTE = "[dynamic_completion_note] All rings are stocked."
 """The line that AquaMind appends when somebody completes a transfer by carriers."""
+_WATER_NOTE = "The tank's oxygen failed. Part of the fish were moved to tanks with room."
+_STORM_NOTE = "A storm damaged the ring. Part of the fish were moved to rings with room."
 
 TRANSFER_WORKFLOWS = TableDefinition(
     name="batch_batchtransferworkflow",
@@ -425,7 +511,16 @@ TRANSFER_WORKFLOWS = TableDefinition(
             nullable=True,
             fill=pl.when(_LANDED).then(day("actual_completion_date").dt.offset_by("18h")),
         ),
-        text("notes", fill=pl.when(_LANDED).then(pl.lit(_LANDED_NOTE)).otherwise(EMPTY)),
+        text(
+            "notes",
+            fill=pl.when(_LANDED)
+            .then(pl.lit(_LANDED_NOTE))
+            .when(pl.col("workflow_type") != EMERGENCY_CASCADE)
+            .then(EMPTY)
+            .when(source_lifecycle_stage_id=ADULT.order)
+            .then(pl.lit(_STORM_NOTE))
+            .otherwise(pl.lit(_WATER_NOTE)),
+        ),
         text("cancellation_reason", comment="Why it was called off; empty otherwise"),
         timestamp("created_at", comment="Time at which it was drafted (UTC)"),
         timestamp("updated_at", fill=pl.coalesce(day("actual_completion_date"), "created_at")),
@@ -467,7 +562,7 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
     weighed = pl.Series(
         draws.uniform(draws.stream(farm.seed, "records", "weighed"), actions["workflow_id"].to_numpy())
         < MEASURED_TRANSFERS
-    ) | (actions["kind"] != TRANSITION)
+    ) | actions["kind"].is_in([GRADING, CALLED_OFF])
     luck = draws.normal(draws.stream(farm.seed, "records", "weights"), ids.to_numpy())
     stage, weight_g = actions["stage"].to_numpy(), actions["weight_g"].fill_null(1.0).to_numpy()
     variation = weight_variation(stage)
@@ -482,8 +577,9 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
     def if_weighed(series: pl.Series) -> pl.Expr:
         return pl.when(moved & weighed).then(series)
 
-    within = pl.col("kind").is_in([GRADING, CALLED_OFF])
-    picked = pl.when(moved).then("picked").when(within).then(2 - pl.col("action_number") % 2).otherwise(0)
+    within = pl.col("kind") != TRANSITION
+    graded = pl.col("kind").is_in([GRADING, CALLED_OFF])
+    picked = pl.when(moved).then("picked").when(graded).then(2 - pl.col("action_number") % 2).otherwise(AVERAGE)
     return actions.select(
         "workflow_id",
         "action_number",
@@ -515,7 +611,7 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
             .otherwise(pl.lit("STATION_TO_VESSEL"))
         ),
         selection_method=picked.replace_strict(range(len(SELECTIONS)), SELECTIONS, return_dtype=pl.String),
-        created_at=pl.when(pl.col("stage") + 1 < ADULT.order)
+        created_at=pl.when((pl.col("stage") + 1 < ADULT.order) & (pl.col("kind") != EMERGENCY))
         .then("actions_at")
         .otherwise("date")
         .cast(pl.Datetime("us", "UTC")),
@@ -597,7 +693,7 @@ TRANSFER_ACTIONS = TableDefinition(
         "measured_avg_weight_g": "life_move.weight_g",
         "actual_execution_date": "life_move.date",
     },
-    rules=(TOTALS_ADD_UP,),
+    rules=(TOTALS_ADD_UP, EMERGENCY_DEATHS),
     changes_with_as_of=(
         "dest_assignment_id",
         "source_population_before",
@@ -617,6 +713,7 @@ TRANSFER_ACTIONS = TableDefinition(
 
 __all__ = [
     "ACTIVITIES_OF_A_BATCH",
+    "EMERGENCY_CASCADE",
     "MEASURED_TRANSFERS",
     "TRANSFER_ACTIONS",
     "TRANSFER_WORKFLOWS",

@@ -1,7 +1,7 @@
 """Which transfers are planned, when each is drafted, planned and done, and which are called off.
 
-All of it follows from the plan of the farm, so it is known before the fish move. A later as_of changes how far a
-workflow has come, and nothing else.
+All of it follows from the plan of the farm and from episodes, so it is known before the fish move. A later as_of
+changes how far a workflow has come, and nothing else.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import polars as pl
 from aquamind_pipeline.arithmetic import Ints
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER
+from aquamind_pipeline.simulation.emergencies import emergencies
 from aquamind_pipeline.simulation.grading import GRADED_STAGE, grading_day
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 from aquamind_pipeline.simulation.stage_inputs import as_ordinals
 
-TRANSITION, GRADING, CALLED_OFF, MIXING = range(4)
-"""Kinds of workflow: to the next stage, between tanks of a stage, between tanks of a stage but never done, and into a
-ring with fish of another batch."""
-SLOTS = len(FRESHWATER) + 2
-"""Workflows of a batch at most: one for each transition, a grading, and one that is called off."""
+TRANSITION, GRADING, CALLED_OFF, EMERGENCY, MIXING = range(5)
+"""Kinds of workflow: to the next stage, between tanks of a stage, between tanks of a stage but never done, between
+containers in an emergency, and into a ring with fish of another batch."""
+SLOTS = len(FRESHWATER) + 3
+"""Workflows of a batch at most: one for each transition, a grading, one that is called off, and an emergency."""
 PLANNED_DAYS, DYNAMIC_DAYS = 30, 60
 """Days of real fish before a transfer from which on its actions are planned, and days before the profile's own as_of
 from which on transfers to the sea are recorded as they happen, with trucks and well-boats. Before that, the company
@@ -41,7 +42,7 @@ _ON_TIME, _EARLY = 0.4, 0.65
 
 
 def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
-    """Every workflow that the plan of the farm will have, in the order of ids.
+    """Every workflow that the plan of the farm will have, and the emergencies up to as_of, in the order of ids.
 
     Returns:
         workflow_id, batch_id, batch_number, kind, stage (that the fish leave), drafted (day), planned_start_date, date
@@ -69,7 +70,15 @@ def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
     gradings = _on_day(smolts, _grading_day(farm, smolts), GRADING)
     parr = stages.filter(pl.col("stage") == CALLED_OFF_STAGE).with_columns(drafted="begins")
     called_off = _on_day(parr, _called_off_day(farm, parr), CALLED_OFF)
-    every = pl.concat([transitions, gradings, called_off], how="diagonal").with_columns(
+    struck = (
+        emergencies(farm, plan)
+        .drop("reason", "dest_assignment_id", "source_assignment_id")
+        .join(stages, on=["batch_id", "stage"], maintain_order="left")
+        .with_columns(
+            drafted="date", kind=pl.lit(EMERGENCY, pl.Int64), slot=pl.lit(len(FRESHWATER) + EMERGENCY, pl.Int64)
+        )
+    )
+    every = pl.concat([transitions, gradings, called_off, struck], how="diagonal").with_columns(
         workflow_id=(pl.col("batch_id") - 1) * SLOTS + pl.col("slot")
     )
     if plan.mixes.height:
@@ -81,7 +90,7 @@ def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
     due = pl.col("date") - pl.duration(days=pl.lit(pl.Series(_late(farm, ids))))
     return (
         every.with_columns(
-            planned_start_date=pl.when(pl.col("kind").is_in([CALLED_OFF, MIXING]))
+            planned_start_date=pl.when(pl.col("kind").is_in([CALLED_OFF, EMERGENCY, MIXING]))
             .then("date")
             .otherwise(pl.max_horizontal(due, pl.col("begins") + pl.duration(days=1))),
             reason=pl.when(kind=CALLED_OFF).then(pl.Series(reason)),
@@ -172,7 +181,11 @@ def drafted_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
             .otherwise(pl.lit("DRAFT")),
             # AquaMind heeds the workflow that was drafted last, so transitions come after gradings (rule R27).
             created_at=pl.col("drafted").cast(pl.Datetime("us", "UTC"))
-            + pl.when(transition).then(pl.duration(hours=9)).otherwise(pl.duration(hours=8)),
+            + pl.when(transition)
+            .then(pl.duration(hours=9))
+            .when(kind=EMERGENCY)
+            .then(pl.duration(hours=5))
+            .otherwise(pl.duration(hours=8)),
             has_actions=pl.when((pl.col("stage") + 1 == ADULT.order) & transition)
             .then(done)
             .otherwise(pl.col("actions_at") <= as_of),
@@ -183,6 +196,7 @@ def drafted_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
 __all__ = [
     "CALLED_OFF",
     "CALLED_OFF_BECAUSE",
+    "EMERGENCY",
     "GRADING",
     "MIXING",
     "PLANNED_DAYS",
