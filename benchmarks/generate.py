@@ -214,8 +214,7 @@ def by_duckdb(workspace: Workspace, name: str, months: Sequence[str]) -> Callabl
     folder.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    for option in ("samples_per_week", "fish_per_sample"):
-        connection.execute(f"SET VARIABLE {option} = {getattr(workspace.planned, option)}")
+    connection.execute(f"SET VARIABLE fish_per_sample = {workspace.planned.fish_per_sample}")
     tables = InMemory(workspace.lake, name, months)
     for i, month in enumerate(months):
         for table, rows in tables.parts(month).items():

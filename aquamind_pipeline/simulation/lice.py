@@ -195,9 +195,9 @@ def counted(mean: Floats, fish: Ints, u: Floats) -> Ints:
     return np.minimum(total, _MOST_COUNTED)
 
 
-def count_luck(seed: int, assignment_id: Ints, ordinals: Ints, stage: str) -> Floats:
-    """The uniform draw that decides what is counted of a stage in a ring on a day."""
-    return draws.uniform(draws.stream(seed, "lice", "count"), assignment_id, ordinals, STAGES.index(stage))
+def count_luck(seed: int, assignment_id: Ints, ordinals: Ints, stage: Ints) -> Floats:
+    """The uniform draw that decides what is counted of a stage (index into STAGES) in a ring on a day."""
+    return draws.uniform(draws.stream(seed, "lice", "count"), assignment_id, ordinals, stage)
 
 
 def counts(seed: int, lice: pl.DataFrame) -> pl.DataFrame:
@@ -214,10 +214,12 @@ def counts(seed: int, lice: pl.DataFrame) -> pl.DataFrame:
     examined = lice.filter(pl.col("fish_counted") > 0)
     ids = examined["assignment_id"].to_numpy()
     ordinals = examined["date"].to_physical().to_numpy().astype(np.int64) + 719_163
-    fish = examined["fish_counted"].to_numpy()
+    fish = np.broadcast_to(examined["fish_counted"].to_numpy(), (len(STAGES), examined.height))
+    luck = count_luck(seed, ids, ordinals, np.arange(len(STAGES))[:, None])
+    means = np.stack([examined[stage].to_numpy() for stage in STAGES])
+    found = counted(means.ravel(), fish.ravel(), luck.ravel()).reshape(fish.shape)
     return examined.select("assignment_id", "batch_id", "container_id", "date", "fish_counted").with_columns(
-        pl.Series(stage, counted(examined[stage].to_numpy(), fish, count_luck(seed, ids, ordinals, stage)))
-        for stage in STAGES
+        pl.Series(stage, some) for stage, some in zip(STAGES, found, strict=True)
     )
 
 

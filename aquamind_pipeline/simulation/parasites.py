@@ -13,6 +13,8 @@ from aquamind_pipeline.simulation.treatments import Treatments
 
 _GILL = [cause.reason for cause in SEA_CAUSES].index("gill disease")
 _ULCER = [cause.reason for cause in SEA_CAUSES].index("winter ulcer")
+_COUNTED = np.array([lice.STAGES.index("adult_female"), lice.STAGES.index("preadult")])
+"""Numbers of the stages of lice that lead to treatments."""
 _NEAR = 0.35
 """With fewer lice than this share of a number a count does not reach it but by a rare chance."""
 
@@ -142,17 +144,16 @@ class Parasites:
             weight_g: Weight of the fish.
             tending: The treatments.
         """
-        free = tending.lice_free_from[rows] <= today[rows]
-        rows = rows[free]
+        rows = rows[tending.lice_free_from[rows] <= today[rows]]
         trigger = treatments.lice_trigger(self._month[today[rows] - self._first_day], self.geography[rows])
-        adult = self._found("adult_female", lice.FEMALE, rows, today, treatments.WATCHED * trigger)
-        watched = rows[adult >= treatments.WATCHED * trigger]
-        tending.count_again(watched, today[watched])
-        open_ = tending.due[rows] == treatments.NEVER
-        rows, trigger, adult = rows[open_], trigger[open_], adult[open_]
-        young = self._found("preadult", lice.PREADULT, rows, today, treatments.MANY_PREADULTS * trigger)
+        watched, many_young = treatments.WATCHED * trigger, treatments.MANY_PREADULTS * trigger
+        is_open = tending.due[rows] == treatments.NEVER
+        adult, young = self._found(rows, today, watched, np.where(is_open, many_young, np.inf))
+        again = rows[adult >= watched]
+        if again.size:
+            tending.count_again(again, today[again])
         is_adult = adult >= trigger
-        many = is_adult | (young >= treatments.MANY_PREADULTS * trigger)
+        many = is_open & (is_adult | (young >= many_young))
         if many.any():
             lousy, seen = rows[many], np.where(is_adult, adult, young)[many]
             reasons = np.where(is_adult, *treatments.AGAINST_LICE)[many]
@@ -160,22 +161,24 @@ class Parasites:
             methods = tending.against_lice(u, lousy, today[lousy], temp_c[lousy], weight_g[lousy])
             tending.book(lousy, today[lousy], methods, reasons, seen)
 
-    def _found(self, name: str, stage: int | slice, rows: Ints, today: Ints, least: Floats) -> Floats:
-        """Lice of a stage per examined fish that people find today.
+    def _found(self, rows: Ints, today: Ints, least_adult: Floats, least_young: Floats) -> Floats:
+        """Adult females and pre-adults per examined fish that people find today [2, ring].
 
         Args:
-            name: The stage.
-            stage: Its compartments.
             rows: The rings.
             today: Today, by ring.
-            least: What matters [`rows`]. Rings with far fewer lice get 0 instead of their count, for speed.
+            least_adult: What matters of adult females [`rows`]. Rings with far fewer lice get 0 instead of their count.
+            least_young: The same of pre-adults.
         """
-        mean = np.rint(np.atleast_2d(self.lice[stage])[:, rows].sum(axis=0) * 1e4) / 1e4
-        near = np.flatnonzero(mean > _NEAR * least)
-        ring, fish = rows[near], self._fish[rows[near]]
-        luck = lice.count_luck(self.seed, self.ids[ring], today[ring], name)
-        found = np.zeros(rows.size)
-        found[near] = lice.counted(mean[near], fish, luck) / fish
+        now = np.stack([self.lice[lice.FEMALE, rows], self.lice[lice.PREADULT][:, rows].sum(axis=0)])
+        mean = np.rint(now * 1e4) / 1e4  # as `life_lice` has it
+        stage, place = np.nonzero(mean > _NEAR * np.stack([least_adult, least_young]))
+        found = np.zeros(mean.shape)
+        if stage.size:
+            ring = rows[place]
+            luck = lice.count_luck(self.seed, self.ids[ring], today[ring], _COUNTED[stage])
+            fish = self._fish[ring]
+            found[stage, place] = lice.counted(mean[stage, place], fish, luck) / fish
         return found
 
     def frame(self, keys: pl.DataFrame, pick: Ints) -> pl.DataFrame:

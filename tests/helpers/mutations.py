@@ -65,8 +65,7 @@ def caught(clean: Settings, workspace: Workspace, only: Collection[str] | None =
         workspace: The farm with it.
         only: Names of the rules to run; None for all.
     """
-    before, runner = Lake(clean.lake_path), workspace.checks(only=only)
-    changed = {name for name in REGISTRY.aquamind if _files(before, name) != _files(workspace.lake, name)}
+    runner, changed = workspace.checks(only=only), spoiled_tables(clean, workspace)
     found: dict[str, set[str]] = {}
     for name in REGISTRY.aquamind:
         if name in changed or {parent for parent, _ in references(REGISTRY.table(name)).values()} & changed:
@@ -77,6 +76,12 @@ def caught(clean: Settings, workspace: Workspace, only: Collection[str] | None =
         if not result.passed:
             found.setdefault(result.rule, set()).add(name)
     return found
+
+
+def spoiled_tables(clean: Settings, workspace: Workspace) -> set[str]:
+    """Tables that the fault changed. A farm may have nothing to spoil, such as no transfer that is still planned."""
+    before = Lake(clean.lake_path)
+    return {name for name in REGISTRY.aquamind if _files(before, name) != _files(workspace.lake, name)}
 
 
 def _files(lake: Lake, name: str) -> dict[str, bytes]:

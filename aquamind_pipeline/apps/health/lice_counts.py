@@ -63,7 +63,7 @@ _FAR_OFF, _SLACK = 10.0, 5.0
 def lice_counts(inputs: Inputs) -> pl.DataFrame:
     """Rows of health_licecount."""
     seed = inputs.farm.seed
-    counts = lice.counts(seed, lived(inputs, LIFE_LICE).collect())
+    counts = lice.counts(seed, lived(inputs, LIFE_LICE).filter(pl.col("fish_counted") > 0).collect())
     counts = with_state_id(counts.sort("container_id", "date"), inputs.plan)
     found = _by_kind(seed, counts)
     written = found > 0

@@ -51,12 +51,14 @@ def sunday(day: str) -> pl.Expr:
 
 def with_state_id(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Rows with assignment_id and date, and the state_id of the assignment's day."""
-    begun = plan.assignments.select("assignment_id", "first_state_id", "assignment_date")
+    begun = plan.assignments.lazy().select("assignment_id", "first_state_id", "assignment_date")
     since = (pl.col("date") - pl.col("assignment_date")).dt.total_days()
     return (
-        rows.join(begun, on="assignment_id", how="left", maintain_order="left")
+        rows.lazy()
+        .join(begun, on="assignment_id", how="left", maintain_order="left")
         .with_columns(state_id=pl.col("first_state_id") + since)
         .drop("first_state_id", "assignment_date")
+        .collect()
     )
 
 
