@@ -82,7 +82,7 @@ BATCHES = (
     ),
     Endpoint(
         "batch/batches/{id}/mixed-lineage/?as_of_date=",
-        "each mixed batch has one mix event, and its parts add up to it: assignment, percentages and compositions agree",
+        "each mixed batch has one mix event; its assignment, components and compositions agree, shares make 100 %",
         """SELECT count(*) > 0 AND bool_and((events = 1 AND c.batches = 2 AND c.percentage = 100 AND c.came = 1
              AND p.percentage = 100 AND p.fish = c.fish AND p.batches = c.batches
              AND c.fish = a.population_count + dead) IS TRUE)

@@ -21,6 +21,7 @@ HARVEST = (
              sum(unit_count) AS fish, bool_and((live_weight_kg > gutted_weight_kg
                AND gutted_weight_kg > fillet_weight_kg) IS TRUE) AS ordered
              FROM harvest_harvestlot l JOIN harvest_harvestevent e ON e.id = l.event_id
-             JOIN batch_batchcontainerassignment a ON a.id = e.assignment_id GROUP BY e.id, a.id, a.population_count) l""",
+             JOIN batch_batchcontainerassignment a ON a.id = e.assignment_id
+             GROUP BY e.id, a.id, a.population_count) l""",
     ),
 )
