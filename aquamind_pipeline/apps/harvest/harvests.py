@@ -28,8 +28,6 @@ from aquamind_pipeline.simulation.harvest_quality import (
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
-_PARTIAL_MINUTE = 5 * 60
-"""Before that, at 05:00, rings are harvested in part whose other fish go into a mixed batch."""
 _FIRST_RING_MINUTE, _LAST_RING_MINUTE, _LATE_MINUTES = 6 * 60, 19 * 60, 20
 """The well-boat empties one ring after the other from 06:00 to 19:00, each up to so many minutes late."""
 
@@ -62,8 +60,10 @@ def harvest_events(inputs: Inputs) -> pl.DataFrame:
     rings = _rings(inputs)
     part = (_LAST_RING_MINUTE - _FIRST_RING_MINUTE) // inputs.farm.rings_per_batch
     late = draws.uniform(draws.stream(inputs.farm.seed, "harvest", "minute"), rings["assignment_id"].to_numpy())
-    in_turn = _FIRST_RING_MINUTE + rings["position"].to_numpy() * part
-    minutes = np.where(rings["mixed"].is_null(), in_turn, _PARTIAL_MINUTE) + np.floor(late * _LATE_MINUTES)
+    in_turn = rings["position"].to_numpy() * part + np.floor(late * _LATE_MINUTES)
+    # What is left of a ring after a partial harvest is moved in the morning, so this ring comes after the first one.
+    early = _LATE_MINUTES + np.floor(late * (_LATE_MINUTES - 1))
+    minutes = _FIRST_RING_MINUTE + np.where(rings["mixed"].is_null(), in_turn, early)
     return rings.with_columns(minutes=pl.Series(minutes.astype(np.int64))).select(
         "batch_id",
         "assignment_id",

@@ -177,7 +177,7 @@ def test_fish_reach_the_sea_leg_by_leg(tiny: Made, actions: pl.DataFrame) -> Non
 
 def test_older_transfers_to_the_sea_have_no_carriers(tiny: Made, actions: pl.DataFrame) -> None:
     """What is recorded does not change when the farm goes on, so the day depends on the profile alone."""
-    to_sea = tiny.frame(TRANSFER_WORKFLOWS.name).filter(dest_lifecycle_stage_id=6)
+    to_sea = tiny.frame(TRANSFER_WORKFLOWS.name).filter(source_lifecycle_stage_id=5, dest_lifecycle_stage_id=6)
     since = TINY.default_as_of - timedelta(days=60)
     assert (to_sea["is_dynamic_execution"] == (to_sea["actual_completion_date"] >= since)).all()
     assert to_sea["is_dynamic_execution"].any()
