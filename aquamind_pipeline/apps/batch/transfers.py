@@ -552,7 +552,9 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
     ids = (actions["workflow_id"] - 1) * actions_of_a_workflow(farm) + actions["action_number"]
     moved = pl.col("outcome") == "COMPLETED"
     weighed = pl.Series(
-        draws.uniform(draws.stream(farm.seed, "records", "weighed"), actions["workflow_id"].to_numpy())
+        draws.uniform(
+            draws.stream(farm.seed, "records", "weighed"), actions["batch_id"].to_numpy(), actions["stage"].to_numpy()
+        )
         < MEASURED_TRANSFERS
     ) | actions["kind"].is_in([GRADING, CALLED_OFF])
     luck = draws.normal(draws.stream(farm.seed, "records", "weights"), ids.to_numpy())
