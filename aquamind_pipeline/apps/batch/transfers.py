@@ -10,7 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline.apps.batch.assignments import LIVED, lived_assignments, placed_eggs
-from aquamind_pipeline.apps.batch.carried import CARRIERS, carried, most_actions, overlaps
+from aquamind_pipeline.apps.batch.carried import CARRIERS, carried, carried_assignments, most_actions, overlaps
 from aquamind_pipeline.apps.batch.workflows import (
     CALLED_OFF,
     CALLED_OFF_BECAUSE,
@@ -618,7 +618,8 @@ def actions_of_a_workflow(farm: Profile) -> int:
 
 def _about(farm: Profile, plan: Plan) -> int:
     """Roughly how many actions there are."""
-    return drafted_workflows(farm, plan).filter("has_actions").height * max(farm.tanks_per_stage, farm.rings_per_batch)
+    within = drafted_workflows(farm, plan).filter("has_actions").height
+    return within * max(farm.tanks_per_stage, farm.rings_per_batch) + 2 * carried_assignments(farm, plan)
 
 
 TRANSFER_ACTIONS = TableDefinition(
