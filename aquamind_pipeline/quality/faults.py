@@ -290,6 +290,8 @@ _EVENT = pl.col("sampling_event_id")
 _COUNT = (pl.col("assignment_id"), _days("count_date", 1))
 _LONG_WITHHOLDING = 400
 """Days. Longer than fish are at sea."""
+_TRIPS = 20
+"""Trips that become one load."""
 _SENSOR_WEEK = (pl.col("sensor_id"), _days("reading_time", 7))
 FAULTS: dict[str, Fault] = {
     fault.name: fault
@@ -520,6 +522,17 @@ FAULTS: dict[str, Fault] = {
             "closed-and-emptied", "Assignments that close are set to 0 fish.", (ASSIGNMENTS,), "assignments", 0.2,
             lambda f, d: f.pipe(
                 _set(~pl.col("is_active") & d.hits(_ROW), population_count=pl.lit(0), biomass_kg=pl.lit(0))
+            ),
+        ),
+        Fault(
+            "trips-as-one", "All trips of a carrier's tank are entered as one load.", (ASSIGNMENTS,), "assignments",
+            0.2,
+            lambda f, d: f.pipe(
+                _set(
+                    (pl.col("departure_date") == pl.col("assignment_date")) & d.hits(_ROW),
+                    population_count=pl.col("population_count") * _TRIPS,
+                    biomass_kg=_float("biomass_kg") * _TRIPS,
+                )
             ),
         ),
         Fault(

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from aquamind_pipeline.apps.batch.carried import carried, carried_assignments
 from aquamind_pipeline.apps.batch.stages import SPECIES_ID
 from aquamind_pipeline.arithmetic import decimal, rounded, units
+from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
     EMPTY,
     boolean,
@@ -29,6 +30,8 @@ from aquamind_pipeline.schema.columns import (
 from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind
+from aquamind_pipeline.schema.rules import Rule, RuleInputs
+from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation.life import summary
 from aquamind_pipeline.simulation.mixing import MIXED_PREFIX
 from aquamind_pipeline.simulation.profile import Profile
@@ -163,6 +166,30 @@ def assignments(inputs: Inputs) -> pl.DataFrame:
     )
 
 
+_CONTAINERS = "infrastructure_container"
+
+
+def _carriers_hold(inputs: RuleInputs) -> CheckResult:
+    """No load of a carrier's tank is heavier than the tank may hold."""
+    tanks = inputs.whole(_CONTAINERS).filter(pl.col("carrier_id").is_not_null())
+    loads = inputs.rows.join(tanks.select("max_biomass_kg", container_id="id"), on="container_id")
+    wrong = loads.filter(pl.col("biomass_kg").cast(pl.Float64) > pl.col("max_biomass_kg").cast(pl.Float64))
+    return check_result(
+        CARRIERS_HOLD.name,
+        wrong.select("id", "batch_id", "container_id", "assignment_date", "biomass_kg", "max_biomass_kg").sort("id"),
+        f"{loads.height:,} loads of carriers' tanks within their limits",
+        "loads of carriers' tanks above their max_biomass_kg",
+    )
+
+
+CARRIERS_HOLD = Rule(
+    "carriers_hold",
+    "No load of a tank of a truck or well-boat is above the tank's max_biomass_kg.",
+    MISLEADING,
+    _carriers_hold,
+    reads=(_CONTAINERS,),
+)
+
 ASSIGNMENTS = TableDefinition(
     name="batch_batchcontainerassignment",
     kind=Kind.LEDGER,
@@ -203,7 +230,7 @@ ASSIGNMENTS = TableDefinition(
         "avg_weight_g": "life_day.weight_g",
         "biomass_kg": "life_day.population life_day.weight_g",
     },
-    rules=(),
+    rules=(CARRIERS_HOLD,),
     changes_with_as_of=(
         "population_count",
         "avg_weight_g",

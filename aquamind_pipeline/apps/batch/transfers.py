@@ -10,7 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline.apps.batch.assignments import LIVED, lived_assignments, placed_eggs
-from aquamind_pipeline.apps.batch.carried import CARRIERS, carried
+from aquamind_pipeline.apps.batch.carried import CARRIERS, carried, carried_assignments, most_actions, overlaps
 from aquamind_pipeline.apps.batch.workflows import (
     CALLED_OFF,
     CALLED_OFF_BECAUSE,
@@ -141,15 +141,29 @@ def _to_sea(inputs: Inputs) -> pl.DataFrame:
         .with_columns(leg=pl.when("is_dynamic").then(len(CARRIERS)).otherwise(0))
     )
     stays = carried(inputs)
-    vessel = stays.filter(carrier=0).select("source_assignment_id", "fish", on_board="assignment_id")
-    gone = pl.col("count").cum_sum().over("source_assignment_id") - pl.col("count")
-    from_vessel = (
-        moved.filter("is_dynamic")
-        .join(vessel, on="source_assignment_id", maintain_order="left")
-        .with_columns(source_population_before=pl.col("fish") - gone, deaths=_NO_FISH, source_assignment_id="on_board")
-        .drop("fish", "on_board")
+    return pl.concat(
+        [moved.filter(~pl.col("is_dynamic")), *_loading(done, stays), _landing(moved.filter("is_dynamic"), stays)],
+        how="diagonal_relaxed",
     )
-    return pl.concat([moved.filter(~pl.col("is_dynamic")), *_loading(done, stays), from_vessel], how="diagonal_relaxed")
+
+
+def _before(column: str, source: str) -> pl.Expr:
+    """Fish in a container before a move out of it, if nothing but these moves empties it."""
+    gone = pl.col("count").cum_sum().over(source) - pl.col("count")
+    return pl.col(column) - gone
+
+
+def _landing(moved: pl.DataFrame, stays: pl.DataFrame) -> pl.DataFrame:
+    """Moves from the loads of well-boats into rings."""
+    upto = pl.col("count").cum_sum().over("source_assignment_id")
+    rings = moved.with_columns(upto=upto).drop("count", "source_population_before", "deaths")
+    boats = stays.filter(carrier=0).select("source_assignment_id", "upto", "fish", on_board="assignment_id")
+    return (
+        overlaps(boats.filter(pl.col("fish") > 0), rings)
+        .with_columns(source_population_before=_before("fish", "on_board"), deaths=_NO_FISH)
+        .drop("source_assignment_id", "fish")
+        .rename({"on_board": "source_assignment_id"})
+    )
 
 
 def _mixed(inputs: Inputs) -> pl.DataFrame:
@@ -180,29 +194,34 @@ def mix_of_workflow(plan: Plan) -> pl.DataFrame:
 
 def _loading(done: pl.DataFrame, stays: pl.DataFrame) -> list[pl.DataFrame]:
     """Moves into the tanks of carriers: from land, and from a truck into a well-boat."""
-    legs = []
-    for number, (by_truck, from_truck, to) in enumerate(((False, False, 0), (True, False, 1), (True, True, 0))):
-        loaded = stays.filter((pl.col("by_truck") == by_truck) & (pl.col("carrier") == to) & (pl.col("fish") > 0))
-        source = pl.col("assignment_id") + 1 if from_truck else pl.col("source_assignment_id")
-        legs.append(
-            done.join(
-                loaded.select(
-                    "workflow_id",
-                    "weight_g",
-                    count="fish",
-                    deaths=_NO_FISH if from_truck else pl.col("deaths"),
-                    source_population_before="fish" if from_truck else "before",
-                    source_assignment_id=source,
-                    dest_assignment_id="assignment_id",
-                    dest_container_id="container_id",
-                    picked=pl.lit(0, pl.Int64),
-                    leg=pl.lit(1 if number == len(CARRIERS) else 0),
-                ),
-                on="workflow_id",
-                maintain_order="left_right",
-            )
-        )
-    return legs
+    full = stays.filter(pl.col("fish") > 0)
+    first = full.filter(pl.col("carrier") == pl.col("by_truck").cast(pl.Int64)).select(
+        "workflow_id",
+        "weight_g",
+        "deaths",
+        "source_assignment_id",
+        count="fish",
+        source_population_before="before",
+        dest_assignment_id="assignment_id",
+        dest_container_id="container_id",
+        leg=pl.lit(0),
+    )
+    trucks = full.filter(carrier=1).select(
+        "source_assignment_id", "upto", "workflow_id", "weight_g", "fish", truck="assignment_id"
+    )
+    boats = full.filter(pl.col("by_truck"), carrier=0).select(
+        "source_assignment_id", "upto", dest_assignment_id="assignment_id", dest_container_id="container_id"
+    )
+    reloaded = (
+        overlaps(trucks, boats)
+        .with_columns(source_population_before=_before("fish", "truck"), deaths=_NO_FISH, leg=pl.lit(1))
+        .drop("source_assignment_id", "fish")
+        .rename({"truck": "source_assignment_id"})
+    )
+    return [
+        done.join(leg.with_columns(picked=pl.lit(AVERAGE, pl.Int64)), on="workflow_id", maintain_order="left_right")
+        for leg in (first, reloaded)
+    ]
 
 
 def _actions(inputs: Inputs) -> pl.DataFrame:
@@ -560,7 +579,9 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
     ids = (actions["workflow_id"] - 1) * actions_of_a_workflow(farm) + actions["action_number"]
     moved = pl.col("outcome") == "COMPLETED"
     weighed = pl.Series(
-        draws.uniform(draws.stream(farm.seed, "records", "weighed"), actions["workflow_id"].to_numpy())
+        draws.uniform(
+            draws.stream(farm.seed, "records", "weighed"), actions["batch_id"].to_numpy(), actions["stage"].to_numpy()
+        )
         < MEASURED_TRANSFERS
     ) | actions["kind"].is_in([GRADING, CALLED_OFF])
     luck = draws.normal(draws.stream(farm.seed, "records", "weights"), ids.to_numpy())
@@ -620,12 +641,13 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
 
 def actions_of_a_workflow(farm: Profile) -> int:
     """Ids of actions that a workflow has."""
-    return 3 * farm.tanks_per_stage + 2 * farm.rings_per_batch
+    return max(farm.tanks_per_stage + farm.rings_per_batch, most_actions(farm))
 
 
 def _about(farm: Profile, plan: Plan) -> int:
     """Roughly how many actions there are."""
-    return drafted_workflows(farm, plan).filter("has_actions").height * max(farm.tanks_per_stage, farm.rings_per_batch)
+    within = drafted_workflows(farm, plan).filter("has_actions").height
+    return within * max(farm.tanks_per_stage, farm.rings_per_batch) + 2 * carried_assignments(farm, plan)
 
 
 TRANSFER_ACTIONS = TableDefinition(

@@ -48,6 +48,20 @@ def test_the_variance_report_is_sensible(activities: pl.DataFrame) -> None:
         assert completed.filter(activity_type=kind)["variance"].n_unique() > 1
 
 
+def test_a_batch_has_the_activities_of_its_whole_life(farm: Made, activities: pl.DataFrame) -> None:
+    """As AquaMind's templates give them. The harvest of each living batch is open, that of the others done."""
+    assert (activities.group_by("batch_id").len()["len"] == len(TEMPLATES)).all()
+    assert (activities["created_at"].dt.date() <= activities["due_date"]).all()
+    harvests = activities.filter(activity_type="HARVEST").join(
+        farm.frame("batch_batch").select("start_date", batch_id="id", batch="status"), on="batch_id"
+    )
+    assert (harvests["created_at"].dt.date() == harvests["start_date"]).all()
+    assert (
+        harvests["status"] == harvests["batch"].replace_strict({"ACTIVE": "PENDING", "COMPLETED": "COMPLETED"})
+    ).all()
+    assert set(harvests["batch"]) == {"ACTIVE", "COMPLETED"}
+
+
 def test_transfers_and_workflows_name_each_other(farm: Made, activities: pl.DataFrame) -> None:
     workflows = farm.frame("batch_batchtransferworkflow").filter(workflow_type="LIFECYCLE_TRANSITION")
     linked = activities.join(workflows, left_on="transfer_workflow_id", right_on="id")
