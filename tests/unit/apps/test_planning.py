@@ -10,6 +10,7 @@ import pytest
 from aquamind_pipeline.apps.planning.activities import PLANNED_ACTIVITIES
 from aquamind_pipeline.apps.planning.templates import ACTIVITY_TEMPLATES, TEMPLATES
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.simulation.mixing import is_mixed
 from aquamind_pipeline.simulation.treatments import REASON
 from tests.helpers.farms import Made
 
@@ -49,8 +50,12 @@ def test_the_variance_report_is_sensible(activities: pl.DataFrame) -> None:
 
 
 def test_a_batch_has_the_activities_of_its_whole_life(farm: Made, activities: pl.DataFrame) -> None:
-    """As AquaMind's templates give them. The harvest of each living batch is open, that of the others done."""
-    assert (activities.group_by("batch_id").len()["len"] == len(TEMPLATES)).all()
+    """As AquaMind's templates give them. The harvest of each living batch is open, that of the others done. Mixed
+    batches begin at sea, so that only their harvest is planned.
+    """
+    of_batch = activities.group_by(mixed=is_mixed(pl.col("batch_id")), batch_id="batch_id").len()
+    assert set(of_batch.filter(~pl.col("mixed"))["len"]) == {len(TEMPLATES)}
+    assert set(of_batch.filter("mixed")["len"]) == {1}
     assert (activities["created_at"].dt.date() <= activities["due_date"]).all()
     harvests = activities.filter(activity_type="HARVEST").join(
         farm.frame("batch_batch").select("start_date", batch_id="id", batch="status"), on="batch_id"

@@ -271,7 +271,7 @@ def test_a_weak_treatment_is_followed_by_one_of_another_method(farm: Profile, li
     assert first.filter(pl.col("method") == pl.col("other")).is_empty()
 
 
-def test_no_ring_gets_out_of_hand(life: Life) -> None:
+def test_no_ring_gets_out_of_hand(farm: Profile, life: Life) -> None:
     """Real sites had 2.57 adult females in their worst month, and Scotland acts at 6 (docs/reference/fish-health.md).
 
     The worst of 14 rings has 1.7 times the lice of its site, if rings differ by 30 %, and the worst day of a month may
@@ -279,7 +279,12 @@ def test_no_ring_gets_out_of_hand(life: Life) -> None:
     """
     worst = 2.57 * 1.7 * 1.5
     assert life.lice["adult_female"].max() < worst  # type: ignore[operator]
-    weeks = life.lice.group_by("batch_id", pl.col("date").dt.truncate("1w")).agg(pl.col("adult_female").mean())
+    sites = schedule(farm).assignments.select("assignment_id", "site")
+    weeks = (
+        life.lice.join(sites, on="assignment_id")
+        .group_by("site", pl.col("date").dt.truncate("1w"))
+        .agg(pl.col("adult_female").mean())
+    )
     assert weeks["adult_female"].max() < 2.57 * 1.5  # type: ignore[operator]
 
 
