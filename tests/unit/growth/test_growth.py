@@ -89,7 +89,7 @@ def test_weights_follow_the_fish(tiny_made: Made) -> None:
     assert float(error.max()) < 0.75  # type: ignore[arg-type]
     assert float(both.filter(pl.col("stage") != 2)["error"].max()) < 0.4  # type: ignore[arg-type]
     assert float(error.quantile(0.95)) < 0.115  # type: ignore[arg-type]
-    assert float(error.mean()) < 0.042  # type: ignore[arg-type]
+    assert float(error.mean()) < 0.045  # type: ignore[arg-type]
     sampled = tiny_made.events["batch_growthsample"].select("assignment_id", date="sample_date").unique()
     anchors = states.filter(pl.col("anchor_type") == "growth_sample").select(KEY)
     assert anchors.join(sampled, on=KEY, how="anti").is_empty()
