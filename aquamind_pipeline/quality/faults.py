@@ -507,8 +507,14 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.pipe(_set(d.hits(_ROW), population_count=pl.col("population_count") * 9 // 10)),
         ),
         Fault(
-            "handling-as-unknown", "Deaths by handling are entered with an unknown cause.", (DEATHS,), "rows", 1.0,
-            lambda f, d: f.pipe(_set(d.hits(_ROW) & (pl.col("cause") == "HANDLING"), cause=pl.lit("UNKNOWN"))),
+            "deaths-on-the-way", "Fish that die in gradings are entered with the transfer only.", (ACTIONS,),
+            "workflows", 1.0,
+            lambda f, d: f.pipe(
+                _set(
+                    (pl.col("selection_method") != "AVERAGE") & d.hits(pl.col("workflow_id")),
+                    mortality_during_transfer=pl.col("transferred_count") // 10,
+                )
+            ),
         ),
         Fault(
             "done-as-planned", "Activities are entered as done on the day for which they were planned.", (ACTIVITIES,),

@@ -63,7 +63,7 @@ _PLANNED_SHARE = 0.07
 _FISH_A_MINUTE = 600
 """Fish that a pump moves in a minute."""
 _MOVED = (*LIVED, "life_move")
-EMERGENCY_CASCADE = "EMERGENCY_CASCADE"
+_LIFECYCLE, EMERGENCY_CASCADE = "LIFECYCLE_TRANSITION", "EMERGENCY_CASCADE"
 _PREFIX = {CALLED_OFF: "RED", GRADING: "GRD", EMERGENCY: "EMG", MIXING: "RED"}
 """First part of the numbers of workflows within a stage, by kind."""
 _NO_ROOM = "No other container had room for more fish."
@@ -360,7 +360,7 @@ def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
         ),
         planned_activity_id=pl.when(transition).then(planned_activity_id(pl.col("batch_id"), pl.col("stage"))),
         workflow_type=pl.when(transition)
-        .then(pl.lit("LIFECYCLE_TRANSITION"))
+        .then(pl.lit(_LIFECYCLE))
         .when(emergency)
         .then(pl.lit(EMERGENCY_CASCADE))
         .otherwise(pl.lit("CONTAINER_REDISTRIBUTION")),
@@ -398,16 +398,21 @@ ACTIVITIES_OF_A_BATCH = 32
 _EVENTS = "batch_mortalityevent"
 
 
-def _emergency_deaths(inputs: RuleInputs) -> CheckResult:
-    """Fish that died while they were moved in an emergency are the source's events of handling on that day.
+def _deaths_of_moves(inputs: RuleInputs) -> CheckResult:
+    """Fish that died while they were moved within a stage are among the source's events of handling on that day.
 
-    The source has deaths by the environment on that day, too: those that led to it.
+    In an emergency they are all of them, and the source has deaths by the environment, too: those that led to it.
     """
-    workflows = inputs.whole(TRANSFER_WORKFLOWS.name).filter(workflow_type=EMERGENCY_CASCADE).select(workflow_id="id")
-    moved = inputs.rows.filter(status="COMPLETED").join(workflows, on="workflow_id", how="semi")
-    sources = moved.group_by(
-        "workflow_id", assignment_id="source_assignment_id", event_date="actual_execution_date"
-    ).agg(lost=pl.col("mortality_during_transfer").cast(pl.Int64).sum())
+    kinds = inputs.whole(TRANSFER_WORKFLOWS.name).select("workflow_type", workflow_id="id")
+    within = kinds.filter(pl.col("workflow_type") != _LIFECYCLE)
+    sources = (
+        inputs.rows.filter(status="COMPLETED")
+        .join(within, on="workflow_id")
+        .group_by(
+            "workflow_id", "workflow_type", assignment_id="source_assignment_id", event_date="actual_execution_date"
+        )
+        .agg(lost=pl.col("mortality_during_transfer").cast(pl.Int64).sum())
+    )
     key, died = ["assignment_id", "event_date"], pl.col("count").cast(pl.Int64)
     events = (
         inputs.scan(_EVENTS)
@@ -416,21 +421,23 @@ def _emergency_deaths(inputs: RuleInputs) -> CheckResult:
         .agg(handled=died.filter(cause="HANDLING").sum(), before=died.filter(cause="ENVIRONMENTAL").sum())
         .collect()
     )
-    both = sources.join(events, on=key, how="left")
-    wrong = both.filter(pl.col("lost").ne_missing(pl.col("handled")) | (pl.col("before").fill_null(0) == 0))
+    both = sources.join(events, on=key, how="left").with_columns(pl.col("handled", "before").fill_null(0))
+    others = (pl.col("handled") > pl.col("lost")) | (pl.col("before") == 0)
+    emergency = pl.col("workflow_type") == EMERGENCY_CASCADE
+    wrong = both.filter((pl.col("lost") > pl.col("handled")) | (emergency & others))
     return check_result(
-        EMERGENCY_DEATHS.name,
-        wrong.sort("workflow_id"),
-        f"{sources.height} emergencies, whose dead are events of the source",
-        "emergencies whose dead are not events of the source",
+        DEATHS_OF_MOVES.name,
+        wrong.sort("workflow_id", "assignment_id"),
+        f"{sources.height} containers with moves within a stage, whose dead are events",
+        "moves within a stage whose dead are not events of the source",
     )
 
 
-EMERGENCY_DEATHS = Rule(
-    "emergency_deaths",
-    "Fish that die while they are moved in an emergency are the source's deaths by handling on that day.",
+DEATHS_OF_MOVES = Rule(
+    "deaths_of_moves",
+    "Fish that die while they are moved within a stage are among the source's deaths by handling on that day.",
     "They would be counted twice or never.",
-    _emergency_deaths,
+    _deaths_of_moves,
     reads=("batch_batchtransferworkflow", _EVENTS),
 )
 
@@ -715,7 +722,7 @@ TRANSFER_ACTIONS = TableDefinition(
         "measured_avg_weight_g": "life_move.weight_g",
         "actual_execution_date": "life_move.date",
     },
-    rules=(TOTALS_ADD_UP, EMERGENCY_DEATHS),
+    rules=(TOTALS_ADD_UP, DEATHS_OF_MOVES),
     changes_with_as_of=(
         "dest_assignment_id",
         "source_population_before",
@@ -735,6 +742,7 @@ TRANSFER_ACTIONS = TableDefinition(
 
 __all__ = [
     "ACTIVITIES_OF_A_BATCH",
+    "DEATHS_OF_MOVES",
     "EMERGENCY_CASCADE",
     "MEASURED_TRANSFERS",
     "TRANSFER_ACTIONS",

@@ -10,10 +10,17 @@ import pytest
 
 from aquamind_pipeline.apps.batch.carried import overlaps
 from aquamind_pipeline.apps.batch.daily_states import STATES
-from aquamind_pipeline.apps.batch.transfers import TRANSFER_ACTIONS, TRANSFER_WORKFLOWS, actions_of_a_workflow
+from aquamind_pipeline.apps.batch.transfers import (
+    DEATHS_OF_MOVES,
+    EMERGENCY_CASCADE,
+    TRANSFER_ACTIONS,
+    TRANSFER_WORKFLOWS,
+    actions_of_a_workflow,
+)
 from aquamind_pipeline.apps.batch.workflows import CALLED_OFF, GRADING, TRANSITION, drafted_workflows
 from aquamind_pipeline.growth.rules import SELECTION_BIAS
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.schema.rules import RuleInputs
 from aquamind_pipeline.simulation import grading
 from aquamind_pipeline.simulation.schedule import schedule
 from tests.helpers.farms import Made
@@ -209,6 +216,28 @@ def test_ids_of_actions_do_not_run_into_the_next_workflow(eggs: int) -> None:
     actions = Made(farm).frame(TRANSFER_ACTIONS.name)
     assert actions["id"].is_unique().all()
     assert actions["action_number"].max() <= actions_of_a_workflow(farm)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0, 2.0])
+def test_the_dead_of_an_emergency_are_events_of_its_source(share: float) -> None:
+    """No more and no fewer, and states have as many fish as life."""
+    made = Made(TINY)
+    lost = pl.col("mortality_during_transfer")
+    actions = made.frame(TRANSFER_ACTIONS.name)
+    workflows = made.frame(TRANSFER_WORKFLOWS.name).filter(workflow_type=EMERGENCY_CASCADE, status="COMPLETED")
+    hurried = actions.join(workflows.select(workflow_id="id"), on="workflow_id", how="semi")
+    assert hurried["mortality_during_transfer"].min() > 0  # type: ignore[operator]
+    changed = pl.when(pl.col("workflow_id").is_in(workflows["id"].implode())).then((lost * share).cast(pl.Int64))
+    rows = actions.with_columns(changed.otherwise(lost).cast(actions.schema[lost.meta.output_name()]))
+    inputs = RuleInputs(TRANSFER_ACTIONS, DEATHS_OF_MOVES, made.farm, made, rows=rows, shared={}, own={})
+    assert DEATHS_OF_MOVES.check(inputs).passed is (share == 1.0)
+    both = (
+        made.scan(STATES.name)
+        .collect()
+        .join(made.life.days.select("assignment_id", "date", lived="population"), on=["assignment_id", "date"])
+    )
+    moved = both.filter(pl.col("assignment_id").is_in(hurried["source_assignment_id"].implode()))
+    assert (moved["population"].cast(pl.Int64) == moved["lived"]).all()
 
 
 def test_older_transfers_to_the_sea_have_no_carriers(tiny: Made, actions: pl.DataFrame) -> None:
