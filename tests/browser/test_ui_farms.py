@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -30,14 +28,6 @@ PAGES = (
 KNOWN = """{ assetNodes { assetMaterializations(limit: 1) { runId } } schedulesOrError(
   repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "aquamind_pipeline"}
   ) { ... on Schedules { results { name scheduleState { status } } } } }"""
-
-
-@pytest.fixture
-def other(ui: UI) -> Iterator[UI]:
-    """`aquamind ui` as it is for the other tests; afterwards it shows their farm again."""
-    settings = ui.settings
-    yield ui
-    ui.start(**settings)
 
 
 def test_a_farm_shows_nothing_of_another_one(other: UI) -> None:
