@@ -48,7 +48,11 @@ test-system: install ## Run the tests that need Debian packages (pgbouncer, loca
 
 .PHONY: renew
 renew: install ## Write the generated files anew: digests, snapshot, lists of tables and checks
-	WRITE_GOLDEN=1 $(BIN)/pytest -m generated $(ARGS)
+	WRITE_GOLDEN=1 $(BIN)/pytest -m generated $$(grep -rl --include='*.py' 'mark[.]generated' tests) $(ARGS)
+
+.PHONY: pictures
+pictures: install ## Make the guide's pictures of pages anew, by the tests in a browser
+	WRITE_GOLDEN=1 $(BIN)/pytest -m browser --timeout 600 $(ARGS)
 
 .PHONY: ui
 ui: install ## Open Dagster's user interface on http://127.0.0.1:3000

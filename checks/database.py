@@ -12,6 +12,7 @@ from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.pipeline.loading import compare
+from aquamind_pipeline.pipeline.sample_names import named
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.quality.rules import DATABASE_STATEMENTS
 from aquamind_pipeline.report import load_saved, report_path
@@ -32,7 +33,7 @@ def _arrived(asset: str, names: Sequence[str]) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> Iterable[dg.AssetCheckResult]:
         with retry_transient_errors():
-            results = compare(workspace, names, months_of_run(context.run.tags))
+            results = [named(workspace.lake, one) for one in compare(workspace, names, months_of_run(context.run.tags))]
         check_results.save(workspace.settings, asset, ((asset, one) for one in results))
         yield from (result(workspace, asset, one) for one in results)
 

@@ -6,10 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
-from aquamind_pipeline.apps.batch.assignments import BATCHES
-from aquamind_pipeline.errors import AquaMindError
 from aquamind_pipeline.orchestration.asset_specs import frame_table
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.quality.rules import STATEMENTS
@@ -48,7 +45,7 @@ def result(
     blocks = STATEMENTS[one.rule].blocks and not settings.load_anyway and one.rule not in settings.skip_checks
     metadata: dict[str, Any] = {"wrong": one.wrong, **_drawn(show)}
     if one.sample.height:
-        metadata["sample"] = frame_table(with_batch_numbers(workspace, one.sample))
+        metadata["sample"] = frame_table(one.sample)
     return dg.AssetCheckResult(
         passed=one.passed,
         asset_key=asset,
@@ -59,20 +56,6 @@ def result(
     )
 
 
-def with_batch_numbers(workspace: Workspace, rows: pl.DataFrame) -> pl.DataFrame:
-    """Put the number of its batch, as `FI-2026-001`, before each `batch_id`. Rows stay as they are if there is none."""
-    if "batch_id" not in rows.columns or "batch" in rows.columns or not workspace.lake.has(BATCHES.name):
-        return rows
-    try:
-        batches = workspace.lake.scan(BATCHES.name)
-        numbers = batches.select(pl.col("id").cast(pl.Int64), batch=pl.col("batch_number")).collect()
-    except (AquaMindError, pl.exceptions.PolarsError):  # other checks say what is wrong with that table
-        return rows
-    known = rows["batch_id"].cast(pl.Int64, strict=False)
-    names = known.to_frame("id").join(numbers, on="id", how="left", maintain_order="left")["batch"]
-    return rows.clone().insert_column(rows.columns.index("batch_id"), names)
-
-
 def _drawn(show: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
     """Make further metadata. If that fails, the metadata is the error, and the check result is unchanged."""
     try:
@@ -81,4 +64,4 @@ def _drawn(show: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         return {"not shown": f"{type(error).__name__}: {error}"}
 
 
-__all__ = ["check_specs", "result", "with_batch_numbers"]
+__all__ = ["check_specs", "result"]

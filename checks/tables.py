@@ -14,6 +14,7 @@ from aquamind_pipeline.orchestration.asset_specs import frame_table, page_link
 from aquamind_pipeline.orchestration.figures import lines
 from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.pipeline import check_results
+from aquamind_pipeline.pipeline.sample_names import named
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.quality import truth
 from aquamind_pipeline.quality.common_rules import EXPECTATIONS
@@ -57,7 +58,7 @@ def _table_checks(step: str, kind: Kind, names: Sequence[str]) -> dg.AssetChecks
         tables = [name for name in names if any(key.asset_key == dg.AssetKey(name) for key in wanted)]
         with workspace.progress.track(f"check {kind.value} tables", len(tables)) as advance:
             for name in tables:
-                results = list(runner.of_table(name))
+                results = [named(workspace.lake, one) for one in runner.of_table(name)]
                 for one in results:
                     if dg.AssetCheckKey(dg.AssetKey(name), one.rule) in wanted:
                         show = partial(_expectations, runner, name, docs) if one.rule == EXPECTATIONS.name else dict
@@ -89,7 +90,8 @@ def _farm_checks(about: str) -> dg.AssetChecksDefinition:
         wanted = {key.name for key in context.selected_asset_check_keys}
         runner = workspace.checks(only=wanted)
         with workspace.progress.track(f"check the farm: {about}", len(wanted)) as advance:
-            for name, one in runner.of_farm(about):
+            for name, found in runner.of_farm(about):
+                one = named(workspace.lake, found)
                 results.append((name, one))
                 show: Callable[[], Mapping[str, Any]] = dict
                 if one.rule == RECOVERS_LIFE.name:

@@ -9,6 +9,7 @@ imports them when it runs. Work belongs in the library; a command only reads opt
 
 import sys
 
+from aquamind_pipeline.cli.shadows import folders_searched_first, hidden_package
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.platforms import require_supported
 
@@ -19,14 +20,19 @@ def main() -> None:
         require_supported()
     except ConfigError as error:
         sys.exit(f"error: {error}")
-    # Imported only now: other systems lack some of what it needs.
-    from aquamind_pipeline.cli.streams import dependable_streams
+    try:
+        # Imported only now: other systems lack some of what it needs.
+        from aquamind_pipeline.cli.streams import dependable_streams
 
-    with dependable_streams():
-        # Imported only now: the consoles need open streams and the size of the terminal.
-        from aquamind_pipeline.cli.app import main as run
+        with dependable_streams():
+            # Imported only now: the consoles need open streams and the size of the terminal.
+            from aquamind_pipeline.cli.app import main as run
 
-        run()
+            run()
+    except Exception:  # most likely a bug of ours; but a user's file in place of a package fails in any way
+        if (reason := hidden_package(folders_searched_first())) is None:
+            raise
+        sys.exit(f"error: {reason}")
 
 
 __all__ = ["main"]

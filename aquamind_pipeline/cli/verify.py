@@ -19,6 +19,7 @@ def verify(settings: "Settings") -> None:
     from aquamind_pipeline import report
     from aquamind_pipeline.errors import AquaMindError
     from aquamind_pipeline.pipeline import check_results
+    from aquamind_pipeline.pipeline.sample_names import named
     from aquamind_pipeline.pipeline.workspace import Workspace
     from aquamind_pipeline.postgres import comparison
     from aquamind_pipeline.postgres.targets import open_target
@@ -41,7 +42,8 @@ def verify(settings: "Settings") -> None:
                 for name in target.tables
                 for result in comparison.compared(target, workspace.lake, [name])
             ]
-            check_results.save(settings, check_results.VERIFY, results)
+            shown = [(name, named(workspace.lake, result)) for name, result in results]
+            check_results.save(settings, check_results.VERIFY, shown)
     report.save(verified, report.report_path(settings))
     saved = check_results.load(settings)
     report.save_page(verified, series, saved, report.page_path(settings), report.realism_path(settings))

@@ -79,6 +79,33 @@ class Records:
         )
 
 
+def unrecorded_deaths(transfers: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
+    """Completed transfers, of which `mortality_during_transfer` is 0 where events count the same fish.
+
+    AquaMind writes an event of handling on the source when a transfer is executed. Such fish must not be counted twice.
+
+    Args:
+        transfers: batch_transferaction.
+        events: batch_mortalityevent.
+    """
+    key = ["source_assignment_id", "actual_execution_date"]
+    lost = pl.col("mortality_during_transfer").cast(pl.Int64)
+    done = transfers.filter(pl.col("status") == "COMPLETED").with_columns(lost=lost.sum().over(key))
+    recorded = (
+        events.filter(pl.col("cause") == "HANDLING")
+        .rename({"assignment_id": "source_assignment_id", "event_date": "actual_execution_date"})
+        .join(done.filter(pl.col("lost") > 0).select(key).unique(), on=key, how="semi")
+        .group_by(key)
+        .agg(recorded=pl.col("count").cast(pl.Int64).sum())
+    )
+    in_events = (pl.col("recorded") >= pl.col("lost")).fill_null(value=False)
+    return (
+        done.join(recorded, on=key, how="left", maintain_order="left")
+        .with_columns(mortality_during_transfer=pl.when(in_events).then(0).otherwise(lost))
+        .drop("lost", "recorded")
+    )
+
+
 def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | pl.LazyFrame) -> Records:
     """Records from AquaMind's tables.
 
@@ -139,8 +166,7 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
         "placements": tables["batch_creationaction"].select(
             assignment_id="dest_assignment_id", date="actual_delivery_date", count="egg_count_actual"
         ),
-        "transfers": tables["batch_transferaction"]
-        .filter(pl.col("status") == "COMPLETED")
+        "transfers": unrecorded_deaths(tables["batch_transferaction"], tables["batch_mortalityevent"])
         .join(tables["batch_batchtransferworkflow"].select("created_at", workflow_id="id"), on="workflow_id")
         .sort("created_at", "workflow_id", "action_number", descending=[True, True, False])
         .select(
@@ -235,4 +261,4 @@ def daily_temperature(readings: pl.LazyFrame, parameters: pl.LazyFrame) -> pl.Da
 
 _EXPECTED_G = ("expected_weight_min_g", "expected_weight_max_g")
 
-__all__ = ["Records", "daily_temperature", "from_tables"]
+__all__ = ["Records", "daily_temperature", "from_tables", "unrecorded_deaths"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.infrastructure.containers import CONTAINERS
 from aquamind_pipeline.lake import Written
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import lake_schema, references
@@ -47,14 +49,24 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
 
 
 def table_dependencies(definition: TableDefinition) -> list[str]:
-    """Tables that must exist before this one: the tables that it reads. The plan also needs the infrastructure.
+    """Tables that must exist before this one: the tables that it reads. The plan also needs the containers.
 
-    The plan says how far the farm reaches, so all that happens comes after the plan, also what does not read it.
+    The plan says how far the farm reaches, so all that happens comes after the plan. A table that reads neither the
+    plan nor a table that comes after it gets one arrow from the plan, because the plan's tables are made in one step.
+    So are the containers and all other sites.
     """
     if definition.name in PLAN:
-        return [name for name in REGISTRY.of_kind(Kind.REFERENCE) if REGISTRY[name].app == "infrastructure"]
-    planned = () if definition.kind is Kind.REFERENCE else PLAN
-    return list(dict.fromkeys((*planned, *definition.reads)))
+        return [CONTAINERS.name]
+    planned = () if definition.kind is Kind.REFERENCE or _follows_the_plan(definition.name) else PLAN[:1]
+    return [*planned, *definition.reads]
+
+
+@cache
+def _follows_the_plan(name: str) -> bool:
+    """Whether a table reads the plan, or a table that comes after the plan."""
+    return any(
+        one in PLAN or (REGISTRY[one].kind is not Kind.REFERENCE and one != name) for one in REGISTRY[name].reads
+    )
 
 
 def spec(name: str, group: str, *, deps: tuple[str, ...], kinds: frozenset[str], description: str) -> dg.AssetSpec:

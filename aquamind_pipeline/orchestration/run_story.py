@@ -11,6 +11,7 @@ import dagster as dg
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, REPORT
+from aquamind_pipeline.orchestration.compat.storage import leave_out_outputs
 from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.settings import Settings
 
@@ -36,6 +37,7 @@ def told(context: dg.InitResourceContext, settings: Settings) -> Iterator[None]:
     if run is None or instance is None or context.log is None or settings.executor != "in_process":
         yield
         return
+    leave_out_outputs(instance, run.run_id)
     months = months_of_run(run.tags)
     over = f", months {months[0]} to {months[-1]}" if months else ""
     context.log.info(f"farm {settings.farm_name} (seed {settings.farm.seed}){over}")

@@ -62,12 +62,17 @@ def _lives(lake: Lake, name: str) -> dg.MetadataValue[str]:
         .sort("date")
         .collect()
     )
-    labelled = daily.with_columns(pl.format("batch {}", "batch_id").alias("batch"))
+    labelled = daily.join(_batch_numbers(lake), on="batch_id", how="left", maintain_order="left")
     panels = {
         title: labelled.pivot("batch", index="date", values=value, sort_columns=True).sort("date").pipe(_thinned)
         for title, value in (("millions of fish", "fish"), ("mean weight, kg", "weight"))
     }
     return lines(panels, "date", [c for c in panels["mean weight, kg"].columns if c != "date"])
+
+
+def _batch_numbers(lake: Lake) -> pl.DataFrame:
+    """The number of each batch, as `FI-2026-001`, by its id: from the plan, which is made before life."""
+    return lake.scan("plan_batch").select("batch_id", batch="batch_number").collect()
 
 
 def _occupancy(lake: Lake, name: str) -> dg.MetadataValue[str]:
@@ -127,7 +132,8 @@ def _ring_year(lake: Lake, name: str) -> dg.MetadataValue[str]:
         for method in done["method"].unique(maintain_order=True)
     }
     container = lake.scan("infrastructure_container").filter(pl.col("id") == life["container_id"][0])
-    title = f"One ring's year: {container.select('name').collect().item()}, batch {life['batch_id'][0]}"
+    number = _batch_numbers(lake).filter(pl.col("batch_id") == life["batch_id"][0])["batch"].item()
+    title = f"One ring's year: {container.select('name').collect().item()}, batch {number}"
     panels = [
         Panel("lice per fish", lice.select("date", *LICE_STAGES).rename(lambda column: column.replace("_", " "))),
         Panel("deaths a day", _by_reason(life), bars=True),

@@ -20,6 +20,9 @@ from aquamind_pipeline.schema.frames import references
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation.profile import Profile
 
+_MIXED_BATCH = "mixed_batch_id"
+"""Column of the batch in tables about what mixed batches are made of."""
+
 
 class Farm:
     """One farm, in memory. Making the object computes nothing. Faults of the profile are not put into its tables.
@@ -105,6 +108,8 @@ class Farm:
                 column, key = columns[owner]
                 owners = self._of_batch(owner, month if REGISTRY[owner].is_monthly else None, batch_id)[key]
                 return rows.filter(pl.col(column).is_in(owners.implode()))
+        if _MIXED_BATCH in rows.columns:
+            return rows.filter(pl.col(_MIXED_BATCH) == batch_id)
         raise ConfigError(f"{name} has no batches: leave `batch` out")
 
     def _require(self, name: str, month: str | None) -> None:

@@ -32,7 +32,7 @@ class Preview:
     """Batches, rows and disk space of a farm.
 
     Attributes:
-        batches: Batches that start up to the farm's last day.
+        batches: Batches that start up to the farm's last day, without mixed ones.
         completed: Batches that are harvested by that day.
         active: Batches that live on that day.
         months: Months of the farm.
@@ -75,7 +75,7 @@ def preview(farm: Profile) -> Preview:
     plan = schedule(farm)
     rows = {name: total_rows(REGISTRY[name], farm, plan) for name in REGISTRY.aquamind}
     days = rough_rows(LIFE_DAYS, farm, plan)
-    done = int((plan.batches["harvest_date"] <= farm.as_of).sum())
+    done = int((plan.hatched["harvest_date"] <= farm.as_of).sum())
     containers = build_sites(farm.sites).holding.height
     occupied = _occupied(farm, plan)
     now = occupied.filter(pl.col("date") == farm.as_of)["containers"]
@@ -88,9 +88,9 @@ def preview(farm: Profile) -> Preview:
         for place in (0, 1)
     ]
     return Preview(
-        batches=plan.batches.height,
+        batches=plan.hatched.height,
         completed=done,
-        active=plan.batches.height - done,
+        active=plan.hatched.height - done,
         months=months,
         rows=rows,
         containers=containers,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from aquamind_pipeline.simulation.biology import ADULT
+from aquamind_pipeline.simulation.mixing import is_mixed
 
 EARLY_MONTHS, LATE_MONTH = 4, 7
 """The first months at sea, and the number of full months after which the late ones begin."""
@@ -22,7 +23,7 @@ _LEVEL = 0.05
 
 
 def farm_months(days: pl.LazyFrame | pl.DataFrame, counts: pl.LazyFrame | pl.DataFrame | None = None) -> pl.DataFrame:
-    """Deaths and lice of each batch in each full calendar month at sea.
+    """Deaths and lice of each batch in each full calendar month at sea, but for mixed batches, which are no sites.
 
     Args:
         days: batch_id, stage, date, population (at the end of the day), deaths: one or several rows for each batch and
@@ -33,7 +34,7 @@ def farm_months(days: pl.LazyFrame | pl.DataFrame, counts: pl.LazyFrame | pl.Dat
         batch_id, month (its first day), months_at_sea (full months before it, from 0), mortality (% of the fish at the
         month's start), lice (adult females per fish, mean of the month's counts; null without counts), sorted.
     """
-    at_sea = days.lazy().filter(pl.col("stage") == ADULT.order)
+    at_sea = days.lazy().filter(pl.col("stage") == ADULT.order, ~is_mixed(pl.col("batch_id")))
     daily = at_sea.group_by("batch_id", "date").agg(pl.col("population").sum(), pl.col("deaths").sum())
     months = (
         daily.sort("batch_id", "date")

@@ -28,6 +28,7 @@ from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
 from aquamind_pipeline.simulation.biology import ADULT, WEIGHT_VARIATION
 from aquamind_pipeline.simulation.deaths import hazard_bounds
+from aquamind_pipeline.simulation.mixing import is_mixed
 from aquamind_pipeline.simulation.profile import Profile
 
 
@@ -73,8 +74,12 @@ def ledger(
     deaths: pl.LazyFrame,
     transfers: pl.LazyFrame,
     assignments: pl.LazyFrame,
+    lots: pl.LazyFrame,
+    events: pl.LazyFrame,
 ) -> CheckResult:
-    """Eggs = alive + dead, exactly, for every batch and day with fish.
+    """Eggs and fish of other batches = alive + dead + gone, exactly, for every batch and day with fish.
+
+    Fish are gone that were harvested, or went into a mixed batch.
 
     Args:
         states: batch_actualdailyassignmentstate.
@@ -82,6 +87,8 @@ def ledger(
         deaths: batch_mortalityevent.
         transfers: batch_transferaction.
         assignments: batch_batchcontainerassignment.
+        lots: harvest_harvestlot.
+        events: harvest_harvestevent.
     """
     batch_of = assignments.select("batch_id", assignment_id="id")
     eggs = (
@@ -89,11 +96,34 @@ def ledger(
         .group_by("batch_id")
         .agg(eggs=pl.col("egg_count_actual").sum())
     )
+    done = transfers.filter(pl.col("status") == "COMPLETED")
+    between = (
+        done.select("source_assignment_id", "dest_assignment_id", "transferred_count", date="actual_execution_date")
+        .join(batch_of, left_on="source_assignment_id", right_on="assignment_id", how="left")
+        .join(batch_of, left_on="dest_assignment_id", right_on="assignment_id", how="left", suffix="_to")
+        .filter(pl.col("batch_id").ne_missing(pl.col("batch_id_to")) & pl.col("batch_id_to").is_not_null())
+    )
+    fish = pl.col("transferred_count").cast(pl.Int64)
+    harvested_fish = lots.group_by("event_id").agg(gone=pl.col("unit_count").cast(pl.Int64).sum())
+    # Fish that come from another batch count as gone before they came, so that one sum is enough.
+    gone = (
+        pl.concat(
+            [
+                between.select("batch_id", "date", gone=fish),
+                between.select("date", batch_id="batch_id_to", gone=-fish).select("batch_id", "date", "gone"),
+                events.select("batch_id", event_id="id", date=pl.col("event_date").dt.date())
+                .join(harvested_fish, on="event_id")
+                .select("batch_id", "date", "gone"),
+            ]
+        )
+        .group_by("batch_id", "date")
+        .agg(pl.col("gone").sum())
+    )
     died = (
         pl.concat(
             [
                 deaths.select("batch_id", date="event_date", dead=pl.col("count").cast(pl.Int64)),
-                transfers.filter(pl.col("status") == "COMPLETED")
+                daily_states.unrecorded_deaths(transfers, deaths)
                 .join(batch_of, left_on="source_assignment_id", right_on="assignment_id")
                 .select(
                     "batch_id", date="actual_execution_date", dead=pl.col("mortality_during_transfer").cast(pl.Int64)
@@ -107,18 +137,20 @@ def ledger(
         states.group_by("batch_id", "date")
         .agg(alive=pl.col("population").cast(pl.Int64).sum())
         .join(died, on=["batch_id", "date"], how="left")
+        .join(gone, on=["batch_id", "date"], how="left")
         .sort("batch_id", "date")
-        .with_columns(dead=pl.col("dead").fill_null(0).cum_sum().over("batch_id"))
+        .with_columns(pl.col("dead", "gone").fill_null(0).cum_sum().over("batch_id"))
         .join(eggs, on="batch_id", how="left")
-        .with_columns(lost=pl.col("eggs") - pl.col("alive") - pl.col("dead"))
+        .with_columns(pl.col("eggs").fill_null(pl.when(is_mixed(pl.col("batch_id"))).then(0)))
+        .with_columns(lost=pl.col("eggs") - pl.col("alive") - pl.col("dead") - pl.col("gone"))
         .collect()
     )
     wrong = daily.filter(pl.col("lost").ne_missing(0))
     return check_result(
         "ledger",
         wrong,
-        f"eggs = alive + dead on {daily.height:,} batch-days",
-        "batch-days on which eggs ≠ alive + dead",
+        f"eggs = alive + dead + gone on {daily.height:,} batch-days",
+        "batch-days on which eggs ≠ alive + dead + gone",
     )
 
 
@@ -145,17 +177,33 @@ def last_count(states: pl.LazyFrame, assignments: pl.LazyFrame) -> CheckResult:
     )
 
 
-def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) -> CheckResult:
-    """A ring's harvest lots have exactly the fish that were alive on its last day."""
+def _mixed_away(transfers: pl.LazyFrame) -> pl.LazyFrame:
+    """assignment_id and mixed: fish of each ring that went into a mixed batch.
+
+    Args:
+        transfers: batch_transferaction.
+    """
+    into = transfers.filter("allow_mixed", pl.col("status") == "COMPLETED").select("dest_assignment_id").unique()
+    return (
+        transfers.join(into, on="dest_assignment_id", how="semi")
+        .group_by(assignment_id="source_assignment_id")
+        .agg(mixed=pl.col("transferred_count").cast(pl.Int64).sum())
+    )
+
+
+def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame, transfers: pl.LazyFrame) -> CheckResult:
+    """A ring's harvest lots have exactly the fish that were alive on its last day and went into no mixed batch."""
     last = states.group_by("assignment_id").agg(alive=pl.col("population").sort_by("date").last())
     rings = (
         lots.group_by("event_id")
         .agg(fish=pl.col("unit_count").sum())
         .join(events.select("assignment_id", event_id="id"), on="event_id", how="full", coalesce=True)
         .join(last, on="assignment_id", how="left")
+        .join(_mixed_away(transfers), on="assignment_id", how="left")
+        .with_columns(pl.col("mixed").fill_null(0))
         .collect()
     )
-    wrong = rings.filter(pl.col("fish").ne_missing(pl.col("alive")))
+    wrong = rings.filter((pl.col("fish") + pl.col("mixed")).ne_missing(pl.col("alive").cast(pl.Int64)))
     return check_result(
         "harvested",
         wrong,
@@ -164,8 +212,9 @@ def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame) ->
     )
 
 
-def harvest_weight(lots: pl.LazyFrame, events: pl.LazyFrame, life: pl.LazyFrame) -> CheckResult:
-    """A ring's harvest lots weigh what its fish weighed on their last day, to the rounding of the lots."""
+def harvest_weight(lots: pl.LazyFrame, events: pl.LazyFrame, life: pl.LazyFrame, moves: pl.LazyFrame) -> CheckResult:
+    """A ring's harvest lots weigh what its harvested fish weighed on their last day, to the rounding of the lots."""
+    mixed = moves.filter(pl.col("stage") == ADULT.order).group_by(assignment_id="source_assignment_id")
     at_sea = life.filter(pl.col("stage") == ADULT.order)
     last = at_sea.group_by("assignment_id").agg(
         kg=(pl.col("population") * pl.col("weight_g") / 1000).max_by("date"), fish=pl.col("population").max_by("date")
@@ -175,6 +224,8 @@ def harvest_weight(lots: pl.LazyFrame, events: pl.LazyFrame, life: pl.LazyFrame)
         .agg(lots_kg=pl.col("live_weight_kg").cast(pl.Float64).sum(), lots=pl.len())
         .join(events.select("assignment_id", event_id="id"), on="event_id")
         .join(last, on="assignment_id", how="left")
+        .join(mixed.agg(mixed=pl.col("count").sum()), on="assignment_id", how="left")
+        .with_columns(kg=pl.col("kg") * (1 - pl.col("mixed").fill_null(0) / pl.col("fish")))
         .collect(engine="streaming")
     )
     difference = (pl.col("lots_kg") - pl.col("kg")).abs()
@@ -446,7 +497,8 @@ def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
         daily: batch_id, date, stage, containers, fish, died, weight_g, feed_kg, temp_c.
 
     Returns:
-        batch_id, stage, days, containers, first_fish, last_fish, first_g, last_g, feed_kg, gain_kg (growth of the
+        batch_id, stage, days, containers, first_fish, last_fish, alive (share of the fish that did not die),
+        first_g, last_g, feed_kg, gain_kg (growth of the
         living fish), degree_days.
     """
     return (
@@ -458,6 +510,7 @@ def by_stage(daily: pl.DataFrame) -> pl.DataFrame:
             containers=pl.col("containers").max(),
             first_fish=(pl.col("fish") + pl.col("died")).first(),
             last_fish=pl.col("fish").last(),
+            alive=(pl.col("fish") / (pl.col("fish") + pl.col("died"))).fill_nan(0.0).product(),
             first_g=pl.col("weight_g").first(),
             last_g=pl.col("weight_g").last(),
             feed_kg=pl.col("feed_kg").sum(),
@@ -519,7 +572,7 @@ def survived(lived: pl.DataFrame, daily_rates: pl.DataFrame, bounds: Bounds) -> 
     by_rate, rounding = (1 - pl.col("daily_rate")) ** pl.col("days"), pl.col("containers") / pl.col("first_fish")
     return (
         pl.concat(parts)
-        .with_columns(survival=pl.col("last_fish") / pl.col("first_fish"), by_rate=by_rate)
+        .with_columns(survival="alive", by_rate=by_rate)
         .with_columns(
             least=pl.col("by_rate") ** pl.col("high") - rounding, most=pl.col("by_rate") ** pl.col("low") + rounding
         )
@@ -551,8 +604,11 @@ def growth_rate(lived: pl.DataFrame, speed: int = 1) -> CheckResult:
 
 
 def settled(lived: pl.DataFrame, speed: int) -> pl.DataFrame:
-    """Stages of at least 60 days of real fish. Ratios of shorter ones depend too much on single weighings."""
-    return lived.filter(pl.col("days") * speed >= 60)
+    """Stages of at least 60 days of real fish, but for mixed batches, which have one ring.
+
+    Ratios of the others depend too much on single weighings.
+    """
+    return lived.filter(pl.col("days") * speed >= 60, ~is_mixed(pl.col("batch_id")))
 
 
 def _span(frame: pl.DataFrame, column: str, label: str) -> str:
@@ -572,7 +628,7 @@ _CONTAINERS, _HALLS, _AREAS, _STATIONS = (
 )
 _STAGES, _RATES = "batch_lifecyclestage", "scenario_mortality_model_stage"
 _PURCHASES, _STOCK, _STORES = "inventory_feedpurchase", "inventory_feedcontainerstock", "infrastructure_feedcontainer"
-_BATCHES, _LIFE = "batch_batch", "life_day"
+_BATCHES, _LIFE, _MOVES = "batch_batch", "life_day", "life_move"
 
 
 def _states(inputs: RuleInputs) -> pl.LazyFrame:
@@ -644,7 +700,7 @@ def _bands(inputs: RuleInputs) -> CheckResult:
     farm = inputs.farm
     if farm.as_of != farm.default_as_of:
         return CheckResult("bands", passed=True, detail=f"the profile's bands apply to {farm.default_as_of} only")
-    status = inputs.scan(_BATCHES).select("status").collect()["status"]
+    status = inputs.scan(_BATCHES).filter(~is_mixed(pl.col("id"))).select("status").collect()["status"]
     counts = {"batches": status.len(), "completed": int((status == "COMPLETED").sum())}
     for name, _ in farm.bands:
         if name not in counts:
@@ -703,18 +759,22 @@ FARM_RULES = (
     ),
     _rule(
         "ledger",
-        "Eggs = alive + dead, exactly, for every batch and day.",
+        "Eggs and fish of other batches = alive + dead + gone, exactly, for every batch and day.",
         lambda inputs: ledger(
             _states(inputs),
             inputs.scan(_CREATIONS),
             inputs.scan(_DEATHS),
             inputs.scan(_TRANSFERS),
             inputs.scan(ASSIGNMENTS),
+            inputs.scan(_LOTS),
+            inputs.scan(_HARVESTS),
         ),
         _CREATIONS,
         _DEATHS,
         _TRANSFERS,
         ASSIGNMENTS,
+        _LOTS,
+        _HARVESTS,
     ),
     _rule(
         "last_count",
@@ -724,18 +784,22 @@ FARM_RULES = (
     ),
     _rule(
         "harvested",
-        "A ring's harvest lots have exactly the fish that were alive on its last day.",
-        lambda inputs: harvested(inputs.scan(_LOTS), inputs.scan(_HARVESTS), _states(inputs)),
+        "A ring's harvest lots have exactly the fish that were alive on its last day and went into no mixed batch.",
+        lambda inputs: harvested(inputs.scan(_LOTS), inputs.scan(_HARVESTS), _states(inputs), inputs.scan(_TRANSFERS)),
         _LOTS,
         _HARVESTS,
+        _TRANSFERS,
     ),
     _rule(
         "harvest_weight",
-        "A ring's harvest lots weigh what its fish weighed on their last day.",
-        lambda inputs: harvest_weight(inputs.scan(_LOTS), inputs.scan(_HARVESTS), inputs.scan(_LIFE)),
+        "A ring's harvest lots weigh what its harvested fish weighed on their last day.",
+        lambda inputs: harvest_weight(
+            inputs.scan(_LOTS), inputs.scan(_HARVESTS), inputs.scan(_LIFE), inputs.scan(_MOVES)
+        ),
         _LOTS,
         _HARVESTS,
         _LIFE,
+        _MOVES,
     ),
     _rule(
         "double_booking",

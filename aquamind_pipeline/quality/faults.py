@@ -15,7 +15,15 @@ from fractions import Fraction
 
 import polars as pl
 
-from aquamind_pipeline.apps.batch import assignments, daily_states, forecasts, growth_samples, mortality, transfers
+from aquamind_pipeline.apps.batch import (
+    assignments,
+    daily_states,
+    forecasts,
+    growth_samples,
+    mixing,
+    mortality,
+    transfers,
+)
 from aquamind_pipeline.apps.environmental import photoperiod, readings
 from aquamind_pipeline.apps.harvest import harvests
 from aquamind_pipeline.apps.health import (
@@ -46,6 +54,7 @@ STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
 FORECASTS = forecasts.LIVE_PROJECTIONS.name
 FED, FED_BATCHES = feeding_summaries.CONTAINERS.name, feeding_summaries.BATCH_SUMMARIES.name
 ACTIONS, ACTIVITIES = transfers.TRANSFER_ACTIONS.name, activities.PLANNED_ACTIVITIES.name
+COMPOSITIONS, COMPONENTS = mixing.COMPOSITIONS.name, mixing.COMPONENTS.name
 LOTS, _LOT_WEIGHTS = harvests.HARVEST_LOTS.name, ("live_weight_kg", "gutted_weight_kg", "fillet_weight_kg")
 SILENT_DAYS = 3
 """Number of last days without readings in a silent farm."""
@@ -281,6 +290,8 @@ _EVENT = pl.col("sampling_event_id")
 _COUNT = (pl.col("assignment_id"), _days("count_date", 1))
 _LONG_WITHHOLDING = 400
 """Days. Longer than fish are at sea."""
+_TRIPS = 20
+"""Trips that become one load."""
 _SENSOR_WEEK = (pl.col("sensor_id"), _days("reading_time", 7))
 FAULTS: dict[str, Fault] = {
     fault.name: fault
@@ -484,6 +495,28 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.filter(~d.hits(_ROW)),
         ),
         Fault(
+            "mix-without-lineage", "Mixed batches do not say which batches they are made of.", (COMPOSITIONS,),
+            "mixed batches", 0.5, lambda f, d: f.filter(~d.hits(pl.col("mixed_batch_id"))),
+        ),
+        Fault(
+            "percentages-off", "Percentages of mixed batches do not add up to 100.", (COMPOSITIONS, COMPONENTS), "rows",
+            0.5, lambda f, d: f.pipe(_set(d.hits(_ROW), percentage=pl.col("percentage") / 2)),
+        ),
+        Fault(
+            "mix-loses-fish", "Mix events count a tenth fewer fish than came.", (COMPONENTS,), "rows", 0.5,
+            lambda f, d: f.pipe(_set(d.hits(_ROW), population_count=pl.col("population_count") * 9 // 10)),
+        ),
+        Fault(
+            "deaths-on-the-way", "Fish that die in gradings are entered with the transfer only.", (ACTIONS,),
+            "workflows", 1.0,
+            lambda f, d: f.pipe(
+                _set(
+                    (pl.col("selection_method") != "AVERAGE") & d.hits(pl.col("workflow_id")),
+                    mortality_during_transfer=pl.col("transferred_count") // 10,
+                )
+            ),
+        ),
+        Fault(
             "done-as-planned", "Activities are entered as done on the day for which they were planned.", (ACTIVITIES,),
             "activities", 0.5, _as_planned,
         ),
@@ -495,6 +528,17 @@ FAULTS: dict[str, Fault] = {
             "closed-and-emptied", "Assignments that close are set to 0 fish.", (ASSIGNMENTS,), "assignments", 0.2,
             lambda f, d: f.pipe(
                 _set(~pl.col("is_active") & d.hits(_ROW), population_count=pl.lit(0), biomass_kg=pl.lit(0))
+            ),
+        ),
+        Fault(
+            "trips-as-one", "All trips of a carrier's tank are entered as one load.", (ASSIGNMENTS,), "assignments",
+            0.2,
+            lambda f, d: f.pipe(
+                _set(
+                    (pl.col("departure_date") == pl.col("assignment_date")) & d.hits(_ROW),
+                    population_count=pl.col("population_count") * _TRIPS,
+                    biomass_kg=_float("biomass_kg") * _TRIPS,
+                )
             ),
         ),
         Fault(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from aquamind_pipeline.apps.batch.daily_states import STATES
-from aquamind_pipeline.apps.batch.transfers import TRANSFER_ACTIONS
+from aquamind_pipeline.apps.batch.transfers import EMERGENCY_CASCADE, TRANSFER_ACTIONS, TRANSFER_WORKFLOWS
 from aquamind_pipeline.apps.health.lice_counts import FEMALE, LICE_COUNTS, SESSILE
 from aquamind_pipeline.apps.health.treatments import BATHS, TREATMENTS
 from aquamind_pipeline.apps.inventory.feeding import FEEDINGS
@@ -102,17 +102,19 @@ def fasted(
     treatments: pl.LazyFrame,
     assignments: pl.LazyFrame,
     actions: pl.LazyFrame,
+    workflows: pl.LazyFrame,
     meals: pl.LazyFrame,
     speed: int = 1,
 ) -> CheckResult:
     """No fish are fed on the days without feed before treatments, gradings, moves and harvests.
 
-    The day of a treatment or a grading itself has no feed at any speed.
+    The day of a treatment, a grading or an emergency itself has no feed at any speed.
 
     Args:
         treatments: health_treatment; the description says how many days the fish had no feed.
         assignments: batch_batchcontainerassignment.
         actions: batch_transferaction; those that pick fish by their size are gradings.
+        workflows: batch_batchtransferworkflow, which says what an emergency is.
         meals: inventory_feedingevent.
         speed: How many days of real fish a day has.
     """
@@ -128,15 +130,20 @@ def fasted(
         days=pl.col("lifecycle_stage_id").replace_strict(least, default=0, return_dtype=pl.Int64),
     )
     of_grading = max(1, (FASTING_DAYS[GRADED_STAGE - 1][0] + 1) // speed)
-    is_graded = pl.col("actual_execution_date").is_not_null() & (pl.col("selection_method") != SELECTIONS[AVERAGE])
-    graded = [
-        actions.filter(is_graded).select(
-            assignment_id=side, last="actual_execution_date", days=pl.lit(of_grading, pl.Int64)
-        )
+    emergencies = workflows.filter(workflow_type=EMERGENCY_CASCADE).select(workflow_id="id", is_emergency=pl.lit(True))
+    is_graded = pl.col("selection_method") != SELECTIONS[AVERAGE]
+    within = (
+        actions.filter(pl.col("actual_execution_date").is_not_null())
+        .join(emergencies, on="workflow_id", how="left")
+        .with_columns(days=pl.when("is_emergency").then(1).when(is_graded).then(of_grading).cast(pl.Int64))
+        .drop_nulls("days")
+    )
+    on_the_day = [
+        within.select("days", assignment_id=side, last="actual_execution_date").select("assignment_id", "last", "days")
         for side in ("source_assignment_id", "dest_assignment_id")
     ]
     due = (
-        pl.concat([treated, moved, *graded])
+        pl.concat([treated, moved, *on_the_day])
         .filter(pl.col("days") > 0)
         .select(
             batch_assignment_id="assignment_id",
@@ -155,7 +162,7 @@ def fasted(
         "fasted",
         wrong.sort("feeding_date", "id"),
         f"no meal on {due.height:,} days without feed",
-        "meals on days without feed before a treatment, a grading, a move or a harvest",
+        "meals on days without feed before a treatment, a grading, a move or a harvest, or of an emergency",
     )
 
 
@@ -170,16 +177,17 @@ TREATMENTS_WORK = Rule(
 )
 FASTED = Rule(
     "fasted",
-    "No fish are fed on the days without feed before treatments, gradings, moves and harvests.",
+    "No fish are fed on the days without feed before treatments, gradings, moves and harvests, and of emergencies.",
     "Fish with full guts die in treatments and spoil at harvest.",
     lambda inputs: fasted(
         inputs.scan(TREATMENTS.name),
         inputs.scan(ASSIGNMENTS),
         inputs.scan(TRANSFER_ACTIONS.name),
+        inputs.scan(TRANSFER_WORKFLOWS.name),
         inputs.scan(FEEDINGS.name),
         inputs.farm.speed,
     ),
-    reads=(TREATMENTS.name, ASSIGNMENTS, TRANSFER_ACTIONS.name, FEEDINGS.name),
+    reads=(TREATMENTS.name, ASSIGNMENTS, TRANSFER_ACTIONS.name, TRANSFER_WORKFLOWS.name, FEEDINGS.name),
     about=STATES.name,
 )
 

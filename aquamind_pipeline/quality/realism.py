@@ -27,6 +27,7 @@ from aquamind_pipeline.schema.rules import RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS
 from aquamind_pipeline.simulation.biology import ADULT
 from aquamind_pipeline.simulation.harvest_quality import GRADES
+from aquamind_pipeline.simulation.mixing import is_mixed
 
 LIKE, OUTSIDE, TOO_LITTLE, SHOWN = "like real farms", "outside", "too little data", "shown only"
 """What is said of a figure."""
@@ -165,9 +166,9 @@ def of_stages(lived: pl.DataFrame, completed: pl.Series, speed: int) -> dict[str
     over = pl.col("stage") < pl.col("stage").max().over("batch_id")
     over |= (pl.col("stage") == ADULT.order) & pl.col("batch_id").is_in(completed.implode())
     survival = (
-        lived.filter(over)
+        lived.filter(over & ~is_mixed(pl.col("batch_id")))  # mixed batches live the end of a stage only
         .group_by("stage")
-        .agg(survival=(pl.col("last_fish") / pl.col("first_fish")).mean(), batches=pl.len())
+        .agg(survival=pl.col("alive").mean(), batches=pl.len())
     )
     found = {f"survival_{stage}": (_number(share), int(batches)) for stage, share, batches in survival.iter_rows()}
     sea = lived.filter(pl.col("stage") == ADULT.order, pl.col("days") * speed >= 60, pl.col("gain_kg") > 0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aquamind_pipeline.schema.definition import TableDefinition
 
 T = TypeVar("T")
-PLAN = ("plan_batch", "plan_assignment")
+PLAN = ("plan_batch", "plan_assignment", "plan_mix")
 """The tables of the plan: a generator that uses `Inputs.plan` names them in `reads`."""
 
 
@@ -128,6 +128,11 @@ class Inputs(DeclaredReads):
         if self.batches is not None and "batch_id" in rows.columns:
             return rows.filter(pl.col("batch_id").is_in(self.batches))
         return rows
+
+    @property
+    def plan_of_farm(self) -> Plan:
+        """The whole farm's plan, also if only some batches are made."""
+        return super().plan
 
     @property
     def plan(self) -> Plan:

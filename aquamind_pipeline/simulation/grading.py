@@ -17,9 +17,9 @@ from aquamind_pipeline.simulation.workdays import next_working_day
 
 GRADED_STAGE = 4
 """Smolts are graded; their tanks have room for it."""
-SELECTIONS = ("AVERAGE", "LARGEST", "SMALLEST")
-"""Which fish are picked. The column `picked` of `life_move` is an index into this tuple."""
-AVERAGE, LARGEST, SMALLEST = range(len(SELECTIONS))
+SELECTIONS = ("AVERAGE", "LARGEST", "SMALLEST", "AVERAGE")
+"""Which fish are picked. The column `picked` of `life_move` is an index into this tuple; the last is of emergencies."""
+AVERAGE, LARGEST, SMALLEST, IN_EMERGENCY = range(len(SELECTIONS))
 PICKED_WEIGHT = (1.0, 1 / 0.88, 1 / 1.12)
 """Weight of picked fish relative to all fish of the tank, by selection (rule R11)."""
 _SHARE_GRADED = 0.8
@@ -131,6 +131,7 @@ def exchange(seed: int, ids: Ints, first: Ints, fish: Ints, weight_g: Floats) ->
 __all__ = [
     "AVERAGE",
     "GRADED_STAGE",
+    "IN_EMERGENCY",
     "LARGEST",
     "PICKED_WEIGHT",
     "SELECTIONS",

@@ -10,6 +10,7 @@ times the day's appetite. `stage_days` steps over the days of a stage, for all i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +18,15 @@ import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
 from aquamind_pipeline.simulation import draws
-from aquamind_pipeline.simulation.biology import EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
+from aquamind_pipeline.simulation.biology import ADULT, EGG_WEIGHT_G, STAGES, TRANSFER_MORTALITY, Stage
 from aquamind_pipeline.simulation.conditions import Conditions
+from aquamind_pipeline.simulation.emergencies import emergencies
 from aquamind_pipeline.simulation.grading import AVERAGE
+from aquamind_pipeline.simulation.mixing import is_mixed, left_over
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
-from aquamind_pipeline.simulation.stage_days import live_stage
-from aquamind_pipeline.simulation.stage_inputs import as_dates, as_ordinals
+from aquamind_pipeline.simulation.stage_days import StageLife, live_stage
+from aquamind_pipeline.simulation.stage_inputs import Arrivals, as_dates, as_ordinals
 from aquamind_pipeline.simulation.stage_record import DAY_COLUMNS
 
 
@@ -38,9 +41,9 @@ class Life:
             scores, 0 to 3), fasting (why there is no feed: `stage_days`), feed_dg (decigrams, 0.0001 kg), meals,
             fish_weighed (fish of that day's growth sample, or 0), fish_examined (fish weighed, measured and scored that
             day, or 0), sorted by assignment and date.
-        moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths,
-            source_population_before, weight_g (of the moved fish), picked (index into `grading.SELECTIONS`), sorted by
-            source and destination.
+        moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths (those
+            of emergencies are among the source's deaths of the day), source_population_before, weight_g (of the moved
+            fish), picked (index into `grading.SELECTIONS`), sorted by source and destination.
         lice: Of rings: assignment_id, batch_id, container_id, date, lice per fish (sessile, preadult, adult_male,
             adult_female, caligus), fish_counted (fish on which lice are counted that day, or 0), sorted like `days`.
         treatments: assignment_id, batch_id, container_id, date, method (index into `treatments.METHODS`), reason
@@ -55,39 +58,55 @@ class Life:
     lice: pl.DataFrame
     treatments: pl.DataFrame
 
+    def of_batches(self, batch_ids: Sequence[int]) -> Life:
+        """The lives of some of the batches."""
+        return Life(*(frame.filter(pl.col("batch_id").is_in(list(batch_ids))) for frame in vars(self).values()))
+
 
 def live(profile: Profile, plan: Plan) -> Life:
     """Simulate the planned lives of all batches in `plan` up to `profile.as_of`.
 
-    A plan with some of the batches gives the same rows for them, so a large farm can be simulated in slices.
+    A plan with some of the batches gives the same rows for them, so a large farm can be simulated in slices. A plan
+    with mixed batches has the batches that they are made of (`Plan.with_sources`).
     """
     conditions = Conditions.of(profile, plan.assignments["site"].to_numpy())
-    eggs = plan.batches.sort("batch_id")["eggs"].to_numpy()
+    eggs = plan.hatched.sort("batch_id")["eggs"].to_numpy()
     assignments = plan.assignments.sort("assignment_id")  # by batch, stage and position, too
     begins = as_ordinals(assignments["assignment_date"])
     lived = np.clip(conditions.horizon - begins, 0, assignments["days"].to_numpy())
     ends = np.cumsum(lived)
     table = {name: np.empty(int(lived.sum()), type_) for name, type_ in DAY_COLUMNS.items()}
     assignments = assignments.with_columns(first_row=pl.Series(ends - lived))
+    hatched = assignments.filter(~is_mixed(pl.col("batch_id")))
     moves: list[pl.DataFrame] = []
     treated: list[pl.DataFrame] = []
-    lice = pl.DataFrame()
+    lice: list[pl.DataFrame] = []
+    struck = emergencies(profile, plan)
     fish: Ints = np.empty((0, 0), np.int64)
     root: Floats = np.empty((0, 0))
     for stage in STAGES:
-        group = assignments.filter(stage=stage.order)
+        group = hatched.filter(stage=stage.order)
         shape = (eggs.size, group.height // eggs.size)
         if stage.order == 1:
             fish = eggs[:, None] // shape[1] + (np.arange(shape[1])[None, :] < eggs[:, None] % shape[1])
             root = np.full(shape, float(cube_root(EGG_WEIGHT_G)))
         first_row = group["first_row"].to_numpy()
-        stage_life = live_stage(conditions, stage, group, fish.ravel(), root.ravel(), first_row, table)
+        arrivals = Arrivals(fish.ravel(), root.ravel())
+        stage_life = live_stage(conditions, stage, group, struck.filter(stage=stage.order), arrivals, first_row, table)
         treated.append(stage_life.treated)
-        moves += stage_life.graded
-        fish, root, lice = stage_life.fish, stage_life.root, stage_life.lice
+        moves += stage_life.moved
+        lice.append(stage_life.lice)
+        fish, root = stage_life.fish, stage_life.root
         if stage is not STAGES[-1]:
-            after = assignments.filter(stage=stage.order + 1)
+            after = hatched.filter(stage=stage.order + 1)
             moved, fish, root = _move(conditions, stage, group, after, fish.reshape(shape), root.reshape(shape))
+            moves.append(moved)
+        elif plan.mixes.height:
+            moved, arrivals = _mix(profile.seed, plan, group, stage_life)
+            after = assignments.filter(is_mixed(pl.col("batch_id")))
+            mixed = live_stage(conditions, stage, after, struck.clear(), arrivals, after["first_row"].to_numpy(), table)
+            treated.append(mixed.treated)
+            lice.append(mixed.lice)
             moves.append(moved)
     owner = np.repeat(np.arange(lived.size), lived)
     day = np.arange(owner.size) - (ends - lived)[owner]
@@ -101,7 +120,7 @@ def live(profile: Profile, plan: Plan) -> Life:
     return Life(
         days,
         pl.concat(moves).sort("source_assignment_id", "dest_assignment_id"),
-        lice,
+        pl.concat(one for one in lice if one.width),
         pl.concat(treated).sort("assignment_id", "date"),
     )
 
@@ -160,6 +179,59 @@ def _move(
         }
     ).with_columns(date=dests["assignment_date"].gather(j + b * width))
     return frame, shares, cube_root(np.maximum(new_weight, EGG_WEIGHT_G / 2))
+
+
+def _mix(seed: int, plan: Plan, rings: pl.DataFrame, life: StageLife) -> tuple[pl.DataFrame, Arrivals]:
+    """Put together what the partial harvests leave in the two rings of each mix.
+
+    Args:
+        seed: The farm's seed.
+        plan: The plan with the mixes.
+        rings: Assignments of the sea stage.
+        life: What happened in them.
+
+    Returns:
+        The rows of `Life.moves`, and the fish of the new assignments in the order of ids.
+    """
+    mixes = plan.mixes.sort("assignment_id")
+    ids, begins = rings["assignment_id"].to_numpy(), as_ordinals(rings["assignment_date"])
+    row = np.stack([np.searchsorted(ids, mixes[f"{side}_assignment_id"].to_numpy()) for side in ("source", "resident")])
+    batch = mixes["batch_id"].to_numpy()
+    before = life.fish[row]
+    count = np.stack([left_over(seed, batch, before[side], moved=side == 0) for side in (0, 1)])
+    total = np.maximum(count.sum(axis=0), 1)
+    weight_g = life.root[row] ** 3
+
+    def mean(values: Floats) -> Floats:
+        mixed: Floats = (count * values[..., row]).sum(axis=-2) / total
+        return mixed
+
+    moves = [
+        pl.DataFrame(
+            {
+                "batch_id": mixes[f"{side}_batch_id"],
+                "stage": np.full(batch.size, ADULT.order),
+                "source_assignment_id": mixes[f"{side}_assignment_id"],
+                "dest_assignment_id": mixes["assignment_id"],
+                "count": count[number],
+                "deaths": np.zeros(batch.size, np.int64),
+                "source_population_before": before[number],
+                "weight_g": weight_g[number],
+                "picked": np.full(batch.size, AVERAGE),
+                "date": mixes["date"],
+            }
+        )
+        for number, side in enumerate(("source", "resident"))
+    ]
+    arrivals = Arrivals(
+        fish=count.sum(axis=0),
+        root=cube_root(np.maximum((count * weight_g).sum(axis=0) / total, EGG_WEIGHT_G)),
+        days=as_ordinals(mixes["date"]) - begins[row[1]],
+        lice=mean(life.lice_left),
+        gill=mean(life.gill_left),
+        wound=mean(life.wound_left),
+    )
+    return pl.concat(moves).filter(pl.col("count") > 0), arrivals
 
 
 def summary(days: pl.LazyFrame) -> pl.DataFrame:

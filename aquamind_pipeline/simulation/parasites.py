@@ -53,6 +53,20 @@ class Parasites:
         self._history = np.zeros((len(lice.STAGES), width, ids.size))
         self._counted = np.zeros((width, ids.size), np.int8)
 
+    def bring(self, per_fish: Floats) -> None:
+        """Let the fish have lice when they come.
+
+        Args:
+            per_fish: Means per fish [stage of `lice.STAGES`, ring], spread evenly over the compartments of a stage.
+        """
+        self.lice[:3], self.lice[3:5] = per_fish[0] / 3.0, per_fish[1] / 2.0
+        self.lice[lice.MALE], self.lice[lice.FEMALE], self.lice[lice.CALIGUS] = per_fish[2:]
+
+    def on(self, day: Ints) -> Floats:
+        """Means per fish [stage of `lice.STAGES`, ring] at the end of a day of each ring."""
+        there: Floats = self._history[:, day, np.arange(self.ids.size)]
+        return there
+
     def day(self, d: int, today: Ints, here: Ints, temp_c: Floats, root: Floats, tending: Treatments) -> None:
         """Let one day pass: `speed` days of real fish."""
         step = np.minimum((np.maximum(temp_c, 0.0) * lice.TABLE_STEPS).astype(np.int64), lice.RATES.shape[1] - 1)

@@ -78,6 +78,9 @@ class Profile(BaseModel):
     """Share of sensor readings that are missing, because a sensor failed or a site lost power or network."""
     forecast_history_days: Annotated[int, Field(ge=0, le=365)] = 0
     """Live projections are kept not only of `as_of` but also of the Mondays of so many days before it."""
+    mixed_batches: Annotated[int, Field(ge=0, le=100)] = 0
+    """Mixed batches at most: remnants of two rings that are put together after a partial harvest. They are spread over
+    the time with harvests, up to `default_as_of`."""
     speed: Positive = 1
     """How many times as fast as real fish the fish live: shorter stages, more growth and deaths a day. A small farm
     with a high speed shows a whole life in weeks."""

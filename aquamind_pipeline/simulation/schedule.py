@@ -8,7 +8,7 @@ batches. Ids are counted over whole planned lives, so a later `as_of` does not c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 
@@ -26,7 +26,9 @@ from aquamind_pipeline.simulation.biology import (
     RING_DENSITY_KG_M3,
     STAGES,
 )
+from aquamind_pipeline.simulation.mixing import MIXES, is_mixed, with_mixes
 from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.sampling_days import samples_before
 from aquamind_pipeline.simulation.sites import (
     FRESHWATER_SENSORS,
     GEOGRAPHY,
@@ -56,15 +58,27 @@ class Plan:
             container_id, hall_id, area_id, site (see `climate`), assignment_date, departure_date (exclusive), days,
             batch_day (age of the batch at the assignment's start), readings_per_day, meals_per_day, samples, and the
             first id of its states, readings, feedings and samples.
+        mixes: Mixes that have happened (`mixing.MIXES`).
     """
 
     batches: pl.DataFrame
     assignments: pl.DataFrame
+    mixes: pl.DataFrame = field(default_factory=MIXES.to_frame)
+
+    @property
+    def hatched(self) -> pl.DataFrame:
+        """The batches that began as eggs: all but the mixed ones."""
+        return self.batches.filter(~is_mixed(pl.col("batch_id")))
 
     def of_batches(self, batch_ids: Sequence[int]) -> Plan:
         """The part of the plan about these batches."""
         wanted = pl.col("batch_id").is_in(list(batch_ids))
-        return Plan(self.batches.filter(wanted), self.assignments.filter(wanted))
+        return Plan(*(frame.filter(wanted) for frame in (self.batches, self.assignments, self.mixes)))
+
+    def with_sources(self, batch_ids: Sequence[int]) -> list[int]:
+        """These batches, and those that the mixed ones among them are made of."""
+        mixes = self.mixes.filter(pl.col("batch_id").is_in(list(batch_ids)))
+        return sorted({*batch_ids, *mixes["source_batch_id"], *mixes["resident_batch_id"]})
 
 
 @dataclass(frozen=True)
@@ -149,7 +163,7 @@ def schedule(profile: Profile) -> Plan:
         .with_row_index("assignment_id", offset=1)
         .with_columns(pl.col("assignment_id").cast(pl.Int64), position=pl.int_range(pl.len()).over("batch_id", "stage"))
     )
-    return Plan(pl.DataFrame(batches), _with_ids(assignments, profile))
+    return Plan(*with_mixes(profile, pl.DataFrame(batches), _with_ids(assignments, profile)))
 
 
 _PLACEMENTS = pl.Schema(
@@ -321,12 +335,6 @@ def _placement(
     }
 
 
-def samples_before(days: pl.Expr, per_week: int) -> pl.Expr:
-    """Number of days on which a growth sample is due (`examinations.is_due`) among a batch's first `days` days."""
-    within = [sum((d * per_week) % 7 < per_week for d in range(n)) for n in range(7)]
-    return days // 7 * per_week + (days % 7).replace_strict(range(7), within, return_dtype=pl.Int64)
-
-
 @lru_cache(maxsize=2)
 def lived_months(profile: Profile, plan: Plan) -> pl.DataFrame:
     """One row for each assignment and month in which it has fish, up to as_of.
@@ -392,4 +400,4 @@ def _first_id(count: pl.Expr) -> pl.Expr:
     return 1 + count.cum_sum() - count
 
 
-__all__ = ["READING_HOURS", "Plan", "lived_months", "rows_by_month", "samples_before", "schedule"]
+__all__ = ["READING_HOURS", "Plan", "lived_months", "rows_by_month", "schedule"]

@@ -1,8 +1,8 @@
 """The days of all containers of one stage, one after another.
 
-Order within a day: smolts are graded, booked treatments are done, the day's dead leave, the living eat and grow, lice
-develop, people count lice and decide on treatments. A day depends on earlier days of the same batch, on the plan, and
-on what is a function of site and date, never on another batch.
+Order within a day: smolts are graded, fish are moved in emergencies, booked treatments are done, the day's dead leave,
+the living eat and grow, lice develop, people count lice and decide on treatments. A day depends on earlier days of the
+same batch, on the plan, and on what is a function of site and date, never on another batch.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.arithmetic import Floats, Ints, cube_root
-from aquamind_pipeline.simulation import deaths, feeding_plan, grading, treatments
+from aquamind_pipeline.simulation import deaths, emergencies, feeding_plan, grading, treatments
 from aquamind_pipeline.simulation.biology import Stage
 from aquamind_pipeline.simulation.conditions import Conditions
 from aquamind_pipeline.simulation.episodes import FRESHWATER_CAUSES, SEA_CAUSES
 from aquamind_pipeline.simulation.examinations import Examinations
 from aquamind_pipeline.simulation.parasites import Parasites
-from aquamind_pipeline.simulation.stage_inputs import StageInputs, as_dates, as_ordinals
+from aquamind_pipeline.simulation.stage_inputs import Arrivals, StageInputs, as_dates, as_ordinals
 from aquamind_pipeline.simulation.stage_record import StageRecord
 from aquamind_pipeline.simulation.treatments import Bools, Treatments
 
@@ -31,6 +31,8 @@ _STORM_SHARE = 1e-9
 """A storm kills few fish or none, but as long as it lasts nobody feeds them."""
 _SCORE_HALF, _SCORE_MOST, _SCORE_PACE = 0.0015, 3.0, 0.1
 """Daily chance of death at which the mean score is half of the worst, that score, and how fast the score follows."""
+_EMERGENCY_STRESS = 0.5
+"""Share of their appetite that fish have lost after an emergency."""
 _TREATMENT_WOUNDS = 0.3
 """How much the deaths that a treatment still causes count as wounds."""
 _GILL = [cause.reason for cause in SEA_CAUSES].index("gill disease")
@@ -49,24 +51,30 @@ class StageLife:
     Attributes:
         lice: Rows of `Life.lice`.
         treated: Rows of `Life.treatments`.
-        graded: Rows of `Life.moves` within the stage.
+        moved: Rows of `Life.moves` within the stage.
         fish: Fish of each assignment at its end.
         root: Cube root of their weight.
+        lice_left: Lice per fish on its last day [stage of `lice.STAGES`, assignment], at sea.
+        gill_left: Mean gill score on that day.
+        wound_left: Mean score of skin and fins on that day.
     """
 
     lice: pl.DataFrame
     treated: pl.DataFrame
-    graded: list[pl.DataFrame]
+    moved: list[pl.DataFrame]
     fish: Ints
     root: Floats
+    lice_left: Floats
+    gill_left: Floats
+    wound_left: Floats
 
 
 def live_stage(
     conditions: Conditions,
     stage: Stage,
     group: pl.DataFrame,
-    fish: Ints,
-    root: Floats,
+    struck: pl.DataFrame,
+    arrivals: Arrivals,
     first_row: Ints,
     table: dict[str, np.typing.NDArray[Any]],
 ) -> StageLife:
@@ -76,19 +84,38 @@ def live_stage(
         conditions: What all stages share.
         stage: The stage.
         group: Its planned assignments, sorted by id.
-        fish: Fish of each assignment at its start.
-        root: Cube root of their weight in g.
+        struck: Its emergencies (`emergencies.emergencies`).
+        arrivals: The fish that come into them.
         first_row: Row of `Life.days` that has the first day of each assignment.
         table: The columns of `Life.days` that `stage_record.DAY_COLUMNS` names; the stage writes its rows.
     """
     begun = (as_ordinals(group["assignment_date"]) < conditions.horizon) & (group["days"].to_numpy() > 0)
-    days = StageDays(StageInputs.of(conditions, stage, group.filter(begun)), fish[begun], root[begun])
+    came = arrivals.of(begun)
+    days = StageDays(StageInputs.of(conditions, stage, group.filter(begun), came.days), struck, came)
     for day in range(days.given.width):
         days.step(day)
     lice = days.write(first_row[begun], table)
-    fish, root = fish.copy(), root.copy()
+    fish, root = arrivals.fish.copy(), arrivals.root.copy()
     fish[begun], root[begun] = days.fish, days.last_root()
-    return StageLife(lice, days.treated(), days.graded, fish, root)
+    left = [np.zeros((*one.shape[:-1], begun.size)) for one in days.left()]
+    for all_, some in zip(left, days.left(), strict=True):
+        all_[..., begun] = some
+    return StageLife(lice, days.treated(), days.moved, fish, root, *left)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """An emergency of one container.
+
+    Attributes:
+        row: The container.
+        others: Containers that take its fish.
+        reason: Index into `deaths.REASONS`.
+    """
+
+    row: int
+    others: Ints
+    reason: int
 
 
 class StageDays:
@@ -100,21 +127,21 @@ class StageDays:
         tending: Treatments of the containers.
         parasites: Lice; None in freshwater.
         record: What has happened.
-        graded: Rows of `Life.moves` within the stage.
+        moved: Rows of `Life.moves` within the stage.
     """
 
-    def __init__(self, given: StageInputs, fish: Ints, root: Floats) -> None:
+    def __init__(self, given: StageInputs, struck: pl.DataFrame, came: Arrivals) -> None:
         """Start with the fish that came in.
 
         Args:
             given: What is known of the stage beforehand.
-            fish: Fish of each container.
-            root: Cube root of their weight in g.
+            struck: The stage's emergencies.
+            came: The fish.
         """
         conditions = given.conditions
         profile = conditions.profile
         n = given.ids.size
-        self.given, self.fish, self.record = given, fish, StageRecord(given)
+        self.given, self.fish, self.record = given, came.fish, StageRecord(given)
         self.tending = Treatments(profile.seed, profile.speed, given.ids, given.batch, given.ends, conditions.calendar)
         self.tending.pending[0] = given.handling_loss
         self.tending.stress[:] = given.handling_stress
@@ -123,14 +150,17 @@ class StageDays:
             if given.stage.at_sea
             else None
         )
+        if self.parasites and came.lice is not None:
+            self.parasites.bring(came.lice)
         self._speed = profile.speed
         self._illness = conditions.sea if given.stage.at_sea else conditions.freshwater
-        self._start_root, self._root = root, root
+        self._start_root, self._root = came.root, came.root
         self._lost = np.zeros(n)  # sum of the chances of death by episodes, handling and treatment
-        self._gill, self._wound = np.zeros(n), np.zeros(n)
+        self._gill = np.zeros(n) if came.gill is None else came.gill
+        self._wound = np.zeros(n) if came.wound is None else came.wound
         self._chances = np.empty((_FIXED + given.resistance.shape[1], n))
         self._rows = np.arange(n)
-        self.graded: list[pl.DataFrame] = []
+        self.moved: list[pl.DataFrame] = []
         self._grading_day = np.full(n, -1)  # by container; -1 if its batch is not graded
         self._gives, self._is_graded = np.zeros(n, bool), np.zeros(n, bool)
         self._grading_fast = np.zeros(n, np.int64)
@@ -144,17 +174,31 @@ class StageDays:
             day = grading.grading_day(profile.seed, profile.speed, given.batch, given.begins, planned)
             self._grading_day = np.where(np.isin(given.batch, given.batch[is_first]), day, -1)
             self._grading_fast = feeding_plan.grading_fast(profile.seed, profile.speed, given.stage, given.batch)
+        self._struck = self._by_day(struck)
+
+    def _by_day(self, struck: pl.DataFrame) -> dict[int, list[_Scene]]:
+        """Emergencies by day of the stage."""
+        scenes: dict[int, list[_Scene]] = {}
+        order = ("source_assignment_id", "dest_assignment_id", "reason")
+        days = as_ordinals(struck["date"]).tolist()
+        for day, (source, dests, reason) in zip(days, struck.select(order).iter_rows(), strict=True):
+            row, *others = np.searchsorted(self.given.ids, np.array([source, *sorted(dests)])).tolist()
+            scenes.setdefault(day - int(self.given.begins[row]), []).append(_Scene(row, np.array(others), reason))
+        return scenes
 
     def step(self, d: int) -> None:
         """Live through the day that is `d` days after the first one."""
         given, tending = self.given, self.tending
         today, inside = given.begins + d, d < given.lived
         self._grade(np.flatnonzero(self._gives & (self._grading_day == d) & inside), d)
+        lost = [(scene, self._relieve(scene, d)) for scene in self._struck.get(d, [])]
         resting = (today >= tending.fast_from) & (today <= tending.due)
         lice = self.parasites.lice if self.parasites else None
         tending.act(today, lice, self.fish, self._weight_g(), inside)
         felt = self._felt(d)
         self._die(d, felt, inside)
+        for scene, dead in lost:
+            self._count_lost(scene, dead, d)
         if given.stage.tgc:
             self._eat(d, felt, resting)
         self.record.root[d] = self._root
@@ -173,7 +217,59 @@ class StageDays:
         self._root = self._root.copy()
         self._root[both] = cube_root(done.left_g)
         self.record.moved_g[d] = weight_g - before
-        self.graded.append(done.moves(given.assignments, as_dates(given.begins[done.first] + d)))
+        self.moved.append(done.moves(given.assignments, as_dates(given.begins[done.first] + d)))
+
+    def _relieve(self, scene: _Scene, d: int) -> int:
+        """Move some fish of a container into others in a hurry.
+
+        Returns:
+            Fish that died on the way.
+        """
+        given, row, others = self.given, scene.row, scene.others
+        weight_g = self._weight_g()
+        fish, grams, seed = int(self.fish[row]), float(weight_g[row]), given.conditions.profile.seed
+        source = int(given.ids[row])
+        done = emergencies.relieve(seed, given.stage, source, fish, grams, self.fish[others], weight_g[others])
+        some = np.flatnonzero(done.taken)
+        others, arrived, taken = others[some], done.arrived[some], done.taken[some]
+        if not others.size:
+            return 0
+        left, together = fish - int(taken.sum()), self.fish[others] + arrived
+        mixed_g = (self.fish[others] * weight_g[others] + arrived * grams) / together
+        change = self.record.moved_g.get(d, np.zeros(given.ids.size)).copy()
+        change[others] += mixed_g - weight_g[others]
+        self.record.moved_g[d] = change
+        if self.parasites is not None:
+            lice = self.parasites.lice
+            lice[:, others] += (lice[:, [row]] - lice[:, others]) * (arrived / together)
+        self._lost[row] += done.lost.sum() / fish
+        self.fish, self._root = self.fish.copy(), self._root.copy()
+        self.fish[row], self.fish[others] = left, together
+        self._root[others] = cube_root(mixed_g)
+        self.tending.stress[[row, *others]] = np.maximum(self.tending.stress[[row, *others]], _EMERGENCY_STRESS)
+        self.moved.append(
+            given.assignments[[row] * others.size]
+            .select("batch_id", "stage", source_assignment_id="assignment_id")
+            .with_columns(
+                dest_assignment_id=pl.Series(given.ids[others]),
+                count=pl.Series(arrived),
+                deaths=pl.Series(done.lost[some]),
+                source_population_before=pl.Series(fish - np.cumsum(taken) + taken),
+                weight_g=pl.lit(grams),
+                picked=pl.lit(grading.IN_EMERGENCY, pl.Int64),
+                date=as_dates(np.full(others.size, int(given.begins[row]) + d)),
+            )
+        )
+        return int(done.lost.sum())
+
+    def _count_lost(self, scene: _Scene, dead: int, d: int) -> None:
+        """Count the fish that died on the way among the day's dead; the others died of what caused the emergency."""
+        record, row = self.record, scene.row
+        if not dead:
+            return
+        record.second_dead[d, row] = record.dead[d, row]
+        record.dead[d, row] += dead
+        record.reason[d, row], record.second_reason[d, row] = deaths.REASON["handling"], scene.reason
 
     def _weight_g(self) -> Floats:
         return self._root * self._root * self._root
@@ -231,6 +327,8 @@ class StageDays:
         vigour = feeding_plan.illness_appetite(felt.sum(axis=1) / self._speed)
         to_be_graded = self._is_graded & (d <= self._grading_day) & (d > self._grading_day - self._grading_fast)
         moving = (d >= given.fed_until) | to_be_graded
+        for scene in self._struck.get(d, []):
+            moving[[scene.row, *scene.others]] = True
         why = np.where(moving, BEFORE_MOVE, np.where(resting, FOR_TREATMENT, FED))
         if given.stage.at_sea:
             why = np.where((why == FED) & (felt[:, _STORM] > _STORM_SHARE), IN_STORM, why)
@@ -287,6 +385,13 @@ class StageDays:
     def last_root(self) -> Floats:
         """Cube root of the weight at the end of each assignment's last day."""
         return self.record.root[self.given.lived - 1, self._rows]
+
+    def left(self) -> tuple[Floats, Floats, Floats]:
+        """Lice per fish, and the mean scores of gills and wounds, at the end of each assignment's last day."""
+        last, rows = self.given.lived - 1, self._rows
+        lice = self.parasites.on(last) if self.parasites else np.zeros((0, rows.size))
+        gill, wound = (one[last, rows].astype(np.float64) for one in (self.record.gill, self.record.wound))
+        return lice, gill, wound
 
     def write(self, first_row: Ints, table: dict[str, np.typing.NDArray[Any]]) -> pl.DataFrame:
         """Write the stage's rows of `Life.days`.

@@ -5,8 +5,9 @@ Nothing here depends on what happens to the fish, so it is computed for all days
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -33,6 +34,33 @@ _MOVE_STRESS = 0.5
 
 
 @dataclass(frozen=True)
+class Arrivals:
+    """Fish that come into the containers of a stage.
+
+    Attributes:
+        fish: Fish of each container.
+        root: Cube root of their weight in g.
+        days: Days that they have been in the stage already; None if they begin it.
+        lice: Lice per fish [stage of `lice.STAGES`, container]; None for none.
+        gill: Mean gill score; None for 0.
+        wound: Mean score of skin and fins; None for 0.
+    """
+
+    fish: Ints
+    root: Floats
+    days: Ints | None = None
+    lice: Floats | None = None
+    gill: Floats | None = None
+    wound: Floats | None = None
+
+    def of(self, chosen: np.typing.NDArray[np.bool_]) -> Arrivals:
+        """Those of some containers."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        some: dict[str, Any] = {name: None if one is None else one[..., chosen] for name, one in values.items()}
+        return Arrivals(**some)
+
+
+@dataclass(frozen=True)
 class StageInputs:
     """What is known of one stage. Days are counted from the first day of each container.
 
@@ -55,7 +83,7 @@ class StageInputs:
         background_reason: Its reason [day, container].
         failed_smolts: Chance of death of smolts that do not cope with salt water [day, container].
         resistance: How strongly a container feels each cause of episodes [container, cause].
-        susceptibility: The same by the age of the fish [day, cause].
+        susceptibility: The same by the age of the fish [day, cause], or [day, container, cause] where ages differ.
         death_luck: Uniform draws that round the dead to whole fish [day, container].
         second_luck: The same for the dead of the second reason [day, container].
         reasons: Reason of each row of the table of chances: see `stage_days`.
@@ -94,13 +122,16 @@ class StageInputs:
         return int(self.lived.max(initial=0))
 
     @classmethod
-    def of(cls, conditions: Conditions, stage: Stage, assignments: pl.DataFrame) -> StageInputs:
+    def of(
+        cls, conditions: Conditions, stage: Stage, assignments: pl.DataFrame, before: Ints | None = None
+    ) -> StageInputs:
         """Look up and draw what the stage needs.
 
         Args:
             conditions: What site and date decide.
             stage: The stage.
             assignments: Its planned assignments, sorted by id.
+            before: Days that the fish of each have been in the stage already; None if they begin it.
         """
         profile = conditions.profile
         seed, speed = profile.seed, profile.speed
@@ -122,8 +153,8 @@ class StageInputs:
         background = (stage.daily_mortality * speed * deaths.background(seed, stage, batch))[None, :]
         background = background * deaths.day_factor(_bell((of_day >> np.uint64(32)).astype(np.uint32)))
         if stage.at_sea:
-            months = np.arange(width) * speed / _MONTH_DAYS
-            background *= at_age(deaths.AGE_AT_SEA, months)[:, None]
+            months = np.arange(width) * speed / _MONTH_DAYS if before is None else (day + before) * speed / _MONTH_DAYS
+            background *= at_age(deaths.AGE_AT_SEA, months if before is not None else months[:, None])
             susceptible = susceptibility(SEA_CAUSES, months)
         else:
             of_stage = susceptibility(FRESHWATER_CAUSES, np.array([float(stage.order)]))
@@ -149,7 +180,9 @@ class StageInputs:
             fed_until=feeding_plan.last_fed(seed, speed, stage, batch, planned),
             background=background,
             background_reason=deaths.background_reason(kind, stage),
-            failed_smolts=deaths.failed_smolts(seed, speed, stage, batch, width),
+            failed_smolts=np.zeros((width, 1))
+            if before is not None
+            else deaths.failed_smolts(seed, speed, stage, batch, width),
             resistance=deaths.feels(seed, stage, batch, ids),
             susceptibility=susceptible,
             death_luck=(at_death >> np.uint64(32)).astype(np.float64) * 2.0**-32,
@@ -177,4 +210,4 @@ def _bell(random_bits: np.typing.NDArray[np.uint32]) -> Floats:
     return bell
 
 
-__all__ = ["Reasons", "StageInputs", "as_dates", "as_ordinals"]
+__all__ = ["Arrivals", "Reasons", "StageInputs", "as_dates", "as_ordinals"]

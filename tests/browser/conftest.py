@@ -53,3 +53,11 @@ def clicked(page: Page, ui: UI, farm: Settings) -> Settings:
     shown(page, f"/runs/{run}", "Finished execution of run", image="run")
     assert ui.runs(page) == [(run, "SUCCESS"), *before]
     return farm
+
+
+@pytest.fixture
+def other(ui: UI) -> Iterator[UI]:
+    """`aquamind ui` for other farms; afterwards it shows the farm of the other tests again."""
+    settings = ui.settings
+    yield ui
+    ui.start(**settings)

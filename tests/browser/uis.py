@@ -40,6 +40,7 @@ class UI:
             other.bind(("127.0.0.1", 0))
             port, pages = probe.getsockname()[1], other.getsockname()[1]
         self.process: subprocess.Popen[bytes] | None = None
+        self.settings: dict[str, str] = {}
         self.address = f"http://127.0.0.1:{port}"
         self._command = [str(Path(sys.executable).with_name("aquamind")), "ui", "--port", str(port)]
         self._own = {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home), "DAGSTER_HOME": ""}
@@ -47,10 +48,10 @@ class UI:
 
     def start(self, **environment: str) -> None:
         """Have it run with these settings, and wait until it answers."""
-        if self.process is not None and self._settings == environment:
+        if self.process is not None and self.settings == environment:
             return
         self.stop()
-        self._settings = environment
+        self.settings = environment
         ARTEFACTS.mkdir(exist_ok=True)
         with (ARTEFACTS / "ui.log").open("a") as log:
             self.process = subprocess.Popen(

@@ -31,7 +31,7 @@ def in_another_process(farm: Profile, order: int) -> dict[str, str]:
     return found
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @seed(SEED)
 @given(small_farms())
 def test_the_same_bytes_in_any_order_and_process(farm: Profile) -> None:

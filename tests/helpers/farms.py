@@ -96,6 +96,7 @@ def farms(draw: st.DrawFn) -> Profile:
         "samples_per_week": draw(st.integers(0, 7)),
         "sensor_gap_share": draw(st.sampled_from([0.0, 0.02, 0.1])),
         "speed": speed,
+        "mixed_batches": draw(st.integers(0, 2)),
     }
     return Profile.model_validate(profile)
 

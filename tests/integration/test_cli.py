@@ -304,6 +304,28 @@ def test_a_wrong_option_is_told_in_our_words(arguments: list[str], message: str)
     assert message in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("command", "hidden"),
+    [
+        (("-m", "aquamind_pipeline.cli", "profiles"), "typer.py"),
+        (("-m", "aquamind_pipeline.cli", "plan"), "polars/__init__.py"),
+        ((AQUAMIND, "ui"), "dagster.py"),
+    ],
+)
+def test_a_file_that_hides_a_package_is_named(tmp_path: Path, command: tuple[str, ...], hidden: str) -> None:
+    """Dagster's processes look into the working directory, even if the command itself does not."""
+    (tmp_path / hidden).parent.mkdir(exist_ok=True)
+    (tmp_path / hidden).write_text("")
+    (tmp_path / "tests").mkdir()  # a project's usual folder hides nothing that is needed
+    (tmp_path / "tests" / "__init__.py").write_text("")
+    variables = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, check=False, env=variables, cwd=tmp_path
+    )
+    where = tmp_path / hidden.removesuffix("/__init__.py")
+    one_line(done, f"error: {where} hides the package {where.stem}, which the pipeline needs: rename it, or start in ")
+
+
 def test_profiles_are_listed() -> None:
     done = aquamind("profiles")
     assert done.returncode == 0

@@ -188,6 +188,7 @@ def test_private_names_of_dagster_are_few_and_in_one_package() -> None:
 
 LISTS = ast.Tuple | ast.List | ast.Set | ast.Dict | ast.Call
 LISTED = {
+    LIBRARY / "schema" / "inputs.py": "the plan is three tables that come first",
     LIBRARY / "quality" / "farm_rules.py": "rules on the whole farm name the tables that they read",
     ROOT / "tests" / "tools" / "aquamind_schema.py": "AquaMind's migrations insert rows into some tables",
 }

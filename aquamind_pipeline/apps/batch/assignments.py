@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from aquamind_pipeline.apps.batch.carried import carried, carried_assignments
 from aquamind_pipeline.apps.batch.stages import SPECIES_ID
 from aquamind_pipeline.arithmetic import decimal, rounded, units
+from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
     EMPTY,
     boolean,
@@ -29,7 +30,10 @@ from aquamind_pipeline.schema.columns import (
 from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind
+from aquamind_pipeline.schema.rules import Rule, RuleInputs
+from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation.life import summary
+from aquamind_pipeline.simulation.mixing import MIXED_PREFIX
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
@@ -92,10 +96,14 @@ def batches(inputs: Inputs) -> pl.DataFrame:
     )
 
 
+_TYPE = (
+    pl.when(pl.col("batch_number").str.starts_with(MIXED_PREFIX)).then(pl.lit("MIXED")).otherwise(pl.lit("STANDARD"))
+)
+
 BATCHES = TableDefinition(
     name="batch_batch",
     kind=Kind.LEDGER,
-    meaning="Group of fish that hatched and moves together, from eggs to harvest.",
+    meaning="Group of fish that moves together: from eggs to harvest, or mixed of two others until harvest.",
     how="The planned batches that have begun, with the stage that they have reached.",
     columns=(
         identity("id"),
@@ -103,7 +111,7 @@ BATCHES = TableDefinition(
         refers("species_id", "batch_species.id"),
         refers("lifecycle_stage_id", "batch_lifecyclestage.id"),
         varchar("status", 20),
-        varchar("batch_type", 20, fill=pl.lit("STANDARD")),
+        varchar("batch_type", 20, fill=_TYPE, comment="MIXED, or STANDARD if the batch began as eggs"),
         date("start_date"),
         date("expected_end_date", nullable=True),
         date("actual_end_date", nullable=True),
@@ -158,6 +166,30 @@ def assignments(inputs: Inputs) -> pl.DataFrame:
     )
 
 
+_CONTAINERS = "infrastructure_container"
+
+
+def _carriers_hold(inputs: RuleInputs) -> CheckResult:
+    """No load of a carrier's tank is heavier than the tank may hold."""
+    tanks = inputs.whole(_CONTAINERS).filter(pl.col("carrier_id").is_not_null())
+    loads = inputs.rows.join(tanks.select("max_biomass_kg", container_id="id"), on="container_id")
+    wrong = loads.filter(pl.col("biomass_kg").cast(pl.Float64) > pl.col("max_biomass_kg").cast(pl.Float64))
+    return check_result(
+        CARRIERS_HOLD.name,
+        wrong.select("id", "batch_id", "container_id", "assignment_date", "biomass_kg", "max_biomass_kg").sort("id"),
+        f"{loads.height:,} loads of carriers' tanks within their limits",
+        "loads of carriers' tanks above their max_biomass_kg",
+    )
+
+
+CARRIERS_HOLD = Rule(
+    "carriers_hold",
+    "No load of a tank of a truck or well-boat is above the tank's max_biomass_kg.",
+    MISLEADING,
+    _carriers_hold,
+    reads=(_CONTAINERS,),
+)
+
 ASSIGNMENTS = TableDefinition(
     name="batch_batchcontainerassignment",
     kind=Kind.LEDGER,
@@ -198,7 +230,7 @@ ASSIGNMENTS = TableDefinition(
         "avg_weight_g": "life_day.weight_g",
         "biomass_kg": "life_day.population life_day.weight_g",
     },
-    rules=(),
+    rules=(CARRIERS_HOLD,),
     changes_with_as_of=(
         "population_count",
         "avg_weight_g",

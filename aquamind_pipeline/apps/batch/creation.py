@@ -37,7 +37,7 @@ def creation_workflows(inputs: Inputs) -> pl.DataFrame:
     """Rows of batch_creationworkflow."""
     plan = inputs.plan
     trays = placed_eggs(plan).group_by("batch_id").agg(total_actions=pl.len().cast(pl.Int64))
-    return plan.batches.join(trays, on="batch_id", maintain_order="left").select(
+    return plan.hatched.join(trays, on="batch_id", maintain_order="left").select(
         "batch_id",
         "total_actions",
         id="batch_id",
@@ -88,7 +88,7 @@ CREATION_WORKFLOWS = TableDefinition(
     ),
     reads=PLAN,
     generate=creation_workflows,
-    expected=ByFormula(lambda farm, plan: plan.batches.height),
+    expected=ByFormula(lambda farm, plan: plan.hatched.height),
     lineage={"total_eggs_received": "plan_batch.eggs", "planned_start_date": "plan_batch.start_date"},
     rules=(),
     history_model="batchcreationworkflow",
@@ -142,7 +142,7 @@ CREATION_ACTIONS = TableDefinition(
     ),
     reads=LIVED,
     generate=creation_actions,
-    expected=ByFormula(lambda farm, plan: plan.batches.height * farm.tanks_per_stage),
+    expected=ByFormula(lambda farm, plan: plan.hatched.height * farm.tanks_per_stage),
     lineage={"egg_count_actual": "plan_batch.eggs", "water_temp_on_arrival": "life_day.temp_c"},
     rules=(),
 )

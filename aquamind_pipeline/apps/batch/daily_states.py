@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from aquamind_pipeline.apps.batch.weight_rules import PLAUSIBLE_STATES
 from aquamind_pipeline.growth.assimilation import assimilate
-from aquamind_pipeline.growth.records import Records, from_tables
+from aquamind_pipeline.growth.records import Records, from_tables, unrecorded_deaths
 from aquamind_pipeline.months import month_key
 from aquamind_pipeline.schema.columns import (
     NULL,
@@ -155,4 +155,4 @@ STATES = TableDefinition(
     figure="lives",
 )
 
-__all__ = ["RECORDS", "STATES", "TEMPERATURE", "read_records"]
+__all__ = ["RECORDS", "STATES", "TEMPERATURE", "read_records", "unrecorded_deaths"]

@@ -37,7 +37,8 @@ from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import length_cm
 from aquamind_pipeline.simulation.body import CONDITION_VARIATION, mean_condition, weight_variation
 from aquamind_pipeline.simulation.profile import Profile
-from aquamind_pipeline.simulation.schedule import Plan, rows_by_month, samples_before
+from aquamind_pipeline.simulation.sampling_days import samples_before
+from aquamind_pipeline.simulation.schedule import Plan, rows_by_month
 
 _LEAST_G = 0.01
 _READS = (*PLAN, "life_day")

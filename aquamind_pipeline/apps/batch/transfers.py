@@ -10,11 +10,15 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline.apps.batch.assignments import LIVED, lived_assignments, placed_eggs
-from aquamind_pipeline.apps.batch.carried import CARRIERS, carried
+from aquamind_pipeline.apps.batch.carried import CARRIERS, carried, carried_assignments, most_actions, overlaps
 from aquamind_pipeline.apps.batch.workflows import (
     CALLED_OFF,
     CALLED_OFF_BECAUSE,
+    EMERGENCY,
+    GRADING,
+    MIXING,
     PUMP_FAILED,
+    SLOTS,
     TRANSITION,
     drafted_workflows,
 )
@@ -22,7 +26,6 @@ from aquamind_pipeline.arithmetic import rounded
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
     EMPTY,
-    FALSE,
     NULL,
     OWNER,
     bigint,
@@ -48,7 +51,8 @@ from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import ADULT, EGG_WEIGHT_G, FRESHWATER, length_cm, oxygen_saturation_mg_l
 from aquamind_pipeline.simulation.body import condition_factor, weight_variation
-from aquamind_pipeline.simulation.grading import SELECTIONS
+from aquamind_pipeline.simulation.emergencies import emergencies
+from aquamind_pipeline.simulation.grading import AVERAGE, IN_EMERGENCY, SELECTIONS
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
@@ -59,6 +63,10 @@ _PLANNED_SHARE = 0.07
 _FISH_A_MINUTE = 600
 """Fish that a pump moves in a minute."""
 _MOVED = (*LIVED, "life_move")
+_LIFECYCLE, EMERGENCY_CASCADE = "LIFECYCLE_TRANSITION", "EMERGENCY_CASCADE"
+_PREFIX = {CALLED_OFF: "RED", GRADING: "GRD", EMERGENCY: "EMG", MIXING: "RED"}
+"""First part of the numbers of workflows within a stage, by kind."""
+_NO_ROOM = "No other container had room for more fish."
 _NO_FISH = pl.lit(0, pl.Int64)
 
 
@@ -82,10 +90,12 @@ def _arrived(inputs: Inputs) -> pl.DataFrame:
 def _pairs(inputs: Inputs) -> pl.DataFrame:
     """Containers between which actions are planned: tank i to tank i of the next stage, or neighbours in a hall.
 
-    For transitions to the sea nothing is planned: the crew sees what fits into which ring.
+    For transitions to the sea nothing is planned: the crew sees what fits into which ring. In an emergency, fish of one
+    container go to some others.
     """
     tanks = inputs.plan.assignments.select("batch_id", "stage", "position", "assignment_id", "container_id")
-    wanted = _workflows(inputs).filter("has_actions")
+    every = _workflows(inputs)
+    wanted = every.filter("has_actions", ~pl.col("kind").is_in([EMERGENCY, MIXING]))
     transition = pl.col("kind") == TRANSITION
     on_land = wanted.filter(~transition | (pl.col("stage") + 1 < ADULT.order)).join(
         tanks.rename({"assignment_id": "source_assignment_id"}).drop("container_id"),
@@ -94,7 +104,7 @@ def _pairs(inputs: Inputs) -> pl.DataFrame:
     )
     partner = pl.when(transition).then("position").otherwise(pl.col("position") + 1 - 2 * (pl.col("position") % 2))
     dests = tanks.rename({"assignment_id": "dest_assignment_id", "container_id": "dest_container_id"})
-    return (
+    planned = (
         on_land.with_columns(dest_stage=pl.col("stage") + transition.cast(pl.Int64), dest_position=partner)
         .join(
             dests,
@@ -104,6 +114,19 @@ def _pairs(inputs: Inputs) -> pl.DataFrame:
         )
         .drop("dest_stage", "dest_position")
     )
+    pairs = emergencies(inputs.farm, inputs.plan).select("batch_id", "source_assignment_id", "dest_assignment_id")
+    struck = (
+        every.filter(kind=EMERGENCY)
+        .join(pairs.explode("dest_assignment_id"), on="batch_id", maintain_order="left")
+        .join(dests.select("dest_assignment_id", "dest_container_id"), on="dest_assignment_id", maintain_order="left")
+    )
+    return pl.concat([planned, struck], how="diagonal")
+
+
+def _happened(inputs: Inputs) -> pl.DataFrame:
+    """The moves of life, with the kind of the workflow that they belong to."""
+    kind = pl.when(picked=AVERAGE).then(TRANSITION).when(picked=IN_EMERGENCY).then(EMERGENCY).otherwise(GRADING)
+    return inputs.whole("life_move").with_columns(kind=kind.cast(pl.Int64))
 
 
 def _to_sea(inputs: Inputs) -> pl.DataFrame:
@@ -113,62 +136,115 @@ def _to_sea(inputs: Inputs) -> pl.DataFrame:
         (pl.col("kind") == TRANSITION) & (pl.col("stage") + 1 == ADULT.order) & pl.col("has_actions")
     )
     moved = (
-        done.join(inputs.whole("life_move").drop("date"), on=["batch_id", "stage"], maintain_order="left")
+        done.join(_happened(inputs).drop("date"), on=["batch_id", "stage", "kind"], maintain_order="left")
         .join(rings, on="dest_assignment_id", maintain_order="left")
         .with_columns(leg=pl.when("is_dynamic").then(len(CARRIERS)).otherwise(0))
     )
     stays = carried(inputs)
-    vessel = stays.filter(carrier=0).select("source_assignment_id", "fish", on_board="assignment_id")
-    gone = pl.col("count").cum_sum().over("source_assignment_id") - pl.col("count")
-    from_vessel = (
-        moved.filter("is_dynamic")
-        .join(vessel, on="source_assignment_id", maintain_order="left")
-        .with_columns(source_population_before=pl.col("fish") - gone, deaths=_NO_FISH, source_assignment_id="on_board")
-        .drop("fish", "on_board")
+    return pl.concat(
+        [moved.filter(~pl.col("is_dynamic")), *_loading(done, stays), _landing(moved.filter("is_dynamic"), stays)],
+        how="diagonal_relaxed",
     )
-    return pl.concat([moved.filter(~pl.col("is_dynamic")), *_loading(done, stays), from_vessel], how="diagonal_relaxed")
+
+
+def _before(column: str, source: str) -> pl.Expr:
+    """Fish in a container before a move out of it, if nothing but these moves empties it."""
+    gone = pl.col("count").cum_sum().over(source) - pl.col("count")
+    return pl.col(column) - gone
+
+
+def _landing(moved: pl.DataFrame, stays: pl.DataFrame) -> pl.DataFrame:
+    """Moves from the loads of well-boats into rings."""
+    upto = pl.col("count").cum_sum().over("source_assignment_id")
+    rings = moved.with_columns(upto=upto).drop("count", "source_population_before", "deaths")
+    boats = stays.filter(carrier=0).select("source_assignment_id", "upto", "fish", on_board="assignment_id")
+    return (
+        overlaps(boats.filter(pl.col("fish") > 0), rings)
+        .with_columns(source_population_before=_before("fish", "on_board"), deaths=_NO_FISH)
+        .drop("source_assignment_id", "fish")
+        .rename({"on_board": "source_assignment_id"})
+    )
+
+
+def _mixed(inputs: Inputs) -> pl.DataFrame:
+    """Moves into the rings of mixed batches. The fish that stay in a ring have an action, too: AquaMind's engine counts
+    only fish that an action brings (rule R29).
+    """
+    rings = inputs.plan.assignments.select(dest_assignment_id="assignment_id", dest_container_id="container_id")
+    moved = inputs.whole("life_move").filter(stage=ADULT.order).drop("stage", "date", "batch_id")
+    return (
+        _workflows(inputs)
+        .filter(kind=MIXING)
+        .join(mix_of_workflow(inputs.plan), on="workflow_id", maintain_order="left")
+        .join(moved, on="dest_assignment_id", maintain_order="left_right")
+        .join(rings, on="dest_assignment_id", maintain_order="left")
+        .with_columns(leg=pl.lit(0), stays=pl.col("source_assignment_id") == pl.col("resident_assignment_id"))
+        .drop("resident_assignment_id")
+    )
+
+
+def mix_of_workflow(plan: Plan) -> pl.DataFrame:
+    """workflow_id, dest_assignment_id and resident_assignment_id of each mix."""
+    return plan.mixes.select(
+        "resident_assignment_id",
+        workflow_id=(pl.col("batch_id") - 1) * SLOTS + 1,
+        dest_assignment_id="assignment_id",
+    )
 
 
 def _loading(done: pl.DataFrame, stays: pl.DataFrame) -> list[pl.DataFrame]:
     """Moves into the tanks of carriers: from land, and from a truck into a well-boat."""
-    legs = []
-    for number, (by_truck, from_truck, to) in enumerate(((False, False, 0), (True, False, 1), (True, True, 0))):
-        loaded = stays.filter((pl.col("by_truck") == by_truck) & (pl.col("carrier") == to) & (pl.col("fish") > 0))
-        source = pl.col("assignment_id") + 1 if from_truck else pl.col("source_assignment_id")
-        legs.append(
-            done.join(
-                loaded.select(
-                    "workflow_id",
-                    "weight_g",
-                    count="fish",
-                    deaths=_NO_FISH if from_truck else pl.col("deaths"),
-                    source_population_before="fish" if from_truck else "before",
-                    source_assignment_id=source,
-                    dest_assignment_id="assignment_id",
-                    dest_container_id="container_id",
-                    picked=pl.lit(0, pl.Int64),
-                    leg=pl.lit(1 if number == len(CARRIERS) else 0),
-                ),
-                on="workflow_id",
-                maintain_order="left_right",
-            )
-        )
-    return legs
+    full = stays.filter(pl.col("fish") > 0)
+    first = full.filter(pl.col("carrier") == pl.col("by_truck").cast(pl.Int64)).select(
+        "workflow_id",
+        "weight_g",
+        "deaths",
+        "source_assignment_id",
+        count="fish",
+        source_population_before="before",
+        dest_assignment_id="assignment_id",
+        dest_container_id="container_id",
+        leg=pl.lit(0),
+    )
+    trucks = full.filter(carrier=1).select(
+        "source_assignment_id", "upto", "workflow_id", "weight_g", "fish", truck="assignment_id"
+    )
+    boats = full.filter(pl.col("by_truck"), carrier=0).select(
+        "source_assignment_id", "upto", dest_assignment_id="assignment_id", dest_container_id="container_id"
+    )
+    reloaded = (
+        overlaps(trucks, boats)
+        .with_columns(source_population_before=_before("fish", "truck"), deaths=_NO_FISH, leg=pl.lit(1))
+        .drop("source_assignment_id", "fish")
+        .rename({"truck": "source_assignment_id"})
+    )
+    return [
+        done.join(leg.with_columns(picked=pl.lit(AVERAGE, pl.Int64)), on="workflow_id", maintain_order="left_right")
+        for leg in (first, reloaded)
+    ]
 
 
 def _actions(inputs: Inputs) -> pl.DataFrame:
     """Every action with the workflow that it belongs to, and what happened, where something did."""
 
     def make() -> pl.DataFrame:
-        happened = inputs.whole("life_move").drop("stage", "date", "batch_id")
-        key = ["source_assignment_id", "dest_assignment_id"]
+        happened = _happened(inputs).drop("stage", "date", "batch_id")
+        key = ["source_assignment_id", "dest_assignment_id", "kind"]
         planned = _pairs(inputs).join(happened, on=key, how="left", maintain_order="left")
         to_sea = _to_sea(inputs)
         water = lived_assignments(inputs).select(dest_assignment_id="assignment_id", temp_c="first_temp_c")
+        within = inputs.whole("life_move").filter(pl.col("picked") != AVERAGE).select("dest_assignment_id", "date")
+        on_day = (
+            inputs.scan("life_day")
+            .filter(pl.col("assignment_id").is_in(within["dest_assignment_id"].unique().implode()))
+            .select("date", dest_assignment_id="assignment_id", temp_on_day_c="temp_c")
+            .join(within.unique().lazy(), on=["dest_assignment_id", "date"], how="semi")
+            .collect(engine="streaming")
+        )
         moved, called_off = pl.col("count").fill_null(0) > 0, pl.col("kind") == CALLED_OFF
         done = pl.col("date") <= inputs.farm.as_of
         return (
-            pl.concat([planned, to_sea], how="diagonal")
+            pl.concat([planned, to_sea, _mixed(inputs)], how="diagonal")
             .with_columns(pl.col("leg").fill_null(0))
             .sort("workflow_id", "leg", "source_assignment_id", "dest_assignment_id")
             .join(
@@ -179,6 +255,8 @@ def _actions(inputs: Inputs) -> pl.DataFrame:
                 maintain_order="left",
             )
             .join(water, on="dest_assignment_id", how="left", maintain_order="left")
+            .join(on_day, on=["dest_assignment_id", "date"], how="left", maintain_order="left")
+            .with_columns(temp_c=pl.coalesce("temp_on_day_c", "temp_c"))
             .with_columns(action_number=pl.int_range(1, pl.len() + 1).over("workflow_id"))
             .with_columns(
                 outcome=pl.when(~done)
@@ -231,6 +309,10 @@ def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
         .join(totals, on="workflow_id", how="left", maintain_order="left")
         .with_columns(pl.col(counted).fill_null(0))
     )
+    emergency, nobody_moved = pl.col("kind") == EMERGENCY, pl.col("actions_completed") == 0
+    rows = rows.with_columns(
+        status=pl.when(emergency & nobody_moved).then(pl.lit("CANCELLED")).otherwise(pl.col("status"))
+    )
     transition, to_sea = (
         pl.col("kind") == TRANSITION,
         (pl.col("stage") + 1 == ADULT.order) & (pl.col("kind") == TRANSITION),
@@ -268,13 +350,19 @@ def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
         id="workflow_id",
         workflow_number=pl.format(
             "{}-{}-D{}",
-            pl.when(transition).then(pl.lit("TRF")).when(kind=CALLED_OFF).then(pl.lit("RED")).otherwise(pl.lit("GRD")),
+            pl.when(transition)
+            .then(pl.lit("TRF"))
+            .otherwise(
+                pl.col("kind").replace_strict(list(_PREFIX), list(_PREFIX.values()), default="", return_dtype=pl.String)
+            ),
             "batch_number",
             day_number,
         ),
         planned_activity_id=pl.when(transition).then(planned_activity_id(pl.col("batch_id"), pl.col("stage"))),
         workflow_type=pl.when(transition)
-        .then(pl.lit("LIFECYCLE_TRANSITION"))
+        .then(pl.lit(_LIFECYCLE))
+        .when(emergency)
+        .then(pl.lit(EMERGENCY_CASCADE))
         .otherwise(pl.lit("CONTAINER_REDISTRIBUTION")),
         source_lifecycle_stage_id="stage",
         dest_lifecycle_stage_id=pl.col("stage") + transition.cast(pl.Int64),
@@ -291,7 +379,11 @@ def transfer_workflows(inputs: Inputs) -> pl.DataFrame:
         is_intercompany=to_sea,
         source_subsidiary=pl.when(to_sea).then(pl.lit("FRESHWATER")),
         dest_subsidiary=pl.when(to_sea).then(pl.lit("FARMING")),
-        cancellation_reason=pl.when(status="CANCELLED").then(reasons).otherwise(pl.lit("")),
+        cancellation_reason=pl.when(emergency & nobody_moved)
+        .then(pl.lit(_NO_ROOM))
+        .when(status="CANCELLED")
+        .then(reasons)
+        .otherwise(pl.lit("")),
     )
 
 
@@ -302,6 +394,52 @@ def planned_activity_id(batch_id: pl.Expr, stage: pl.Expr) -> pl.Expr:
 
 ACTIVITIES_OF_A_BATCH = 32
 """Ids of planned activities that a batch has; the first ones are its transfers."""
+
+_EVENTS = "batch_mortalityevent"
+
+
+def _deaths_of_moves(inputs: RuleInputs) -> CheckResult:
+    """Fish that died while they were moved within a stage are among the source's events of handling on that day.
+
+    In an emergency they are all of them, and the source has deaths by the environment, too: those that led to it.
+    """
+    kinds = inputs.whole(TRANSFER_WORKFLOWS.name).select("workflow_type", workflow_id="id")
+    within = kinds.filter(pl.col("workflow_type") != _LIFECYCLE)
+    sources = (
+        inputs.rows.filter(status="COMPLETED")
+        .join(within, on="workflow_id")
+        .group_by(
+            "workflow_id", "workflow_type", assignment_id="source_assignment_id", event_date="actual_execution_date"
+        )
+        .agg(lost=pl.col("mortality_during_transfer").cast(pl.Int64).sum())
+    )
+    key, died = ["assignment_id", "event_date"], pl.col("count").cast(pl.Int64)
+    events = (
+        inputs.scan(_EVENTS)
+        .filter(pl.col("assignment_id").is_in(sources["assignment_id"].implode()))
+        .group_by(key)
+        .agg(handled=died.filter(cause="HANDLING").sum(), before=died.filter(cause="ENVIRONMENTAL").sum())
+        .collect()
+    )
+    both = sources.join(events, on=key, how="left").with_columns(pl.col("handled", "before").fill_null(0))
+    others = (pl.col("handled") > pl.col("lost")) | (pl.col("before") == 0)
+    emergency = pl.col("workflow_type") == EMERGENCY_CASCADE
+    wrong = both.filter((pl.col("lost") > pl.col("handled")) | (emergency & others))
+    return check_result(
+        DEATHS_OF_MOVES.name,
+        wrong.sort("workflow_id", "assignment_id"),
+        f"{sources.height} containers with moves within a stage, whose dead are events",
+        "moves within a stage whose dead are not events of the source",
+    )
+
+
+DEATHS_OF_MOVES = Rule(
+    "deaths_of_moves",
+    "Fish that die while they are moved within a stage are among the source's deaths by handling on that day.",
+    "They would be counted twice or never.",
+    _deaths_of_moves,
+    reads=("batch_batchtransferworkflow", _EVENTS),
+)
 
 
 def _totals_add_up(inputs: RuleInputs) -> CheckResult:
@@ -349,6 +487,8 @@ _DONE = pl.col("status") == "COMPLETED"
 _LANDED = _DONE & pl.col("is_dynamic_execution")
 _LANDED_NOTE = "[dynamic_completion_note] All rings are stocked."
 """The line that AquaMind appends when somebody completes a transfer by carriers."""
+_WATER_NOTE = "The tank's oxygen failed. Part of the fish were moved to tanks with room."
+_STORM_NOTE = "A storm damaged the ring. Part of the fish were moved to rings with room."
 
 TRANSFER_WORKFLOWS = TableDefinition(
     name="batch_batchtransferworkflow",
@@ -397,7 +537,16 @@ TRANSFER_WORKFLOWS = TableDefinition(
             nullable=True,
             fill=pl.when(_LANDED).then(day("actual_completion_date").dt.offset_by("18h")),
         ),
-        text("notes", fill=pl.when(_LANDED).then(pl.lit(_LANDED_NOTE)).otherwise(EMPTY)),
+        text(
+            "notes",
+            fill=pl.when(_LANDED)
+            .then(pl.lit(_LANDED_NOTE))
+            .when(pl.col("workflow_type") != EMERGENCY_CASCADE)
+            .then(EMPTY)
+            .when(source_lifecycle_stage_id=ADULT.order)
+            .then(pl.lit(_STORM_NOTE))
+            .otherwise(pl.lit(_WATER_NOTE)),
+        ),
         text("cancellation_reason", comment="Why it was called off; empty otherwise"),
         timestamp("created_at", comment="Time at which it was drafted (UTC)"),
         timestamp("updated_at", fill=pl.coalesce(day("actual_completion_date"), "created_at")),
@@ -437,16 +586,18 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
     ids = (actions["workflow_id"] - 1) * actions_of_a_workflow(farm) + actions["action_number"]
     moved = pl.col("outcome") == "COMPLETED"
     weighed = pl.Series(
-        draws.uniform(draws.stream(farm.seed, "records", "weighed"), actions["workflow_id"].to_numpy())
+        draws.uniform(
+            draws.stream(farm.seed, "records", "weighed"), actions["batch_id"].to_numpy(), actions["stage"].to_numpy()
+        )
         < MEASURED_TRANSFERS
-    ) | (actions["kind"] != TRANSITION)
+    ) | actions["kind"].is_in([GRADING, CALLED_OFF])
     luck = draws.normal(draws.stream(farm.seed, "records", "weights"), ids.to_numpy())
     stage, weight_g = actions["stage"].to_numpy(), actions["weight_g"].fill_null(1.0).to_numpy()
     variation = weight_variation(stage)
     measured_g = weight_g * (1 + variation / float(np.sqrt(WEIGHED_FISH)) * luck)
     condition = condition_factor(stage, np.ones(stage.size), weight_g, actions["date"].dt.ordinal_day().to_numpy())
     temp_c = actions["temp_c"].fill_null(0.0).to_numpy()
-    at_sea = (stage == FRESHWATER[-1].order) & (actions["kind"] == TRANSITION).to_numpy()
+    at_sea = (stage == FRESHWATER[-1].order) & (actions["kind"] == TRANSITION).to_numpy() | (stage == ADULT.order)
 
     def if_moved(series: pl.Series) -> pl.Expr:
         return pl.when(moved).then(series)
@@ -455,7 +606,8 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
         return pl.when(moved & weighed).then(series)
 
     within = pl.col("kind") != TRANSITION
-    picked = pl.when(moved).then("picked").when(within).then(2 - pl.col("action_number") % 2).otherwise(0)
+    graded = pl.col("kind").is_in([GRADING, CALLED_OFF])
+    picked = pl.when(moved).then("picked").when(graded).then(2 - pl.col("action_number") % 2).otherwise(AVERAGE)
     return actions.select(
         "workflow_id",
         "action_number",
@@ -467,6 +619,7 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
         transferred_count="fish",
         mortality_during_transfer="lost",
         transferred_biomass_kg=rounded(actions["biomass_kg"], 10, 2),
+        allow_mixed=(pl.col("kind") == MIXING) & ~pl.col("stays").fill_null(value=False),
         status="outcome",
         planned_date="planned_start_date",
         actual_execution_date=pl.when(moved).then("date"),
@@ -486,7 +639,7 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
             .otherwise(pl.lit("STATION_TO_VESSEL"))
         ),
         selection_method=picked.replace_strict(range(len(SELECTIONS)), SELECTIONS, return_dtype=pl.String),
-        created_at=pl.when(pl.col("stage") + 1 < ADULT.order)
+        created_at=pl.when((pl.col("stage") + 1 < ADULT.order) & (pl.col("kind") != EMERGENCY))
         .then("actions_at")
         .otherwise("date")
         .cast(pl.Datetime("us", "UTC")),
@@ -495,12 +648,13 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
 
 def actions_of_a_workflow(farm: Profile) -> int:
     """Ids of actions that a workflow has."""
-    return 3 * farm.tanks_per_stage + 2 * farm.rings_per_batch
+    return max(farm.tanks_per_stage + farm.rings_per_batch, most_actions(farm))
 
 
 def _about(farm: Profile, plan: Plan) -> int:
     """Roughly how many actions there are."""
-    return drafted_workflows(farm, plan).filter("has_actions").height * max(farm.tanks_per_stage, farm.rings_per_batch)
+    within = drafted_workflows(farm, plan).filter("has_actions").height
+    return within * max(farm.tanks_per_stage, farm.rings_per_batch) + 2 * carried_assignments(farm, plan)
 
 
 TRANSFER_ACTIONS = TableDefinition(
@@ -519,7 +673,7 @@ TRANSFER_ACTIONS = TableDefinition(
         count("transferred_count"),
         count("mortality_during_transfer"),
         numeric("transferred_biomass_kg", 10, 2, range_=(0, None)),
-        boolean("allow_mixed", fill=FALSE),
+        boolean("allow_mixed", comment="Whether the container held fish of another batch"),
         varchar("status", 20),
         varchar("leg_type", 32, nullable=True, comment="Part of the way to the sea; null without carriers"),
         varchar(
@@ -568,7 +722,7 @@ TRANSFER_ACTIONS = TableDefinition(
         "measured_avg_weight_g": "life_move.weight_g",
         "actual_execution_date": "life_move.date",
     },
-    rules=(TOTALS_ADD_UP,),
+    rules=(TOTALS_ADD_UP, DEATHS_OF_MOVES),
     changes_with_as_of=(
         "dest_assignment_id",
         "source_population_before",
@@ -588,6 +742,8 @@ TRANSFER_ACTIONS = TableDefinition(
 
 __all__ = [
     "ACTIVITIES_OF_A_BATCH",
+    "DEATHS_OF_MOVES",
+    "EMERGENCY_CASCADE",
     "MEASURED_TRANSFERS",
     "TRANSFER_ACTIONS",
     "TRANSFER_WORKFLOWS",

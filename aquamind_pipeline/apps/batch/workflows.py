@@ -1,7 +1,7 @@
 """Which transfers are planned, when each is drafted, planned and done, and which are called off.
 
-All of it follows from the plan of the farm, so it is known before the fish move. A later as_of changes how far a
-workflow has come, and nothing else.
+All of it follows from the plan of the farm and from episodes, so it is known before the fish move. A later as_of
+changes how far a workflow has come, and nothing else.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import polars as pl
 from aquamind_pipeline.arithmetic import Ints
 from aquamind_pipeline.simulation import draws
 from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER
+from aquamind_pipeline.simulation.emergencies import emergencies
 from aquamind_pipeline.simulation.grading import GRADED_STAGE, grading_day
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 from aquamind_pipeline.simulation.stage_inputs import as_ordinals
 
-TRANSITION, GRADING, CALLED_OFF = range(3)
-"""Kinds of workflow: to the next stage, between tanks of a stage, and between tanks of a stage but never done."""
-SLOTS = len(FRESHWATER) + 2
-"""Workflows of a batch at most: one for each transition, a grading, and one that is called off."""
+TRANSITION, GRADING, CALLED_OFF, EMERGENCY, MIXING = range(5)
+"""Kinds of workflow: to the next stage, between tanks of a stage, between tanks of a stage but never done, between
+containers in an emergency, and into a ring with fish of another batch."""
+SLOTS = len(FRESHWATER) + 3
+"""Workflows of a batch at most: one for each transition, a grading, one that is called off, and an emergency."""
 PLANNED_DAYS, DYNAMIC_DAYS = 30, 60
 """Days of real fish before a transfer from which on its actions are planned, and days before the profile's own as_of
 from which on transfers to the sea are recorded as they happen, with trucks and well-boats. Before that, the company
@@ -40,7 +42,7 @@ _ON_TIME, _EARLY = 0.4, 0.65
 
 
 def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
-    """Every workflow that the plan of the farm will have, in the order of ids.
+    """Every workflow that the plan of the farm will have, and the emergencies up to as_of, in the order of ids.
 
     Returns:
         workflow_id, batch_id, batch_number, kind, stage (that the fish leave), drafted (day), planned_start_date, date
@@ -68,9 +70,19 @@ def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
     gradings = _on_day(smolts, _grading_day(farm, smolts), GRADING)
     parr = stages.filter(pl.col("stage") == CALLED_OFF_STAGE).with_columns(drafted="begins")
     called_off = _on_day(parr, _called_off_day(farm, parr), CALLED_OFF)
-    every = pl.concat([transitions, gradings, called_off], how="diagonal").with_columns(
+    struck = (
+        emergencies(farm, plan)
+        .drop("reason", "dest_assignment_id", "source_assignment_id")
+        .join(stages, on=["batch_id", "stage"], maintain_order="left")
+        .with_columns(
+            drafted="date", kind=pl.lit(EMERGENCY, pl.Int64), slot=pl.lit(len(FRESHWATER) + EMERGENCY, pl.Int64)
+        )
+    )
+    every = pl.concat([transitions, gradings, called_off, struck], how="diagonal").with_columns(
         workflow_id=(pl.col("batch_id") - 1) * SLOTS + pl.col("slot")
     )
+    if plan.mixes.height:
+        every = pl.concat([every, _mixings(plan, stages)], how="diagonal")
     ids = every["workflow_id"].to_numpy()
     u = draws.uniform(draws.stream(farm.seed, "workflows", "reason"), ids)
     reason = np.floor(u * len(CALLED_OFF_BECAUSE)).astype(np.int64)
@@ -78,7 +90,7 @@ def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
     due = pl.col("date") - pl.duration(days=pl.lit(pl.Series(_late(farm, ids))))
     return (
         every.with_columns(
-            planned_start_date=pl.when(kind=CALLED_OFF)
+            planned_start_date=pl.when(pl.col("kind").is_in([CALLED_OFF, EMERGENCY, MIXING]))
             .then("date")
             .otherwise(pl.max_horizontal(due, pl.col("begins") + pl.duration(days=1))),
             reason=pl.when(kind=CALLED_OFF).then(pl.Series(reason)),
@@ -89,6 +101,17 @@ def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
         )
         .drop("slot", "site", "containers")
         .sort("workflow_id")
+    )
+
+
+def _mixings(plan: Plan, stages: pl.DataFrame) -> pl.DataFrame:
+    """A workflow for each mix. It belongs to the batch whose fish move, and has an id of the mixed batch."""
+    sources = stages.filter(stage=ADULT.order).rename({"batch_id": "source_batch_id"})
+    return (
+        plan.mixes.select("date", "source_batch_id", workflow_id=(pl.col("batch_id") - 1) * SLOTS + 1)
+        .join(sources, on="source_batch_id", maintain_order="left")
+        .with_columns(kind=pl.lit(MIXING, pl.Int64), drafted="date")
+        .rename({"source_batch_id": "batch_id"})
     )
 
 
@@ -158,7 +181,11 @@ def drafted_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
             .otherwise(pl.lit("DRAFT")),
             # AquaMind heeds the workflow that was drafted last, so transitions come after gradings (rule R27).
             created_at=pl.col("drafted").cast(pl.Datetime("us", "UTC"))
-            + pl.when(transition).then(pl.duration(hours=9)).otherwise(pl.duration(hours=8)),
+            + pl.when(transition)
+            .then(pl.duration(hours=9))
+            .when(kind=EMERGENCY)
+            .then(pl.duration(hours=5))
+            .otherwise(pl.duration(hours=8)),
             has_actions=pl.when((pl.col("stage") + 1 == ADULT.order) & transition)
             .then(done)
             .otherwise(pl.col("actions_at") <= as_of),
@@ -169,7 +196,9 @@ def drafted_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
 __all__ = [
     "CALLED_OFF",
     "CALLED_OFF_BECAUSE",
+    "EMERGENCY",
     "GRADING",
+    "MIXING",
     "PLANNED_DAYS",
     "PUMP_FAILED",
     "SLOTS",

@@ -18,8 +18,20 @@ STEP = "life"
 
 
 def lives(inputs: Inputs) -> Life:
-    """The lives of these batches, computed once for all tables of life."""
-    return inputs.once("lives", lambda: live(inputs.farm, inputs.plan))
+    """The lives of these batches, computed once for all tables of life.
+
+    Mixed batches are simulated with those that they are made of, also where these are made in another part.
+    """
+
+    def make() -> Life:
+        if inputs.batches is None:
+            return live(inputs.farm, inputs.plan)
+        every = inputs.plan_of_farm
+        simulated = every.with_sources(inputs.batches)
+        life = live(inputs.farm, every.of_batches(simulated))
+        return life if simulated == sorted(inputs.batches) else life.of_batches(inputs.batches)
+
+    return inputs.once("lives", make)
 
 
 LIFE_DAYS = TableDefinition(

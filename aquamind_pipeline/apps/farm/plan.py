@@ -69,4 +69,27 @@ PLAN_ASSIGNMENTS = TableDefinition(
     figure="occupancy",
 )
 
-__all__ = ["PLAN_ASSIGNMENTS", "PLAN_BATCHES"]
+PLAN_MIXES = TableDefinition(
+    name="plan_mix",
+    kind=Kind.LEDGER,
+    lake_only=True,
+    step=STEP,
+    meaning="A mixed batch that has begun, and the two batches whose fish it has.",
+    how="On a harvest day, remnants of two rings become a batch of their own; the profile says how often at most.",
+    columns=(
+        bigint("batch_id"),
+        bigint("assignment_id"),
+        date("date"),
+        bigint("source_batch_id", comment="Batch whose fish were moved into the ring"),
+        bigint("source_assignment_id"),
+        bigint("resident_batch_id", comment="Batch whose fish were in the ring already"),
+        bigint("resident_assignment_id", comment="Assignment whose fish stayed in the ring"),
+    ),
+    reads=(),
+    generate=lambda inputs: schedule(inputs.farm).mixes,
+    expected=ByFormula(lambda farm, plan: plan.mixes.height),
+    lineage={},
+    rules=(),
+)
+
+__all__ = ["PLAN_ASSIGNMENTS", "PLAN_BATCHES", "PLAN_MIXES"]

@@ -33,10 +33,20 @@ _FIRST_RING_MINUTE, _LAST_RING_MINUTE, _LATE_MINUTES = 6 * 60, 19 * 60, 20
 
 
 def _rings(inputs: Inputs) -> pl.DataFrame:
-    """Rings that have been harvested."""
+    """Rings that have been harvested, and their fish without those that went into a mixed batch."""
     geographies = inputs.plan.batches.select("batch_id", "geography_id")
     ended = lived_assignments(inputs).filter((pl.col("stage") == ADULT.order) & pl.col("ended"))
-    return ended.join(geographies, on="batch_id", maintain_order="left")
+    mixed = (
+        inputs.whole("life_move")
+        .filter(stage=ADULT.order)
+        .group_by(assignment_id="source_assignment_id")
+        .agg(mixed=pl.col("count").sum())
+    )
+    return (
+        ended.join(geographies, on="batch_id", maintain_order="left")
+        .join(mixed, on="assignment_id", how="left", maintain_order="left")
+        .with_columns(population=pl.col("population") - pl.col("mixed").fill_null(0))
+    )
 
 
 def harvested_rings(farm: Profile, plan: Plan) -> int:
@@ -50,7 +60,10 @@ def harvest_events(inputs: Inputs) -> pl.DataFrame:
     rings = _rings(inputs)
     part = (_LAST_RING_MINUTE - _FIRST_RING_MINUTE) // inputs.farm.rings_per_batch
     late = draws.uniform(draws.stream(inputs.farm.seed, "harvest", "minute"), rings["assignment_id"].to_numpy())
-    minutes = _FIRST_RING_MINUTE + rings["position"].to_numpy() * part + np.floor(late * _LATE_MINUTES)
+    in_turn = rings["position"].to_numpy() * part + np.floor(late * _LATE_MINUTES)
+    # What is left of a ring after a partial harvest is moved in the morning, so this ring comes after the first one.
+    early = _LATE_MINUTES + np.floor(late * (_LATE_MINUTES - 1))
+    minutes = _FIRST_RING_MINUTE + np.where(rings["mixed"].is_null(), in_turn, early)
     return rings.with_columns(minutes=pl.Series(minutes.astype(np.int64))).select(
         "batch_id",
         "assignment_id",
@@ -65,7 +78,7 @@ HARVEST_EVENTS = TableDefinition(
     name="harvest_harvestevent",
     kind=Kind.LEDGER,
     meaning="Harvest of one ring.",
-    how="Every ring of a batch is harvested on the batch's harvest day.",
+    how="Every ring is harvested on the batch's harvest day; one that gives fish to a mixed batch, in part.",
     columns=(
         identity("id"),
         timestamp("event_date"),
@@ -77,7 +90,7 @@ HARVEST_EVENTS = TableDefinition(
         timestamp("created_at", fill=pl.col("event_date")),
         timestamp("updated_at", fill=pl.col("event_date")),
     ),
-    reads=LIVED,
+    reads=(*LIVED, "life_move"),
     generate=harvest_events,
     expected=ByFormula(harvested_rings),
     lineage={"id": "plan_assignment.assignment_id", "event_date": "plan_assignment.departure_date"},
@@ -168,11 +181,11 @@ HARVEST_LOTS = TableDefinition(
         timestamp("created_at", fill=INSTALLED),
         timestamp("updated_at", fill=INSTALLED),
     ),
-    reads=(*LIVED, "harvest_harvestevent"),
+    reads=(*LIVED, "life_move", "harvest_harvestevent"),
     generate=harvest_lots,
     expected=ByFormula(lambda farm, plan: harvested_rings(farm, plan) * len(GRADES)),
     lineage={
-        "unit_count": "life_day.population life_day.wound",
+        "unit_count": "life_day.population life_day.wound life_move.count",
         "live_weight_kg": "life_day.population life_day.weight_g",
     },
     rules=(HARVEST_YIELDS,),

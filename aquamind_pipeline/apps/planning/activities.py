@@ -24,6 +24,7 @@ from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation import draws
+from aquamind_pipeline.simulation.mixing import is_mixed
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 from aquamind_pipeline.simulation.treatments import AGAINST_LICE, VACCINE
@@ -32,8 +33,6 @@ _EARLY_DAYS, _LATE_DAYS = 21, 14
 """Days of real fish before and after its day in which a sampling or delousing counts as the planned one."""
 _HARVEST_EARLY_DAYS, _HARVEST_LATE_DAYS = 20, 25
 """Days of real fish by which a harvest is earlier or later than planned, at most."""
-_LEAST_LEAD_DAYS, _MOST_LEAD_DAYS = 20, 90
-"""Days of real fish before a harvest on which it is planned."""
 _NETS_EARLY, _NETS_LATE = 3, 9
 """Days by which nets are changed earlier or later than planned, at most."""
 _NETS_CALLED_OFF = 0.05
@@ -50,11 +49,11 @@ _DELOUSED = "Called off: the batch was last deloused on {}, and not again around
 
 
 def planned_activities(farm: Profile, plan: Plan) -> pl.DataFrame:
-    """The activities that are planned by as_of, in the order of ids.
+    """The activities of every batch, in the order of ids. All of them are planned on its first day.
 
     Returns:
-        id, batch_id, number (of the template, from 1), activity_type, task, stage, due_date, created (day), start_date,
-        harvest_date, luck (a draw).
+        id, batch_id, number (of the template, from 1), activity_type, task, stage, due_date, start_date, harvest_date,
+        luck (a draw).
     """
     numbered = pl.DataFrame(
         {
@@ -70,40 +69,32 @@ def planned_activities(farm: Profile, plan: Plan) -> pl.DataFrame:
     rows = (
         plan.batches.select("batch_id", "start_date", "harvest_date")
         .join(numbered, how="cross", maintain_order="left_right")
+        # Templates count days from the egg. Of a mixed batch only the harvest is planned.
+        .filter(~is_mixed(pl.col("batch_id")) | (pl.col("number") == HARVEST))
         .join(moved, on=["batch_id", "number"], how="left", maintain_order="left")
         .with_columns(id=(pl.col("batch_id") - 1) * ACTIVITIES_OF_A_BATCH + pl.col("number"))
     )
     ids = rows["id"].to_numpy()
-    luck, later, lead = (
-        draws.uniform(draws.stream(farm.seed, "planning", name), ids) for name in ("luck", "late", "lead")
-    )
+    luck, later = (draws.uniform(draws.stream(farm.seed, "planning", name), ids) for name in ("luck", "late"))
     moves_by = np.floor(_HARVEST_LATE_DAYS - later * (_HARVEST_EARLY_DAYS + _HARVEST_LATE_DAYS)).astype(np.int64)
-    ahead = np.floor(_LEAST_LEAD_DAYS + lead * (_MOST_LEAD_DAYS - _LEAST_LEAD_DAYS)).astype(np.int64)
     harvest = pl.col("number") == HARVEST
     due = pl.col("harvest_date") - pl.duration(days=pl.lit(pl.Series(moves_by // farm.speed)))
-    created = pl.min_horizontal("harvest_date", due) - pl.duration(days=pl.lit(pl.Series(ahead // farm.speed)))
-    return (
-        rows.with_columns(
-            due_date=pl.when(harvest)
-            .then(due)
-            .otherwise(pl.coalesce("planned_start_date", pl.col("start_date") + pl.duration(days="day"))),
-            created=pl.when(harvest).then(pl.max_horizontal("start_date", created)).otherwise("start_date"),
-            luck=pl.Series(luck),
-        )
-        .filter(pl.col("created") <= farm.as_of)
-        .select(
-            "id",
-            "batch_id",
-            "number",
-            "activity_type",
-            "task",
-            "stage",
-            "due_date",
-            "created",
-            "start_date",
-            "harvest_date",
-            "luck",
-        )
+    return rows.with_columns(
+        due_date=pl.when(harvest)
+        .then(due)
+        .otherwise(pl.coalesce("planned_start_date", pl.col("start_date") + pl.duration(days="day"))),
+        luck=pl.Series(luck),
+    ).select(
+        "id",
+        "batch_id",
+        "number",
+        "activity_type",
+        "task",
+        "stage",
+        "due_date",
+        "start_date",
+        "harvest_date",
+        "luck",
     )
 
 
@@ -235,7 +226,7 @@ def activities(inputs: Inputs) -> pl.DataFrame:
             "batch_id",
             status="now",
             notes=pl.when(now="CANCELLED").then(why).otherwise("task"),
-            created_at=pl.col("created").cast(pl.Datetime("us", "UTC")) + pl.duration(hours=8),
+            created_at=pl.col("start_date").cast(pl.Datetime("us", "UTC")) + pl.duration(hours=8),
             completed_at=pl.when(now="COMPLETED").then(
                 pl.col("done").cast(pl.Datetime("us", "UTC")) + pl.duration(minutes=minutes)
             ),
@@ -278,7 +269,7 @@ PLANNED_ACTIVITIES = TableDefinition(
     name="planning_plannedactivity",
     kind=Kind.LEDGER,
     meaning="Something planned for a batch: due on one day, open, completed or called off.",
-    how="What the templates ask for, completed on the day of what happened; a harvest is planned some weeks ahead.",
+    how="What the templates ask for, from the first day of a batch on; completed on the day of what happened.",
     columns=(
         identity("id"),
         varchar("activity_type", 50, comment="Kind of activity, such as TRANSFER or HARVEST"),
@@ -304,7 +295,7 @@ PLANNED_ACTIVITIES = TableDefinition(
     ),
     reads=(*PLAN, LIFE_DAYS.name, LIFE_MOVES.name, LIFE_TREATMENTS.name, SAMPLINGS.name),
     generate=activities,
-    expected=ByFormula(lambda farm, plan: planned_activities(farm, plan).height),
+    expected=ByFormula(lambda farm, plan: plan.batches.height * len(TEMPLATES)),
     lineage={
         "due_date": "plan_batch.start_date plan_batch.harvest_date plan_assignment.departure_date",
         "completed_at": f"{LIFE_MOVES.name}.date {LIFE_TREATMENTS.name}.date {SAMPLINGS.name}.sampling_date "

@@ -31,8 +31,9 @@ def changes(farm: Profile, plan: Plan) -> pl.DataFrame:
             "new_mortality_model_id": [ILLNESS_MODEL_ID, MORTALITY_MODEL_ID],
         }
     )
-    luck = draws.uniform(draws.stream(farm.seed, "scenario", "illness"), plan.batches["batch_id"].to_numpy())
-    chosen = plan.batches.filter(pl.Series(luck < _SHARE)).select("start_date", scenario_id="batch_id")
+    batches = plan.hatched
+    luck = draws.uniform(draws.stream(farm.seed, "scenario", "illness"), batches["batch_id"].to_numpy())
+    chosen = batches.filter(pl.Series(luck < _SHARE)).select("start_date", scenario_id="batch_id")
     # A baseline that is shorter than this has no such months.
     both = both.filter(pl.lit(ends <= duration_days(farm)))
     return chosen.join(both, how="cross", maintain_order="left_right")

@@ -22,10 +22,14 @@ from aquamind_pipeline.schema.definition import ByFormula, TableDefinition
 from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation import climate
-from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER, STAGES
+from aquamind_pipeline.simulation.biology import ADULT, FRESHWATER, STAGES, Stage
+from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.sites import GEOGRAPHY
 
 FCR_MODEL_ID = MORTALITY_MODEL_ID = 1
+SEA_FCR_MODEL_ID = 2
+"""Of mixed batches: AquaMind's engines take the stage of a day from the stages of this model, and a mixed batch begins
+as adult fish."""
 ILLNESS_MODEL_ID = 2
 USUAL_MORTALITY = "Standard Mortality"
 """Name of the model that the fish die by."""
@@ -52,31 +56,54 @@ BASE_TGC = {1: 0.00245, 2: 0.00235}
 BASE_DAILY_MORTALITY_PERCENT = 0.03
 EXPONENT_N, EXPONENT_M = 0.33, 0.66
 """Exponents that AquaMind's models have and its engines do not use."""
-SEASONS = 12 * GEOGRAPHY.height
-"""Number of growth models: one for each geography and month of release."""
+_SEASONS = 12 * GEOGRAPHY.height
+"""Number of growth models of batches that begin as eggs: one for each geography and month of release."""
 
 
-def model_id(geography_id: pl.Expr, start_date: pl.Expr) -> pl.Expr:
-    """Growth model and temperature profile of a batch: one for each geography and month of release."""
-    return (geography_id - 1) * 12 + start_date.dt.month().cast(pl.Int64)
+def model_id(geography_id: pl.Expr, start_date: pl.Expr, *, from_sea: pl.Expr) -> pl.Expr:
+    """Growth model and temperature profile of a batch: one for each geography and month of its first day.
+
+    Args:
+        geography_id: The batch's geography.
+        start_date: Its first day.
+        from_sea: Whether it begins at sea.
+    """
+    return (geography_id - 1) * 12 + start_date.dt.month().cast(pl.Int64) + from_sea.cast(pl.Int64) * _SEASONS
 
 
-def _seasons() -> pl.DataFrame:
-    """id, geography_id, geography, month and month_name of each growth model."""
+def seasons(farm: Profile) -> int:
+    """Number of growth models. A farm with mixed batches has some for batches that begin at sea, too."""
+    return _SEASONS * (2 if farm.mixed_batches else 1)
+
+
+def _seasons(farm: Profile) -> pl.DataFrame:
+    """id, geography_id, geography, month, month_name and from_sea of each growth model."""
     months = pl.DataFrame({"month": range(1, 13), "month_name": MONTH_NAMES})
+    begins = pl.DataFrame({"from_sea": [False, True] if farm.mixed_batches else [False]})
     return (
-        GEOGRAPHY.select("geography_id", "geography")
+        begins.join(GEOGRAPHY.select("geography_id", "geography"), how="cross", maintain_order="left_right")
         .join(months, how="cross", maintain_order="left_right")
         .with_row_index("id", offset=1)
         .cast({"id": pl.Int64})
     )
 
 
+def _profile_days(farm: Profile) -> tuple[int, int]:
+    """Days of a temperature profile on land and at sea."""
+    return sum(farm.stage_days(stage.days) for stage in FRESHWATER), farm.stage_days(ADULT.days)
+
+
+def _fcr_stages(farm: Profile) -> list[tuple[int, Stage]]:
+    """Feed conversion models and their stages, in the order of ids."""
+    usual = [(FCR_MODEL_ID, stage) for stage in STAGES]
+    return [*usual, (SEA_FCR_MODEL_ID, ADULT)] if farm.mixed_batches else usual
+
+
 TEMPERATURE_PROFILES = TableDefinition(
     name="scenario_temperatureprofile",
     kind=Kind.REFERENCE,
     meaning="Water temperature that a release is expected to meet.",
-    how="One profile for each geography and month of release.",
+    how="One profile for each geography and month of release, and of mixing where batches are mixed.",
     columns=(
         identity("profile_id"),
         varchar("name", 255),
@@ -86,22 +113,31 @@ TEMPERATURE_PROFILES = TableDefinition(
     ),
     natural_key=("name",),
     reads=(),
-    generate=lambda inputs: _seasons().select(
-        profile_id="id", name=pl.format("{} water, released in {}", "geography", "month_name")
+    generate=lambda inputs: _seasons(inputs.farm).select(
+        profile_id="id",
+        name=pl.when("from_sea")
+        .then(pl.format("{} sea, mixed in {}", "geography", "month_name"))
+        .otherwise(pl.format("{} water, released in {}", "geography", "month_name")),
     ),
-    expected=ByFormula(lambda farm, plan: SEASONS),
+    expected=ByFormula(lambda farm, plan: seasons(farm)),
     lineage={},
     rules=(),
 )
 
 
 def temperature_days(inputs: Inputs) -> pl.DataFrame:
-    """The season that a batch released in mid-month meets: hatchery water first, then the sea. Days count from 1."""
+    """The season that a batch begun in mid-month meets: hatchery water and then the sea, or the sea only.
+
+    Days count from 1.
+    """
     farm = inputs.farm
-    on_land = sum(farm.stage_days(s.days) for s in FRESHWATER)
-    total = on_land + farm.stage_days(ADULT.days)
     parts = []
-    for profile_id, geography_id, month in _seasons().select("id", "geography_id", "month").iter_rows():
+    wanted = _seasons(farm).select("id", "geography_id", "month", "from_sea")
+    for profile_id, geography_id, month, from_sea in wanted.iter_rows():
+        on_land, at_sea = _profile_days(farm)
+        if from_sea:
+            on_land = 0
+        total = on_land + at_sea
         days = np.arange(total, dtype=np.int64) + date(2025, month, 15).toordinal()
         water = np.concatenate(
             [
@@ -138,7 +174,9 @@ TEMPERATURE_READINGS = TableDefinition(
     natural_key=("profile_id", "day_number"),
     reads=(),
     generate=temperature_days,
-    expected=ByFormula(lambda farm, plan: SEASONS * sum(farm.stage_days(stage.days) for stage in STAGES)),
+    expected=ByFormula(
+        lambda farm, plan: _SEASONS * sum(_profile_days(farm)) + (seasons(farm) - _SEASONS) * _profile_days(farm)[1]
+    ),
     lineage={},
     rules=(),
 )
@@ -163,15 +201,17 @@ TGC_MODELS = TableDefinition(
     ),
     natural_key=("name",),
     reads=(),
-    generate=lambda inputs: _seasons().select(
+    generate=lambda inputs: _seasons(inputs.farm).select(
         model_id="id",
-        name=pl.format("{} Standard TGC, {}", "geography", "month_name"),
+        name=pl.when("from_sea")
+        .then(pl.format("{} Sea TGC, {}", "geography", "month_name"))
+        .otherwise(pl.format("{} Standard TGC, {}", "geography", "month_name")),
         location="geography",
         release_period="month_name",
         tgc_value=pl.col("geography_id").replace_strict(BASE_TGC) * inputs.farm.speed,
         profile_id="id",
     ),
-    expected=ByFormula(lambda farm, plan: SEASONS),
+    expected=ByFormula(lambda farm, plan: seasons(farm)),
     lineage={},
     rules=(),
 )
@@ -182,7 +222,7 @@ def tgc_stages(inputs: Inputs) -> pl.DataFrame:
     coefficients = pl.DataFrame(
         {"lifecycle_stage": [s.name for s in STAGES], "tgc_value": [s.tgc for s in STAGES]}
     ).with_columns(pl.col("tgc_value") * inputs.farm.speed)
-    models = _seasons().select(tgc_model_id="id")
+    models = _seasons(inputs.farm).select(tgc_model_id="id")
     return models.join(coefficients, how="cross", maintain_order="left_right").with_row_index("id", offset=1)
 
 
@@ -203,7 +243,7 @@ TGC_STAGES = TableDefinition(
     natural_key=("tgc_model_id", "lifecycle_stage"),
     reads=(),
     generate=tgc_stages,
-    expected=ByFormula(lambda farm, plan: SEASONS * len(STAGES)),
+    expected=ByFormula(lambda farm, plan: seasons(farm) * len(STAGES)),
     lineage={},
     rules=(),
 )
@@ -212,7 +252,7 @@ FCR_MODELS = TableDefinition(
     name="scenario_fcrmodel",
     kind=Kind.REFERENCE,
     meaning="Feed conversion model.",
-    how="One standard model.",
+    how="One standard model, and one for mixed batches, which begin at sea.",
     columns=(
         identity("model_id"),
         varchar("name", 255),
@@ -222,8 +262,10 @@ FCR_MODELS = TableDefinition(
     ),
     natural_key=("name",),
     reads=(),
-    generate=lambda inputs: pl.DataFrame({"model_id": [FCR_MODEL_ID], "name": ["Standard FCR"]}),
-    expected=ByFormula(lambda farm, plan: 1),
+    generate=lambda inputs: pl.DataFrame(
+        {"model_id": [FCR_MODEL_ID, SEA_FCR_MODEL_ID], "name": ["Standard FCR", "Sea FCR"]}
+    ).head(2 if inputs.farm.mixed_batches else 1),
+    expected=ByFormula(lambda farm, plan: 2 if farm.mixed_batches else 1),
     lineage={},
     rules=(),
 )
@@ -247,17 +289,23 @@ FCR_STAGES = TableDefinition(
     reads=(),
     generate=lambda inputs: pl.DataFrame(
         {
-            "id": [s.order for s in STAGES],
-            "model_id": [FCR_MODEL_ID] * len(STAGES),
-            "stage_id": [s.order for s in STAGES],
-            "fcr_value": [s.fcr for s in STAGES],
-            "duration_days": [inputs.farm.stage_days(s.days) for s in STAGES],
+            "id": range(1, len(_fcr_stages(inputs.farm)) + 1),
+            "model_id": [model for model, _ in _fcr_stages(inputs.farm)],
+            "stage_id": [s.order for _, s in _fcr_stages(inputs.farm)],
+            "fcr_value": [s.fcr for _, s in _fcr_stages(inputs.farm)],
+            "duration_days": [inputs.farm.stage_days(s.days) for _, s in _fcr_stages(inputs.farm)],
         }
     ),
-    expected=ByFormula(lambda farm, plan: len(STAGES)),
+    expected=ByFormula(lambda farm, plan: len(_fcr_stages(farm))),
     lineage={},
     rules=(),
 )
+
+
+def _adult_fcr_stages(farm: Profile) -> list[int]:
+    """Ids of the rows of adult fish in `scenario_fcrmodelstage`."""
+    return [number for number, (_, stage) in enumerate(_fcr_stages(farm), 1) if stage is ADULT]
+
 
 FCR_OVERRIDES = TableDefinition(
     name="scenario_fcr_model_stage_override",
@@ -273,10 +321,16 @@ FCR_OVERRIDES = TableDefinition(
     ),
     natural_key=("fcr_stage_id", "min_weight_g"),
     reads=(),
-    generate=lambda inputs: pl.DataFrame(
-        _ADULT_FCR, schema=["min_weight_g", "max_weight_g", "fcr_value"], orient="row"
-    ).with_columns(id=pl.int_range(1, len(_ADULT_FCR) + 1, dtype=pl.Int64), fcr_stage_id=pl.lit(ADULT.order, pl.Int64)),
-    expected=ByFormula(lambda farm, plan: len(_ADULT_FCR)),
+    generate=lambda inputs: (
+        pl.DataFrame({"fcr_stage_id": _adult_fcr_stages(inputs.farm)})
+        .join(
+            pl.DataFrame(_ADULT_FCR, schema=["min_weight_g", "max_weight_g", "fcr_value"], orient="row"),
+            how="cross",
+            maintain_order="left_right",
+        )
+        .with_columns(id=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+    ),
+    expected=ByFormula(lambda farm, plan: len(_ADULT_FCR) * len(_adult_fcr_stages(farm))),
     lineage={},
     rules=(),
 )

@@ -6,7 +6,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline.apps.batch.stages import LIFECYCLE_STAGES
-from aquamind_pipeline.apps.scenario.baselines import GENOTYPE, INITIAL_WEIGHT_G, SCENARIOS, SUPPLIER, duration_days
+from aquamind_pipeline.apps.scenario.baselines import GENOTYPE, SCENARIOS, SUPPLIER, duration_days
 from aquamind_pipeline.apps.scenario.model_changes import MODEL_CHANGES
 from aquamind_pipeline.apps.scenario.models import (
     EXPONENT_M,
@@ -65,7 +65,7 @@ def scenario_models(inputs: DeclaredReads) -> ScenarioModels:
     others = dict.fromkeys(("new_tgc_model_id", "new_fcr_model_id"), pl.lit(None, pl.Int64))
     tgc = inputs.whole(TGC_MODELS.name).rename({"model_id": "tgc_model_id"})
     return ScenarioModels(
-        scenarios=inputs.whole(SCENARIOS.name).with_columns(initial_weight=pl.lit(INITIAL_WEIGHT_G)),
+        scenarios=inputs.whole(SCENARIOS.name),
         stages=inputs.whole(LIFECYCLE_STAGES.name).rename({"id": "lifecycle_stage_id"}),
         tgc_models=tgc.with_columns(exponent_n=pl.lit(EXPONENT_N), exponent_m=pl.lit(EXPONENT_M)),
         tgc_stages=inputs.whole(TGC_STAGES.name),
@@ -128,7 +128,7 @@ def _snapshots(inputs: Inputs, scenarios: pl.DataFrame) -> pl.Series:
     own = pl.struct(
         "initial_count",
         "duration_days",
-        initial_weight=pl.lit(INITIAL_WEIGHT_G),
+        "initial_weight",
         genotype=pl.lit(GENOTYPE),
         supplier=pl.lit(SUPPLIER),
     )

@@ -13,7 +13,7 @@ import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -58,7 +58,13 @@ _DATA_VERSION, _DATA_VERSION_IS_OURS = "dagster/data_version", "dagster/data_ver
 
 
 class _EventProcesses(PoolWaits):
-    """An event log that notes which process executes a run of Dagster's user interface. Commands note it themselves."""
+    """An event log that notes which process executes a run of Dagster's user interface. Commands note it themselves.
+
+    It leaves out two kinds of events that tell a reader nothing. They would be more than half of a run's events.
+    """
+
+    _without_outputs: frozenset[str] = frozenset()
+    """Runs whose outputs are left out."""
 
     locks: RunLocks | None = None
     """The lock files of runs; None if the records are in PostgreSQL."""
@@ -66,6 +72,8 @@ class _EventProcesses(PoolWaits):
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Store an event. If this process begins to work for a run with it, note the process first."""
         known = event.dagster_event
+        if known is not None and self._left_out(event):
+            return
         if known is not None and _begins_here(known):
             if self.locks is not None:
                 self.locks.hold(event.run_id)
@@ -75,8 +83,40 @@ class _EventProcesses(PoolWaits):
         super().store_event(_with_own_version(event))
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store several events."""
-        super().store_event_batch([_with_own_version(event) for event in events])
+        """Store several events, except those that are left out."""
+        kept = [_with_own_version(event) for event in events if not self._left_out(event)]
+        if kept:
+            super().store_event_batch(kept)
+
+    def _left_out(self, event: dg.EventLogEntry) -> bool:
+        """Whether a run's page does without an event.
+
+        Dagster plans each check by an event and a row of its table of checks. The row is kept, so that pages show which
+        checks are still to come.
+        """
+        known = event.dagster_event
+        if known is None:
+            return False
+        if known.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+            self.store_asset_check_event(event, None)
+            return True
+        return known.is_successful_output and event.run_id in self._without_outputs
+
+    def leave_out_outputs(self, run_id: str) -> None:
+        """Store no outputs of a run, which are one event for each table and for each check.
+
+        Our steps hand nothing to each other, so outputs say nothing that materialisations and results do not say.
+        """
+        self._without_outputs |= {run_id}
+
+
+def leave_out_outputs(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Store no outputs of a run that executes its steps in this process.
+
+    Executors that only watch their steps, as Dask's does, read outputs to know which step is next.
+    """
+    if isinstance(instance.event_log_storage, _EventProcesses):
+        instance.event_log_storage.leave_out_outputs(run_id)
 
 
 def _with_own_version(event: dg.EventLogEntry) -> dg.EventLogEntry:
@@ -176,7 +216,8 @@ class EventLog(_EventProcesses, sqlite_event_log.SqliteEventLogStorage):
         write may come too early, and nothing would wake it again.
         """
         super().store_event(event)
-        os.utime(self.path_for_shard(event.run_id))
+        with suppress(FileNotFoundError):  # of a run that has no event yet: what was left out came first
+            os.utime(self.path_for_shard(event.run_id))
 
     @cached_property
     def supports_asset_checks(self) -> bool:
@@ -304,4 +345,4 @@ def _postgres(url: SecretStr, inst_data: Any) -> DagsterPostgresStorage:
     return storage
 
 
-__all__ = ["EventLog", "RunStorage", "Storage"]
+__all__ = ["EventLog", "RunStorage", "Storage", "leave_out_outputs"]

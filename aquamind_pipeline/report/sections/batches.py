@@ -9,6 +9,7 @@ from aquamind_pipeline.postgres.inspection import frame
 from aquamind_pipeline.report.model import Check, Section
 from aquamind_pipeline.report.sections.bands import band_checks
 from aquamind_pipeline.simulation.biology import STAGES
+from aquamind_pipeline.simulation.mixing import MIXED_PREFIX
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
@@ -28,14 +29,17 @@ def section(connection: Connection, farm: Profile, plan: Plan) -> Section:
 
     status, geography = pl.col("status"), pl.col("geography")
     total, completed = number(pl.lit(True)), number(status == "COMPLETED")
+    mixed = geography == MIXED_PREFIX.rstrip("-")
     rows = [
         ["total", total],
         ["completed", completed],
         ["active", number(status == "ACTIVE")],
     ]
     rows += [
-        [f"geography {name}", number(geography == name)] for name in counted["geography"].unique(maintain_order=True)
+        [f"geography {name}", number(geography == name)]
+        for name in counted.filter(~mixed)["geography"].unique(maintain_order=True)
     ]
+    rows.append(["mixed", number(mixed)])
     rows += [
         [f"active in {stage.name}", number((status == "ACTIVE") & (pl.col("stage") == stage.name))] for stage in STAGES
     ]
@@ -43,7 +47,7 @@ def section(connection: Connection, farm: Profile, plan: Plan) -> Section:
     checks = [
         Check("batches", total == plan.batches.height, f"{total} batches, {plan.batches.height} planned"),
         Check("completed", completed == harvested, f"{completed} completed, {harvested} planned"),
-        *band_checks(farm, {"batches": total, "completed": completed}),
+        *band_checks(farm, {"batches": number(~mixed), "completed": number(~mixed & (status == "COMPLETED"))}),
     ]
     return Section("Batches", ["what", "batches"], rows, checks)
 

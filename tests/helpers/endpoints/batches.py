@@ -81,10 +81,40 @@ BATCHES = (
            FROM batch_batch b WHERE status = 'ACTIVE'""",
     ),
     Endpoint(
+        "batch/batches/{id}/mixed-lineage/?as_of_date=",
+        "each mixed batch has one mix event; its assignment, components and compositions agree, shares make 100 %",
+        """SELECT count(*) > 0 AND bool_and((events = 1 AND c.batches = 2 AND c.percentage = 100 AND c.came = 1
+             AND p.percentage = 100 AND p.fish = c.fish AND p.batches = c.batches
+             AND c.fish = a.population_count + dead) IS TRUE)
+           FROM batch_batch b JOIN batch_batchcontainerassignment a ON a.batch_id = b.id,
+             LATERAL (SELECT count(*) AS events FROM batch_batchmixevent e WHERE e.mixed_batch_id = b.id
+               AND e.mixed_at::date = b.start_date AND e.container_id = a.container_id) e,
+             LATERAL (SELECT count(DISTINCT m.source_batch_id) AS batches, sum(m.percentage) AS percentage,
+               sum(m.population_count) AS fish, count(*) FILTER (WHERE is_transferred_in) AS came
+               FROM batch_batchmixevent e JOIN batch_batchmixeventcomponent m ON m.mix_event_id = e.id
+               JOIN batch_batchcontainerassignment s ON s.id = m.source_assignment_id
+                 AND s.batch_id = m.source_batch_id AND s.departure_date = b.start_date AND NOT s.is_active
+               WHERE e.mixed_batch_id = b.id) c,
+             LATERAL (SELECT count(*) AS batches, sum(percentage) AS percentage, sum(population_count) AS fish
+               FROM batch_batchcomposition k WHERE k.mixed_batch_id = b.id) p,
+             LATERAL (SELECT coalesce(sum(count), 0) AS dead FROM batch_mortalityevent d WHERE d.batch_id = b.id) d
+           WHERE batch_type = 'MIXED'""",
+    ),
+    Endpoint(
+        "batch/batch-compositions/",
+        "shares of other batches by number of fish, never of the mixed batch itself",
+        """SELECT count(*) > 0 AND bool_and((k.source_batch_id <> k.mixed_batch_id AND k.biomass_kg > 0
+             AND abs(k.percentage - 100.0 * k.population_count / t.fish) <= 0.01) IS TRUE)
+           FROM batch_batchcomposition k JOIN (SELECT mixed_batch_id, sum(population_count) AS fish
+             FROM batch_batchcomposition GROUP BY 1) t USING (mixed_batch_id)""",
+    ),
+    Endpoint(
         "batch/batches/{id}/planned-activities/",
-        "each batch has more than five completed ones",
+        "each batch that began as eggs has more than five completed ones, and a mixed one its harvest",
         """SELECT count(*) > 0 AND bool_and(((SELECT count(*) FROM planning_plannedactivity p
-             WHERE p.batch_id = b.id AND p.status = 'COMPLETED') > 5) IS TRUE) FROM batch_batch b""",
+             WHERE p.batch_id = b.id AND p.status = 'COMPLETED') > 5) IS TRUE) FILTER (WHERE batch_type = 'STANDARD')
+             AND bool_and(EXISTS (SELECT FROM planning_plannedactivity p WHERE p.batch_id = b.id
+               AND p.activity_type = 'HARVEST')) FILTER (WHERE batch_type = 'MIXED') FROM batch_batch b""",
     ),
     Endpoint(
         "batch/container-assignments/summary/",
@@ -97,11 +127,12 @@ BATCHES = (
         "batch/container-assignments/lifecycle-progression/",
         "a stage that has ended keeps the fish and the biomass that it ended with",
         """SELECT count(*) > 0 AND bool_and((fish > 0 AND biomass > 0) IS TRUE) AND
-             bool_and((stages = 6) IS TRUE) FROM (
+             bool_and((stages = CASE batch_type WHEN 'MIXED' THEN 1 ELSE 6 END) IS TRUE) FROM (
              SELECT sum(population_count) AS fish, min(biomass_kg) AS biomass,
                (SELECT count(DISTINCT o.lifecycle_stage_id) FROM batch_batchcontainerassignment o
-                 WHERE o.batch_id = a.batch_id) AS stages
-             FROM batch_batchcontainerassignment a GROUP BY batch_id, lifecycle_stage_id) s""",
+                 WHERE o.batch_id = a.batch_id) AS stages, min(batch_type) AS batch_type
+             FROM batch_batchcontainerassignment a JOIN batch_batch b ON b.id = a.batch_id
+             GROUP BY batch_id, a.lifecycle_stage_id) s""",
     ),
     Endpoint(
         "batch/container-assignments/{id}/live-forward-projection/",
@@ -125,13 +156,14 @@ BATCHES = (
     ),
     Endpoint(
         "batch/forecast/sea-transfer/",
-        "each pinned run reaches 100 g, in the months in which the batch was in fresh water",
+        "each pinned run of a batch that was in fresh water reaches 100 g there",
         """SELECT count(*) > 0 AND bool_and((reached > start_date AND reached < sea) IS TRUE) FROM (SELECT b.start_date,
              (SELECT min(projection_date) FROM scenario_scenarioprojection p
                WHERE p.projection_run_id = b.pinned_projection_run_id AND average_weight >= 100) AS reached,
              coalesce((SELECT min(assignment_date) FROM batch_batchcontainerassignment a
                JOIN infrastructure_container c ON c.id = a.container_id
-               WHERE a.batch_id = b.id AND c.area_id IS NOT NULL), 'infinity') AS sea FROM batch_batch b) b""",
+               WHERE a.batch_id = b.id AND c.area_id IS NOT NULL), 'infinity') AS sea FROM batch_batch b
+               WHERE batch_type = 'STANDARD') b""",
     ),
     Endpoint(
         "batch/forecast/tiered-harvest/",

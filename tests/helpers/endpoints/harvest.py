@@ -14,12 +14,14 @@ HARVEST = (
     ),
     Endpoint(
         "operational/harvest-lots/",
-        "the fish of the lots are those that the assignment had at the end; live above gutted above fillet",
-        """SELECT count(*) > 0 AND bool_and((fish = population_count AND ordered) IS TRUE)
-             FROM (SELECT a.population_count,
+        "lots have the fish of the assignment at its end, but those that were mixed; live above gutted above fillet",
+        """SELECT count(*) > 0 AND bool_and((fish + mixed = population_count AND ordered) IS TRUE)
+             FROM (SELECT a.population_count, coalesce((SELECT sum(m.population_count)
+               FROM batch_batchmixeventcomponent m WHERE m.source_assignment_id = a.id), 0) AS mixed,
              sum(unit_count) AS fish, bool_and((live_weight_kg > gutted_weight_kg
                AND gutted_weight_kg > fillet_weight_kg) IS TRUE) AS ordered
              FROM harvest_harvestlot l JOIN harvest_harvestevent e ON e.id = l.event_id
-             JOIN batch_batchcontainerassignment a ON a.id = e.assignment_id GROUP BY e.id, a.population_count) l""",
+             JOIN batch_batchcontainerassignment a ON a.id = e.assignment_id
+             GROUP BY e.id, a.id, a.population_count) l""",
     ),
 )

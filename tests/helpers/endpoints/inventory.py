@@ -55,9 +55,10 @@ INVENTORY = (
     ),
     Endpoint(
         "operational/fcr-trends/?interval=MONTHLY",
-        "months of the last 365 days have a conversion, and the scenario's model has one for each stage",
+        "months of the last 365 days have a conversion, and the scenarios' models have one for each stage",
         """SELECT sum(total_feed_kg * weighted_avg_fcr) / sum(total_feed_kg) BETWEEN 0.9 AND 1.5
-             AND (SELECT count(*) = 6 FROM scenario_fcrmodelstage WHERE model_id IN (SELECT fcr_model_id FROM scenario))
+             AND (SELECT count(DISTINCT stage_id) = 6 FROM scenario_fcrmodelstage
+               WHERE model_id IN (SELECT fcr_model_id FROM scenario))
            FROM inventory_batchfeedingsummary WHERE period_end > %(today)s - 365""",
     ),
     Endpoint(

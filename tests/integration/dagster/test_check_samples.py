@@ -1,21 +1,39 @@
-"""Rows that a failed check shows on Dagster's pages."""
+"""Rows that a failed check shows on Dagster's pages and in the report."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from aquamind_pipeline.checks.results import with_batch_numbers
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.pipeline.sample_names import with_names
 from aquamind_pipeline.settings import Settings
 
 
 def test_rows_name_their_batch_as_people_do(built: Settings) -> None:
     """An id that no batch has, or none, stays without a number; the rows keep their order."""
-    batches = Lake(built.lake_path).read("batch_batch")
+    lake = Lake(built.lake_path)
+    batches = lake.read("batch_batch")
     number, last = dict(zip(batches["id"], batches["batch_number"], strict=True)), batches["id"].max()
     ids = [last, None, -1, batches["id"].min()]
-    shown = with_batch_numbers(Workspace(built), pl.DataFrame({"id": [4, 3, 2, 1], "batch_id": ids}))
+    shown = with_names(lake, pl.DataFrame({"id": [4, 3, 2, 1], "batch_id": ids}))
     assert shown.columns == ["id", "batch", "batch_id"]
     assert shown["batch"].to_list() == [number.get(one) for one in ids]
     assert shown["id"].to_list() == [4, 3, 2, 1]
+
+
+def test_rows_of_an_assignment_name_its_batch_and_container(built: Settings) -> None:
+    lake = Lake(built.lake_path)
+    assignments = lake.read("batch_batchcontainerassignment").tail(3)
+    batches = lake.read("batch_batch").select(batch_id="id", batch="batch_number")
+    containers = lake.read("infrastructure_container").select(container_id="id", container="name")
+    expected = assignments.join(batches, on="batch_id", maintain_order="left")
+    expected = expected.join(containers, on="container_id", maintain_order="left")
+    for column in ("assignment_id", "batch_assignment_id", "container_assignment_id"):
+        shown = with_names(lake, assignments.select(pl.col("id").cast(pl.Int32).alias(column)))
+        assert shown.columns == ["batch", "container", column]
+        assert shown.rows() == expected.select("batch", "container", "id").rows()
+    transfer = with_names(lake, assignments.select(source_assignment_id="id", dest_assignment_id="id"))
+    assert transfer.columns == ["batch", "source_assignment_id", "dest_assignment_id"]
+    lake_without_names = Lake(built.lake_path / "nothing")
+    rows = assignments.select(assignment_id="id")
+    assert with_names(lake_without_names, rows).equals(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 
 import dagster as dg
 import polars as pl
@@ -17,6 +18,7 @@ from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.settings import Settings
 
 SAMPLES = "batch_growthsample"
+LEDGER = dg.AssetCheckKey(dg.AssetKey(STATES.name), "ledger")
 
 
 def told(instance: dg.DagsterInstance, run_id: str) -> list[str]:
@@ -32,10 +34,20 @@ def test_a_run_says_what_it_made_and_what_comes_next(a_copy: Settings) -> None:
     with dg.DagsterInstance.get() as instance:
         (run,) = instance.get_runs(limit=1)
         first, made, proved, took, following = told(instance, run.run_id)
+        stored = Counter(one.dagster_event.event_type for one in instance.all_logs(run.run_id) if one.dagster_event)
     assert first == f"farm {a_copy.farm_name} (seed {a_copy.farm.seed}), months 2026-03 to 2026-04"
     assert made.startswith(f"made: 1 table, {rows:,} rows, ")
     assert re.fullmatch(r"proved: (\d+) of \1 checks passed", proved)
     assert re.fullmatch(r"took: tables [\d.]+ s, checks [\d.]+ s", took)
+    number = int(proved.split()[1])
+    assert {kind: count for kind, count in stored.items() if count > 1} == {
+        dg.DagsterEventType.ASSET_CHECK_EVALUATION: number,
+        dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED: 2,
+        dg.DagsterEventType.ASSET_MATERIALIZATION: 2,
+        dg.DagsterEventType.STEP_START: 2,
+        dg.DagsterEventType.STEP_SUCCESS: 2,
+        dg.DagsterEventType.ENGINE_EVENT: 2,
+    }, "events that tell a reader nothing"
     assert following == f"next: job load_database loads the lake {a_copy.lake_path} into PostgreSQL"
 
 
@@ -49,6 +61,10 @@ def test_a_failed_check_is_part_of_the_story(a_copy: Settings) -> None:
     checks = dg.Definitions.merge(build_defs(a_copy), dg.Definitions(jobs=[job])).resolve_job_def("checks")
     dagster_home(a_copy)
     with dg.DagsterInstance.get() as instance:
+        planned = instance.create_run_for_job(checks)
+        (to_come,) = instance.event_log_storage.get_asset_check_execution_history(LEDGER, limit=1)
+        assert (to_come.run_id, to_come.status.name) == (planned.run_id, "PLANNED")  # pages show that it is to come
+        instance.delete_run(planned.run_id)
         done = checks.execute_in_process(instance=instance, raise_on_error=False)
         lines = told(instance, done.run_id)
     found = done.get_asset_check_evaluations()

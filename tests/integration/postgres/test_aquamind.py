@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import secrets
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from aquamind_pipeline.postgres.comparison import compared, differences
 from aquamind_pipeline.postgres.connection import Connection, connect
 from aquamind_pipeline.postgres.copying import copy_frame
 from aquamind_pipeline.postgres.journal import Entry
+from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.postgres.targets import AquaMindTarget, open_target
 from aquamind_pipeline.postgres.targets.aquamind import fit, id_blocks
 from aquamind_pipeline.postgres.targets.aquamind import target as aquamind_target
@@ -33,6 +35,7 @@ from aquamind_pipeline.postgres.targets.aquamind.grants import grants
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
 from tests.helpers import farms
+from tests.helpers.commands import AQUAMIND
 from tests.helpers.database import (
     EVENT,
     FISH,
@@ -52,6 +55,7 @@ from tests.helpers.database import (
 )
 from tests.helpers.farms import wait_for
 
+UTF_8 = os.environ | {"PGCLIENTENCODING": "UTF8", "PYTHONUTF8": "1"}
 Contents = dict[str, list[tuple[object, ...]]]
 
 THEIRS = """
@@ -728,6 +732,24 @@ def test_a_role_with_the_granted_rights_can_load_and_wipe(aquamind: SecretStr, l
     with psycopg.connect(aquamind.get_secret_value(), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP OWNED BY {0}").format(sql.Identifier(role)))
         connection.execute(sql.SQL("DROP ROLE {0}").format(sql.Identifier(role)))
+
+
+def test_printed_grants_work_in_psql(migrated: SecretStr, tmp_path: Path) -> None:
+    """`aquamind db grants ROLE | psql` makes the role, whatever its name holds, and may be run again."""
+    name = migrated.get_secret_value().rsplit("/", 1)[1]
+    psql = [EmbeddedServer(tmp_path).psql(), "-v", "ON_ERROR_STOP=1", "-d", migrated.get_secret_value()]
+    may = "SELECT has_database_privilege(%s, %s, 'CONNECT') AND has_table_privilege(%s, 'batch_batch', 'INSERT')"
+    with psycopg.connect(migrated.get_secret_value(), autocommit=True) as connection:
+        for suffix in ("", ' "Rôle\'s" \\x :name $$ %', "$grants$ $grants_$"):
+            role = f"loader_{secrets.token_hex(4)}{suffix}"
+            command = [AQUAMIND, "db", "grants", role, "--database", name]
+            printed = subprocess.run(command, capture_output=True, check=True, env=UTF_8)
+            for _ in range(2):
+                done = subprocess.run(psql, input=printed.stdout, capture_output=True, check=False, env=UTF_8)
+                assert (done.returncode, done.stdout) == (0, b"DO\n"), done.stderr.decode()
+            assert connection.execute(may, [role, name, role]).fetchone() == (True,)
+            connection.execute(sql.SQL("DROP OWNED BY {0}").format(sql.Identifier(role)))
+            connection.execute(sql.SQL("DROP ROLE {0}").format(sql.Identifier(role)))
 
 
 def test_who_may_not_make_the_role_is_told(database: SecretStr) -> None:

@@ -57,8 +57,14 @@ def test_lots_share_out_the_fish_and_their_mass(made: Made, lots: pl.DataFrame) 
     at_sea = made.life.days.filter(pl.col("stage") == ADULT.order)
     last = at_sea.group_by("assignment_id").agg(pl.col("population", "weight_g").sort_by("date").last())
     rings = lots.group_by(assignment_id="event_id").agg(pl.col("unit_count", "live_weight_kg").sum())
-    both = rings.join(last, on="assignment_id")
+    mixed = made.life.moves.filter(stage=ADULT.order).group_by(assignment_id="source_assignment_id")
+    both = (
+        rings.join(last, on="assignment_id")
+        .join(mixed.agg(mixed=pl.col("count").sum()), on="assignment_id", how="left")
+        .with_columns(population=pl.col("population") - pl.col("mixed").fill_null(0))
+    )
     assert both.height > 300
+    assert both["mixed"].count() >= 4
     assert (both["unit_count"].cast(pl.Int64) == both["population"]).all()
     mass = both["population"] * both["weight_g"] / 1000
     assert ((both["live_weight_kg"] - mass).abs() <= 0.0026).all()  # five roundings to a gram

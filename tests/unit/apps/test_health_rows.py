@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from aquamind_pipeline.apps.batch.assignments import ASSIGNMENTS as ASSIGNED
+from aquamind_pipeline.apps.batch.transfers import TRANSFER_ACTIONS, TRANSFER_WORKFLOWS
 from aquamind_pipeline.apps.farm.life import LIFE_LICE, LIFE_TREATMENTS
 from aquamind_pipeline.apps.health.catalogue import LICE, LICE_TYPE, REASON_ID, SALMON_LOUSE, mortality_reasons
 from aquamind_pipeline.apps.health.journal import JOURNAL
@@ -200,8 +201,10 @@ def test_a_meal_on_a_day_without_feed_is_seen(what: str, days: int, *, passed: b
             "dest_assignment_id": [sides[1]] * 2,
             "actual_execution_date": [day, None],
             "selection_method": ["LARGEST", "SMALLEST"],
+            "workflow_id": [1, 1],
         }
     )
+    workflows = pl.LazyFrame({"id": [1], "workflow_type": ["CONTAINER_REDISTRIBUTION"]})
     meals = pl.LazyFrame({"id": [1], "batch_id": [1], "batch_assignment_id": [7], "container_id": [1]}).with_columns(
         feeding_date=pl.date(2025, 3, 2 + days)
     )
@@ -209,11 +212,12 @@ def test_a_meal_on_a_day_without_feed_is_seen(what: str, days: int, *, passed: b
         treatment if what == "treatment" else treatment.clear(),
         left if what == "move" else left.clear(),
         graded if "grading" in what else graded.clear(),
+        workflows,
         meals,
     )
     assert found.passed is passed
     average = graded.with_columns(selection_method=pl.lit("AVERAGE"))
-    assert fasted(treatment.clear(), left.clear(), average, meals).passed
+    assert fasted(treatment.clear(), left.clear(), average, workflows, meals).passed
 
 
 @pytest.mark.parametrize("speed", [2, 3, 10])
@@ -230,8 +234,31 @@ def test_a_meal_on_the_day_of_a_grading_is_seen_at_any_speed(speed: int) -> None
         feeding_date="actual_execution_date",
     )
     assert meals.height > 3
-    assert fasted(treatments, none, rows.lazy(), meals.lazy(), speed).wrong == meals.height
-    assert fasted(treatments, none, rows.lazy(), meals.clear().lazy(), speed).passed
+    workflows = tiny().scan(TRANSFER_WORKFLOWS.name)
+    assert fasted(treatments, none, rows.lazy(), workflows, meals.lazy(), speed).wrong == meals.height
+    assert fasted(treatments, none, rows.lazy(), workflows, meals.clear().lazy(), speed).passed
+
+
+def test_a_meal_on_the_day_of_an_emergency_is_seen() -> None:
+    """Neither the fish that stay nor those that come are fed on the day of an emergency."""
+    made = tiny()
+    actions = made.frame(TRANSFER_ACTIONS.name).filter(pl.col("actual_execution_date").is_not_null())
+    workflows = made.frame(TRANSFER_WORKFLOWS.name)
+    within = workflows.filter(workflow_type="EMERGENCY_CASCADE").select(workflow_id="id")
+    moved = actions.join(within, on="workflow_id", how="semi")
+    none = made.frame(TREATMENTS.name).clear().lazy()
+    left = made.frame("batch_batchcontainerassignment").clear().lazy()
+    for side in ("source_assignment_id", "dest_assignment_id"):
+        meal = moved.head(1).select(
+            "id",
+            batch_id=pl.lit(1),
+            batch_assignment_id=side,
+            container_id=pl.lit(1),
+            feeding_date="actual_execution_date",
+        )
+        assert not fasted(none, left, actions.lazy(), workflows.lazy(), meal.lazy(), made.profile.speed).passed
+    meals = made.scan("inventory_feedingevent")
+    assert fasted(none, left, actions.lazy(), workflows.lazy(), meals, made.profile.speed).passed
 
 
 def test_baths_of_eggs_are_worded_for_eggs() -> None:

@@ -10,6 +10,7 @@ import pytest
 from aquamind_pipeline.apps.planning.activities import PLANNED_ACTIVITIES
 from aquamind_pipeline.apps.planning.templates import ACTIVITY_TEMPLATES, TEMPLATES
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.simulation.mixing import is_mixed
 from aquamind_pipeline.simulation.treatments import REASON
 from tests.helpers.farms import Made
 
@@ -48,6 +49,24 @@ def test_the_variance_report_is_sensible(activities: pl.DataFrame) -> None:
         assert completed.filter(activity_type=kind)["variance"].n_unique() > 1
 
 
+def test_a_batch_has_the_activities_of_its_whole_life(farm: Made, activities: pl.DataFrame) -> None:
+    """As AquaMind's templates give them. The harvest of each living batch is open, that of the others done. Mixed
+    batches begin at sea, so that only their harvest is planned.
+    """
+    of_batch = activities.group_by(mixed=is_mixed(pl.col("batch_id")), batch_id="batch_id").len()
+    assert set(of_batch.filter(~pl.col("mixed"))["len"]) == {len(TEMPLATES)}
+    assert set(of_batch.filter("mixed")["len"]) == {1}
+    assert (activities["created_at"].dt.date() <= activities["due_date"]).all()
+    harvests = activities.filter(activity_type="HARVEST").join(
+        farm.frame("batch_batch").select("start_date", batch_id="id", batch="status"), on="batch_id"
+    )
+    assert (harvests["created_at"].dt.date() == harvests["start_date"]).all()
+    assert (
+        harvests["status"] == harvests["batch"].replace_strict({"ACTIVE": "PENDING", "COMPLETED": "COMPLETED"})
+    ).all()
+    assert set(harvests["batch"]) == {"ACTIVE", "COMPLETED"}
+
+
 def test_transfers_and_workflows_name_each_other(farm: Made, activities: pl.DataFrame) -> None:
     workflows = farm.frame("batch_batchtransferworkflow").filter(workflow_type="LIFECYCLE_TRANSITION")
     linked = activities.join(workflows, left_on="transfer_workflow_id", right_on="id")
@@ -79,7 +98,9 @@ def test_activities_are_done_on_the_day_of_what_happened(farm: Made, activities:
         treated.filter(treatment_type="vaccination"), on=["batch_id", "day"], how="anti"
     )
     assert vaccinated.is_empty()
-    harvests = farm.frame("harvest_harvestevent").select("batch_id", day=pl.col("event_date").dt.date()).unique()
+    partial = farm.frame("life_move").filter(stage=6)["source_assignment_id"]  # before a mix, which nobody planned
+    events = farm.frame("harvest_harvestevent").filter(~pl.col("assignment_id").is_in(partial.implode()))
+    harvests = events.select("batch_id", day=pl.col("event_date").dt.date()).unique()
     harvested = done.filter(activity_type="HARVEST")
     assert harvested.join(harvests, on=["batch_id", "day"]).height == harvested.height == harvests.height > 0
 

@@ -8,11 +8,19 @@ import numpy as np
 import polars as pl
 import pytest
 
+from aquamind_pipeline.apps.batch.carried import overlaps
 from aquamind_pipeline.apps.batch.daily_states import STATES
-from aquamind_pipeline.apps.batch.transfers import TRANSFER_ACTIONS, TRANSFER_WORKFLOWS
+from aquamind_pipeline.apps.batch.transfers import (
+    DEATHS_OF_MOVES,
+    EMERGENCY_CASCADE,
+    TRANSFER_ACTIONS,
+    TRANSFER_WORKFLOWS,
+    actions_of_a_workflow,
+)
 from aquamind_pipeline.apps.batch.workflows import CALLED_OFF, GRADING, TRANSITION, drafted_workflows
 from aquamind_pipeline.growth.rules import SELECTION_BIAS
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.schema.rules import RuleInputs
 from aquamind_pipeline.simulation import grading
 from aquamind_pipeline.simulation.schedule import schedule
 from tests.helpers.farms import Made
@@ -87,7 +95,7 @@ def test_what_is_called_off_moves_no_fish(actions: pl.DataFrame) -> None:
 
 
 def test_some_actions_fail_and_the_rest_of_their_workflow_is_skipped() -> None:
-    made = Made(load_profile("tiny").model_copy(update={"batches_per_geography": 8, "stagger_days": 8, "seed": 3}))
+    made = Made(load_profile("tiny").model_copy(update={"batches_per_geography": 8, "stagger_days": 8, "seed": 4}))
     actions = made.frame(TRANSFER_ACTIONS.name)
     failed = actions.filter(status="FAILED")
     assert failed.height > 0
@@ -175,9 +183,66 @@ def test_fish_reach_the_sea_leg_by_leg(tiny: Made, actions: pl.DataFrame) -> Non
     assert not on_board["is_active"].any()
 
 
+def test_no_load_is_heavier_than_its_tank_may_be(tiny: Made, actions: pl.DataFrame) -> None:
+    """Loads stay below the limit and are not nearly empty; each fish that came on board left again."""
+    tanks = tiny.frame("infrastructure_container").filter(pl.col("carrier_id").is_not_null())
+    loads = tiny.frame("batch_batchcontainerassignment").join(
+        tanks.select("max_biomass_kg", container_id="id"), on="container_id"
+    )
+    filled = loads["biomass_kg"].cast(pl.Float64) / loads["max_biomass_kg"].cast(pl.Float64)
+    assert loads.height > loads["container_id"].n_unique() > 1, "tanks make several trips"
+    assert 0.1 < filled.min() <= filled.max() <= 1.0  # type: ignore[operator]
+    legs = actions.filter("is_dynamic_execution")
+    came = legs.group_by(id="dest_assignment_id").agg(came=pl.col("transferred_count").sum())
+    went = legs.group_by(id="source_assignment_id").agg(went=pl.col("transferred_count").sum())
+    both = loads.join(came, on="id", how="left").join(went, on="id", how="left")
+    assert (both["population_count"] == both["came"]).all()
+    assert (both["population_count"] == both["went"]).all()
+    assert (legs["source_population_before"] >= legs["transferred_count"] + legs["mortality_during_transfer"]).all()
+
+
+def test_loads_and_rings_share_the_fish_as_they_come() -> None:
+    """Parts of a line of fish by two divisions; parts without fish are left out."""
+    loads = pl.DataFrame({"source_assignment_id": [1, 1, 1, 2], "upto": [4, 4, 10, 3], "load": [1, 2, 3, 4]})
+    rings = pl.DataFrame({"source_assignment_id": [1, 1, 2], "upto": [5, 10, 3], "ring": [7, 8, 9]})
+    shared = overlaps(loads, rings).select("load", "ring", "count")
+    assert shared.rows() == [(1, 7, 4), (3, 7, 1), (3, 8, 5), (4, 9, 3)]
+
+
+@pytest.mark.parametrize("eggs", [1, 90_000, 3_500_000])
+def test_ids_of_actions_do_not_run_into_the_next_workflow(eggs: int) -> None:
+    """A transfer by carriers has as many actions as loads, and one more where loads and rings overlap."""
+    farm = TINY.model_copy(update={"eggs": (eggs, eggs), "rings_per_batch": 20, "speed": 30, "samples_per_week": 0})
+    actions = Made(farm).frame(TRANSFER_ACTIONS.name)
+    assert actions["id"].is_unique().all()
+    assert actions["action_number"].max() <= actions_of_a_workflow(farm)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0, 2.0])
+def test_the_dead_of_an_emergency_are_events_of_its_source(share: float) -> None:
+    """No more and no fewer, and states have as many fish as life."""
+    made = Made(TINY)
+    lost = pl.col("mortality_during_transfer")
+    actions = made.frame(TRANSFER_ACTIONS.name)
+    workflows = made.frame(TRANSFER_WORKFLOWS.name).filter(workflow_type=EMERGENCY_CASCADE, status="COMPLETED")
+    hurried = actions.join(workflows.select(workflow_id="id"), on="workflow_id", how="semi")
+    assert hurried["mortality_during_transfer"].min() > 0  # type: ignore[operator]
+    changed = pl.when(pl.col("workflow_id").is_in(workflows["id"].implode())).then((lost * share).cast(pl.Int64))
+    rows = actions.with_columns(changed.otherwise(lost).cast(actions.schema[lost.meta.output_name()]))
+    inputs = RuleInputs(TRANSFER_ACTIONS, DEATHS_OF_MOVES, made.farm, made, rows=rows, shared={}, own={})
+    assert DEATHS_OF_MOVES.check(inputs).passed is (share == 1.0)
+    both = (
+        made.scan(STATES.name)
+        .collect()
+        .join(made.life.days.select("assignment_id", "date", lived="population"), on=["assignment_id", "date"])
+    )
+    moved = both.filter(pl.col("assignment_id").is_in(hurried["source_assignment_id"].implode()))
+    assert (moved["population"].cast(pl.Int64) == moved["lived"]).all()
+
+
 def test_older_transfers_to_the_sea_have_no_carriers(tiny: Made, actions: pl.DataFrame) -> None:
     """What is recorded does not change when the farm goes on, so the day depends on the profile alone."""
-    to_sea = tiny.frame(TRANSFER_WORKFLOWS.name).filter(dest_lifecycle_stage_id=6)
+    to_sea = tiny.frame(TRANSFER_WORKFLOWS.name).filter(source_lifecycle_stage_id=5, dest_lifecycle_stage_id=6)
     since = TINY.default_as_of - timedelta(days=60)
     assert (to_sea["is_dynamic_execution"] == (to_sea["actual_completion_date"] >= since)).all()
     assert to_sea["is_dynamic_execution"].any()

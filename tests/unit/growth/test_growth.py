@@ -73,7 +73,8 @@ def test_weights_follow_the_fish(tiny_made: Made) -> None:
     """The weight stays near the truth between samples of 10 fish; anchors are where samples are.
 
     On days of samples the error is that of weighing ten fish: five standard errors at most, 0.8 of one on average. The
-    tiny farm's fish live ten days in one, so a day without feed makes an error of up to two fifths.
+    tiny farm's fish live ten days in one, so a day without feed makes an error of up to two fifths. Fry grow faster:
+    with them it is three quarters.
     """
     states = assimilate(books(tiny_made), tiny_made.profile.as_of)
     both = tiny_made.life.days.join(states, on=KEY).with_columns(
@@ -85,9 +86,10 @@ def test_weights_follow_the_fish(tiny_made: Made) -> None:
     assert float(weighed.max()) < 5  # type: ignore[arg-type]
     assert float(weighed.mean()) == pytest.approx(0.8, rel=0.15)  # type: ignore[arg-type]
     error = both["error"]
-    assert float(error.max()) < 0.4  # type: ignore[arg-type]
+    assert float(error.max()) < 0.75  # type: ignore[arg-type]
+    assert float(both.filter(pl.col("stage") != 2)["error"].max()) < 0.4  # type: ignore[arg-type]
     assert float(error.quantile(0.95)) < 0.115  # type: ignore[arg-type]
-    assert float(error.mean()) < 0.042  # type: ignore[arg-type]
+    assert float(error.mean()) < 0.045  # type: ignore[arg-type]
     sampled = tiny_made.events["batch_growthsample"].select("assignment_id", date="sample_date").unique()
     anchors = states.filter(pl.col("anchor_type") == "growth_sample").select(KEY)
     assert anchors.join(sampled, on=KEY, how="anti").is_empty()

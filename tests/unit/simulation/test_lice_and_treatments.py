@@ -12,6 +12,7 @@ from hypothesis import given
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.simulation import deaths, lice, stage_days, treatments, workdays
 from aquamind_pipeline.simulation.conditions import farm_episodes
+from aquamind_pipeline.simulation.grading import LARGEST, SMALLEST
 from aquamind_pipeline.simulation.life import Life, live
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import schedule
@@ -270,7 +271,7 @@ def test_a_weak_treatment_is_followed_by_one_of_another_method(farm: Profile, li
     assert first.filter(pl.col("method") == pl.col("other")).is_empty()
 
 
-def test_no_ring_gets_out_of_hand(life: Life) -> None:
+def test_no_ring_gets_out_of_hand(farm: Profile, life: Life) -> None:
     """Real sites had 2.57 adult females in their worst month, and Scotland acts at 6 (docs/reference/fish-health.md).
 
     The worst of 14 rings has 1.7 times the lice of its site, if rings differ by 30 %, and the worst day of a month may
@@ -278,7 +279,12 @@ def test_no_ring_gets_out_of_hand(life: Life) -> None:
     """
     worst = 2.57 * 1.7 * 1.5
     assert life.lice["adult_female"].max() < worst  # type: ignore[operator]
-    weeks = life.lice.group_by("batch_id", pl.col("date").dt.truncate("1w")).agg(pl.col("adult_female").mean())
+    sites = schedule(farm).assignments.select("assignment_id", "site")
+    weeks = (
+        life.lice.join(sites, on="assignment_id")
+        .group_by("site", pl.col("date").dt.truncate("1w"))
+        .agg(pl.col("adult_female").mean())
+    )
     assert weeks["adult_female"].max() < 2.57 * 1.5  # type: ignore[operator]
 
 
@@ -327,11 +333,15 @@ def test_no_container_loses_more_than_the_most(life: Life) -> None:
         assert (survival <= (1 - rate) ** (days * low)).all()
 
 
+def graded_moves(life: Life) -> pl.DataFrame:
+    return life.moves.filter(pl.col("picked").is_in([LARGEST, SMALLEST]))
+
+
 @given(farms())
 def test_gradings_are_on_working_days_and_fasted(profile: Profile) -> None:
     """Graded tanks get no feed on the day of the grading, nor on the day before it."""
     life = live(profile, planned(profile))
-    graded = life.moves.filter(pl.col("picked") > 0)
+    graded = graded_moves(life)
     assert workdays.is_working_day(ordinals(graded["date"])).all()
     if profile.speed == 1:
         tanks = graded.select("date", assignment_id="source_assignment_id")
@@ -341,7 +351,7 @@ def test_gradings_are_on_working_days_and_fasted(profile: Profile) -> None:
 
 def test_fish_are_fasted_for_gradings(life: Life) -> None:
     """One or two days before the grading and its own day; the fish eat before and after."""
-    graded = life.moves.filter(pl.col("picked") > 0).select("date", assignment_id="source_assignment_id")
+    graded = graded_moves(life).select("date", assignment_id="source_assignment_id")
     assert graded.height > 100
     near = life.days.join(graded.rename({"date": "graded"}), on="assignment_id").with_columns(
         offset=(pl.col("date") - pl.col("graded")).dt.total_days()
@@ -357,7 +367,7 @@ def test_no_fish_is_graded_after_the_first_vaccination_of_its_batch(profile: Pro
     """Fish that move between vaccinated tanks and others are vaccinated twice or never."""
     life = live(profile, planned(profile))
     first = life.treatments.filter(method=treatments.VACCINE).group_by("batch_id").agg(vaccinated=pl.col("date").min())
-    graded = life.moves.filter(pl.col("picked") > 0).join(first, on="batch_id")
+    graded = graded_moves(life).join(first, on="batch_id")
     apart = 3 if profile.speed == 1 else 0
     assert graded.filter(pl.col("vaccinated") <= pl.col("date").dt.offset_by(f"{apart}d")).is_empty()
 

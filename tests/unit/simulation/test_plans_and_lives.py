@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.simulation.biology import STAGES
+from aquamind_pipeline.simulation.grading import AVERAGE
 from aquamind_pipeline.simulation.life import live
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import schedule
@@ -70,11 +71,14 @@ def test_a_later_as_of_only_adds(profile: Profile, more: int) -> None:
 
 @given(farms())
 def test_fish_are_conserved(profile: Profile) -> None:
-    """Eggs = alive + dead in tanks + dead in transfer, for every batch at every moment."""
+    """Eggs = alive + dead in tanks + dead in transfer, for every batch at every moment.
+
+    The dead of emergencies are among the dead in tanks.
+    """
     plan = planned(profile)
     life = live(profile, plan)
     dead = life.days.group_by("batch_id").agg(pl.col("deaths").sum())
-    moved = life.moves.group_by("batch_id").agg(lost=pl.col("deaths").sum())
+    moved = life.moves.filter(picked=AVERAGE).group_by("batch_id").agg(lost=pl.col("deaths").sum())
     last = pl.col("date") == pl.col("date").max().over("batch_id")
     alive = life.days.filter(last).group_by("batch_id").agg(pl.col("population").sum())
     books = (
@@ -113,7 +117,7 @@ def test_test_40_uses_every_hall_and_both_geographies() -> None:
     holds = build_sites().containers.select("hall_id", container_id="id")
     used = plan.assignments.join(holds, on="container_id")["hall_id"].drop_nulls()
     assert used.n_unique() == 110
-    assert sorted(plan.batches["batch_number"].str.split("-").list.first().unique()) == ["FI", "SCO"]
+    assert sorted(plan.hatched["batch_number"].str.split("-").list.first().unique()) == ["FI", "SCO"]
 
 
 def test_weights_meet_the_stages_expectations() -> None:

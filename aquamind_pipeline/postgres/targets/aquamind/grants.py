@@ -33,9 +33,9 @@ def grants(role: str, database: str) -> str:
             for name in (sql.Identifier(PUBLIC, name) for name in names)
         ),
     }
-    return (
+    body = (
         sql.SQL(
-            "DO $grants$ BEGIN\n"
+            "BEGIN\n"
             "  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) THEN\n"
             "    BEGIN\n"
             "      CREATE ROLE {role} LOGIN;\n"
@@ -51,11 +51,15 @@ def grants(role: str, database: str) -> str:
             "  GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {role};\n"
             "  CREATE SCHEMA IF NOT EXISTS {ours} AUTHORIZATION {role};\n"
             "  {tables}\n"
-            "END $grants$;\n"
+            "END"
         )
         .format(**parts)
         .as_string()
     )
+    quote = "$grants$"
+    while quote in body:  # a name may hold whatever ends the statement
+        quote = quote[:-1] + "_$"
+    return f"DO {quote} {body} {quote};\n"
 
 
 __all__ = ["grants"]
