@@ -46,8 +46,10 @@ def months(name: str, seed: int) -> pl.DataFrame:
     ids = plan.batches["batch_id"].sort().to_list()
     parts = []
     for first in range(0, len(ids), _BATCHES_AT_ONCE):
-        some = live(farm, plan.of_batches(ids[first : first + _BATCHES_AT_ONCE]))
-        parts.append(farm_months(some.days, lice.counts(seed, some.lice)))
+        wanted = ids[first : first + _BATCHES_AT_ONCE]
+        some = live(farm, plan.of_batches(plan.with_sources(wanted)))
+        days, found = (frame.filter(pl.col("batch_id").is_in(wanted)) for frame in (some.days, some.lice))
+        parts.append(farm_months(days, lice.counts(seed, found)))
     return pl.concat(parts)
 
 
