@@ -171,8 +171,8 @@ def _nightly(*, running: bool, last_month: str | None, clock: Callable[[], datet
         job_name=BUILD_FARM,
         cron_schedule="30 23 * * *",
         execution_timezone="UTC",
-        description="Extends the farm to today. Builds the months since the last verified build, or all months. A "
-        "night launched by hand is not a tick: Latest tick stays as it was, and the run is under Runs.",
+        description="Extends the farm to today. Builds the months since the last verified build, or all months. "
+        "A night launched by hand is not a tick: Latest tick stays as it was, and the run is under Runs.",
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
     )
     def nightly(

@@ -6,39 +6,56 @@ processes: a step that is called `event_table_checks_2` in the run would check o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.orchestration.asset_specs import table_dependencies
+from aquamind_pipeline.quality.rules import rules_of
 from aquamind_pipeline.schema.kinds import Kind
+from aquamind_pipeline.schema.rules import Rule
 
 KINDS = list(Kind)
+FOREIGN_KEYS = "foreign_keys"
+
+
+def needed_for_check(name: str, rules: Iterable[Rule]) -> frozenset[str]:
+    """Other tables that must be made and checked before a table is checked: those that its rules read.
+
+    References are left out. They may lead to tables that come after it, such as a batch's pinned projection; the check
+    of references looks at those that have been made.
+    """
+    read = {one for rule in rules if rule.name != FOREIGN_KEYS for one in rule.reads}
+    return frozenset(read - {name})
 
 
 def check_layers() -> Mapping[str, tuple[Kind, tuple[str, ...]]]:
     """AquaMind's tables by the step that checks them, and their kind, in the order in which they can be checked.
 
-    A table lies in a later layer than all that its build step depends on. Layers are ordered by round, then by kind:
-    an event table that needs another event table is checked in the second round.
+    A table lies in a later layer than all that its build step depends on, and than all that its rules wait for. Layers
+    are ordered by round, then by kind: an event table that needs another event table is checked in the second round.
     """
     steps = REGISTRY.steps()
     step_of = {one.name: step for step, definitions in steps.items() for one in definitions}
-    needs = {
-        step: {step_of[name] for one in definitions for name in table_dependencies(one)} - {step}
+    checked = [one.name for one in REGISTRY.values() if not one.lake_only]
+    builds = {
+        step: {name for one in definitions for name in table_dependencies(one)} - {one.name for one in definitions}
         for step, definitions in steps.items()
     }
+    graph = {("build", step): _both(names, step_of, checked) for step, names in builds.items()}
+    for name in checked:
+        needed = needed_for_check(name, rules_of(name).values())
+        graph["check", name] = {("build", step_of[name])} | _both(needed, step_of, checked)
     layers: dict[tuple[int, int], list[str]] = {}
-    reached: dict[str, tuple[int, int]] = {}
-    for step in TopologicalSorter({step: sorted(needs[step]) for step in sorted(steps)}).static_order():
-        before = max((reached[one] for one in needs[step]), default=(1, -1))
-        reached[step] = before
-        for one in steps[step]:
-            if not one.lake_only:
-                kind = KINDS.index(one.kind)
-                layer = (before[0] + (kind <= before[1]), kind)
-                layers.setdefault(layer, []).append(one.name)
-                reached[step] = max(reached[step], layer)
+    reached: dict[tuple[str, str], tuple[int, int]] = {}
+    for node in TopologicalSorter({one: sorted(graph[one]) for one in sorted(graph)}).static_order():
+        reached[node] = max((reached[one] for one in graph[node]), default=(1, -1))
+        what, name = node
+        if what == "check":
+            number, latest = reached[node]
+            kind = KINDS.index(REGISTRY[name].kind)
+            reached[node] = (number + (kind <= latest), kind)
+            layers.setdefault(reached[node], []).append(name)
     return {
         f"{KINDS[kind].value}_table_checks" + (f"_{number}" if number > 1 else ""): (
             KINDS[kind],
@@ -48,4 +65,10 @@ def check_layers() -> Mapping[str, tuple[Kind, tuple[str, ...]]]:
     }
 
 
-__all__ = ["check_layers"]
+def _both(names: Iterable[str], step_of: Mapping[str, str], checked: Sequence[str]) -> set[tuple[str, str]]:
+    """What waits for tables waits until they are built, and checked."""
+    names = set(names)
+    return {("build", step_of[name]) for name in names} | {("check", name) for name in names.intersection(checked)}
+
+
+__all__ = ["check_layers", "needed_for_check"]

@@ -7,19 +7,23 @@ from typing import Any
 
 import dagster as dg
 
+from aquamind_pipeline.checks.layers import needed_for_check
 from aquamind_pipeline.orchestration.asset_specs import frame_table
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.quality.rules import STATEMENTS
 from aquamind_pipeline.schema.check_result import CheckResult
-from aquamind_pipeline.schema.rules import Statement
+from aquamind_pipeline.schema.rules import Rule, Statement
 
 
 def check_specs(asset: str, statements: Iterable[Statement]) -> list[dg.AssetCheckSpec]:
-    """Specs of an asset's checks. If a check that blocks fails, later steps do not run."""
+    """Specs of an asset's checks. Those of a table run when all that they read has been made. Those of the farm are
+    shown with the last table that they need. If a check that blocks fails, later steps do not run.
+    """
     return [
         dg.AssetCheckSpec(
             one.name,
             asset=asset,
+            additional_deps=sorted(needed_for_check(asset, [one])) if isinstance(one, Rule) and not one.about else (),
             description=f"{one.text} {'Blocks' if one.blocks else 'Warns'}: {one.why}",
             blocking=one.blocks,
         )

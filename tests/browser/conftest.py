@@ -50,7 +50,14 @@ def clicked(page: Page, ui: UI, farm: Settings) -> Settings:
     wait_for(lambda: ui.status(page, run) in ("SUCCESS", "FAILURE"))
     done = page.get_by_text(f"Succeeded ({ui.steps(page, run)})")
     expect(done).to_be_visible(timeout=LOADING_MS)  # the page follows the run
-    shown(page, f"/runs/{run}", "Finished execution of run", image="run")
+    shown(page, f"/runs/{run}", "Finished execution of run")
+    page.get_by_role("button", name="Levels").click()
+    page.get_by_text("event", exact=True).click()
+    page.keyboard.press("Escape")
+    for line in ("made: ", "proved: ", "loaded: ", "took: ", "next: "):  # the run's story, and nothing else
+        expect(page.get_by_text(line, exact=False).first).to_be_visible()
+    expect(page.get_by_text("ASSET_CHECK_EVALUATION")).to_have_count(0)
+    kept(page, "run", guide=True)
     assert ui.runs(page) == [(run, "SUCCESS"), *before]
     return farm
 

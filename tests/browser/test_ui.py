@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -98,7 +99,12 @@ def test_a_failed_check_shows_rows_and_reason(page: Page, ui: UI, clicked: Setti
     page.get_by_role("button", name="Execute all").click()
     wait_for(lambda: [status for _, status in ui.runs(page)[: -len(before)]] == ["FAILURE"])
     lake.write(STATES.name, good, "2026-04")
-    shown(page, failed, STATEMENTS[rule].text, "Failed", "sample", image="failed-check")
+    shown(page, failed, STATEMENTS[rule].text, "Failed", "sample")
+    page.get_by_text("sample", exact=True).first.scroll_into_view_if_needed()
+    number = page.get_by_text(re.compile(r"^(FI|SCO)-2026-\d{3}$")).first
+    number.scroll_into_view_if_needed()
+    expect(number).to_be_visible()
+    kept(page, "failed-check", guide=True)
 
 
 def test_data_docs_are_a_click_away(page: Page, clicked: Settings) -> None:

@@ -18,8 +18,8 @@ NIGHTLY = f"{LOCATION}/schedules/nightly"
 
 def test_a_night_launched_by_hand(page: Page, other: UI) -> None:
     """The farm begins 40 days ago, so that the night is short. The run is no tick, and the schedule says so."""
-    epoch = (datetime.now(UTC) - timedelta(days=40)).date()
-    other.start(AQUAMIND_EPOCH=epoch.isoformat(), AQUAMIND_NIGHTLY="1", **QUICK)
+    epoch, last = ((datetime.now(UTC) - timedelta(days=days)).date().isoformat() for days in (40, 20))
+    other.start(AQUAMIND_EPOCH=epoch, AQUAMIND_AS_OF=last, AQUAMIND_NIGHTLY="1", **QUICK)
     shown(page, NIGHTLY, "Latest tick stays as it was")
     page.get_by_role("button", name="Preview tick result").click()
     expect(page.get_by_text("Select an evaluation time to simulate")).to_be_visible()

@@ -135,7 +135,7 @@ def shown(page: Page, path: str, *texts: str, image: str | None = None) -> None:
 def kept(page: Page, name: str, *, guide: bool = False) -> None:
     """Keep a screenshot; one of the guide also there, in few colours and so of few bytes."""
     path = ARTEFACTS / f"{name}.png"
-    page.screenshot(path=path)
+    page.screenshot(path=path, animations="disabled")  # else a dialog may be half there
     if guide and os.environ.get("WRITE_GOLDEN"):
         IMAGES.mkdir(exist_ok=True)
         with Image.open(path) as picture:

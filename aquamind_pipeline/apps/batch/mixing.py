@@ -119,6 +119,47 @@ MIX_EVENTS = TableDefinition(
 )
 
 
+def compositions(inputs: Inputs) -> pl.DataFrame:
+    """Rows of batch_batchcomposition. The two sides of a mix are of different batches, so each is a row."""
+    brought = contributions(inputs)
+    return brought.select(
+        id=(pl.col("batch_id") - 1) * len(SIDES) + pl.col("side") + 1,
+        percentage=_percent(brought["share"]),
+        population_count="fish",
+        biomass_kg=rounded(brought["biomass_kg"], 10, 2),
+        created_at=day("date").dt.offset_by("10h"),
+        mixed_batch_id="batch_id",
+        source_batch_id="of_batch_id",
+    )
+
+
+COMPOSITIONS = TableDefinition(
+    name="batch_batchcomposition",
+    kind=Kind.LEDGER,
+    meaning="Share of a mixed batch that came from one other batch.",
+    how="The contributions of the mix event, by batch.",
+    columns=(
+        identity("id"),
+        numeric("percentage", 5, 2, range_=(0, 100), comment="Share of the mixed batch's fish [%]"),
+        count("population_count"),
+        numeric("biomass_kg", 10, 2, range_=(0, None)),
+        timestamp("created_at", comment="Time of the mix (UTC)"),
+        refers("mixed_batch_id", f"{BATCHES.name}.id"),
+        refers("source_batch_id", f"{BATCHES.name}.id"),
+    ),
+    reads=_MIXED,
+    generate=compositions,
+    expected=ByFormula(lambda farm, plan: plan.mixes.height * len(SIDES)),
+    lineage={
+        "population_count": f"{LIFE_MOVES.name}.count",
+        "biomass_kg": f"{LIFE_MOVES.name}.count {LIFE_MOVES.name}.weight_g",
+        "percentage": f"{LIFE_MOVES.name}.count",
+        "created_at": "plan_mix.date",
+    },
+    rules=(),
+)
+
+
 def mix_components(inputs: Inputs) -> pl.DataFrame:
     """Rows of batch_batchmixeventcomponent."""
     brought = contributions(inputs)
@@ -178,48 +219,6 @@ MIX_CONSERVES = Rule(
     reads=(MIX_EVENTS.name, ASSIGNMENTS.name, TRANSFER_ACTIONS.name),
 )
 
-COMPONENTS = TableDefinition(
-    name="batch_batchmixeventcomponent",
-    kind=Kind.CHILD,
-    parent=Parent(MIX_EVENTS.name, "mix_event_id"),
-    meaning="Fish of one assignment that became part of a mixed batch.",
-    how="The fish that came, and those that were in the ring; shares of the fish, which add up to 100.",
-    columns=(
-        identity("id"),
-        count("population_count"),
-        numeric("biomass_kg", 10, 2, range_=(0, None)),
-        numeric("percentage", 5, 2, range_=(0, 100), comment="Share of the mixed batch's fish [%]"),
-        boolean("is_transferred_in", comment="Whether the fish came, or were in the container already"),
-        timestamp("created_at", fill=INSTALLED),
-        refers("mix_event_id", f"{MIX_EVENTS.name}.id"),
-        refers("source_assignment_id", f"{ASSIGNMENTS.name}.id"),
-        refers("source_batch_id", f"{BATCHES.name}.id"),
-    ),
-    reads=(*_MIXED, MIX_EVENTS.name),
-    generate=mix_components,
-    expected=ByFormula(lambda farm, plan: plan.mixes.height * len(SIDES)),
-    lineage={
-        "population_count": f"{LIFE_MOVES.name}.count",
-        "biomass_kg": f"{LIFE_MOVES.name}.count {LIFE_MOVES.name}.weight_g",
-        "percentage": f"{LIFE_MOVES.name}.count",
-    },
-    rules=(MIX_CONSERVES,),
-)
-
-
-def compositions(inputs: Inputs) -> pl.DataFrame:
-    """Rows of batch_batchcomposition. The two sides of a mix are of different batches, so each is a row."""
-    brought = contributions(inputs)
-    return brought.select(
-        id=(pl.col("batch_id") - 1) * len(SIDES) + pl.col("side") + 1,
-        percentage=_percent(brought["share"]),
-        population_count="fish",
-        biomass_kg=rounded(brought["biomass_kg"], 10, 2),
-        created_at=day("date").dt.offset_by("10h"),
-        mixed_batch_id="batch_id",
-        source_batch_id="of_batch_id",
-    )
-
 
 def _has_lineage(inputs: RuleInputs) -> CheckResult:
     """Each mixed batch is made of what its mix event counts, and its percentages add up to 100."""
@@ -228,7 +227,7 @@ def _has_lineage(inputs: RuleInputs) -> CheckResult:
     key = ["mixed_batch_id", "source_batch_id"]
     events = inputs.whole(MIX_EVENTS.name).select("mixed_batch_id", mix_event_id="id")
     counted = inputs.whole(COMPONENTS.name).join(events, on="mix_event_id").group_by(key).agg(pl.col(amounts).sum())
-    made_of = inputs.rows.group_by(key).agg(pl.col(amounts).sum())
+    made_of = inputs.whole(COMPOSITIONS.name).group_by(key).agg(pl.col(amounts).sum())
     rows = (
         mixed.rename({"id": "mixed_batch_id"})
         .join(counted.join(made_of, on=key, how="full", coalesce=True, suffix="_stored"), on=key[0], how="full")
@@ -262,34 +261,35 @@ MIX_LINEAGE = Rule(
     "A mixed batch is made of what its mix event counts, by number of fish, and its percentages add up to 100.",
     MISLEADING,
     _has_lineage,
-    reads=(MIX_EVENTS.name, COMPONENTS.name, BATCHES.name),
+    reads=(MIX_EVENTS.name, COMPOSITIONS.name, BATCHES.name),
 )
 
-COMPOSITIONS = TableDefinition(
-    name="batch_batchcomposition",
-    kind=Kind.LEDGER,
-    step="compositions",
-    meaning="Share of a mixed batch that came from one other batch.",
-    how="The contributions of the mix event, by batch.",
+COMPONENTS = TableDefinition(
+    name="batch_batchmixeventcomponent",
+    kind=Kind.CHILD,
+    parent=Parent(MIX_EVENTS.name, "mix_event_id"),
+    meaning="Fish of one assignment that became part of a mixed batch.",
+    how="The fish that came, and those that were in the ring; shares of the fish, which add up to 100.",
     columns=(
         identity("id"),
-        numeric("percentage", 5, 2, range_=(0, 100), comment="Share of the mixed batch's fish [%]"),
         count("population_count"),
         numeric("biomass_kg", 10, 2, range_=(0, None)),
-        timestamp("created_at", comment="Time of the mix (UTC)"),
-        refers("mixed_batch_id", f"{BATCHES.name}.id"),
+        numeric("percentage", 5, 2, range_=(0, 100), comment="Share of the mixed batch's fish [%]"),
+        boolean("is_transferred_in", comment="Whether the fish came, or were in the container already"),
+        timestamp("created_at", fill=INSTALLED),
+        refers("mix_event_id", f"{MIX_EVENTS.name}.id"),
+        refers("source_assignment_id", f"{ASSIGNMENTS.name}.id"),
         refers("source_batch_id", f"{BATCHES.name}.id"),
     ),
-    reads=_MIXED,
-    generate=compositions,
+    reads=(*_MIXED, MIX_EVENTS.name),
+    generate=mix_components,
     expected=ByFormula(lambda farm, plan: plan.mixes.height * len(SIDES)),
     lineage={
         "population_count": f"{LIFE_MOVES.name}.count",
         "biomass_kg": f"{LIFE_MOVES.name}.count {LIFE_MOVES.name}.weight_g",
         "percentage": f"{LIFE_MOVES.name}.count",
-        "created_at": "plan_mix.date",
     },
-    rules=(MIX_LINEAGE,),
+    rules=(MIX_CONSERVES, MIX_LINEAGE),
 )
 
 __all__ = ["COMPONENTS", "COMPOSITIONS", "MIX_CONSERVES", "MIX_EVENTS", "MIX_LINEAGE"]

@@ -28,7 +28,8 @@ PLANNED_DAYS, DYNAMIC_DAYS = 30, 60
 from which on transfers to the sea are recorded as they happen, with trucks and well-boats. Before that, the company
 noted from which tank to which ring the fish went."""
 CALLED_OFF_STAGE = 3
-_SHARE_CALLED_OFF = 0.2
+_EVERY_CALLED_OFF = 5
+"""One of so many successive batches has a workflow that is called off, so a small farm has one, too."""
 CALLED_OFF_BECAUSE = (
     "Oxygen in the receiving tank was too low.",
     "The fish were ill.",
@@ -140,7 +141,7 @@ def _grading_day(farm: Profile, smolts: pl.DataFrame) -> Ints:
 def _called_off_day(farm: Profile, parr: pl.DataFrame) -> Ints:
     """Day of the stage on which a workflow is called off; -1 where there is none."""
     batch, days = parr["batch_id"].to_numpy(), _days(parr)
-    wanted = draws.uniform(draws.stream(farm.seed, "workflows", "called off"), batch) < _SHARE_CALLED_OFF
+    wanted = (batch + draws.stream(farm.seed, "workflows", "called off") % _EVERY_CALLED_OFF) % _EVERY_CALLED_OFF == 0
     return np.where(wanted & (days > 3), days // 2, -1)
 
 

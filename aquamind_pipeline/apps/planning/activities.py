@@ -295,7 +295,9 @@ PLANNED_ACTIVITIES = TableDefinition(
     ),
     reads=(*PLAN, LIFE_DAYS.name, LIFE_MOVES.name, LIFE_TREATMENTS.name, SAMPLINGS.name),
     generate=activities,
-    expected=ByFormula(lambda farm, plan: plan.batches.height * len(TEMPLATES)),
+    expected=ByFormula(
+        lambda farm, plan: plan.batches.height * len(TEMPLATES) - plan.mixes.height * (len(TEMPLATES) - 1)
+    ),
     lineage={
         "due_date": "plan_batch.start_date plan_batch.harvest_date plan_assignment.departure_date",
         "completed_at": f"{LIFE_MOVES.name}.date {LIFE_TREATMENTS.name}.date {SAMPLINGS.name}.sampling_date "

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import polars as pl
 
+from aquamind_pipeline.apps.batch.mixing import COMPONENTS
 from aquamind_pipeline.apps.harvest.harvests import HARVEST_LOTS
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import frame
@@ -27,9 +28,17 @@ SELECT s.name, count(*) AS days, max(containers)::int AS containers,
 FROM daily d JOIN batch_lifecyclestage s ON s.id = d.stage GROUP BY s.name, s."order" ORDER BY s."order"
 """
 _HARVEST = """
+WITH last AS (SELECT max(event_date)::date AS day FROM harvest_harvestevent WHERE batch_id = %(id)s)
 SELECT count(DISTINCT e.id) AS rings, coalesce(sum(l.unit_count), 0)::bigint AS fish,
   coalesce(sum(l.live_weight_kg), 0)::float8 AS kg
-FROM harvest_harvestevent e JOIN harvest_harvestlot l ON l.event_id = e.id WHERE e.batch_id = %(id)s
+FROM harvest_harvestevent e JOIN harvest_harvestlot l ON l.event_id = e.id
+WHERE e.batch_id = %(id)s AND e.event_date::date = (SELECT day FROM last)
+"""
+_MIXED = """
+SELECT coalesce(sum(c.population_count), 0)::bigint AS fish
+FROM batch_batchmixeventcomponent c JOIN batch_batchmixevent e ON e.id = c.mix_event_id
+WHERE c.source_batch_id = %(id)s AND e.mixed_at::date = (
+  SELECT max(event_date)::date FROM harvest_harvestevent WHERE batch_id = %(id)s)
 """
 _COLUMNS = [
     "stage",
@@ -60,13 +69,16 @@ def section(connection: Connection, tables: Collection[str]) -> Section:
     checks = [Check("one batch", stages.height > 0, detail)]
     if batch["status"] == "COMPLETED" and HARVEST_LOTS.name in tables:
         harvest = frame(connection, _HARVEST, {"id": batch["id"]}).row(0, named=True)
+        has_mixes = COMPONENTS.name in tables
+        mixed = frame(connection, _MIXED, {"id": batch["id"]}).item() if has_mixes else 0
         alive = int(stages["last"][-1]) if stages.height else 0
         checks.append(
             Check(
                 "harvest",
-                harvest["fish"] == alive,
+                harvest["fish"] + mixed == alive,
                 f"{harvest['fish']:,} fish ({harvest['kg'] / 1000:,.0f} t) harvested from {harvest['rings']} rings, "
-                f"{alive:,} alive on the last day",
+                + (f"{mixed:,} into a mixed batch, " if mixed else "")
+                + f"{alive:,} alive on the last day",
             )
         )
     rounded = stages.with_columns(pl.col("weight_g", "feed_kg", "biomass_kg").round(1))

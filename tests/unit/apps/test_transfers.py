@@ -95,7 +95,7 @@ def test_what_is_called_off_moves_no_fish(actions: pl.DataFrame) -> None:
 
 
 def test_some_actions_fail_and_the_rest_of_their_workflow_is_skipped() -> None:
-    made = Made(load_profile("tiny").model_copy(update={"batches_per_geography": 8, "stagger_days": 8, "seed": 4}))
+    made = Made(load_profile("tiny").model_copy(update={"batches_per_geography": 8, "stagger_days": 8, "seed": 6}))
     actions = made.frame(TRANSFER_ACTIONS.name)
     failed = actions.filter(status="FAILED")
     assert failed.height > 0
