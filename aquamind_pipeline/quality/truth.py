@@ -30,27 +30,49 @@ _VIGOUR = 0.035
 
 
 def _drift(states: pl.LazyFrame, life: pl.LazyFrame, speed: int) -> pl.LazyFrame:
-    """How far growth may have left the model's since a batch was last weighed, as a cube root of g.
+    """How far growth may have left the model's since a container was last weighed, as a cube root of g.
 
     The model grows fish by their stage's coefficient every day. Real fish eat more or less than on average.
 
     Returns:
-        batch_id, date, drift.
+        assignment_id, date, drift.
     """
     tgc = {stage.order: stage.tgc for stage in STAGES}
     full = {stage.order: FULL[stage.order - 1] for stage in STAGES}
     modelled = pl.col("stage").replace_strict(tgc, return_dtype=pl.Float64) / 1000 * speed * pl.col("temp_c")
     eaten = pl.col("appetite") * pl.col("stage").replace_strict(full, return_dtype=pl.Float64)
-    weighed = states.filter(pl.col("anchor_type").is_not_null()).select("batch_id", "date", weighed=True).unique()
-    summed = pl.col("left").cum_sum().over("batch_id", order_by="date")
-    return (
+    weighed = states.filter(pl.col("anchor_type").is_not_null()).select("assignment_id", "date", weighed=True).unique()
+    summed = (
         life.group_by("batch_id", "date")
         .agg(left=(modelled * ((eaten - 1.0).abs() + _VIGOUR)).max())
-        .join(weighed, on=["batch_id", "date"], how="left")
-        .with_columns(summed=summed)
-        .with_columns(then=pl.when("weighed").then("summed").forward_fill().over("batch_id", order_by="date"))
-        .select("batch_id", "date", drift=pl.col("summed") - pl.col("then").fill_null(0.0))
+        .select("batch_id", "date", summed=pl.col("left").cum_sum().over("batch_id", order_by="date"))
     )
+    days = (
+        life.select("assignment_id", "batch_id", "date")
+        .join(summed, on=["batch_id", "date"])
+        .join(weighed, on=["assignment_id", "date"], how="left")
+        .with_columns(pl.col("weighed").fill_null(value=False))
+    )
+    # Fish that came from containers which were weighed on different days count from a day on which all were.
+    every = (
+        days.group_by("batch_id", "date")
+        .agg(pl.col("summed").first(), pl.col("weighed").all())
+        .select("batch_id", "date", every=_last("batch_id"))
+    )
+    return (
+        days.with_columns(own=_last("assignment_id"))
+        .join(every, on=["batch_id", "date"])
+        .select(
+            "assignment_id",
+            "date",
+            drift=pl.col("summed") - pl.max_horizontal("own", "every").fill_null(0.0),
+        )
+    )
+
+
+def _last(owner: str) -> pl.Expr:
+    """The value of `summed` when the owner was weighed last."""
+    return pl.when("weighed").then("summed").forward_fill().over(owner, order_by="date")
 
 
 def errors(states: pl.LazyFrame, life: pl.LazyFrame, speed: int = 1) -> pl.DataFrame:
@@ -64,8 +86,8 @@ def errors(states: pl.LazyFrame, life: pl.LazyFrame, speed: int = 1) -> pl.DataF
     Returns:
         assignment_id, date, stage, weight_g (true), fish_error (fish), weight_error and biomass_error (shares of the
         true value), confidence (in the weight, as the state gives it), days_since (days since a weight was measured;
-        null before the first), drift (share of the weight by which growth may have left the model's since the batch
-        was last weighed).
+        null before the first), drift (share of the weight by which growth may have left the model's since the
+        container was last weighed).
     """
     key = ["assignment_id", "date"]
     measured = pl.when(pl.col("anchor_type").is_not_null()).then("date")
@@ -78,10 +100,9 @@ def errors(states: pl.LazyFrame, life: pl.LazyFrame, speed: int = 1) -> pl.DataF
     )
     drift = (1.0 + pl.col("drift") / pl.col("weight_g").cbrt()) ** 3 - 1.0
     lived = (
-        life.select(*key, "batch_id", "stage", "weight_g", lived="population")
-        .join(_drift(states, life, speed), on=["batch_id", "date"], how="left")
+        life.select(*key, "stage", "weight_g", lived="population")
+        .join(_drift(states, life, speed), on=key, how="left")
         .with_columns(drift=drift)
-        .drop("batch_id")
     )
     biomass_kg = pl.col("lived") * pl.col("weight_g") / 1000
     return (

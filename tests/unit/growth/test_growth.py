@@ -27,6 +27,7 @@ from aquamind_pipeline.growth.record_schema import FRAMES, conform, empty
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.growth.rules import AQUAMIND, CORRECTED, RuleSet
 from aquamind_pipeline.growth.validation import validate
+from aquamind_pipeline.quality import truth
 from aquamind_pipeline.simulation.biology import WEIGHT_VARIATION
 from aquamind_pipeline.simulation.profile import Profile
 from tests.helpers.farms import Made, books, farms, make_or_skip
@@ -737,3 +738,24 @@ def test_powers_are_correctly_rounded() -> None:
         exact = Fraction(float(weight)) ** 3
         assert abs(Fraction(float(back)) - exact) <= Fraction(float(np.spacing(back))) / 2
         assert abs(float(root) - float(weight) ** (1 / 3)) <= np.spacing(root)
+
+
+def test_a_container_that_is_not_weighed_with_the_others_may_drift_on() -> None:
+    """Fish of one container are treated while the other is weighed; the drift of its weight goes on."""
+    days = [date(2026, 3, day) for day in (2, 3, 4)]
+    key = {"assignment_id": [1, 1, 1, 2, 2, 2], "date": days * 2}
+    life = pl.LazyFrame({**key, "batch_id": 1, "stage": 6, "population": 10, "weight_g": 1000.0, "temp_c": 8.0})
+    life = life.with_columns(appetite=pl.lit(0.0))
+    states = pl.LazyFrame(
+        {
+            **key,
+            "population": 10,
+            "avg_weight_g": 1000.0,
+            "biomass_kg": 10.0,
+            "confidence_scores": '{"weight": 0.9}',
+            "anchor_type": ["growth_sample", None, "growth_sample", "growth_sample", None, None],
+        }
+    )
+    drift = truth.errors(states, life, 10).sort("assignment_id", "date")["drift"].to_list()
+    assert drift[0] == drift[2] == drift[3] == 0.0
+    assert 0.0 < drift[1] == drift[4] < drift[5]
