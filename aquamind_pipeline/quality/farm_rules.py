@@ -214,7 +214,7 @@ def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame, tr
 
 def harvest_weight(lots: pl.LazyFrame, events: pl.LazyFrame, life: pl.LazyFrame, moves: pl.LazyFrame) -> CheckResult:
     """A ring's harvest lots weigh what its harvested fish weighed on their last day, to the rounding of the lots."""
-    mixed = moves.filter(pl.col("stage") == ADULT.order).group_by(assignment_id="source_assignment_id")
+    mixed = moves.filter(goes_into_mix(pl.col("dest_assignment_id"))).group_by(assignment_id="source_assignment_id")
     at_sea = life.filter(pl.col("stage") == ADULT.order)
     last = at_sea.group_by("assignment_id").agg(
         kg=(pl.col("population") * pl.col("weight_g") / 1000).max_by("date"), fish=pl.col("population").max_by("date")
