@@ -72,5 +72,6 @@ def test_every_fault_is_caught_on_other_farms(seed: int, home: Path, tmp_path: P
     made = {name: spoiled(settings, name, tmp_path / name) for name in FAULTS}
     seen = {name: set(caught(settings, one)) for name, one in made.items()}
     assert [name for name, rules in seen.items() if not rules and spoiled_tables(settings, made[name])] == []
-    assert len([name for name, rules in seen.items() if not rules]) <= 1, "faults that spoil nothing"
+    idle = [name for name, rules in seen.items() if not rules]
+    assert len(idle) <= 2, f"a small farm has no planned transfer or no mixed batch, but all else: {idle}"
     assert OF_THE_LAKE - set().union(*seen.values()) == set()
