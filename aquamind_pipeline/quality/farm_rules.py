@@ -28,7 +28,7 @@ from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
 from aquamind_pipeline.simulation.biology import ADULT, WEIGHT_VARIATION
 from aquamind_pipeline.simulation.deaths import hazard_bounds
-from aquamind_pipeline.simulation.mixing import is_mixed
+from aquamind_pipeline.simulation.mixing import goes_into_mix, is_mixed
 from aquamind_pipeline.simulation.profile import Profile
 
 
