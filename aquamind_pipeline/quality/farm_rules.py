@@ -28,7 +28,7 @@ from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, UNREALISTIC
 from aquamind_pipeline.simulation.biology import ADULT, WEIGHT_VARIATION
 from aquamind_pipeline.simulation.deaths import hazard_bounds
-from aquamind_pipeline.simulation.mixing import is_mixed
+from aquamind_pipeline.simulation.mixing import goes_into_mix, is_mixed
 from aquamind_pipeline.simulation.profile import Profile
 
 
@@ -214,7 +214,7 @@ def harvested(lots: pl.LazyFrame, events: pl.LazyFrame, states: pl.LazyFrame, tr
 
 def harvest_weight(lots: pl.LazyFrame, events: pl.LazyFrame, life: pl.LazyFrame, moves: pl.LazyFrame) -> CheckResult:
     """A ring's harvest lots weigh what its harvested fish weighed on their last day, to the rounding of the lots."""
-    mixed = moves.filter(pl.col("stage") == ADULT.order).group_by(assignment_id="source_assignment_id")
+    mixed = moves.filter(goes_into_mix(pl.col("dest_assignment_id"))).group_by(assignment_id="source_assignment_id")
     at_sea = life.filter(pl.col("stage") == ADULT.order)
     last = at_sea.group_by("assignment_id").agg(
         kg=(pl.col("population") * pl.col("weight_g") / 1000).max_by("date"), fish=pl.col("population").max_by("date")

@@ -161,6 +161,11 @@ def _without_days(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
     return frame.filter(~dose.hits(_days(column, 1)))
 
 
+def _without_lineage(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
+    column = next(name for name in ("mixed_batch_id", "mix_event_id") if name in frame.columns)  # equal ids
+    return frame.filter(~dose.hits(pl.col(column)))
+
+
 def _silent(frame: pl.DataFrame, dose: Dose) -> pl.DataFrame:
     return frame.filter(pl.col("reading_time").dt.date() <= dose.until - timedelta(days=SILENT_DAYS))
 
@@ -495,8 +500,9 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.filter(~d.hits(_ROW)),
         ),
         Fault(
-            "mix-without-lineage", "Mixed batches do not say which batches they are made of.", (COMPOSITIONS,),
-            "mixed batches", 0.5, lambda f, d: f.filter(~d.hits(pl.col("mixed_batch_id"))),
+            "mix-without-lineage", "Mixed batches do not say which batches they are made of.",
+            (COMPOSITIONS, COMPONENTS),
+            "mixed batches", 0.5, _without_lineage,
         ),
         Fault(
             "percentages-off", "Percentages of mixed batches do not add up to 100.", (COMPOSITIONS, COMPONENTS), "rows",

@@ -57,6 +57,11 @@ def is_mixed(batch_id: pl.Expr) -> pl.Expr:
     return batch_id > FIRST_BATCH_ID
 
 
+def goes_into_mix(dest_assignment_id: pl.Expr) -> pl.Expr:
+    """Whether fish move into the ring of a mixed batch. Rings also give fish to others in emergencies."""
+    return dest_assignment_id > FIRST_ASSIGNMENT_ID
+
+
 @dataclass(frozen=True)
 class _Pair:
     """Two batches whose fish are mixed, as indexes into a list of batches, and the day of the mix."""
@@ -226,4 +231,13 @@ def left_over(seed: int, batch: Ints, fish: Ints, *, moved: bool) -> Ints:
     return left
 
 
-__all__ = ["FIRST_ASSIGNMENT_ID", "FIRST_BATCH_ID", "MIXED_PREFIX", "MIXES", "is_mixed", "left_over", "with_mixes"]
+__all__ = [
+    "FIRST_ASSIGNMENT_ID",
+    "FIRST_BATCH_ID",
+    "MIXED_PREFIX",
+    "MIXES",
+    "goes_into_mix",
+    "is_mixed",
+    "left_over",
+    "with_mixes",
+]

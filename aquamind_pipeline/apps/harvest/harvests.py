@@ -25,6 +25,7 @@ from aquamind_pipeline.simulation.harvest_quality import (
     live_kg,
     yields,
 )
+from aquamind_pipeline.simulation.mixing import goes_into_mix
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
@@ -38,7 +39,7 @@ def _rings(inputs: Inputs) -> pl.DataFrame:
     ended = lived_assignments(inputs).filter((pl.col("stage") == ADULT.order) & pl.col("ended"))
     mixed = (
         inputs.whole("life_move")
-        .filter(stage=ADULT.order)
+        .filter(goes_into_mix(pl.col("dest_assignment_id")))
         .group_by(assignment_id="source_assignment_id")
         .agg(mixed=pl.col("count").sum())
     )
