@@ -41,7 +41,8 @@ class Life:
             scores, 0 to 3), fasting (why there is no feed: `stage_days`), feed_dg (decigrams, 0.0001 kg), meals,
             fish_weighed (fish of that day's growth sample, or 0), fish_examined (fish weighed, measured and scored that
             day, or 0), sorted by assignment and date.
-        moves: batch_id, stage (of the source), source_assignment_id, dest_assignment_id, date, count, deaths (those
+        moves: batch_id (that of the source; the mixed batch, if fish are mixed), stage (of the source),
+            source_assignment_id, dest_assignment_id, date, count, deaths (those
             of emergencies are among the source's deaths of the day), source_population_before, weight_g (of the moved
             fish), picked (index into `grading.SELECTIONS`), sorted by source and destination.
         lice: Of rings: assignment_id, batch_id, container_id, date, lice per fish (sessile, preadult, adult_male,
@@ -209,7 +210,7 @@ def _mix(seed: int, plan: Plan, rings: pl.DataFrame, life: StageLife) -> tuple[p
     moves = [
         pl.DataFrame(
             {
-                "batch_id": mixes[f"{side}_batch_id"],
+                "batch_id": mixes["batch_id"],
                 "stage": np.full(batch.size, ADULT.order),
                 "source_assignment_id": mixes[f"{side}_assignment_id"],
                 "dest_assignment_id": mixes["assignment_id"],

@@ -87,11 +87,18 @@ def read_records(inputs: DeclaredReads, batches: list[int], tables: Mapping[str,
 
 
 def daily_states(inputs: Inputs) -> pl.DataFrame:
-    """Rows of batch_actualdailyassignmentstate of these batches, up to as_of, with the ids that the plan gives."""
+    """Rows of batch_actualdailyassignmentstate of these batches, up to as_of, with the ids that the plan gives.
+
+    Fish that are mixed begin with the last weight of the ring from which they came (R27). So a mixed batch is computed
+    with the batches that it is made of, also where these are computed in another part.
+    """
     recorded = inputs.whole("batch_batch")["id"].to_list()
-    batches = recorded if inputs.batches is None else [one for one in inputs.batches if one in set(recorded)]
+    wanted = set(recorded if inputs.batches is None else inputs.batches)
+    batches = [one for one in recorded if one in set(inputs.plan_of_farm.with_sources(sorted(wanted)))]
     tables = {name: STATES.table.metadata.tables[name] for name in RECORDS}
     states = assimilate(read_records(inputs, batches, tables), inputs.farm.as_of)
+    if len(batches) > len(wanted.intersection(recorded)):
+        states = states.filter(pl.col("batch_id").is_in(list(wanted)))
     numbers = inputs.plan.assignments.select("assignment_id", "assignment_date", "first_state_id")
     states = states.join(numbers, on="assignment_id", how="left", maintain_order="left")
     days = (pl.col("date") - pl.col("assignment_date")).dt.total_days()

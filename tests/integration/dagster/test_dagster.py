@@ -77,7 +77,7 @@ def test_full_build_is_recorded_and_arrives(
     assert event is not None
     assert event.asset_materialization is not None
     metadata = {key: value.value for key, value in event.asset_materialization.metadata.items()}
-    assert metadata["dagster/row_count"] == 6
+    assert metadata["dagster/row_count"] == workspace.lake.rows("batch_batch")
     assert metadata["seed"] == str(settings.farm.seed)
     assert metadata["sha256"] == workspace.lake.digest("batch_batch")
     assert metadata["bytes"] == workspace.lake.path("batch_batch").stat().st_size

@@ -65,8 +65,8 @@ LATE = [
     (FISH, "SELECT count(*) FROM batch_individualgrowthobservation f JOIN batch_growthsample ON f.growth_sample_id = "
      "batch_growthsample.id"),
     (
-        "batch_batchcomposition",  # not a table of ours, and PostgreSQL checks its reference at the commit only
-        "SELECT count(*) FROM batch_batchcomposition c JOIN batch_batch b ON b.id = c.source_batch_id",
+        "broodstock_batchparentage",  # not a table of ours, and PostgreSQL checks its reference at the commit only
+        "SELECT count(*) FROM broodstock_batchparentage c JOIN batch_batch b ON b.id = c.batch_id",
     ),
     ("note_1", "SELECT count(*) FROM note n JOIN batch_batch b ON b.id = n.batch"),  # a partition that is named itself
 ]  # fmt: skip
@@ -82,6 +82,8 @@ def test_a_row_that_is_committed_while_wipe_waits_survives(theirs: SecretStr, ta
         "CREATE TABLE note (batch bigint REFERENCES batch_batch DEFERRABLE INITIALLY DEFERRED) "
         "PARTITION BY RANGE (batch)",
         "CREATE TABLE note_1 PARTITION OF note DEFAULT",
+        "INSERT INTO broodstock_eggproduction (id, egg_batch_id, egg_count, production_date, source_type, created_at, "
+        "updated_at) VALUES (1, 'EGG-1', 1, now(), 'EXTERNAL', now(), now())",
     )
     with psycopg.connect(theirs.get_secret_value()) as session, ThreadPoolExecutor(1) as thread:
         if table in REGISTRY:
@@ -90,8 +92,8 @@ def test_a_row_that_is_committed_while_wipe_waits_survives(theirs: SecretStr, ta
             session.execute("INSERT INTO note_1 SELECT min(id) FROM batch_batch")
         else:
             session.execute(
-                "INSERT INTO batch_batchcomposition (percentage, population_count, biomass_kg, created_at, "
-                "mixed_batch_id, source_batch_id) SELECT 1, 1, 1, now(), min(id), min(id) FROM batch_batch"
+                "INSERT INTO broodstock_batchparentage (assignment_date, created_at, updated_at, batch_id, "
+                "egg_production_id) SELECT now(), now(), now(), min(id), 1 FROM batch_batch"
             )
         wiping = thread.submit(open_target(theirs).wipe)
         wait_for(lambda: we_wait(theirs) or wiping.done())
