@@ -42,10 +42,10 @@ def check_layers() -> Mapping[str, tuple[Kind, tuple[str, ...]]]:
         step: {name for one in definitions for name in table_dependencies(one)} - {one.name for one in definitions}
         for step, definitions in steps.items()
     }
-    graph = {("build", step): _both(names, step_of, checked) for step, names in builds.items()}
+    graph = {("build", step): _nodes_of(names, step_of, checked) for step, names in builds.items()}
     for name in checked:
         needed = needed_for_check(name, rules_of(name).values())
-        graph["check", name] = {("build", step_of[name])} | _both(needed, step_of, checked)
+        graph["check", name] = {("build", step_of[name])} | _nodes_of(needed, step_of, checked)
     layers: dict[tuple[int, int], list[str]] = {}
     reached: dict[tuple[str, str], tuple[int, int]] = {}
     for node in TopologicalSorter({one: sorted(graph[one]) for one in sorted(graph)}).static_order():
@@ -65,10 +65,9 @@ def check_layers() -> Mapping[str, tuple[Kind, tuple[str, ...]]]:
     }
 
 
-def _both(names: Iterable[str], step_of: Mapping[str, str], checked: Sequence[str]) -> set[tuple[str, str]]:
-    """What waits for tables waits until they are built, and checked."""
-    names = set(names)
-    return {("build", step_of[name]) for name in names} | {("check", name) for name in names.intersection(checked)}
+def _nodes_of(names: frozenset[str] | set[str], step_of: Mapping[str, str], checked: Sequence[str]) -> set[tuple[str, str]]:
+    """The nodes of these tables: their build steps and, where they are checked, their checks."""
+    return {("build", step_of[name]) for name in names} | {("check", name) for name in names if name in checked}
 
 
 __all__ = ["check_layers", "needed_for_check"]
