@@ -6,7 +6,7 @@ processes: a step that is called `event_table_checks_2` in the run would check o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from graphlib import TopologicalSorter
 
 from aquamind_pipeline.apps import REGISTRY
@@ -65,7 +65,7 @@ def check_layers() -> Mapping[str, tuple[Kind, tuple[str, ...]]]:
     }
 
 
-def _nodes_of(names: frozenset[str] | set[str], step_of: Mapping[str, str], checked: Sequence[str]) -> set[tuple[str, str]]:
+def _nodes_of(names: Set[str], step_of: Mapping[str, str], checked: Sequence[str]) -> set[tuple[str, str]]:
     """The nodes of these tables: their build steps and, where they are checked, their checks."""
     return {("build", step_of[name]) for name in names} | {("check", name) for name in names if name in checked}
 
