@@ -17,7 +17,6 @@ from aquamind_pipeline.errors import AquaMindError, ConfigError
 from aquamind_pipeline.months import month_key, months_between
 from aquamind_pipeline.orchestration.asset_specs import (
     POSTGRES_ASSETS,
-    POSTGRES_EVENTS,
     REPORT,
     page_link,
     presented,
@@ -31,6 +30,7 @@ from aquamind_pipeline.orchestration.retention import tidy_history, weekly
 from aquamind_pipeline.orchestration.run_config import OWNER_TAG, RunOptions
 from aquamind_pipeline.orchestration.run_record import begun_on, last_facts, lasting_unchanged, verified_by_these_rules
 from aquamind_pipeline.orchestration.run_story import told
+from aquamind_pipeline.pipeline.loading import POSTGRES_EVENTS
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.profiles import TODAY
 from aquamind_pipeline.report.data_docs import DataDocs

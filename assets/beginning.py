@@ -7,10 +7,10 @@ from collections.abc import Callable
 import dagster as dg
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, POSTGRES_EVENTS
+from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.pipeline import disk_space
-from aquamind_pipeline.pipeline.loading import require_database
+from aquamind_pipeline.pipeline.loading import POSTGRES_EVENTS, require_database
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.simulation.profile import Profile
 

@@ -9,19 +9,18 @@ import dagster as dg
 from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.assets.beginning import require_disk_space, require_target
-from aquamind_pipeline.orchestration.asset_specs import (
-    POSTGRES_ASSETS,
-    POSTGRES_EVENTS,
-    POSTGRES_MASTER,
-    POSTGRES_STATES,
-    REPORT,
-    page_link,
-    spec,
-)
+from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, REPORT, page_link, spec
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.run_record import rules_of_run
 from aquamind_pipeline.pipeline import check_results
-from aquamind_pipeline.pipeline.loading import LoadResult, load_months, load_whole_tables
+from aquamind_pipeline.pipeline.loading import (
+    POSTGRES_EVENTS,
+    POSTGRES_MASTER,
+    POSTGRES_STATES,
+    LoadResult,
+    load_months,
+    load_whole_tables,
+)
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.report.data_docs import DataDocs
 

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 import polars as pl
 
-from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.checks.results import check_specs, result
-from aquamind_pipeline.orchestration.asset_specs import POSTGRES_EVENTS, POSTGRES_MASTER, POSTGRES_STATES, REPORT
+from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.pipeline import check_results
-from aquamind_pipeline.pipeline.loading import compare
+from aquamind_pipeline.pipeline.loading import LOADS, compare
 from aquamind_pipeline.pipeline.sample_names import named
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.quality.rules import DATABASE_STATEMENTS
@@ -19,7 +18,6 @@ from aquamind_pipeline.report import load_saved, report_path
 from aquamind_pipeline.schema.check_result import check_result
 
 ARRIVED, VERIFIED = DATABASE_STATEMENTS[:2], DATABASE_STATEMENTS[2:]
-LOADS = {POSTGRES_MASTER: REGISTRY.whole, POSTGRES_EVENTS: REGISTRY.events, POSTGRES_STATES: REGISTRY.states}
 
 
 def build() -> list[dg.AssetChecksDefinition]:

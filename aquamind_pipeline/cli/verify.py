@@ -19,6 +19,7 @@ def verify(settings: "Settings") -> None:
     from aquamind_pipeline import report
     from aquamind_pipeline.errors import AquaMindError
     from aquamind_pipeline.pipeline import check_results
+    from aquamind_pipeline.pipeline.loading import LOADS
     from aquamind_pipeline.pipeline.sample_names import named
     from aquamind_pipeline.pipeline.workspace import Workspace
     from aquamind_pipeline.postgres import comparison
@@ -39,8 +40,8 @@ def verify(settings: "Settings") -> None:
                 report.save_realism_page(settings.farm_name, compared, report.realism_path(settings))
             results += [
                 (name, result)
-                for name in target.tables
-                for result in comparison.compared(target, workspace.lake, [name])
+                for name, tables in LOADS.items()
+                for result in comparison.compared(target, workspace.lake, tables)
             ]
             shown = [(name, named(workspace.lake, result)) for name, result in results]
             check_results.save(settings, check_results.VERIFY, shown)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.infrastructure.containers import CONTAINERS
 from aquamind_pipeline.lake import Written
+from aquamind_pipeline.pipeline.loading import LOADS
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import lake_schema, references
 from aquamind_pipeline.schema.inputs import PLAN
@@ -25,8 +26,7 @@ from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
 OWNER = "team:aquamind-data"
-POSTGRES_MASTER, POSTGRES_EVENTS, POSTGRES_STATES = "postgres_master", "postgres_events", "postgres_states"
-POSTGRES_ASSETS = (POSTGRES_MASTER, POSTGRES_EVENTS, POSTGRES_STATES)
+POSTGRES_ASSETS = tuple(LOADS)
 REPORT = "verification_report"
 
 
@@ -179,9 +179,6 @@ def _plain(value: Any) -> Any:
 __all__ = [
     "OWNER",
     "POSTGRES_ASSETS",
-    "POSTGRES_EVENTS",
-    "POSTGRES_MASTER",
-    "POSTGRES_STATES",
     "REPORT",
     "frame_table",
     "page_link",

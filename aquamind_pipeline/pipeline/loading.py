@@ -15,6 +15,10 @@ from aquamind_pipeline.postgres.targets import open_target
 from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.simulation.profile import Profile
 
+POSTGRES_MASTER, POSTGRES_EVENTS, POSTGRES_STATES = "postgres_master", "postgres_events", "postgres_states"
+LOADS = {POSTGRES_MASTER: REGISTRY.whole, POSTGRES_EVENTS: REGISTRY.events, POSTGRES_STATES: REGISTRY.states}
+"""The three loads of a build, in their order, and the tables of each."""
+
 
 @dataclass
 class LoadResult:
@@ -103,4 +107,14 @@ def compare(workspace: Workspace, names: Sequence[str], months: Sequence[str] | 
         return comparison.compared(open_target(url), workspace.lake, changing, months, since=since)
 
 
-__all__ = ["LoadResult", "compare", "load_months", "load_whole_tables", "require_database"]
+__all__ = [
+    "LOADS",
+    "POSTGRES_EVENTS",
+    "POSTGRES_MASTER",
+    "POSTGRES_STATES",
+    "LoadResult",
+    "compare",
+    "load_months",
+    "load_whole_tables",
+    "require_database",
+]

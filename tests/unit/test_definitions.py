@@ -14,7 +14,7 @@ from aquamind_pipeline.definitions import (
     NIGHTLY,
     build_defs,
 )
-from aquamind_pipeline.orchestration.asset_specs import POSTGRES_EVENTS
+from aquamind_pipeline.pipeline.loading import POSTGRES_EVENTS
 from aquamind_pipeline.quality.rules import STATEMENTS
 from aquamind_pipeline.settings import load_settings
 
