@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import polars as pl
+import polars.selectors as cs
 import pytest
 import sqlalchemy as sa
 
@@ -10,6 +13,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.schema.columns import EMPTY, NULL
 from aquamind_pipeline.schema.frames import complete
+from aquamind_pipeline.schema.kinds import Kind
 from tests.contract.drawn import made
 
 MAY_BE_EMPTY = ("notes", "description", "cancellation_reason", "measured_notes", "resolution_notes")
@@ -85,3 +89,16 @@ def test_the_weekly_mortality_is_that_of_seven_days() -> None:
     weekly = ((1 - (1 - daily).pow(7)) * 100).round(3)
     assert (rows["weekly_rate_percent"].cast(pl.Float64) - weekly).abs().max() == pytest.approx(0, abs=1e-9)
     assert weekly.min() > daily.min() * 100
+
+
+@pytest.mark.parametrize("name", [name for name in REGISTRY.aquamind if REGISTRY[name].kind is not Kind.REFERENCE])
+def test_what_happens_is_not_older_than_the_farm(name: str) -> None:
+    """Only what was there before any fish has dates long before the farm's first day: feed is bought weeks ahead."""
+    farm = load_profile("tiny")
+    rows = complete(made(farm).scan(name), REGISTRY.table(name))
+    dates = rows.select(cs.temporal() - cs.time()).select(pl.all().cast(pl.Date).min()).collect()
+    assert not {
+        column: first
+        for column, (first,) in dates.to_dict().items()
+        if first and first < farm.epoch - timedelta(days=60)
+    }

@@ -12,7 +12,6 @@ from aquamind_pipeline.arithmetic import rounded
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
     EMPTY,
-    INSTALLED,
     boolean,
     count,
     day,
@@ -32,6 +31,8 @@ from aquamind_pipeline.simulation.mixing import MIXED_PREFIX
 SIDES = ("source", "resident")
 """Contributions to a mixed batch: the fish that moved into the ring, and those that were there."""
 _MIXED = (*PLAN, LIFE_MOVES.name)
+_MIXED_AT = "10h"
+"""Time of day of a mix, after midnight UTC."""
 _HUNDRED = 10_000
 """All fish, in hundredths of a percent."""
 
@@ -91,7 +92,7 @@ def mix_events(inputs: Inputs) -> pl.DataFrame:
             "workflow_action_id",
             id="batch_id",
             mixed_batch_id="batch_id",
-            mixed_at=day("date").dt.offset_by("10h"),
+            mixed_at=day("date").dt.offset_by(_MIXED_AT),
         )
     )
 
@@ -127,7 +128,7 @@ def compositions(inputs: Inputs) -> pl.DataFrame:
         percentage=_percent(brought["share"]),
         population_count="fish",
         biomass_kg=rounded(brought["biomass_kg"], 10, 2),
-        created_at=day("date").dt.offset_by("10h"),
+        created_at=day("date").dt.offset_by(_MIXED_AT),
         mixed_batch_id="batch_id",
         source_batch_id="of_batch_id",
     )
@@ -169,6 +170,7 @@ def mix_components(inputs: Inputs) -> pl.DataFrame:
         biomass_kg=rounded(brought["biomass_kg"], 10, 2),
         percentage=_percent(brought["share"]),
         is_transferred_in=pl.col("side") == SIDES.index("source"),
+        created_at=day("date").dt.offset_by(_MIXED_AT),
         mix_event_id="batch_id",
         source_assignment_id="of_assignment_id",
         source_batch_id="of_batch_id",
@@ -276,7 +278,7 @@ COMPONENTS = TableDefinition(
         numeric("biomass_kg", 10, 2, range_=(0, None)),
         numeric("percentage", 5, 2, range_=(0, 100), comment="Share of the mixed batch's fish [%]"),
         boolean("is_transferred_in", comment="Whether the fish came, or were in the container already"),
-        timestamp("created_at", fill=INSTALLED),
+        timestamp("created_at", comment="Time of the mix (UTC)"),
         refers("mix_event_id", f"{MIX_EVENTS.name}.id"),
         refers("source_assignment_id", f"{ASSIGNMENTS.name}.id"),
         refers("source_batch_id", f"{BATCHES.name}.id"),
@@ -288,6 +290,7 @@ COMPONENTS = TableDefinition(
         "population_count": f"{LIFE_MOVES.name}.count",
         "biomass_kg": f"{LIFE_MOVES.name}.count {LIFE_MOVES.name}.weight_g",
         "percentage": f"{LIFE_MOVES.name}.count",
+        "created_at": "plan_mix.date",
     },
     rules=(MIX_CONSERVES, MIX_LINEAGE),
 )

@@ -8,7 +8,7 @@ import polars as pl
 from aquamind_pipeline.apps.batch.assignments import LIVED, begun, lived_assignments
 from aquamind_pipeline.arithmetic import rounded
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
-from aquamind_pipeline.schema.columns import INSTALLED, count, identity, numeric, refers, timestamp, varchar
+from aquamind_pipeline.schema.columns import count, identity, numeric, refers, timestamp, varchar
 from aquamind_pipeline.schema.definition import ByFormula, Parent, TableDefinition
 from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.schema.kinds import Kind
@@ -56,20 +56,25 @@ def harvested_rings(farm: Profile, plan: Plan) -> int:
     return rings.filter(pl.col("departure_date") <= farm.as_of).height
 
 
-def harvest_events(inputs: Inputs) -> pl.DataFrame:
-    """Rows of harvest_harvestevent, one ring after the other on the batch's day."""
-    rings = _rings(inputs)
+def _event_times(inputs: Inputs, rings: pl.DataFrame) -> pl.Series:
+    """When each ring was emptied: one after the other on the batch's day."""
     part = (_LAST_RING_MINUTE - _FIRST_RING_MINUTE) // inputs.farm.rings_per_batch
     late = draws.uniform(draws.stream(inputs.farm.seed, "harvest", "minute"), rings["assignment_id"].to_numpy())
     in_turn = rings["position"].to_numpy() * part + np.floor(late * _LATE_MINUTES)
     # What is left of a ring after a partial harvest is moved in the morning, so this ring comes after the first one.
     early = _LATE_MINUTES + np.floor(late * (_LATE_MINUTES - 1))
     minutes = _FIRST_RING_MINUTE + np.where(rings["mixed"].is_null(), in_turn, early)
-    return rings.with_columns(minutes=pl.Series(minutes.astype(np.int64))).select(
+    return rings["departure_date"].cast(pl.Datetime("us", "UTC")) + pl.Series(minutes * 60e6).cast(pl.Duration("us"))
+
+
+def harvest_events(inputs: Inputs) -> pl.DataFrame:
+    """Rows of harvest_harvestevent."""
+    rings = _rings(inputs)
+    return rings.select(
         "batch_id",
         "assignment_id",
         id="assignment_id",
-        event_date=pl.col("departure_date").cast(pl.Datetime("us", "UTC")) + pl.duration(minutes="minutes"),
+        event_date=_event_times(inputs, rings),
         dest_geography_id="geography_id",
         document_ref=pl.format("HRV-{}-{}", "batch_number", pl.col("position") + 1),
     )
@@ -139,6 +144,7 @@ def harvest_lots(inputs: Inputs) -> pl.DataFrame:
             "gutted_weight_kg": rounded((gutted * live).ravel(), 12, 3),
             "fillet_weight_kg": rounded((fillet * live).ravel(), 12, 3),
             "unit_count": count.ravel(),
+            "created_at": _event_times(inputs, rings).gather(np.repeat(np.arange(rings.height), grades.size)),
         }
     )
 
@@ -179,8 +185,8 @@ HARVEST_LOTS = TableDefinition(
         numeric("gutted_weight_kg", 12, 3, nullable=True, range_=(0, None)),
         numeric("fillet_weight_kg", 12, 3, nullable=True, range_=(0, None)),
         count("unit_count"),
-        timestamp("created_at", fill=INSTALLED),
-        timestamp("updated_at", fill=INSTALLED),
+        timestamp("created_at", comment="Time of the harvest (UTC)"),
+        timestamp("updated_at", fill=pl.col("created_at")),
     ),
     reads=(*LIVED, "life_move", "harvest_harvestevent"),
     generate=harvest_lots,
@@ -188,6 +194,7 @@ HARVEST_LOTS = TableDefinition(
     lineage={
         "unit_count": "life_day.population life_day.wound life_move.count",
         "live_weight_kg": "life_day.population life_day.weight_g",
+        "created_at": "plan_assignment.departure_date",
     },
     rules=(HARVEST_YIELDS,),
 )
