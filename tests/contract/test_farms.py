@@ -19,7 +19,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.assignments import ASSIGNMENTS, BATCHES
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.profiles import load_profile
-from aquamind_pipeline.quality.common_rules import COMMON_RULES
+from aquamind_pipeline.quality.common_rules import COMMON_RULES, EXPECTATIONS
 from aquamind_pipeline.quality.farm_rules import FARM_RULES
 from aquamind_pipeline.quality.runner import CheckRunner
 from aquamind_pipeline.quality.volumes import expected_rows, planned_rows
@@ -150,13 +150,16 @@ def test_rows_are_as_many_as_expected(name: str, farm: Profile) -> None:
 @seed(SEED)
 @given(small_farms(least_eggs=PLAUSIBLE_EGGS))
 def test_rows_keep_every_rule_of_their_table(name: str, farm: Profile) -> None:
-    """I8: keys, references, columns and types as defined, and the table's own rules."""
-    runner = CheckRunner(made(farm), farm)
-    results = list(runner.of_table(name))
+    """I8: keys, references, columns and types as defined, and the table's own rules.
+
+    The suite of Great Expectations is left out: `keys` and `values` look at each row, too, and much faster.
+    """
+    common = {rule.made(REGISTRY[name]).name for rule in COMMON_RULES if rule.applies(REGISTRY[name])}
+    rules = (common | {rule.name for rule in REGISTRY[name].rules}) - {EXPECTATIONS.name}
+    results = list(CheckRunner(made(farm), farm, only=rules).of_table(name))
     broken = [(one.rule, one.detail, one.sample.head(3)) for one in results if not one.passed]
     assert not broken
-    common = {rule.made(REGISTRY[name]).name for rule in COMMON_RULES if rule.applies(REGISTRY[name])}
-    assert {one.rule for one in results} == common | {rule.name for rule in REGISTRY[name].rules}
+    assert {one.rule for one in results} == rules
 
 
 @pytest.mark.parametrize("rule", [rule.name for rule in FARM_RULES if rule.blocks])
