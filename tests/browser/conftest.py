@@ -1,4 +1,7 @@
-"""One farm, one `aquamind ui` and one window for all tests in a browser: each start takes longer than most tests."""
+"""One farm, one `aquamind ui` and one Chromium for all tests in a browser: each start takes longer than most tests.
+
+Each test is a visitor of its own, so that the order of tests does not matter.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from aquamind_pipeline.settings import Settings, load_settings
-from tests.browser.uis import LOADING_MS, LOCATION, UI, browsing, kept, shown
+from tests.browser.uis import LOADING_MS, LOCATION, UI, chromium, kept, shown, visitor
 from tests.helpers.farms import wait_for
 
 
@@ -29,14 +32,27 @@ def ui(farm: Settings) -> Iterator[UI]:
 
 
 @pytest.fixture(scope="session")
-def page(ui: UI) -> Iterator[Page]:
-    with browsing(ui.address) as page:
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, ui: UI) -> Iterator[Page]:
+    with visitor(browser, ui.address) as page:
         yield page
 
 
 @pytest.fixture(scope="session")
-def clicked(page: Page, ui: UI, farm: Settings) -> Settings:
+def clicked(browser: Browser, ui: UI, farm: Settings) -> Settings:
     """The farm, built by clicking: all months of the whole job in one run, watched until it is done."""
+    with visitor(browser, ui.address) as page:
+        build_by_clicking(page, ui)
+    return farm
+
+
+def build_by_clicking(page: Page, ui: UI) -> None:
+    """Launch all months of the whole job, watch the run to its end, and read its story."""
     page.goto(f"{LOCATION}/jobs/build_farm")
     page.get_by_role("button", name="Materialize").first.click()
     page.get_by_text("All", exact=True).first.click()
@@ -59,7 +75,6 @@ def clicked(page: Page, ui: UI, farm: Settings) -> Settings:
     expect(page.get_by_text("ASSET_CHECK_EVALUATION")).to_have_count(0)
     kept(page, "run", guide=True)
     assert ui.runs(page) == [(run, "SUCCESS"), *before]
-    return farm
 
 
 @pytest.fixture

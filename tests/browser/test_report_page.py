@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from aquamind_pipeline.settings import load_settings
-from tests.browser.uis import browsing
+from tests.browser.uis import visitor
 from tests.helpers.reports import TABLES, WRONG, save_failed_page
 
 pytestmark = pytest.mark.browser
@@ -21,8 +21,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def window() -> Iterator[Page]:
-    with browsing("about:blank") as page:
+def window(browser: Browser) -> Iterator[Page]:
+    with visitor(browser, "about:blank") as page:
         yield page
 
 

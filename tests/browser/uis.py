@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.helpers.farms import wait_for
 from tests.helpers.places import ROOT
@@ -107,19 +107,26 @@ def _answers(address: str) -> bool:
 
 
 @contextlib.contextmanager
-def browsing(address: str) -> Iterator[Page]:
-    """A window of Chromium."""
-    chromium = shutil.which("chromium")
-    assert chromium, "install Debian's chromium"
+def chromium() -> Iterator[Browser]:
+    """Chromium without a window. Playwright allows one at a time in a process."""
+    path = shutil.which("chromium")
+    assert path, "install Debian's chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium,
+            executable_path=path,
             args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
         )
-        page = browser.new_page(base_url=address, viewport={"width": 1400, "height": 860})
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def visitor(browser: Browser, address: str) -> Iterator[Page]:
+    """A window of somebody who comes for the first time: nothing is cached, no filter of a page is remembered."""
+    with browser.new_context(base_url=address, viewport={"width": 1400, "height": 860}) as context:
+        page = context.new_page()
         page.set_default_timeout(LOADING_MS)
         yield page
-        browser.close()
 
 
 def shown(page: Page, path: str, *texts: str, image: str | None = None) -> None:
