@@ -21,6 +21,7 @@ from aquamind_pipeline.orchestration.asset_specs import (
     page_link,
     presented,
 )
+from aquamind_pipeline.orchestration.compat.terminal import print_plain_lines
 from aquamind_pipeline.orchestration.executors import executor
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely, skip_loaded_objects
 from aquamind_pipeline.orchestration.home_folder import provide_home
@@ -250,6 +251,7 @@ def defs() -> dg.Definitions:
     """Definitions that Dagster loads. Settings are read from the environment when this is called, not at import."""
     collect_rarely()
     skip_loaded_objects()
+    print_plain_lines()
     warn_of_unknown_variables()
     settings = load_settings()
     provide_home(settings)

@@ -65,15 +65,21 @@ def ui(
 
     print_line(f"starting Dagster for {settings.farm_name} …")
     sys.stdout.flush()
-    from aquamind_pipeline.orchestration.compat.services import WORKSPACE, Service, code_server, interrupts_held
+    from aquamind_pipeline.orchestration.compat.services import (
+        ADDRESS_VARIABLE,
+        WORKSPACE,
+        Service,
+        code_server,
+        interrupts_held,
+    )
 
     _use_plain_temporary_folder()
     variables = settings.environment()
     if not settings.farm.is_anchored:  # each run finds out its own day; an anchor is the same for all
         variables.pop("AQUAMIND_TODAY", None)
-    os.environ.update(variables)
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it tells how its connections end
     address = f"http://{_HOST}:{port}"
+    os.environ.update(variables | {ADDRESS_VARIABLE: address})
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it tells how its connections end
     with _Together() as together:
         # The web server imports Dagster while this process does, and while the code server loads the farm.
         webserver = Service("webserver")

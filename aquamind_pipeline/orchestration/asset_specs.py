@@ -22,6 +22,7 @@ from aquamind_pipeline.schema.frames import lake_schema, references
 from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.schema.meanings import meanings
+from aquamind_pipeline.schema.shown_rows import rounded
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 
@@ -161,9 +162,9 @@ def written_metadata(written: Written, farm: Profile, seconds: float) -> Mapping
 
 
 def frame_table(frame: pl.DataFrame) -> dg.TableMetadataValue:
-    """Metadata that shows a small frame as a table on Dagster's pages."""
+    """Metadata that shows a small frame as a table on Dagster's pages, with rounded floats."""
     columns = [dg.TableColumn(name, str(dtype)) for name, dtype in frame.schema.items()]
-    records = [dg.TableRecord({k: _plain(v) for k, v in row.items()}) for row in frame.iter_rows(named=True)]
+    records = [dg.TableRecord({k: _plain(v) for k, v in row.items()}) for row in rounded(frame).iter_rows(named=True)]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
 
 

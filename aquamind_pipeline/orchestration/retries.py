@@ -30,7 +30,8 @@ def retry_transient_errors() -> Iterator[None]:
     except TransientError as error:
         left = MAX_RETRIES - dg.OpExecutionContext.get().retry_number
         if left > 0:
-            _LOG.warning("trying again in %s s, %s more times: %s", WAIT_SECONDS, left, error)
+            times = f"{left} more times" if left > 1 else "for the last time"
+            _LOG.warning("trying again in %s s, %s: %s", WAIT_SECONDS, times, error)
             time.sleep(WAIT_SECONDS)  # in the step, because Dagster's own wait between two tries ignores Ctrl-C
         raise dg.RetryRequested(max_retries=MAX_RETRIES) from error
 

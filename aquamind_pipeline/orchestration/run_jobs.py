@@ -11,20 +11,17 @@ from typing import Any
 
 import dagster as dg
 
-from aquamind_pipeline import definitions, errors
+from aquamind_pipeline import definitions
 from aquamind_pipeline.definitions import build_defs
-from aquamind_pipeline.errors import AquaMindError
 from aquamind_pipeline.orchestration.partitions import range_tags
 from aquamind_pipeline.orchestration.records import dagster_home, require_own_records
 from aquamind_pipeline.orchestration.run_config import OWNER_TAG
 from aquamind_pipeline.orchestration.run_health import close_dead_runs, process_tags
+from aquamind_pipeline.orchestration.step_errors import CHECK_FAILED, chain, is_interruption, own_error
 from aquamind_pipeline.pipeline.workspace import Workspace
 
 _NEVER_RETRY = {"dagster/max_retries": "0"}
 """Tag of our runs: Dagster's daemon cannot restart a command, so it must not promise to."""
-_INTERRUPTED = (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
-_CHECK_FAILED = "DagsterAssetCheckFailedError"
-"""Name of the error that ends a step whose blocking check failed; Dagster does not export its class."""
 
 
 @dataclass(frozen=True)
@@ -114,16 +111,13 @@ def _raise_first_error(events: Sequence[dg.DagsterEvent]) -> None:
     failures = [event.step_failure_data.error for event in events if event.is_step_failure]
     failures = failures or [event.job_failure_data.error for event in events if event.is_job_failure]
     for failure in failures:
-        error = failure
-        while error is not None:
-            if error.cls_name in _INTERRUPTED:
-                raise KeyboardInterrupt
-            kind = getattr(errors, error.cls_name or "", None)
-            if isinstance(kind, type) and issubclass(kind, AquaMindError):
-                raise kind(error.message.removeprefix(f"{errors.__name__}.{kind.__name__}: ").strip())
-            if error.cause is None and error.cls_name != _CHECK_FAILED:
+        if failure is not None and is_interruption(failure):
+            raise KeyboardInterrupt
+        for error in chain(failure):
+            if (own := own_error(error)) is not None:
+                raise own
+            if error.cause is None and error.cls_name != CHECK_FAILED:
                 raise RuntimeError(error.to_string())
-            error = error.cause
 
 
 @contextlib.contextmanager

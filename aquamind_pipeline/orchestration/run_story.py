@@ -13,6 +13,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, REPORT
 from aquamind_pipeline.orchestration.compat.storage import leave_out_outputs
 from aquamind_pipeline.orchestration.partitions import months_of_run
+from aquamind_pipeline.orchestration.step_errors import is_interruption
 from aquamind_pipeline.settings import Settings
 
 _SHOWN_FAILURES = 5
@@ -24,6 +25,7 @@ _TOLD = {
     dg.DagsterEventType.STEP_SUCCESS,
     dg.DagsterEventType.STEP_FAILURE,
 }
+_AFTER_A_STOP = "run it again. Finished files are kept"
 _MADE, _PROVED, _LOADED, _REPORTED = "tables", "checks", "load", "report"
 
 
@@ -39,7 +41,9 @@ def told(context: dg.InitResourceContext, settings: Settings) -> Iterator[None]:
         return
     leave_out_outputs(instance, run.run_id)
     months = months_of_run(run.tags)
-    over = f", months {months[0]} to {months[-1]}" if months else ""
+    over = ""
+    if months:
+        over = f", months {months[0]} to {months[-1]}" if len(months) > 1 else f", month {months[0]}"
     context.log.info(f"farm {settings.farm_name} (seed {settings.farm.seed}){over}")
     try:
         yield
@@ -61,6 +65,7 @@ def story(events: Iterable[dg.DagsterEvent], settings: Settings) -> list[str]:
     kinds: dict[str, str] = {}
     seconds: dict[str, float] = defaultdict(float)
     failed_steps = []
+    stopped = False
     for event in events:
         step = event.step_key or ""
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION and event.asset_key:
@@ -74,11 +79,14 @@ def story(events: Iterable[dg.DagsterEvent], settings: Settings) -> list[str]:
             checks[found.asset_key.to_user_string(), found.check_name] = found
         elif event.is_step_success:
             seconds[kinds.get(step, _MADE)] += event.step_success_data.duration_ms / 1000
+        elif (error := event.step_failure_data.error) is not None and is_interruption(error):
+            stopped = True
         else:
             failed_steps.append(step)
     tables = {name: facts for name, facts in made.items() if name in REGISTRY}
     loads = [one for name in POSTGRES_ASSETS for one in made.get(name, ())]
     failed = [one for one in checks.values() if not one.passed]
+    failed.sort(key=lambda one: one.severity != dg.AssetCheckSeverity.ERROR)  # those that block come first
     lines = []
     if tables:
         rows, size = _sum(tables.values(), "dagster/row_count"), _sum(tables.values(), "bytes")
@@ -93,7 +101,8 @@ def story(events: Iterable[dg.DagsterEvent], settings: Settings) -> list[str]:
     took = [f"{kind} {seconds[kind]:,.1f} s" for kind in (_MADE, _PROVED, _LOADED, _REPORTED) if kind in seconds]
     if took:
         lines.append(f"took: {', '.join(took)}")
-    lines.append(f"next: {_next(failed_steps, failed, made, tables, settings)}")
+    following = _AFTER_A_STOP if stopped else _next(failed_steps, failed, made, tables, settings)
+    lines.append(f"next: {following}")
     return lines
 
 

@@ -13,6 +13,7 @@ from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.files import write_atomically
 from aquamind_pipeline.quality.rules import STATEMENTS
 from aquamind_pipeline.schema.check_result import CheckResult
+from aquamind_pipeline.schema.shown_rows import as_text, rounded
 from aquamind_pipeline.settings import Settings
 
 VERIFY = "verify"
@@ -55,7 +56,7 @@ def save(settings: Settings, group: str, results: Iterable[tuple[str, CheckResul
             "blocks": STATEMENTS[result.rule].blocks,
             "wrong": result.wrong,
             "detail": result.detail,
-            "sample": [result.sample.columns, *([_text(value) for value in row] for row in result.sample.rows())],
+            "sample": _texts(result.sample),
         }
         for asset, result in results
     ]
@@ -68,9 +69,9 @@ def save(settings: Settings, group: str, results: Iterable[tuple[str, CheckResul
         raise LakeError(f"{path} cannot be written ({error.strerror})") from None
 
 
-def _text(value: object) -> str:
-    """A value of a wrong row. Floats have as many digits as people compare."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _texts(rows: pl.DataFrame) -> list[list[str]]:
+    """Some of the wrong rows as text, after the names of their columns."""
+    return [rows.columns, *([as_text(value) for value in row] for row in rounded(rows).rows())]
 
 
 def load(settings: Settings) -> pl.DataFrame:

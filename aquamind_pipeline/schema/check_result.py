@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from aquamind_pipeline.errors import AquaMindError
+
 SAMPLE_ROWS = 10
 
 
@@ -59,6 +61,9 @@ def attempted(rule: str, work: Callable[[], CheckResult], *, raises: tuple[type[
         return found
     except raises:
         raise
+    except AquaMindError as error:  # nothing crashed: a file is damaged, for example
+        message = " ".join(str(error).split())
+        return CheckResult(rule, passed=False, wrong=1, detail=f"cannot be checked: {message}")
     except Exception as error:
         message = str(error).partition("\n")[0]
         return CheckResult(rule, passed=False, wrong=1, detail=f"the check crashed: {type(error).__name__}: {message}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -48,4 +50,13 @@ def one_line(done: subprocess.CompletedProcess[str], message: str) -> None:
     assert done.stderr.count("\n") == 1, done.stderr
 
 
-__all__ = ["AQUAMIND", "FULL", "QUICK", "aquamind", "one_line", "redirected"]
+def free_ports(number: int) -> list[int]:
+    """Ports on which nobody listens."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+__all__ = ["AQUAMIND", "FULL", "QUICK", "aquamind", "free_ports", "one_line", "redirected"]

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
 
 WORKSPACE = Path(__file__).parents[1] / "workspace" / "workspace.yaml"
 """Where Dagster finds our definitions. The folder has no other file, because Dagster runs in it."""
+ADDRESS_VARIABLE = "_AQUAMIND_UI_ADDRESS"
+"""Environment variable that tells the processes of runs where the pages are."""
 _FORGETS = "No cursor for event type"
 """Begins the daemon's warning that new records have no events yet. It is true of every new farm."""
+_REPEATS = "Error loading repository location"
+"""Begins a warning after an error in the definitions, which the code server has printed."""
 _DEVELOPMENT = {"DAGSTER_IS_DEV_CLI": "1", "DAGSTER_verbose": ""}
 """As `dagster dev` sets them: an error in the definitions is logged without Dagster's own frames."""
 
@@ -114,6 +119,10 @@ def _serve(kind: str) -> None:
         logging.getLogger("dagster.daemon.EventLogConsumerDaemon").addFilter(
             lambda record: not record.getMessage().startswith(_FORGETS)
         )
+    from aquamind_pipeline.orchestration.compat.terminal import leave_out_stacks
+
+    leave_out_stacks()
+    warnings.filterwarnings("ignore", message=_REPEATS)
     orders = sys.stdin.readline()
     if not orders:  # the parent has ended
         return
@@ -138,4 +147,4 @@ if __name__ == "__main__":
     _serve(sys.argv[1])
 
 
-__all__ = ["WORKSPACE", "Service", "code_server", "interrupts_held"]
+__all__ = ["ADDRESS_VARIABLE", "WORKSPACE", "Service", "code_server", "interrupts_held"]

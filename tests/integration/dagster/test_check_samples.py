@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.orchestration.asset_specs import frame_table
+from aquamind_pipeline.pipeline import check_results
 from aquamind_pipeline.pipeline.sample_names import with_names
-from aquamind_pipeline.settings import Settings
+from aquamind_pipeline.schema.check_result import CheckResult
+from aquamind_pipeline.settings import Settings, load_settings
 
 
 def test_rows_name_their_batch_as_people_do(built: Settings) -> None:
@@ -37,3 +42,15 @@ def test_rows_of_an_assignment_name_its_batch_and_container(built: Settings) -> 
     lake_without_names = Lake(built.lake_path / "nothing")
     rows = assignments.select(assignment_id="id")
     assert with_names(lake_without_names, rows).equals(rows)
+
+
+def test_floats_have_few_digits_on_pages_and_in_the_report(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"id": [123456789], "fcr": [1.1500000000000001], "kg": [12345678.9012]})
+    (record,) = frame_table(rows).records
+    assert record.data == {"id": 123456789, "fcr": 1.15, "kg": 12345678.9}
+    settings = load_settings(profile="tiny", home=tmp_path)
+    result = CheckResult("volume", passed=False, wrong=1, detail="wrong", sample=rows)
+    check_results.save(settings, "some", [("batch_batch", result)])
+    assert check_results.load(settings)["sample"].to_list() == [
+        [["id", "fcr", "kg"], ["123456789", "1.15", "12345678.9"]],
+    ]

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.helpers.commands import AQUAMIND, aquamind, one_line
+from tests.helpers.commands import AQUAMIND, aquamind, free_ports, one_line
 from tests.helpers.farms import wait_for
 from tests.helpers.places import SIGNS
 
@@ -42,14 +42,6 @@ def test_a_taken_port_is_refused(taken: int, port: str, pages: str, message: str
     one_line(done, f"error: port {taken} (")
     assert f"by process {os.getpid()} " in done.stderr
     assert message in done.stderr
-
-
-def free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 @pytest.mark.slow

@@ -213,14 +213,14 @@ def test_a_lake_that_is_newer_than_the_database_has_not_arrived(loaded: SecretSt
     assert content.sample.rows() == [(EVENT, "2026-07", "(rows)", str(lake.rows(EVENT, "2026-07")), "not loaded")]
 
 
-def test_a_comparison_that_crashes_has_failed(loaded: SecretStr, a_copy: Settings) -> None:
+def test_a_comparison_with_a_damaged_file_has_failed(loaded: SecretStr, a_copy: Settings) -> None:
     """And one that finds no database has not been made: the step is tried again."""
     lake = Lake(a_copy.lake_path)
     lake.damage(EVENT, "2026-06", keep=0.5)
     found = {
         one.rule: (one.passed, one.detail.partition(":")[0]) for one in compared(open_target(loaded), lake, [EVENT])
     }
-    assert found == dict.fromkeys(("arrived", "content"), (False, "the check crashed"))
+    assert found == dict.fromkeys(("arrived", "content"), (False, "cannot be checked"))
     nobody = SecretStr("postgresql://nobody@localhost:1/nothing")
     with pytest.raises(TransientError):
         compared(open_target(nobody), lake, [EVENT])

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from aquamind_pipeline.errors import LakeError
 from aquamind_pipeline.schema.check_result import CheckResult, attempted, merged
 
 
@@ -17,6 +18,14 @@ def test_a_rule_that_crashes_has_not_passed() -> None:
     found = attempted("keys", crash)
     assert not found.passed
     assert found.detail == "the check crashed: ComputeError: no such thing"
+
+
+def test_a_rule_that_cannot_read_its_table_says_why_and_no_more() -> None:
+    def unreadable() -> CheckResult:
+        raise LakeError("2026-03.parquet is damaged:\ndelete it")
+
+    found = attempted("keys", unreadable)
+    assert (found.passed, found.detail) == (False, "cannot be checked: 2026-03.parquet is damaged: delete it")
 
 
 @pytest.mark.parametrize(
