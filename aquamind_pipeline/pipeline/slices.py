@@ -59,7 +59,7 @@ def make_slices(workspace: Workspace, definitions: Sequence[TableDefinition]) ->
             own: dict[Any, Any] = {}  # what the tables of the step share of this slice
             for one, writer in zip(definitions, writers, strict=True):
                 inputs = Inputs(one, farm, lake, batches=some, shared=shared, own=own)
-                writer.add(one.make(inputs), number, last=len(slices) == 1)
+                writer.add(one.make(inputs), number, last=number == len(slices) - 1)
             advance()
     for one, writer in zip(definitions, writers, strict=True):
         yield one.name, writer.finish(started)
@@ -85,7 +85,7 @@ class _Whole:
 
 
 class _Monthly:
-    """Writes a table by month: parts of months first, where there are several slices, then each month."""
+    """Writes a table by month. Each slice but the last writes parts of months; the last one completes them."""
 
     def __init__(self, lake: Lake, farm: Profile, one: TableDefinition, since: str, batches: Sequence[int]) -> None:
         self._lake, self._farm, self._definition, self._since = lake, farm, one, since
@@ -105,17 +105,23 @@ class _Monthly:
             self._labels.append(labels.drop("partition").join(months, on="id"))
         for month, part in _by_month(rows.filter(pl.col(str(self._definition.time)) >= self._first), self._month):
             if last:
-                self._done.append(self._lake.write(self._definition.name, part, month))
+                self._complete(month, part)
             else:
                 written = self._lake.write(self._apart, part, f"{month}.{number:06d}")
                 self._parts.setdefault(month, []).append(str(written.partition))
 
+    def _complete(self, month: str, *last: pl.DataFrame) -> None:
+        """Write a month: its parts, and the rows of the last slice."""
+        parts = self._parts.pop(month, [])
+        earlier = [self._lake.scan(self._apart, parts).collect()] if parts else []
+        self._done.append(self._lake.write(self._definition.name, pl.concat([*earlier, *last]), month))
+        for part in parts:
+            self._lake.remove(self._apart, part)
+
     def finish(self, started: float) -> Written:
         lake, name = self._lake, self._definition.name
-        for month, parts in self._parts.items():
-            self._done.append(lake.write(name, lake.scan(self._apart, parts).collect(), month))
-            for part in parts:
-                lake.remove(self._apart, part)
+        for month in list(self._parts):  # those that the last slice has no rows of
+            self._complete(month)
         for month in self._expected_months() - {str(one.partition) for one in self._done}:
             self._done.append(lake.write(name, _nothing(self._definition), month))
         labelled = f"{LABELS}/{name}"
