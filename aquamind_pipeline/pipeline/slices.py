@@ -89,7 +89,7 @@ class _Monthly:
 
     def __init__(self, lake: Lake, farm: Profile, one: TableDefinition, since: str, batches: Sequence[int]) -> None:
         self._lake, self._farm, self._definition, self._since = lake, farm, one, since
-        self._month = month_of(str(one.time))
+        self._time = str(one.time)
         self._first = first_day(since) if since else date.min
         self._apart = f"{PARTS}/{one.name}"
         self._done: list[Written] = []
@@ -101,9 +101,10 @@ class _Monthly:
     def add(self, rows: pl.DataFrame, number: int, *, last: bool) -> None:
         rows, labels = with_faults(self._farm, self._definition, rows)
         if labels.height:
-            months = rows.select("id", partition=self._month)
+            months = rows.select("id", partition=month_of(self._time))
             self._labels.append(labels.drop("partition").join(months, on="id"))
-        for month, part in _by_month(rows.filter(pl.col(str(self._definition.time)) >= self._first), self._month):
+        for first, part in _groups(rows.filter(pl.col(self._time) >= self._first), pl.col(self._time).dt.month_start()):
+            month = month_key(first)
             if last:
                 self._complete(month, part)
             else:
@@ -148,7 +149,7 @@ class _Monthly:
         written: set[str | None] = set()
         if self._labels:
             labels = pl.concat(self._labels).filter(pl.col("partition") >= self._since)  # earlier ones are complete
-            for month, some in _by_month(labels, pl.col("partition")):
+            for month, some in _groups(labels, pl.col("partition")):
                 self._lake.write(place, some, month)
                 written.add(month)
         return written
@@ -159,10 +160,10 @@ def _nothing(one: TableDefinition) -> pl.DataFrame:
     return pl.DataFrame(schema=lake_schema(one.table))
 
 
-def _by_month(rows: pl.DataFrame, month: pl.Expr) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Each month and its rows, in their order."""
-    for (name,), part in rows.group_by(month.alias("(month)"), maintain_order=True):
-        yield str(name), part.select(rows.columns)
+def _groups(rows: pl.DataFrame, by: pl.Expr) -> Iterator[tuple[Any, pl.DataFrame]]:
+    """Each value of an expression and its rows, in their order."""
+    for (value,), part in rows.group_by(by.alias("(group)"), maintain_order=True):
+        yield value, part[rows.columns]
 
 
 __all__ = ["batch_slices", "living_batches", "make_slices"]
