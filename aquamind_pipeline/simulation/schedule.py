@@ -54,10 +54,10 @@ class Plan:
 
     Attributes:
         batches: batch_id, batch_number, geography_id, start_date, eggs, harvest_weight_g, harvest_date, area_id.
-        assignments: Sorted by assignment_id: assignment_id, batch_id, stage (lifecycle order), position (from 0 within batch and stage),
+        assignments: assignment_id, batch_id, stage (lifecycle order), position (from 0 within batch and stage),
             container_id, hall_id, area_id, site (see `climate`), assignment_date, departure_date (exclusive), days,
             batch_day (age of the batch at the assignment's start), readings_per_day, meals_per_day, samples, and the
-            first id of its states, readings, feedings and samples.
+            first id of its states, readings, feedings and samples; sorted by assignment_id.
         mixes: Mixes that have happened (`mixing.MIXES`).
     """
 
