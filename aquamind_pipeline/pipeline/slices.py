@@ -59,7 +59,7 @@ def make_slices(workspace: Workspace, definitions: Sequence[TableDefinition]) ->
             own: dict[Any, Any] = {}  # what the tables of the step share of this slice
             for one, writer in zip(definitions, writers, strict=True):
                 inputs = Inputs(one, farm, lake, batches=some, shared=shared, own=own)
-                writer.add(one.make(inputs), number, last=len(slices) == 1)
+                writer.add(one.make(inputs), number, last=number == len(slices) - 1)
             advance()
     for one, writer in zip(definitions, writers, strict=True):
         yield one.name, writer.finish(started)
@@ -85,11 +85,11 @@ class _Whole:
 
 
 class _Monthly:
-    """Writes a table by month: parts of months first, where there are several slices, then each month."""
+    """Writes a table by month. Each slice but the last writes parts of months; the last one completes them."""
 
     def __init__(self, lake: Lake, farm: Profile, one: TableDefinition, since: str, batches: Sequence[int]) -> None:
         self._lake, self._farm, self._definition, self._since = lake, farm, one, since
-        self._month = month_of(str(one.time))
+        self._time = str(one.time)
         self._first = first_day(since) if since else date.min
         self._apart = f"{PARTS}/{one.name}"
         self._done: list[Written] = []
@@ -101,21 +101,28 @@ class _Monthly:
     def add(self, rows: pl.DataFrame, number: int, *, last: bool) -> None:
         rows, labels = with_faults(self._farm, self._definition, rows)
         if labels.height:
-            months = rows.select("id", partition=self._month)
+            months = rows.select("id", partition=month_of(self._time))
             self._labels.append(labels.drop("partition").join(months, on="id"))
-        for month, part in _by_month(rows.filter(pl.col(str(self._definition.time)) >= self._first), self._month):
+        for first, part in _groups(rows.filter(pl.col(self._time) >= self._first), pl.col(self._time).dt.month_start()):
+            month = month_key(first)
             if last:
-                self._done.append(self._lake.write(self._definition.name, part, month))
+                self._complete(month, part)
             else:
                 written = self._lake.write(self._apart, part, f"{month}.{number:06d}")
                 self._parts.setdefault(month, []).append(str(written.partition))
 
+    def _complete(self, month: str, *last: pl.DataFrame) -> None:
+        """Write a month: its parts, and the rows of the last slice."""
+        parts = self._parts.pop(month, [])
+        earlier = [self._lake.scan(self._apart, parts).collect()] if parts else []
+        self._done.append(self._lake.write(self._definition.name, pl.concat([*earlier, *last]), month))
+        for part in parts:
+            self._lake.remove(self._apart, part)
+
     def finish(self, started: float) -> Written:
         lake, name = self._lake, self._definition.name
-        for month, parts in self._parts.items():
-            self._done.append(lake.write(name, lake.scan(self._apart, parts).collect(), month))
-            for part in parts:
-                lake.remove(self._apart, part)
+        for month in list(self._parts):  # those that the last slice has no rows of
+            self._complete(month)
         for month in self._expected_months() - {str(one.partition) for one in self._done}:
             self._done.append(lake.write(name, _nothing(self._definition), month))
         labelled = f"{LABELS}/{name}"
@@ -142,7 +149,7 @@ class _Monthly:
         written: set[str | None] = set()
         if self._labels:
             labels = pl.concat(self._labels).filter(pl.col("partition") >= self._since)  # earlier ones are complete
-            for month, some in _by_month(labels, pl.col("partition")):
+            for month, some in _groups(labels, pl.col("partition")):
                 self._lake.write(place, some, month)
                 written.add(month)
         return written
@@ -153,10 +160,10 @@ def _nothing(one: TableDefinition) -> pl.DataFrame:
     return pl.DataFrame(schema=lake_schema(one.table))
 
 
-def _by_month(rows: pl.DataFrame, month: pl.Expr) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Each month and its rows, in their order."""
-    for (name,), part in rows.group_by(month.alias("(month)"), maintain_order=True):
-        yield str(name), part.select(rows.columns)
+def _groups(rows: pl.DataFrame, by: pl.Expr) -> Iterator[tuple[Any, pl.DataFrame]]:
+    """Each value of an expression and its rows, in their order."""
+    for (value,), part in rows.group_by(by.alias("(group)"), maintain_order=True):
+        yield value, part[rows.columns]
 
 
 __all__ = ["batch_slices", "living_batches", "make_slices"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -39,11 +41,13 @@ def polars_type(type_: sa.types.TypeEngine[Any]) -> pl.DataType:
             raise TypeError(f"no Polars type for {type_!r}")
 
 
+@cache
 def full_schema(table: sa.Table) -> pl.Schema:
     """Every column of a table, in the database's order."""
     return pl.Schema({column.name: polars_type(column.type) for column in table.columns})
 
 
+@cache
 def lake_schema(table: sa.Table) -> pl.Schema:
     """The columns that the lake keeps: all but the filled ones.
 
@@ -60,15 +64,23 @@ def conform(frame: pl.DataFrame, table: sa.Table) -> pl.DataFrame:
         InputError: when columns are missing or unknown, or a value does not fit its type in lake or database.
     """
     schema, where = lake_schema(table), f"{table.info.get('place', 'generate')}: "
-    _require_columns(frame.columns, schema, table, where, "a generator gives each column without `fill`, and no other")
-    cut = [name for name, dtype in schema.items() if dtype.is_integer() and frame.schema[name].is_float()]
+    given, narrow = frame.schema, full_schema(table)
+    _require_columns(given.names(), schema, table, where, "a generator gives each column without `fill`, and no other")
+    cut = [name for name, dtype in schema.items() if dtype.is_integer() and given[name].is_float()]
     if cut:
         raise InputError(f"{where}{table.name}: {cut} would lose their fractions in columns of integers: round them")
     try:
-        narrow = full_schema(table)
-        return frame.select(pl.col(name).cast(narrow[name]).cast(dtype) for name, dtype in schema.items())
+        return frame.select(_fitted(name, given[name], narrow[name], dtype) for name, dtype in schema.items())
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{where}{table.name}: a value does not fit its column ({error})") from None
+
+
+def _fitted(name: str, *types: pl.DataType) -> pl.Expr:
+    """A column, cast from its type to the next ones in turn. A cast to the same type takes time, too."""
+    column = pl.col(name)
+    for before, after in pairwise(types):
+        column = column if before == after else column.cast(after)
+    return column
 
 
 def complete(frame: pl.LazyFrame, table: sa.Table) -> pl.LazyFrame:

@@ -9,6 +9,7 @@ differ between machines.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _SQRT3 = float(np.sqrt(3.0))
 
 
+@lru_cache(maxsize=1024)
 def stream(seed: int, *names: str) -> int:
     """Key of the stream of draws with these names, such as ("mortality", "deaths"), for a farm with this seed."""
     digest = hashlib.blake2b("\x1f".join((str(seed), *names)).encode(), digest_size=8).digest()

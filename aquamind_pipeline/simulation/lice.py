@@ -10,6 +10,8 @@ The numbers are means per fish. Sources: docs/reference/fish-health.md.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 
@@ -146,7 +148,8 @@ DISPERSION = 0.8
 
 _MOST_COUNTED = 100_000
 """Nobody counts more lice of a stage in one ring."""
-_LONGEST_BLOCK = 32
+_LONGEST_BLOCK = 64
+_MANY = 100
 
 
 def is_counting_day(ordinals: Ints, site: Ints, geography: Ints, speed: int) -> np.typing.NDArray[np.bool_]:
@@ -184,8 +187,9 @@ def counted(mean: Floats, fish: Ints, u: Floats) -> Ints:
         # Several numbers at once. Accumulation adds one after the other, so the length of a block changes no result.
         lice = number + np.arange(block)[:, None]
         chances = np.concatenate([chance[None, :], ratio * ((size + lice) / (lice + 1))])
-        np.multiply.accumulate(chances, axis=0, out=chances)
-        rests = np.subtract.accumulate(np.concatenate([rest[None, :], chances[1:]]), axis=0)
+        _accumulate(np.multiply, chances)
+        rests = np.concatenate([rest[None, :], chances[1:]])
+        _accumulate(np.subtract, rests)
         going = (rests >= 0.0) & (chances > 0.0)
         total[open_] += going[:-1].sum(axis=0)
         rest, chance, more = rests[-1], chances[-1], going[-1]
@@ -193,6 +197,15 @@ def counted(mean: Floats, fish: Ints, u: Floats) -> Ints:
             open_, rest, chance, ratio, size = open_[more], rest[more], chance[more], ratio[more], size[more]
         number, block = number + block, min(2 * block, _LONGEST_BLOCK)
     return np.minimum(total, _MOST_COUNTED)
+
+
+def _accumulate(step: np.ufunc, table: Floats) -> None:
+    """Replace each row by the step from the row above: `step.accumulate`, which is slow where rows are long."""
+    if table.shape[1] < _MANY:
+        step.accumulate(table, axis=0, out=table)
+    else:
+        for above, row in pairwise(table):
+            step(above, row, out=row)
 
 
 def count_luck(seed: int, assignment_id: Ints, ordinals: Ints, stage: Ints) -> Floats:
@@ -218,8 +231,8 @@ def counts(seed: int, lice: pl.DataFrame) -> pl.DataFrame:
     luck = count_luck(seed, ids, ordinals, np.arange(len(STAGES))[:, None])
     means = np.stack([examined[stage].to_numpy() for stage in STAGES])
     found = counted(means.ravel(), fish.ravel(), luck.ravel()).reshape(fish.shape)
-    return examined.select("assignment_id", "batch_id", "container_id", "date", "fish_counted").with_columns(
-        pl.Series(stage, some) for stage, some in zip(STAGES, found, strict=True)
+    return examined[["assignment_id", "batch_id", "container_id", "date", "fish_counted"]].hstack(
+        [pl.Series(stage, some) for stage, some in zip(STAGES, found, strict=True)]
     )
 
 

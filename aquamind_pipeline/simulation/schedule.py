@@ -57,7 +57,7 @@ class Plan:
         assignments: assignment_id, batch_id, stage (lifecycle order), position (from 0 within batch and stage),
             container_id, hall_id, area_id, site (see `climate`), assignment_date, departure_date (exclusive), days,
             batch_day (age of the batch at the assignment's start), readings_per_day, meals_per_day, samples, and the
-            first id of its states, readings, feedings and samples.
+            first id of its states, readings, feedings and samples; sorted by assignment_id.
         mixes: Mixes that have happened (`mixing.MIXES`).
     """
 
@@ -74,6 +74,10 @@ class Plan:
         """The part of the plan about these batches."""
         wanted = pl.col("batch_id").is_in(list(batch_ids))
         return Plan(*(frame.filter(wanted) for frame in (self.batches, self.assignments, self.mixes)))
+
+    def rows_of(self, assignment_ids: pl.Series) -> Ints:
+        """Row of each of these assignments in `assignments`."""
+        return np.searchsorted(self.assignments["assignment_id"].to_numpy(), assignment_ids.to_numpy())
 
     def with_sources(self, batch_ids: Sequence[int]) -> list[int]:
         """These batches, and those that the mixed ones among them are made of."""

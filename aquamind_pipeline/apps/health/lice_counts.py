@@ -63,8 +63,8 @@ _FAR_OFF, _SLACK = 10.0, 5.0
 def lice_counts(inputs: Inputs) -> pl.DataFrame:
     """Rows of health_licecount."""
     seed = inputs.farm.seed
-    counts = lice.counts(seed, lived(inputs, LIFE_LICE).filter(pl.col("fish_counted") > 0).collect())
-    counts = with_state_id(counts.sort("container_id", "date"), inputs.plan)
+    examined = lived(inputs, LIFE_LICE).filter(pl.col("fish_counted") > 0).collect().sort("container_id", "date")
+    counts = with_state_id(lice.counts(seed, examined), inputs.plan)
     found = _by_kind(seed, counts)
     written = found > 0
     written[~written.any(axis=1), FEMALE] = True
@@ -111,7 +111,7 @@ def _by_kind(seed: int, counts: pl.DataFrame) -> Ints:
 
 
 def _described(seed: int, counts: pl.DataFrame) -> pl.DataFrame:
-    """The counts with the moment, the method and how sure people are."""
+    """The counts without lice, with the moment, the method and how sure people are."""
     ids, days = counts["assignment_id"].to_numpy(), ordinals(counts["date"])
     word = draws.bits(draws.stream(seed, "lice", "method"), ids, days)
     place = draws.uniform(draws.stream(seed, "lice", "camera"), counts["container_id"].to_numpy())
@@ -120,9 +120,14 @@ def _described(seed: int, counts: pl.DataFrame) -> pl.DataFrame:
     least = np.array([sure for _, sure in _METHODS])[method]
     sure = least + ((word >> np.uint64(16)) % np.uint64(5)).astype(np.int64)
     minute = (word >> np.uint64(32)) % np.uint64(_MINUTES)
-    return counts.with_columns(
+    return counts.select(
+        "state_id",
+        "assignment_id",
+        "batch_id",
+        "container_id",
+        "fish_counted",
         count_date=at_local_time(pl.col("date"), pl.lit(pl.Series(minute.astype(np.int64) + _FIRST_MINUTE))),
-        detection_method=pl.Series(np.array([name for name, _ in _METHODS])[method]),
+        detection_method=pl.Series([name for name, _ in _METHODS]).gather(method),
         confidence_level=decimal(sure, 3, 2),
     )
 

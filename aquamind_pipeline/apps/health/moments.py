@@ -51,15 +51,9 @@ def sunday(day: str) -> pl.Expr:
 
 def with_state_id(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Rows with assignment_id and date, and the state_id of the assignment's day."""
-    begun = plan.assignments.lazy().select("assignment_id", "first_state_id", "assignment_date")
-    since = (pl.col("date") - pl.col("assignment_date")).dt.total_days()
-    return (
-        rows.lazy()
-        .join(begun, on="assignment_id", how="left", maintain_order="left")
-        .with_columns(state_id=pl.col("first_state_id") + since)
-        .drop("first_state_id", "assignment_date")
-        .collect()
-    )
+    assignments = plan.assignments[["first_state_id", "assignment_date"]][plan.rows_of(rows["assignment_id"])]
+    since = (rows["date"] - assignments["assignment_date"]).dt.total_days()
+    return rows.with_columns(state_id=assignments["first_state_id"] + since)
 
 
 def at_local_time(date: pl.Expr, minute: pl.Expr) -> pl.Expr:

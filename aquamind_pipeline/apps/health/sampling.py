@@ -12,7 +12,6 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline.apps.farm.life import LIFE_DAYS
-from aquamind_pipeline.apps.farm.plan import PLAN_ASSIGNMENTS
 from aquamind_pipeline.apps.health.moments import lived
 from aquamind_pipeline.arithmetic import Floats, Ints, decimal, deviation, half_up, units
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
@@ -57,16 +56,10 @@ _HALF_WIDTHS = 8.0
 
 def examined(inputs: Inputs) -> pl.DataFrame:
     """Days of life on which fish are examined, with assignment_date and days of the assignment, by container, date."""
-    planned = inputs.whole(PLAN_ASSIGNMENTS.name).lazy().select("assignment_id", "assignment_date", "days")
     columns = ("assignment_id", "container_id", "state_id", "stage", "date", "weight_g", "fish_examined")
-    return (
-        lived(inputs, LIFE_DAYS)
-        .filter(_EXAMINED > 0)
-        .select(columns)
-        .join(planned, on="assignment_id")
-        .sort("container_id", "date")
-        .collect()
-    )
+    days = lived(inputs, LIFE_DAYS).filter(_EXAMINED > 0).select(columns).collect().sort("container_id", "date")
+    plan = inputs.plan
+    return days.hstack(plan.assignments[["assignment_date", "days"]][plan.rows_of(days["assignment_id"])])
 
 
 def shapes(seed: int, event: Ints, number: Ints) -> Floats:

@@ -40,6 +40,14 @@ def test_counts_are_negative_binomial(mean: float) -> None:
     assert (np.diff(found) >= 0).all()
 
 
+def test_a_count_does_not_depend_on_the_others() -> None:
+    """One by one or all at once, counts are the same to the last louse."""
+    n = 300
+    mean, fish, u = np.linspace(0.01, 30.0, n), np.where(np.arange(n) % 2, 10, 20), (np.arange(n) * 0.618) % 1.0
+    alone = [lice.counted(mean[[k]], fish[[k]], u[[k]]).item() for k in range(n)]
+    assert lice.counted(mean, fish, u).tolist() == alone
+
+
 def test_no_lice_are_found_where_there_are_none() -> None:
     assert lice.counted(np.zeros(3), np.full(3, 20), np.array([0.0, 0.5, 1.0 - 2.0**-53])).tolist() == [0, 0, 0]
 

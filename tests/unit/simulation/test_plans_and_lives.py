@@ -32,6 +32,15 @@ def test_no_container_has_two_batches_at_once(profile: Profile) -> None:
 
 
 @given(farms())
+def test_a_plan_finds_its_assignments(profile: Profile) -> None:
+    """Also in the part of the plan about some batches."""
+    plan = planned(profile)
+    for some in (plan, plan.of_batches(plan.batches["batch_id"].to_list()[::2])):
+        ids = some.assignments["assignment_id"].reverse()
+        assert some.assignments["assignment_id"][some.rows_of(ids)].equals(ids)
+
+
+@given(farms())
 def test_a_batch_has_one_hall_per_stage_one_area_and_one_geography(profile: Profile) -> None:
     plan = planned(profile)
     sites = build_sites()
