@@ -719,7 +719,10 @@ def _bands(inputs: RuleInputs) -> CheckResult:
     if farm.as_of != farm.default_as_of:
         return CheckResult("bands", passed=True, detail=f"the profile's bands apply to {farm.default_as_of} only")
     status = inputs.scan(_BATCHES).filter(~is_mixed(pl.col("id"))).select("status").collect()["status"]
-    counts = {"batches": int(status.is_in(["ACTIVE", "COMPLETED"]).sum()), "completed": int((status == "COMPLETED").sum())}
+    counts = {
+        "batches": int(status.is_in(["ACTIVE", "COMPLETED"]).sum()),
+        "completed": int((status == "COMPLETED").sum()),
+    }
     for name, _ in farm.bands:
         if name not in counts:
             counts[name] = int(inputs.scan(name).select(pl.len()).collect().item())

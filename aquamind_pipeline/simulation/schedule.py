@@ -91,10 +91,10 @@ class Plan:
     Attributes:
         batches: Batches that have begun: batch_id, batch_number, geography_id, start_date, eggs, harvest_weight_g,
             harvest_date, area_id.
-        assignments: Of these batches: assignment_id, batch_id, stage (lifecycle order), position (from 0 within batch and stage),
-            container_id, hall_id, area_id, site (see `climate`), assignment_date, departure_date (exclusive), days,
-            batch_day (age of the batch at the assignment's start), readings_per_day, meals_per_day, samples, and the
-            first id of its states, readings, feedings and samples.
+        assignments: Of these batches: assignment_id, batch_id, stage (lifecycle order), position (from 0 within batch
+            and stage), container_id, hall_id, area_id, site (see `climate`), assignment_date, departure_date
+            (exclusive), days, batch_day (age of the batch at the assignment's start), readings_per_day, meals_per_day,
+            samples, and the first id of its states, readings, feedings and samples.
         mixes: Mixes that have happened (`mixing.MIXES`).
         creations: Batches that have been planned, also those that have not begun or never will: batch_id,
             batch_number, geography_id, start_date, eggs, harvest_date, planned_on, ready_on (day from which on the
@@ -574,4 +574,13 @@ def _first_id(count: pl.Expr) -> pl.Expr:
     return 1 + count.cum_sum() - count
 
 
-__all__ = ["CREATIONS", "FIRST_CANCELLED_ID", "READING_HOURS", "TRAYS", "Plan", "lived_months", "rows_by_month", "schedule"]
+__all__ = [
+    "CREATIONS",
+    "FIRST_CANCELLED_ID",
+    "READING_HOURS",
+    "TRAYS",
+    "Plan",
+    "lived_months",
+    "rows_by_month",
+    "schedule",
+]

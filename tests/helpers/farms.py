@@ -19,7 +19,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.apps.batch.daily_states import STATES, read_records
+from aquamind_pipeline.apps.batch.daily_states import STATES, read_records, with_fish
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.months import first_day, months_between
@@ -97,6 +97,9 @@ def farms(draw: st.DrawFn) -> Profile:
         "sensor_gap_share": draw(st.sampled_from([0.0, 0.02, 0.1])),
         "speed": speed,
         "mixed_batches": draw(st.integers(0, 2)),
+        "planned_batches": draw(st.integers(0, 3)),
+        "receiving_batches": draw(st.integers(0, 2)),
+        "cancelled_batches": draw(st.integers(0, 2)),
     }
     return Profile.model_validate(profile)
 
@@ -118,7 +121,7 @@ def make_or_skip(profile: Profile) -> Made:
 def books(made: Made) -> Records:
     """What growth assimilation may know of a farm: what was recorded."""
     tables = {name: REGISTRY.table(name) for name in REGISTRY.aquamind}
-    return read_records(Inputs(STATES, made.farm, made), made.frame("batch_batch")["id"].to_list(), tables)
+    return read_records(Inputs(STATES, made.farm, made), with_fish(made.frame("batch_batch")), tables)
 
 
 def steps_in_order() -> list[list[TableDefinition]]:

@@ -175,7 +175,7 @@ BATCHES = TableDefinition(
         varchar(
             "status",
             20,
-            comment="PLANNED, RECEIVING (some eggs have come), ACTIVE, COMPLETED (harvested), or CANCELLED (never begun)",
+            comment="PLANNED, RECEIVING (some eggs have come), ACTIVE, COMPLETED, or CANCELLED (never begun)",
         ),
         varchar("batch_type", 20, fill=_TYPE, comment="MIXED, or STANDARD if the batch began as eggs"),
         date("start_date"),

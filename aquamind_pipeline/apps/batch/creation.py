@@ -42,7 +42,6 @@ from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation import draws
 
-
 _REASONS = (
     "The supplier found infectious salmon anaemia in its brood fish and delivers no eggs.",
     "The egg hall has to be repaired first.",
@@ -98,9 +97,7 @@ def creation_workflows(inputs: Inputs) -> pl.DataFrame:
         progress_percentage=rounded(share, 5, 2),
         cancellation_reason=pl.when(cancelled)
         .then(
-            (pl.col("batch_id") % len(_REASONS)).replace_strict(
-                range(len(_REASONS)), _REASONS, return_dtype=pl.String
-            )
+            (pl.col("batch_id") % len(_REASONS)).replace_strict(range(len(_REASONS)), _REASONS, return_dtype=pl.String)
         )
         .otherwise(EMPTY),
         cancelled_at=pl.when(cancelled).then(day("cancelled_on")),
@@ -115,6 +112,92 @@ def creation_workflows(inputs: Inputs) -> pl.DataFrame:
     )
 
 
+_DELIVERIES = "batch_creationaction"
+_FITTING = {
+    "PLANNED": ("DRAFT", "PLANNED"),
+    "RECEIVING": ("IN_PROGRESS",),
+    "ACTIVE": ("COMPLETED",),
+    "COMPLETED": ("COMPLETED",),
+    "CANCELLED": ("CANCELLED",),
+}
+"""States of a creation workflow that fit the status of its batch."""
+
+
+def _status_fits(inputs: RuleInputs) -> CheckResult:
+    """The deliveries, the creation workflow and the fish of each batch agree with the batch's status."""
+    status = pl.col("status")
+    deliveries = (
+        inputs.whole(_DELIVERIES)
+        .group_by("workflow_id")
+        .agg(
+            actions=pl.len(),
+            done=(status == "COMPLETED").sum(),
+            skipped=(status == "SKIPPED").sum(),
+            eggs=pl.col("egg_count_actual").cast(pl.Int64).sum(),
+        )
+    )
+    fish = (
+        inputs.whole(ASSIGNMENTS.name)
+        .group_by("batch_id")
+        .agg(fish=pl.col("population_count").cast(pl.Int64).sum(), active=pl.col("is_active").sum())
+    )
+    batches = inputs.whole(BATCHES.name).select("batch_number", "status", "start_date", batch_id="id")
+    workflows = inputs.rows.select(
+        "batch_id",
+        "actions_completed",
+        "total_eggs_received",
+        "cancellation_reason",
+        workflow="status",
+        workflow_id="id",
+    )
+    every = (
+        batches.join(workflows, on="batch_id")
+        .join(deliveries, on="workflow_id", how="left")
+        .join(fish, on="batch_id", how="left")
+        .with_columns(pl.col("actions", "done", "skipped", "eggs", "fish", "active").fill_null(0))
+    )
+    pairs = pl.DataFrame(
+        [(batch, workflow) for batch, fitting in _FITTING.items() for workflow in fitting],
+        schema=["status", "workflow"],
+        orient="row",
+    ).with_columns(fits=pl.lit(value=True))
+    empty = (pl.col("fish") == 0) & (pl.col("active") == 0)
+    as_told = (
+        pl.when(status == "PLANNED")
+        .then((pl.col("done") == 0) & empty & (pl.col("start_date") > inputs.farm.as_of))
+        .when(status == "CANCELLED")
+        .then((pl.col("skipped") == pl.col("actions")) & empty & (pl.col("cancellation_reason") != ""))
+        .when(status == "RECEIVING")
+        .then((pl.col("done") > 0) & (pl.col("done") < pl.col("actions")))
+        .otherwise(pl.col("done") == pl.col("actions"))
+    )
+    wrong = (
+        every.join(pairs, on=["status", "workflow"], how="left")
+        .filter(
+            pl.col("fits").is_null()
+            | ~as_told
+            | (pl.col("actions") == 0)
+            | (pl.col("actions_completed") != pl.col("done"))
+            | (pl.col("total_eggs_received") != pl.col("eggs"))
+        )
+        .select("batch_id", "batch_number", "status", "workflow", "actions", "done", "skipped", "fish", "active")
+        .sort("batch_id")
+    )
+    return check_result(
+        STATUS_FITS.name,
+        wrong,
+        f"{every.height:,} batches have the status that their deliveries give",
+        "batches whose status does not fit their deliveries",
+    )
+
+
+STATUS_FITS = Rule(
+    "status_fits",
+    "A batch's status fits its deliveries, its creation workflow and its fish: PLANNED and CANCELLED ones have none.",
+    MISLEADING,
+    _status_fits,
+    reads=(BATCHES.name, _DELIVERIES, ASSIGNMENTS.name),
+)
 CREATION_WORKFLOWS = TableDefinition(
     name="batch_creationworkflow",
     kind=Kind.LEDGER,
@@ -148,8 +231,7 @@ CREATION_WORKFLOWS = TableDefinition(
         text("cancellation_reason", comment="Why the batch was called off; else empty"),
         timestamp("cancelled_at", nullable=True, comment="Time at which the batch was called off (UTC)"),
         refers(
-            "cancelled_by_id",
-            "auth_user.id",
+                "auth_user.id",
             type_=sa.Integer,
             nullable=True,
             fill=pl.when(status="CANCELLED").then(OWNER),
@@ -167,7 +249,7 @@ CREATION_WORKFLOWS = TableDefinition(
         "total_eggs_received": "plan_creation.eggs plan_tray.assignment_date",
         "planned_start_date": "plan_creation.start_date",
     },
-    rules=(),
+    rules=(STATUS_FITS,),
     changes_with_as_of=(
         "status",
         "total_eggs_received",
@@ -177,7 +259,6 @@ CREATION_WORKFLOWS = TableDefinition(
         "progress_percentage",
         "cancellation_reason",
         "cancelled_at",
-        "cancelled_by_id",
         "updated_at",
     ),
     history_model="batchcreationworkflow",
@@ -220,87 +301,12 @@ def creation_actions(inputs: Inputs) -> pl.DataFrame:
     )
 
 
-_FITTING = {
-    "PLANNED": ("DRAFT", "PLANNED"),
-    "RECEIVING": ("IN_PROGRESS",),
-    "ACTIVE": ("COMPLETED",),
-    "COMPLETED": ("COMPLETED",),
-    "CANCELLED": ("CANCELLED",),
-}
-"""States of a creation workflow that fit the status of its batch."""
-
-
-def _status_fits(inputs: RuleInputs) -> CheckResult:
-    """The deliveries, the creation workflow and the fish of each batch agree with the batch's status."""
-    status = pl.col("status")
-    deliveries = inputs.rows.group_by("workflow_id").agg(
-        actions=pl.len(), done=(status == "COMPLETED").sum(), skipped=(status == "SKIPPED").sum()
-    )
-    fish = (
-        inputs.whole(ASSIGNMENTS.name)
-        .group_by("batch_id")
-        .agg(fish=pl.col("population_count").cast(pl.Int64).sum(), active=pl.col("is_active").sum())
-    )
-    batches = inputs.whole(BATCHES.name).select("batch_number", "status", "start_date", batch_id="id")
-    workflows = inputs.whole(CREATION_WORKFLOWS.name).select(
-        "batch_id",
-        "actions_completed",
-        "cancellation_reason",
-        workflow="status",
-        workflow_id="id",
-    )
-    every = (
-        batches.join(workflows, on="batch_id")
-        .join(deliveries, on="workflow_id", how="left")
-        .join(fish, on="batch_id", how="left")
-        .with_columns(pl.col("actions", "done", "skipped", "fish", "active").fill_null(0))
-    )
-    pairs = pl.DataFrame(
-        [(batch, workflow) for batch, fitting in _FITTING.items() for workflow in fitting],
-        schema=["status", "workflow"],
-        orient="row",
-    ).with_columns(fits=pl.lit(value=True))
-    empty = (pl.col("fish") == 0) & (pl.col("active") == 0)
-    as_told = (
-        pl.when(status == "PLANNED")
-        .then((pl.col("done") == 0) & empty & (pl.col("start_date") > inputs.farm.as_of))
-        .when(status == "CANCELLED")
-        .then((pl.col("skipped") == pl.col("actions")) & empty & (pl.col("cancellation_reason") != ""))
-        .when(status == "RECEIVING")
-        .then((pl.col("done") > 0) & (pl.col("done") < pl.col("actions")))
-        .otherwise(pl.col("done") == pl.col("actions"))
-    )
-    wrong = (
-        every.join(pairs, on=["status", "workflow"], how="left")
-        .filter(
-            pl.col("fits").is_null()
-            | ~as_told
-            | (pl.col("actions") == 0)
-            | (pl.col("actions_completed") != pl.col("done"))
-        )
-        .select("batch_id", "batch_number", "status", "workflow", "actions", "done", "skipped", "fish", "active")
-        .sort("batch_id")
-    )
-    return check_result(
-        STATUS_FITS.name,
-        wrong,
-        f"{every.height:,} batches have the status that their deliveries give",
-        "batches whose status does not fit their deliveries",
-    )
-
-
-STATUS_FITS = Rule(
-    "status_fits",
-    "A batch's status fits its deliveries, its creation workflow and its fish: PLANNED and CANCELLED ones have none.",
-    MISLEADING,
-    _status_fits,
-    reads=(BATCHES.name, CREATION_WORKFLOWS.name, ASSIGNMENTS.name),
-)
 _PLANNED = "plan_assignment"
 
 
 def _trays_wait(inputs: RuleInputs) -> CheckResult:
-    """Trays that wait for eggs are empty, and no other fish are in them when the eggs come."""
+    """Trays that wait for eggs are empty, and no other fish are in them when the eggs come. None have come early."""
+    early = inputs.rows.filter(pl.col("actual_delivery_date") > inputs.farm.as_of)
     waiting = inputs.rows.filter(status="PENDING").select("id", "dest_assignment_id", "expected_delivery_date")
     assigned = inputs.whole(ASSIGNMENTS.name).select(
         "batch_id",
@@ -334,17 +340,18 @@ def _trays_wait(inputs: RuleInputs) -> CheckResult:
         | (pl.col("assignment_date") != pl.col("expected_delivery_date"))
         | pl.col("id").is_in(taken["id"].implode())
     ).sort("id")
+    wrong = pl.concat([wrong, early.select("id", "dest_assignment_id", "expected_delivery_date")], how="diagonal")
     return check_result(
         TRAYS_WAIT.name,
         wrong,
         f"{trays.height:,} trays wait for eggs, empty and free",
-        "deliveries to come into trays that are in use",
+        "deliveries to come into trays that are in use, or that are entered as done",
     )
 
 
 TRAYS_WAIT = Rule(
     "trays_wait",
-    "Deliveries to come lie after `as_of`, and go into empty trays that no other fish will be in on that day.",
+    "No eggs come after `as_of`. Those to come are for empty trays that no other fish will be in on that day.",
     MISLEADING,
     _trays_wait,
     reads=(ASSIGNMENTS.name, _PLANNED),
@@ -386,15 +393,13 @@ CREATION_ACTIONS = TableDefinition(
     generate=creation_actions,
     expected=ByFormula(lambda farm, plan: plan.trays.height),
     lineage={"egg_count_actual": "plan_creation.eggs", "water_temp_on_arrival": "life_day.temp_c"},
-    rules=(STATUS_FITS, TRAYS_WAIT),
+    rules=(TRAYS_WAIT,),
     changes_with_as_of=(
         "status",
         "egg_count_actual",
         "actual_delivery_date",
         "water_temp_on_arrival",
         "egg_quality_score",
-        "execution_duration_minutes",
-        "executed_by_id",
         "updated_at",
     ),
 )

@@ -51,7 +51,9 @@ def section(connection: Connection, farm: Profile, plan: Plan) -> Section:
     begun, coming = number(~status.is_in(["PLANNED", "CANCELLED"])), coming_batches(farm, plan)
     received = number(~mixed & status.is_in(["ACTIVE", "COMPLETED"]))
     checks = [
-        Check("batches", begun == plan.batches.height, f"{begun} batches have begun, {plan.batches.height} by the plan"),
+        Check(
+            "batches", begun == plan.batches.height, f"{begun} batches have begun, {plan.batches.height} by the plan"
+        ),
         Check("completed", completed == harvested, f"{completed} completed, {harvested} planned"),
         *(
             Check(name.lower(), number(status == name) == planned, f"{number(status == name)}, {planned} by the plan")

@@ -44,7 +44,12 @@ def section(connection: Connection, farm: Profile, sums: Sums) -> Section:
     )
     grown = (
         batches.join(dead, on="batch_id", how="left", maintain_order="left")
-        .join(_by_batch(sums.days, frame(connection, _DELIVERED), eggs_end + 1), on="batch_id", how="left", maintain_order="left")
+        .join(
+            _by_batch(sums.days, frame(connection, _DELIVERED), eggs_end + 1),
+            on="batch_id",
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(pl.col("transitions", "gains").fill_null(0))
     )
     least, most = survival_of_eggs(farm, eggs_end)
