@@ -71,12 +71,12 @@ class Farm:
 
     @property
     def batches(self) -> pl.DataFrame:
-        """The batches that have begun: batch_id, batch_number, geography_id, start_date, eggs, harvest_date and more."""
+        """Batches that have begun: batch_id, batch_number, geography_id, start_date, eggs, harvest_date and more."""
         return self._tables.scan("plan_batch").collect()
 
     @property
     def coming(self) -> pl.DataFrame:
-        """The batches that are planned or were called off: batch_id, batch_number, start_date, cancelled_on and more."""
+        """Batches that are planned or were called off: batch_id, batch_number, start_date, cancelled_on and more."""
         begun = self.batches["batch_id"].implode()
         return self._tables.scan("plan_creation").filter(~pl.col("batch_id").is_in(begun)).collect()
 

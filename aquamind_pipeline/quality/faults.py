@@ -60,6 +60,8 @@ COMPOSITIONS, COMPONENTS = mixing.COMPOSITIONS.name, mixing.COMPONENTS.name
 LOTS, _LOT_WEIGHTS = harvests.HARVEST_LOTS.name, ("live_weight_kg", "gutted_weight_kg", "fillet_weight_kg")
 SILENT_DAYS = 3
 """Number of last days without readings in a silent farm."""
+_PLANNED_FISH = 300_000
+"""Fish that are entered for a tray that waits for eggs."""
 _NEW_IDS = 2**40
 """Added to ids, so that they differ from all ids of the farm."""
 _PRIME = 1_000_000_007
@@ -540,16 +542,8 @@ FAULTS: dict[str, Fault] = {
             ),
         ),
         Fault(
-            "eggs-in-advance", "Eggs to come are entered as delivered on the day for which they are planned.",
-            (DELIVERIES,), "deliveries", 0.5,
-            lambda f, d: f.pipe(
-                _set(
-                    (pl.col("status") == "PENDING") & d.hits(_ROW),
-                    status=pl.lit("COMPLETED"),
-                    egg_count_actual=pl.col("egg_count_planned"),
-                    actual_delivery_date=pl.col("expected_delivery_date"),
-                )
-            ),
+            "eggs-in-advance", "Deliveries to come are marked as completed.", (DELIVERIES,), "deliveries", 0.5,
+            lambda f, d: f.pipe(_set((pl.col("status") == "PENDING") & d.hits(_ROW), status=pl.lit("COMPLETED"))),
         ),
         Fault(
             "planned-with-fish", "The fish that are planned for a tray are entered as if they were there.",
@@ -557,8 +551,7 @@ FAULTS: dict[str, Fault] = {
             lambda f, d: f.pipe(
                 _set(
                     ~pl.col("is_active") & pl.col("departure_date").is_null() & d.hits(_ROW),
-                    population_count=pl.lit(100),
-                    is_active=pl.lit(value=True),
+                    population_count=pl.lit(_PLANNED_FISH),
                 )
             ),
         ),

@@ -123,7 +123,9 @@ def test_columns_that_are_said_to_change_do_change(name: str) -> None:
     """
     tiny = load_profile("tiny")
     late = made(tiny).read(name)
-    days = [made(tiny.model_copy(update={"as_of": tiny.epoch + timedelta(days=day)})).read(name) for day in (42, 60, 122)]
+    days = [
+        made(tiny.model_copy(update={"as_of": tiny.epoch + timedelta(days=day)})).read(name) for day in (42, 60, 122)
+    ]
     both = pl.concat([early.join(late, on="id", suffix="_later") for early in days])
     for column in REGISTRY[name].changes_with_as_of:
         changed = both.filter(pl.col(column).ne_missing(pl.col(f"{column}_later")))

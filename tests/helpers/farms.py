@@ -19,6 +19,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.assignments import has_eggs, placed_eggs
 from aquamind_pipeline.apps.batch.daily_states import STATES, read_records, with_fish
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.growth.records import Records
@@ -32,6 +33,7 @@ from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.life import Life
+from aquamind_pipeline.simulation.mixing import is_mixed
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, schedule
 
@@ -111,6 +113,13 @@ def planned(profile: Profile) -> Plan:
     except ConfigError:
         assume(False)
         raise
+
+
+def delivered(profile: Profile, plan: Plan) -> pl.DataFrame:
+    """batch_id and eggs: the eggs of each batch that have come by as_of."""
+    came = placed_eggs(plan).filter(has_eggs(profile)).group_by("batch_id").agg(pl.col("eggs").sum())
+    mixed = plan.batches.filter(is_mixed(pl.col("batch_id"))).select("batch_id", "eggs")
+    return pl.concat([came, mixed])
 
 
 def make_or_skip(profile: Profile) -> Made:

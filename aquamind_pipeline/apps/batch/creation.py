@@ -231,7 +231,8 @@ CREATION_WORKFLOWS = TableDefinition(
         text("cancellation_reason", comment="Why the batch was called off; else empty"),
         timestamp("cancelled_at", nullable=True, comment="Time at which the batch was called off (UTC)"),
         refers(
-                "auth_user.id",
+            "cancelled_by_id",
+            "auth_user.id",
             type_=sa.Integer,
             nullable=True,
             fill=pl.when(status="CANCELLED").then(OWNER),
@@ -306,7 +307,8 @@ _PLANNED = "plan_assignment"
 
 def _trays_wait(inputs: RuleInputs) -> CheckResult:
     """Trays that wait for eggs are empty, and no other fish are in them when the eggs come. None have come early."""
-    early = inputs.rows.filter(pl.col("actual_delivery_date") > inputs.farm.as_of)
+    came = pl.col("actual_delivery_date") <= inputs.farm.as_of
+    early = inputs.rows.filter((pl.col("status") == "COMPLETED") & ~came.fill_null(value=False))
     waiting = inputs.rows.filter(status="PENDING").select("id", "dest_assignment_id", "expected_delivery_date")
     assigned = inputs.whole(ASSIGNMENTS.name).select(
         "batch_id",

@@ -7,8 +7,7 @@ from tests.helpers.endpoints.endpoint import Endpoint
 BATCHES = (
     Endpoint(
         "batch/batches/",
-        "active, finished, planned, receiving and cancelled batches; finished ones have an end, and only living ones an "
-        "active assignment",
+        "batches of five statuses; finished ones have an end, and only living ones an active assignment",
         """SELECT count(DISTINCT status) >= 5 AND bool_and((status = 'COMPLETED') = (actual_end_date IS NOT NULL))
              AND bool_and(((status IN ('ACTIVE', 'RECEIVING')) = EXISTS (SELECT FROM batch_batchcontainerassignment a
                WHERE a.batch_id = b.id AND a.is_active)) IS TRUE)
