@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import cache
 
@@ -10,12 +11,15 @@ import pytest
 
 from aquamind_pipeline.apps.batch.assignments import coming_batches
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.quality.runner import CheckRunner
 from aquamind_pipeline.simulation.schedule import schedule
+from tests.contract.drawn import Stored
 from tests.helpers.farms import Made
 
 TINY = load_profile("tiny")
 BATCHES, ASSIGNMENTS = "batch_batch", "batch_batchcontainerassignment"
 WORKFLOWS, ACTIONS = "batch_creationworkflow", "batch_creationaction"
+RUNS = "scenario_projection_run"
 
 
 @cache
@@ -134,6 +138,32 @@ def test_a_tray_is_free_when_its_eggs_come() -> None:
     taken = pl.col("assignment_date").is_between(pl.col("begins"), pl.col("departure_date"), closed="left")
     assert both.height
     assert both.filter(taken).is_empty()
+
+
+class HalfBuilt(Stored):
+    """A lake in the middle of a night: the runs of scenarios are still those of the night before."""
+
+    before: Stored
+
+    def scan(self, table: str, partitions: Sequence[str] | None = None) -> pl.LazyFrame:
+        return self.before.scan(table, partitions) if table == RUNS else super().scan(table, partitions)
+
+
+def test_a_night_passes_the_start_of_a_batch() -> None:
+    """The batch refers to a run that is made later in the same night. The reference is checked with the run."""
+    start = of_status(on(TINY.as_of), "PLANNED")["start_date"].min()
+    assert isinstance(start, date)
+    half = HalfBuilt(TINY.model_copy(update={"as_of": start}))
+    half.before = Stored(TINY)
+
+    def passes(table: str) -> bool:
+        runner = CheckRunner(half, half.farm, only={"foreign_keys"})
+        return {one.rule: one.passed for one in runner.of_table(table)}["foreign_keys"]
+
+    assert passes(BATCHES)
+    assert not passes(RUNS)
+    half.before = Stored(half.farm)
+    assert passes(RUNS)
 
 
 def test_farms_that_do_not_continue_plan_no_batch() -> None:
