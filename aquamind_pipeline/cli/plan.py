@@ -21,6 +21,9 @@ def plan(settings: "Settings") -> None:
     print_line(Text.assemble((farm.name, "bold"), f": {farm.description}"))
     print_line(f"seed {farm.seed}, {farm.epoch} to {farm.as_of}, {planned.months} months")
     print_line(f"{planned.batches} batches: {planned.completed} harvested, {planned.active} alive on the last day")
+    coming = [f"{number} {status.lower()}" for status, number in planned.coming.items() if number]
+    if coming:
+        print_line(f"further batches: {', '.join(coming)}")
     volumes = [[name, "decided by chance" if rows is None else f"{rows:,}"] for name, rows in planned.rows.items()]
     print_table(console, columns("table", "rows"), volumes)
     print_line(

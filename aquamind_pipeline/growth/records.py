@@ -163,9 +163,9 @@ def from_tables(tables: Mapping[str, pl.LazyFrame], temperature: pl.DataFrame | 
         "batches": batches,
         "stages": stages,
         "assignments": assignments,
-        "placements": tables["batch_creationaction"].select(
-            assignment_id="dest_assignment_id", date="actual_delivery_date", count="egg_count_actual"
-        ),
+        "placements": tables["batch_creationaction"]
+        .filter(pl.col("status") == "COMPLETED")
+        .select(assignment_id="dest_assignment_id", date="actual_delivery_date", count="egg_count_actual"),
         "transfers": unrecorded_deaths(tables["batch_transferaction"], tables["batch_mortalityevent"])
         .join(tables["batch_batchtransferworkflow"].select("created_at", workflow_id="id"), on="workflow_id")
         .sort("created_at", "workflow_id", "action_number", descending=[True, True, False])

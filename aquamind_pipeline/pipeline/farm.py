@@ -71,8 +71,14 @@ class Farm:
 
     @property
     def batches(self) -> pl.DataFrame:
-        """The plan's batches: batch_id, batch_number, geography_id, start_date, eggs, harvest_date and more."""
+        """Batches that have begun: batch_id, batch_number, geography_id, start_date, eggs, harvest_date and more."""
         return self._tables.scan("plan_batch").collect()
+
+    @property
+    def coming(self) -> pl.DataFrame:
+        """Batches that are planned or were called off: batch_id, batch_number, start_date, cancelled_on and more."""
+        begun = self.batches["batch_id"].implode()
+        return self._tables.scan("plan_creation").filter(~pl.col("batch_id").is_in(begun)).collect()
 
     def table(self, name: str, *, month: str | None = None, batch: str | int | None = None) -> pl.DataFrame:
         """The rows of a table, the same as a build would write.
@@ -95,6 +101,8 @@ class Farm:
         if definition.kind is Kind.EVENT:
             if not definition.scope.has_batch:
                 raise ConfigError(f"{name} has no batches: leave `batch` out")
+            if batch_id in self.coming["batch_id"]:
+                return self.table(name, month=month).clear()
             months: Sequence[str] = self.months if month is None else [month]
             return pl.concat(self._tables.make(name, one, [batch_id]) for one in months)
         rows = self.table(name, month=month)
@@ -123,11 +131,12 @@ class Farm:
             raise ConfigError(f"there is no month {month!r}: the farm has {self.months[0]} to {self.months[-1]}")
 
     def _batch_id(self, batch: str | int) -> int:
-        for batch_id, number in self.batches.select("batch_id", "batch_number").iter_rows():
+        names = pl.concat(frame.select("batch_id", "batch_number") for frame in (self.batches, self.coming))
+        for batch_id, number in names.iter_rows():
             if str(batch) in (str(batch_id), number):
                 return int(batch_id)
-        numbers = self.batches["batch_number"].to_list()
-        raise ConfigError(no_such("batch", batch, numbers, "Farm.batches lists all"))
+        numbers = names["batch_number"].to_list()
+        raise ConfigError(no_such("batch", batch, numbers, "Farm.batches and Farm.coming list all"))
 
 
 __all__ = ["Farm"]

@@ -8,6 +8,7 @@ from functools import cache
 import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.assignments import coming_batches
 from aquamind_pipeline.apps.farm.life import LIFE_DAYS
 from aquamind_pipeline.months import months_between
 from aquamind_pipeline.quality.volumes import rough_rows, total_rows
@@ -32,9 +33,10 @@ class Preview:
     """Batches, rows and disk space of a farm.
 
     Attributes:
-        batches: Batches that start up to the farm's last day, without mixed ones.
+        batches: Batches that have all their eggs by the farm's last day, without mixed ones.
         completed: Batches that are harvested by that day.
-        active: Batches that live on that day.
+        active: Those that live on that day.
+        coming: Batches by status that have not all their eggs: RECEIVING, PLANNED, CANCELLED.
         months: Months of the farm.
         rows: Rows of each table; None if chance decides.
         containers: Tanks and rings.
@@ -49,6 +51,7 @@ class Preview:
     batches: int
     completed: int
     active: int
+    coming: dict[str, int]
     months: int
     rows: dict[str, int | None]
     containers: int
@@ -87,10 +90,13 @@ def preview(farm: Profile) -> Preview:
         + _EMPTY_BYTES[place]
         for place in (0, 1)
     ]
+    coming = coming_batches(farm, plan)
+    received = plan.hatched.height - coming["RECEIVING"]
     return Preview(
-        batches=plan.hatched.height,
+        batches=received,
         completed=done,
-        active=plan.hatched.height - done,
+        active=received - done,
+        coming=coming,
         months=months,
         rows=rows,
         containers=containers,

@@ -13,7 +13,14 @@ from aquamind_pipeline.months import day_after, first_day, month_key
 from aquamind_pipeline.schema.check_result import SAMPLE_ROWS, CheckResult, check_result
 from aquamind_pipeline.schema.daily_rows import by_day
 from aquamind_pipeline.schema.definition import TableDefinition, Unpredictable
-from aquamind_pipeline.schema.frames import lake_schema, primary_key, references, unique_keys
+from aquamind_pipeline.schema.frames import (
+    lake_schema,
+    primary_key,
+    references,
+    references_ahead,
+    referring_ahead,
+    unique_keys,
+)
 from aquamind_pipeline.schema.grouping import all_different, grouped
 from aquamind_pipeline.schema.rules import WHOLE, Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, REFUSED, assignment_days
@@ -98,13 +105,17 @@ def _literal(bound: float) -> pl.Expr:
 
 
 def foreign_keys(inputs: RuleInputs) -> CheckResult:
-    """Every reference to a table that has been made resolves. A child's parent must be in the child's own month."""
+    """Every reference to a table that has been made resolves. A child's parent must be in the child's own month.
+
+    A reference to a table that is made later is checked with that table. Before that, the lake has the table's rows of
+    an earlier build.
+    """
     definition, rows = inputs.definition, by_day(inputs).lazy()
-    stored = set(lake_schema(definition.table))
+    stored, ahead = set(lake_schema(definition.table)), references_ahead(definition.table)
     orphans: list[pl.DataFrame] = []
     resolved = []
     for column, (parent, key) in references(definition.table).items():
-        if column not in stored or not inputs.is_there(parent):
+        if column not in stored or column in ahead or not inputs.is_there(parent):
             continue
         resolved.append(f"{column} → {parent}")
         same_month = inputs.month != WHOLE and parent == definition.parent.table
@@ -114,7 +125,15 @@ def foreign_keys(inputs: RuleInputs) -> CheckResult:
         missing = used.join(targets.select(pl.col(key).alias("value")), on="value", how="anti").collect()
         reference = pl.lit(f"{column} → {parent}").alias("reference")
         orphans.append(missing.select(reference, pl.col("value").cast(pl.String), "rows"))
-    unresolved = pl.concat(orphans) if orphans else pl.DataFrame()
+    for earlier, column, key in referring_ahead(definition.table):
+        if not inputs.is_there(earlier):
+            continue
+        resolved.append(f"{earlier}.{column} → {definition.name}")
+        used = inputs.scan(earlier).group_by(value=column).agg(rows=pl.len()).drop_nulls("value")
+        missing = used.join(inputs.rows.lazy().select(value=key), on="value", how="anti").collect()
+        reference = pl.lit(f"{earlier}.{column} → {definition.name}").alias("reference")
+        orphans.append(missing.select(reference, pl.col("value").cast(pl.String), pl.col("rows").cast(pl.Int64)))
+    unresolved = pl.concat(orphans, how="vertical_relaxed") if orphans else pl.DataFrame()
     wrong = int(unresolved["rows"].sum()) if unresolved.height else 0
     detail = f"{len(resolved)} references resolve" if not wrong else f"{wrong:,} rows refer to a row that is missing"
     return CheckResult("foreign_keys", wrong == 0, wrong, detail, unresolved.head(SAMPLE_ROWS))
@@ -218,7 +237,10 @@ def _always(definition: TableDefinition) -> bool:
 
 
 def _parents(definition: TableDefinition) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(parent for parent, _ in references(definition.table).values()))
+    """The tables that `foreign_keys` reads."""
+    ahead = references_ahead(definition.table)
+    parents = [parent for column, (parent, _) in references(definition.table).items() if column not in ahead]
+    return tuple(dict.fromkeys([*parents, *(name for name, _, _ in referring_ahead(definition.table))]))
 
 
 def _common(

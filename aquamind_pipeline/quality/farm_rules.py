@@ -32,11 +32,29 @@ from aquamind_pipeline.simulation.mixing import goes_into_mix, is_mixed
 from aquamind_pipeline.simulation.profile import Profile
 
 
-def no_doubling(states: pl.LazyFrame) -> CheckResult:
-    """No batch has more fish than on the day before, also not on days of transfers (Issue #112, growth-rules R29)."""
+def delivered_eggs(placements: pl.LazyFrame, assignments: pl.LazyFrame) -> pl.LazyFrame:
+    """Eggs that came: batch_id, date, eggs.
+
+    Args:
+        placements: batch_creationaction.
+        assignments: batch_batchcontainerassignment.
+    """
+    return (
+        placements.filter(pl.col("actual_delivery_date").is_not_null())
+        .join(assignments.select("batch_id", dest_assignment_id="id"), on="dest_assignment_id")
+        .group_by("batch_id", date="actual_delivery_date")
+        .agg(eggs=pl.col("egg_count_actual").cast(pl.Int64).sum())
+    )
+
+
+def no_doubling(states: pl.LazyFrame, placements: pl.LazyFrame, assignments: pl.LazyFrame) -> CheckResult:
+    """No batch has more fish than on the day before and eggs that came, also not on days of transfers (Issue #112,
+    growth-rules R29).
+    """
     daily = with_day_before(
         states.group_by("batch_id", "date")
-        .agg(fish=pl.col("population").sum(), stage=pl.col("lifecycle_stage_id").max())
+        .agg(fish=pl.col("population").cast(pl.Int64).sum(), stage=pl.col("lifecycle_stage_id").max())
+        .join(delivered_eggs(placements, assignments), on=["batch_id", "date"], how="left")
         .collect()
     )
     grown = daily.filter("gains").select("batch_id", "date", "fish_before", "fish", "transition")
@@ -53,17 +71,20 @@ def with_day_before(daily: pl.DataFrame) -> pl.DataFrame:
     """Compare the fish of each batch with the day before.
 
     Args:
-        daily: batch_id, date, fish, stage (its id; the later one if the batch is in two), one row per batch and day.
+        daily: batch_id, date, fish, stage (its id; the later one if the batch is in two), eggs (that came on the day;
+            may be null), one row per batch and day.
 
     Returns:
         `daily`, sorted by batch and date, with fish_before, transition (whether the stage differs from the day before)
-        and gains (whether the batch has more fish than on the day before). All are null on a batch's first day.
+        and gains (whether the batch has more fish than on the day before and eggs that came). All are null on a batch's
+        first day.
     """
     fish, stage = pl.col("fish"), pl.col("stage")
+    came = pl.col("eggs").fill_null(0)
     return (
         daily.sort("batch_id", "date")
         .with_columns(pl.col("fish", "stage").shift(1).over("batch_id").name.suffix("_before"))
-        .with_columns(transition=stage != pl.col("stage_before"), gains=fish > pl.col("fish_before"))
+        .with_columns(transition=stage != pl.col("stage_before"), gains=fish > pl.col("fish_before") + came)
         .drop("stage_before")
     )
 
@@ -91,11 +112,7 @@ def ledger(
         events: harvest_harvestevent.
     """
     batch_of = assignments.select("batch_id", assignment_id="id")
-    eggs = (
-        placements.join(batch_of, left_on="dest_assignment_id", right_on="assignment_id")
-        .group_by("batch_id")
-        .agg(eggs=pl.col("egg_count_actual").sum())
-    )
+    eggs = delivered_eggs(placements, assignments)
     done = transfers.filter(pl.col("status") == "COMPLETED")
     between = (
         done.select("source_assignment_id", "dest_assignment_id", "transferred_count", date="actual_execution_date")
@@ -138,10 +155,9 @@ def ledger(
         .agg(alive=pl.col("population").cast(pl.Int64).sum())
         .join(died, on=["batch_id", "date"], how="left")
         .join(gone, on=["batch_id", "date"], how="left")
+        .join(eggs, on=["batch_id", "date"], how="left")
         .sort("batch_id", "date")
-        .with_columns(pl.col("dead", "gone").fill_null(0).cum_sum().over("batch_id"))
-        .join(eggs, on="batch_id", how="left")
-        .with_columns(pl.col("eggs").fill_null(pl.when(is_mixed(pl.col("batch_id"))).then(0)))
+        .with_columns(pl.col("dead", "gone", "eggs").fill_null(0).cum_sum().over("batch_id"))
         .with_columns(lost=pl.col("eggs") - pl.col("alive") - pl.col("dead") - pl.col("gone"))
         .collect()
     )
@@ -157,7 +173,7 @@ def ledger(
 def last_count(states: pl.LazyFrame, assignments: pl.LazyFrame) -> CheckResult:
     """An assignment has the count of its last state: the fish that live there now, or those that left it.
 
-    Assignments of less than a day, such as those of trucks, have no state.
+    Assignments of less than a day, such as those of trucks, have no state, and neither have trays that wait for eggs.
 
     Args:
         states: batch_actualdailyassignmentstate.
@@ -165,10 +181,12 @@ def last_count(states: pl.LazyFrame, assignments: pl.LazyFrame) -> CheckResult:
     """
     last = states.group_by(id="assignment_id").agg(last=pl.col("population").get(pl.col("date").arg_max()))
     lasts = pl.col("departure_date").is_null() | (pl.col("departure_date") > pl.col("assignment_date"))
+    waits = ~pl.col("is_active") & pl.col("departure_date").is_null() & (pl.col("population_count") == 0)
     both = (
         assignments.filter(lasts)
-        .select("id", "is_active", "population_count")
         .join(last, on="id", how="left")
+        .filter(~waits | pl.col("last").is_not_null())
+        .select("id", "is_active", "population_count", "last")
         .collect()
     )
     wrong = both.filter(pl.col("population_count").ne_missing(pl.col("last"))).sort("id")
@@ -701,7 +719,10 @@ def _bands(inputs: RuleInputs) -> CheckResult:
     if farm.as_of != farm.default_as_of:
         return CheckResult("bands", passed=True, detail=f"the profile's bands apply to {farm.default_as_of} only")
     status = inputs.scan(_BATCHES).filter(~is_mixed(pl.col("id"))).select("status").collect()["status"]
-    counts = {"batches": status.len(), "completed": int((status == "COMPLETED").sum())}
+    counts = {
+        "batches": int(status.is_in(["ACTIVE", "COMPLETED"]).sum()),
+        "completed": int((status == "COMPLETED").sum()),
+    }
     for name, _ in farm.bands:
         if name not in counts:
             counts[name] = int(inputs.scan(name).select(pl.len()).collect().item())
@@ -754,8 +775,10 @@ REALISTIC = _rule(
 FARM_RULES = (
     _rule(
         "no_doubling",
-        "No batch has more fish than on the day before, also not at a transition (Issue #112).",
-        lambda inputs: no_doubling(_states(inputs)),
+        "No batch has more fish than on the day before and eggs that came, also not at a transition (Issue #112).",
+        lambda inputs: no_doubling(_states(inputs), inputs.scan(_CREATIONS), inputs.scan(ASSIGNMENTS)),
+        _CREATIONS,
+        ASSIGNMENTS,
     ),
     _rule(
         "ledger",

@@ -17,6 +17,7 @@ import polars as pl
 
 from aquamind_pipeline.apps.batch import (
     assignments,
+    creation,
     daily_states,
     forecasts,
     growth_samples,
@@ -53,11 +54,14 @@ RECORDS, JOURNAL = mortality_records.RECORDS.name, journal.JOURNAL.name
 STATES, ASSIGNMENTS = daily_states.STATES.name, assignments.ASSIGNMENTS.name
 FORECASTS = forecasts.LIVE_PROJECTIONS.name
 FED, FED_BATCHES = feeding_summaries.CONTAINERS.name, feeding_summaries.BATCH_SUMMARIES.name
+DELIVERIES = creation.CREATION_ACTIONS.name
 ACTIONS, ACTIVITIES = transfers.TRANSFER_ACTIONS.name, activities.PLANNED_ACTIVITIES.name
 COMPOSITIONS, COMPONENTS = mixing.COMPOSITIONS.name, mixing.COMPONENTS.name
 LOTS, _LOT_WEIGHTS = harvests.HARVEST_LOTS.name, ("live_weight_kg", "gutted_weight_kg", "fillet_weight_kg")
 SILENT_DAYS = 3
 """Number of last days without readings in a silent farm."""
+_PLANNED_FISH = 300_000
+"""Fish that are entered for a tray that waits for eggs."""
 _NEW_IDS = 2**40
 """Added to ids, so that they differ from all ids of the farm."""
 _PRIME = 1_000_000_007
@@ -529,6 +533,27 @@ FAULTS: dict[str, Fault] = {
         Fault(
             "journal-without-notes", "Journal entries are closed without notes.", (JOURNAL,), "entries", 0.1,
             lambda f, d: f.pipe(_set(d.hits(_ROW), resolution_notes=pl.lit(""))),
+        ),
+        Fault(
+            "still-receiving", "Batches are left as RECEIVING after their last eggs came.", ("batch_batch",),
+            "batches", 0.2,
+            lambda f, d: f.pipe(
+                _set(pl.col("status").is_in(["ACTIVE", "COMPLETED"]) & d.hits(_ROW), status=pl.lit("RECEIVING"))
+            ),
+        ),
+        Fault(
+            "eggs-in-advance", "Deliveries to come are marked as completed.", (DELIVERIES,), "deliveries", 0.5,
+            lambda f, d: f.pipe(_set((pl.col("status") == "PENDING") & d.hits(_ROW), status=pl.lit("COMPLETED"))),
+        ),
+        Fault(
+            "planned-with-fish", "The fish that are planned for a tray are entered as if they were there.",
+            (ASSIGNMENTS,), "trays", 0.5,
+            lambda f, d: f.pipe(
+                _set(
+                    ~pl.col("is_active") & pl.col("departure_date").is_null() & d.hits(_ROW),
+                    population_count=pl.lit(_PLANNED_FISH),
+                )
+            ),
         ),
         Fault(
             "closed-and-emptied", "Assignments that close are set to 0 fish.", (ASSIGNMENTS,), "assignments", 0.2,

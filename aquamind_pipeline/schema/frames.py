@@ -126,6 +126,22 @@ def references(table: sa.Table) -> dict[str, tuple[str, str]]:
     return targets
 
 
+def references_ahead(table: sa.Table) -> dict[str, tuple[str, str]]:
+    """Those of the `references` whose table is made after this one."""
+    ahead = {column.name for column in table.columns if any(key.use_alter for key in column.foreign_keys)}
+    return {column: target for column, target in references(table).items() if column in ahead}
+
+
+def referring_ahead(table: sa.Table) -> list[tuple[str, str, str]]:
+    """The tables made before this one that refer to it: table, its column, and the column it refers to."""
+    return [
+        (other.name, column, key)
+        for other in table.metadata.tables.values()
+        for column, (target, key) in references_ahead(other).items()
+        if target == table.name
+    ]
+
+
 __all__ = [
     "complete",
     "conform",
@@ -134,5 +150,7 @@ __all__ = [
     "polars_type",
     "primary_key",
     "references",
+    "references_ahead",
+    "referring_ahead",
     "unique_keys",
 ]

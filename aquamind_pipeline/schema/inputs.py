@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aquamind_pipeline.schema.definition import TableDefinition
 
 T = TypeVar("T")
-PLAN = ("plan_batch", "plan_assignment", "plan_mix")
+PLAN = ("plan_batch", "plan_assignment", "plan_mix", "plan_creation", "plan_tray")
 """The tables of the plan: a generator that uses `Inputs.plan` names them in `reads`."""
 
 

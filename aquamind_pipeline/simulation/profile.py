@@ -81,12 +81,19 @@ class Profile(BaseModel):
     mixed_batches: Annotated[int, Field(ge=0, le=100)] = 0
     """Mixed batches at most: remnants of two rings that are put together after a partial harvest. They are spread over
     the time with harvests, up to `default_as_of`."""
+    planned_batches: Annotated[int, Field(ge=0, le=100)] = 0
+    """Batches that are planned but have not begun: the next ones that start. Fewer if fewer start, such as in a farm
+    that does not continue."""
+    receiving_batches: Annotated[int, Field(ge=0, le=100)] = 0
+    """Further batches whose eggs are being delivered on `default_as_of`. The geographies take turns."""
+    cancelled_batches: Annotated[int, Field(ge=0, le=100)] = 0
+    """Batches that were planned but called off before their eggs came, up to `default_as_of`."""
     speed: Positive = 1
     """How many times as fast as real fish the fish live: shorter stages, more growth and deaths a day. A small farm
     with a high speed shows a whole life in weeks."""
     bands: tuple[tuple[str, Range], ...] = ()
-    """Inclusive ranges that the farm's counts must lie in on `default_as_of`: of `batches`, of `completed` batches, and
-    of rows by table name."""
+    """Inclusive ranges that the farm's counts must lie in on `default_as_of`: of `batches` that have received all
+    their eggs, of `completed` batches, and of rows by table name."""
     faults: tuple[str, ...] = ()
     """Faults to put into finished tables, each NAME or NAME:RATE (docs/checks.md)."""
 
@@ -171,10 +178,13 @@ class Profile(BaseModel):
         """Days up to `until` on which batches start, and the geography of each, in the order of the batches' ids.
 
         On `default_as_of` each geography has `batches_per_geography` batches and those of `ladder_days`, unless it is
-        too early for some of them. No batch starts between the last of these and `default_as_of`. After
-        `default_as_of` a batch starts every `stagger_days` again, if `continues`.
+        too early for some of them. Of the `receiving_batches` the first eggs come on the day before. No other batch
+        starts between the last of these and `default_as_of`. After `default_as_of` a batch starts every
+        `stagger_days` again, if `continues`.
         """
-        starts = []
+        day = max(self.default_as_of - timedelta(days=1), self.epoch)
+        names = (self.geographies[k % len(self.geographies)] for k in range(self.receiving_batches))
+        starts = [(day, GEOGRAPHIES.index(name), name) for name in names if day <= until]
         for geography, shift in zip(self.geographies, self.shift_days or (0,) * len(self.geographies), strict=True):
             first, order = self.epoch + timedelta(days=shift), GEOGRAPHIES.index(geography)
             for k in range(max((until - first).days // self.stagger_days + 1, 0)):

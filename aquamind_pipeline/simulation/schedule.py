@@ -3,13 +3,16 @@
 Batches are placed one after another, in the order of their ids. Each gets free containers for its whole life. So a
 batch's plan depends on its id, the seed and the batches before it, but not on `as_of`: a later `as_of` only appends
 batches. Ids are counted over whole planned lives, so a later `as_of` does not change ids either.
+
+So the batches that start next are known, too. The plan lists some of them among the creations, with the trays for
+their eggs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, fields
+from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -46,6 +49,39 @@ TANK_FALLOW_DAYS, SEA_FALLOW_DAYS = 3, 60
 (akvakulturdriftsforskriften § 40)."""
 BATCH_PREFIX = {1: "FI", 2: "SCO"}
 """First part of a batch's number, by geography_id."""
+DELIVERY_DAYS = 3
+"""The eggs of a batch come on so many successive days: each day a part of its trays is filled."""
+FIRST_CANCELLED_ID, FIRST_CANCELLED_TRAY_ID = 900_000, 400_000_000
+"""Ids of batches that are called off before they begin, and of their assignments, lie above these and below the ids of
+mixed batches."""
+_FIRST_CANCELLED_NUMBER = 901
+"""Last part of the number of the first batch that is called off."""
+_CANCELLED_PLANNED_DAYS, _CANCELLED_DAYS = 60, 14
+"""Days of real fish before its first delivery on which such a batch is planned, and on which it is called off."""
+CREATIONS = pl.Schema(
+    {
+        "batch_id": pl.Int64(),
+        "batch_number": pl.String(),
+        "geography_id": pl.Int64(),
+        "start_date": pl.Date(),
+        "eggs": pl.Int64(),
+        "harvest_date": pl.Date(),
+        "planned_on": pl.Date(),
+        "ready_on": pl.Date(),
+        "cancelled_on": pl.Date(),
+    }
+)
+"""Columns of `Plan.creations`."""
+TRAYS = pl.Schema(
+    {
+        "assignment_id": pl.Int64(),
+        "batch_id": pl.Int64(),
+        "container_id": pl.Int64(),
+        "position": pl.Int64(),
+        "assignment_date": pl.Date(),
+    }
+)
+"""Columns of `Plan.trays`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +89,24 @@ class Plan:
     """The schedule of a farm.
 
     Attributes:
-        batches: batch_id, batch_number, geography_id, start_date, eggs, harvest_weight_g, harvest_date, area_id.
-        assignments: assignment_id, batch_id, stage (lifecycle order), position (from 0 within batch and stage),
-            container_id, hall_id, area_id, site (see `climate`), assignment_date, departure_date (exclusive), days,
-            batch_day (age of the batch at the assignment's start), readings_per_day, meals_per_day, samples, and the
-            first id of its states, readings, feedings and samples; sorted by assignment_id.
+        batches: Batches that have begun: batch_id, batch_number, geography_id, start_date, eggs, harvest_weight_g,
+            harvest_date, area_id.
+        assignments: Of these batches: assignment_id, batch_id, stage (lifecycle order), position (from 0 within batch
+            and stage), container_id, hall_id, area_id, site (see `climate`), assignment_date, departure_date
+            (exclusive), days, batch_day (age of the batch at the assignment's start), readings_per_day, meals_per_day,
+            samples, and the first id of its states, readings, feedings and samples; sorted by assignment_id.
         mixes: Mixes that have happened (`mixing.MIXES`).
+        creations: Batches that have been planned, also those that have not begun or never will: batch_id,
+            batch_number, geography_id, start_date, eggs, harvest_date, planned_on, ready_on (day from which on the
+            deliveries are agreed), cancelled_on (null unless the batch is called off, which may be after as_of).
+        trays: Containers for the eggs of these: assignment_id, batch_id, container_id, position, assignment_date.
     """
 
     batches: pl.DataFrame
     assignments: pl.DataFrame
     mixes: pl.DataFrame = field(default_factory=MIXES.to_frame)
+    creations: pl.DataFrame = field(default_factory=CREATIONS.to_frame)
+    trays: pl.DataFrame = field(default_factory=TRAYS.to_frame)
 
     @property
     def hatched(self) -> pl.DataFrame:
@@ -73,7 +116,7 @@ class Plan:
     def of_batches(self, batch_ids: Sequence[int]) -> Plan:
         """The part of the plan about these batches."""
         wanted = pl.col("batch_id").is_in(list(batch_ids))
-        return Plan(*(frame.filter(wanted) for frame in (self.batches, self.assignments, self.mixes)))
+        return Plan(*(getattr(self, one.name).filter(wanted) for one in fields(self)))
 
     def rows_of(self, assignment_ids: pl.Series) -> Ints:
         """Row of each of these assignments in `assignments`."""
@@ -121,12 +164,14 @@ class _Occupancy:
 
 @lru_cache(maxsize=2)
 def schedule(profile: Profile) -> Plan:
-    """Plan every batch that starts up to `profile.as_of`.
+    """Plan every batch that starts up to `profile.as_of`, and the next ones that the profile asks for.
 
     Raises:
-        ConfigError: when no hall or sea area is free for a batch, because the profile asks for too many batches.
+        ConfigError: when no hall or sea area is free for a batch, because the profile asks for too many batches. A
+            coming batch without room, and those after it, are not planned.
     """
-    starts = profile.starts(profile.as_of)
+    begun = len(profile.starts(profile.as_of))
+    starts = profile.starts(_planned_until(profile))
     ids = dict(GEOGRAPHY.select("geography", "geography_id").iter_rows())
     first_day = profile.epoch.toordinal()
     longest = sum(profile.stage_days(stage.days) for stage in STAGES)
@@ -142,12 +187,16 @@ def schedule(profile: Profile) -> Plan:
         geography_id = ids[geography]
         counted[geography_id] += 1
         number = f"{BATCH_PREFIX[geography_id]}-{start.year}-{counted[geography_id]:03d}"
-        low, high = profile.eggs
-        eggs = low + int(draws.uniform(draws.stream(profile.seed, "batch", "eggs"), batch_id) * (high - low + 1))
+        eggs = _eggs(profile, batch_id)
         low, high = profile.harvest_weight_g
         target_g = low + float(draws.uniform(draws.stream(profile.seed, "batch", "harvest"), batch_id)) * (high - low)
         full_g = _ring_full_g(profile, eggs)
-        placed = _place(profile, number, start, min(target_g, full_g), places[geography_id], occupancy, temp_c)
+        try:
+            placed = _place(profile, number, start, min(target_g, full_g), places[geography_id], occupancy, temp_c)
+        except ConfigError:
+            if batch_id <= begun:
+                raise
+            break
         batches.append(
             {
                 "batch_id": batch_id,
@@ -161,13 +210,138 @@ def schedule(profile: Profile) -> Plan:
             }
         )
         placements += [{"batch_id": batch_id} | placement for placement in placed]
-    assignments = (
+    assignments = _delivered_in_turn(
+        profile,
         pl.DataFrame(placements, schema=_PLACEMENTS)
         .explode("container_id")
         .with_row_index("assignment_id", offset=1)
-        .with_columns(pl.col("assignment_id").cast(pl.Int64), position=pl.int_range(pl.len()).over("batch_id", "stage"))
+        .with_columns(
+            pl.col("assignment_id").cast(pl.Int64), position=pl.int_range(pl.len()).over("batch_id", "stage")
+        ),
     )
-    return Plan(*with_mixes(profile, pl.DataFrame(batches), _with_ids(assignments, profile)))
+    hatched = pl.DataFrame(batches)
+    later = hatched.filter(pl.col("batch_id") > begun)["batch_id"]
+    known, homes, mixes = with_mixes(profile, hatched, _with_ids(assignments, profile))
+    planned = _planned(profile, starts, hatched.head(begun + profile.planned_batches), homes)
+    called_off = _called_off(profile, ids, places, homes)
+    creations, trays = (pl.concat(parts) for parts in zip(planned, called_off, strict=True))
+    has_begun = ~pl.col("batch_id").is_in(later.implode())
+    return Plan(known.filter(has_begun), homes.filter(has_begun), mixes, creations, trays)
+
+
+def _planned_until(profile: Profile) -> date:
+    """The day up to which starts are looked at, to know what comes next. At least two rounds of starts follow as_of.
+
+    Batches that are called off need tanks that nobody else has planned, so the time of their eggs is looked at, too.
+    """
+    rounds = profile.planned_batches // len(profile.geographies) + 2 if profile.planned_batches else 0
+    if not rounds and not profile.cancelled_batches:
+        return profile.as_of
+    days = max(rounds * profile.stagger_days, profile.stage_days(STAGES[0].days))
+    return max(profile.as_of, profile.default_as_of) + timedelta(days=days)
+
+
+def _eggs(profile: Profile, batch_id: int) -> int:
+    low, high = profile.eggs
+    return low + int(draws.uniform(draws.stream(profile.seed, "batch", "eggs"), batch_id) * (high - low + 1))
+
+
+def _delivered_in_turn(profile: Profile, assignments: pl.DataFrame) -> pl.DataFrame:
+    """Let the trays of a batch be filled on successive days, the first of them on the batch's first day."""
+    days = max(1, min(DELIVERY_DAYS, profile.stage_days(STAGES[0].days) // 3))
+    late = pl.when(stage=1).then(pl.col("position") * days // pl.len().over("batch_id", "stage")).otherwise(0)
+    return assignments.with_columns(
+        assignment_date=pl.col("assignment_date") + pl.duration(days=late), days=pl.col("days") - late
+    )
+
+
+def _planned(
+    profile: Profile, starts: Sequence[tuple[date, str]], batches: pl.DataFrame, assignments: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The batches that have begun and those that start next, as `Plan.creations` and `Plan.trays`.
+
+    When a batch starts, the company plans another one, so the same number is planned on every day. It agrees on the
+    deliveries of the nearer half. So both days of a batch are those on which earlier batches start.
+
+    Args:
+        profile: The farm's profile.
+        starts: Days on which batches start, and geographies, in the order of ids.
+        batches: The batches.
+        assignments: Assignments of all batches.
+    """
+    ahead = profile.planned_batches
+
+    def starts_before(number: int) -> pl.Series:
+        """Start of the batch that starts so many batches earlier."""
+        days = [starts[max(batch_id - 1 - number, 0)][0] for batch_id in batches["batch_id"]]
+        return pl.Series(days, dtype=pl.Date)
+
+    creations = batches.with_columns(
+        planned_on=starts_before(ahead),
+        ready_on=starts_before((ahead + 1) // 2),
+        cancelled_on=pl.lit(None, pl.Date),
+    ).select(CREATIONS.names())
+    trays = assignments.filter(stage=1).join(creations, on="batch_id", how="semi", maintain_order="left")
+    return creations, trays.select(TRAYS.names())
+
+
+def _called_off(
+    profile: Profile, ids: dict[str, int], places: dict[int, _Places], assignments: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The batches that are called off before they begin, and are planned by as_of, as `Plan.creations` and
+    `Plan.trays`.
+
+    Their first deliveries are spread over the time up to `default_as_of`. Nobody else uses their tanks at that time. If
+    no hall is free, the batch is never planned.
+    """
+    wanted, span = profile.cancelled_batches, (profile.default_as_of - profile.epoch).days
+    eggs_days = profile.stage_days(STAGES[0].days)
+    batches, trays = [], []
+    for k in range(wanted):
+        batch_id = FIRST_CANCELLED_ID + k + 1
+        geography_id = ids[profile.geographies[k % len(profile.geographies)]]
+        start = profile.epoch + timedelta(days=span * (k + 1) // wanted)
+        planned_on, cancelled_on = (
+            max(start - timedelta(days=profile.stage_days(days)), profile.epoch)
+            for days in (_CANCELLED_PLANNED_DAYS, _CANCELLED_DAYS)
+        )
+        taken = assignments.filter(
+            pl.col("stage") == 1,
+            pl.col("assignment_date") < start + timedelta(days=eggs_days),
+            pl.col("departure_date") > start,
+        )["container_id"]
+        tanks = places[geography_id].tanks[0]
+        free = np.flatnonzero(~np.isin(tanks, taken.to_numpy()).any(axis=1))
+        if planned_on > profile.as_of or not free.size:
+            continue
+        batches.append(
+            {
+                "batch_id": batch_id,
+                "batch_number": f"{BATCH_PREFIX[geography_id]}-{start.year}-{_FIRST_CANCELLED_NUMBER + k}",
+                "geography_id": geography_id,
+                "start_date": start,
+                "eggs": _eggs(profile, batch_id),
+                "harvest_date": start + timedelta(days=sum(profile.stage_days(stage.days) for stage in STAGES)),
+                "planned_on": planned_on,
+                "ready_on": planned_on,
+                "cancelled_on": cancelled_on,
+            }
+        )
+        first = FIRST_CANCELLED_TRAY_ID + k * profile.tanks_per_stage
+        trays += [
+            {
+                "assignment_id": first + position + 1,
+                "batch_id": batch_id,
+                "stage": 1,
+                "container_id": container_id,
+                "position": position,
+                "assignment_date": start,
+                "days": 0,
+            }
+            for position, container_id in enumerate(tanks[free[0]].tolist())
+        ]
+    every = pl.DataFrame(trays, schema=TRAYS | pl.Schema({"stage": pl.Int64(), "days": pl.Int64()}))
+    return pl.DataFrame(batches, schema=CREATIONS), _delivered_in_turn(profile, every).select(TRAYS.names())
 
 
 _PLACEMENTS = pl.Schema(
@@ -404,4 +578,13 @@ def _first_id(count: pl.Expr) -> pl.Expr:
     return 1 + count.cum_sum() - count
 
 
-__all__ = ["READING_HOURS", "Plan", "lived_months", "rows_by_month", "schedule"]
+__all__ = [
+    "CREATIONS",
+    "FIRST_CANCELLED_ID",
+    "READING_HOURS",
+    "TRAYS",
+    "Plan",
+    "lived_months",
+    "rows_by_month",
+    "schedule",
+]

@@ -81,7 +81,7 @@ def test_batches_of_the_library_add_up_to_the_table(name: str, farm: aq.Farm) ->
         with pytest.raises(ConfigError, match=f"^{name} has no batches: leave `batch` out$"):
             farm.table(name, batch=1)
         return
-    parts = [farm.table(name, batch=batch) for batch in farm.batches["batch_id"]]
+    parts = [farm.table(name, batch=batch) for batch in (*farm.batches["batch_id"], *farm.coming["batch_id"])]
     assert_frame_equal(pl.concat(parts), farm.table(name), check_row_order=False)
 
 
@@ -119,11 +119,13 @@ def test_time_only_adds(name: str, farm: Profile, more: int) -> None:
 def test_columns_that_are_said_to_change_do_change(name: str) -> None:
     """I3: `changes_with_as_of` names no column too many. The tiny farm ends its first batches in its last weeks.
 
-    On its 42nd day a workflow is planned that is called off later.
+    On its 42nd day a workflow is planned that is called off later, on its 122nd a batch.
     """
     tiny = load_profile("tiny")
     late = made(tiny).read(name)
-    days = [made(tiny.model_copy(update={"as_of": tiny.epoch + timedelta(days=day)})).read(name) for day in (42, 60)]
+    days = [
+        made(tiny.model_copy(update={"as_of": tiny.epoch + timedelta(days=day)})).read(name) for day in (42, 60, 122)
+    ]
     both = pl.concat([early.join(late, on="id", suffix="_later") for early in days])
     for column in REGISTRY[name].changes_with_as_of:
         changed = both.filter(pl.col(column).ne_missing(pl.col(f"{column}_later")))

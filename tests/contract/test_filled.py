@@ -34,8 +34,6 @@ MAY_STAY_EMPTY = {
     "batch_batchtransferworkflow.estimated_total_biomass_kg": "progress is measured by fish",
     "batch_batchtransferworkflow.finance_transaction_id": "belongs to finance, which is not filled",
     "batch_creationworkflow.egg_production_id": "eggs are bought",
-    "batch_creationworkflow.cancelled_at": "no delivery of eggs is called off",
-    "batch_creationworkflow.cancelled_by_id": "no delivery of eggs is called off",
     "scenario_scenariomodelchange.new_fcr_model_id": "changes are of mortality",
     "scenario_scenariomodelchange.new_tgc_model_id": "a profile of another month would shift the seasons",
     "planning_plannedactivity.container_id": "activities are about whole batches",

@@ -19,7 +19,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.apps.batch.daily_states import STATES, read_records
+from aquamind_pipeline.apps.batch.assignments import has_eggs, placed_eggs
+from aquamind_pipeline.apps.batch.daily_states import STATES, read_records, with_fish
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.growth.records import Records
 from aquamind_pipeline.months import first_day, months_between
@@ -32,6 +33,7 @@ from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.settings import Settings
 from aquamind_pipeline.simulation.life import Life
+from aquamind_pipeline.simulation.mixing import is_mixed
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, schedule
 
@@ -97,6 +99,9 @@ def farms(draw: st.DrawFn) -> Profile:
         "sensor_gap_share": draw(st.sampled_from([0.0, 0.02, 0.1])),
         "speed": speed,
         "mixed_batches": draw(st.integers(0, 2)),
+        "planned_batches": draw(st.integers(0, 3)),
+        "receiving_batches": draw(st.integers(0, 2)),
+        "cancelled_batches": draw(st.integers(0, 2)),
     }
     return Profile.model_validate(profile)
 
@@ -110,6 +115,13 @@ def planned(profile: Profile) -> Plan:
         raise
 
 
+def delivered(profile: Profile, plan: Plan) -> pl.DataFrame:
+    """batch_id and eggs: the eggs of each batch that have come by as_of."""
+    came = placed_eggs(plan).filter(has_eggs(profile)).group_by("batch_id").agg(pl.col("eggs").sum())
+    mixed = plan.batches.filter(is_mixed(pl.col("batch_id"))).select("batch_id", "eggs")
+    return pl.concat([came, mixed])
+
+
 def make_or_skip(profile: Profile) -> Made:
     planned(profile)
     return Made(profile)
@@ -118,7 +130,7 @@ def make_or_skip(profile: Profile) -> Made:
 def books(made: Made) -> Records:
     """What growth assimilation may know of a farm: what was recorded."""
     tables = {name: REGISTRY.table(name) for name in REGISTRY.aquamind}
-    return read_records(Inputs(STATES, made.farm, made), made.frame("batch_batch")["id"].to_list(), tables)
+    return read_records(Inputs(STATES, made.farm, made), with_fish(made.frame("batch_batch")), tables)
 
 
 def steps_in_order() -> list[list[TableDefinition]]:

@@ -159,7 +159,7 @@ def test_own_profile_file(tmp_path: Path) -> None:
             "there is no table 'environmental_reading'; did you mean environmental_env",
         ),
         ({"name": "batch_batch", "batch": "FI-2026-01"}, "there is no batch 'FI-2026-01'; did you mean FI-2026-001"),
-        ({"name": "batch_batch", "batch": [1, 2]}, "there is no batch [1, 2]; Farm.batches lists all"),
+        ({"name": "batch_batch", "batch": [1, 2]}, "there is no batch [1, 2]; Farm.batches and Farm.coming list all"),
         ({"name": "batch_batch", "batch": b"FI"}, "there is no batch b'FI'"),
         ({"name": "batch_growthsample", "month": 3}, "there is no month 3: the farm has 2026-02 to 2026-06"),
     ],

@@ -86,13 +86,22 @@ def read_records(inputs: DeclaredReads, batches: list[int], tables: Mapping[str,
     return from_tables(records, rows(TEMPERATURE)).of_batches(batches)
 
 
+def with_fish(batches: pl.DataFrame) -> list[int]:
+    """Ids of the batches that have begun. Others have neither fish nor a scenario, and AquaMind skips them (R1).
+
+    Args:
+        batches: batch_batch.
+    """
+    return batches.filter(~pl.col("status").is_in(["PLANNED", "CANCELLED"]))["id"].to_list()
+
+
 def daily_states(inputs: Inputs) -> pl.DataFrame:
     """Rows of batch_actualdailyassignmentstate of these batches, up to as_of, with the ids that the plan gives.
 
     Fish that are mixed begin with the last weight of the ring from which they came (R27). So a mixed batch is computed
     with the batches that it is made of, also where these are computed in another part.
     """
-    recorded = inputs.whole("batch_batch")["id"].to_list()
+    recorded = with_fish(inputs.whole("batch_batch"))
     wanted = set(recorded if inputs.batches is None else inputs.batches)
     batches = [one for one in recorded if one in set(inputs.plan_of_farm.with_sources(sorted(wanted)))]
     tables = {name: STATES.table.metadata.tables[name] for name in RECORDS}
@@ -162,4 +171,4 @@ STATES = TableDefinition(
     figure="lives",
 )
 
-__all__ = ["RECORDS", "STATES", "TEMPERATURE", "read_records", "unrecorded_deaths"]
+__all__ = ["RECORDS", "STATES", "TEMPERATURE", "read_records", "unrecorded_deaths", "with_fish"]

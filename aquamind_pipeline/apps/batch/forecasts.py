@@ -88,7 +88,7 @@ def forecasts(inputs: Inputs) -> LiveProjection:
 
 
 def _forecasts(inputs: DeclaredReads, living: pl.DataFrame, dates: Sequence[dt.date]) -> LiveProjection:
-    """Project assignments.
+    """Project assignments. AquaMind's job looks at batches that are ACTIVE, so not before all their eggs have come.
 
     Args:
         inputs: The tables.
@@ -99,12 +99,13 @@ def _forecasts(inputs: DeclaredReads, living: pl.DataFrame, dates: Sequence[dt.d
         The rows of all dates, with the name of the profile. The summaries are those of the last date.
     """
     data = _live_inputs(inputs, living, dates[0])
+    since = living.select("batch_id", "assignment_date", assignment_id="id").pipe(_active_since, inputs.plan)
     made = []
     for computed in dates:  # AquaMind's job runs once a day
-        there = living.filter(pl.col("assignment_date") <= computed)
+        there = since.filter(pl.col("active_since") <= computed)
         calls = there.select(
-            call="id",
-            assignment_id="id",
+            "assignment_id",
+            call="assignment_id",
             computed_date=pl.lit(computed, pl.Date),
             today=pl.lit(computed, pl.Date),
         )
@@ -122,6 +123,19 @@ def _forecasts(inputs: DeclaredReads, living: pl.DataFrame, dates: Sequence[dt.d
         maintain_order="left",
     )
     return LiveProjection(rows, made[-1].summaries, pl.concat(one.calls for one in made))
+
+
+def _active_since(living: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """Add active_since: the first day on which an assignment has fish and all eggs of its batch have come.
+
+    Args:
+        living: batch_id, assignment_date, and columns to keep.
+        plan: The plan of these batches.
+    """
+    last = plan.trays.group_by("batch_id").agg(last=pl.col("assignment_date").max())
+    return living.join(last, on="batch_id", how="left", maintain_order="left").with_columns(
+        active_since=pl.max_horizontal("assignment_date", "last")
+    )
 
 
 def _live_inputs(inputs: DeclaredReads, living: pl.DataFrame, first: dt.date) -> LiveInputs:
@@ -204,9 +218,10 @@ def _horizons(farm: Profile, plan: Plan) -> pl.DataFrame:
     starts = plan.batches.select("batch_id", "start_date")
     lived = (pl.col("computed_date") - pl.col("start_date")).dt.total_days() + 1
     return (
-        living.join(starts, on="batch_id")
+        living.pipe(_active_since, plan)
+        .join(starts, on="batch_id")
         .join(dates, how="cross")
-        .filter(pl.col("assignment_date") <= pl.col("computed_date"))
+        .filter(pl.col("active_since") <= pl.col("computed_date"))
         .select(
             "computed_date",
             "assignment_id",

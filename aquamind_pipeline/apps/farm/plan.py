@@ -14,7 +14,7 @@ PLAN_BATCHES = TableDefinition(
     kind=Kind.LEDGER,
     lake_only=True,
     step=STEP,
-    meaning="Every batch: eggs, start, harvest target and day.",
+    meaning="Every batch that has begun: eggs, start, harvest target and day.",
     how="Batches start in turn in each geography, as often as the profile says.",
     columns=(
         bigint("batch_id"),
@@ -92,4 +92,51 @@ PLAN_MIXES = TableDefinition(
     rules=(),
 )
 
-__all__ = ["PLAN_ASSIGNMENTS", "PLAN_BATCHES", "PLAN_MIXES"]
+PLAN_CREATIONS = TableDefinition(
+    name="plan_creation",
+    kind=Kind.LEDGER,
+    lake_only=True,
+    step=STEP,
+    meaning="A batch that was planned, also one that has not begun, or that was called off before it began.",
+    how="The batches that have begun, those that start next by the same schedule, and some that never start; the "
+    "profile says how many.",
+    columns=(
+        bigint("batch_id"),
+        text("batch_number"),
+        bigint("geography_id"),
+        date("start_date", comment="Day of the first delivery of eggs"),
+        bigint("eggs"),
+        date("harvest_date"),
+        date("planned_on", comment="Day on which the batch was planned"),
+        date("ready_on", comment="Day from which on the deliveries are agreed"),
+        date("cancelled_on", nullable=True, comment="Day on which the batch is called off; may be after as_of"),
+    ),
+    reads=(),
+    generate=lambda inputs: schedule(inputs.farm).creations,
+    expected=ByFormula(lambda farm, plan: plan.creations.height),
+    lineage={},
+    rules=(),
+)
+
+PLAN_TRAYS = TableDefinition(
+    name="plan_tray",
+    kind=Kind.LEDGER,
+    lake_only=True,
+    step=STEP,
+    meaning="A container for eggs of a planned batch.",
+    how="The trays that the batch takes by the schedule. They are filled on successive days.",
+    columns=(
+        bigint("assignment_id"),
+        bigint("batch_id"),
+        bigint("container_id"),
+        bigint("position"),
+        date("assignment_date", comment="Day on which the eggs come"),
+    ),
+    reads=(),
+    generate=lambda inputs: schedule(inputs.farm).trays,
+    expected=ByFormula(lambda farm, plan: plan.trays.height),
+    lineage={},
+    rules=(),
+)
+
+__all__ = ["PLAN_ASSIGNMENTS", "PLAN_BATCHES", "PLAN_CREATIONS", "PLAN_MIXES", "PLAN_TRAYS"]

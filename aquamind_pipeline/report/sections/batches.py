@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from aquamind_pipeline.apps.batch.assignments import coming_batches
 from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import frame
 from aquamind_pipeline.report.model import Check, Section
@@ -34,6 +35,9 @@ def section(connection: Connection, farm: Profile, plan: Plan) -> Section:
         ["total", total],
         ["completed", completed],
         ["active", number(status == "ACTIVE")],
+        ["receiving eggs", number(status == "RECEIVING")],
+        ["planned", number(status == "PLANNED")],
+        ["cancelled", number(status == "CANCELLED")],
     ]
     rows += [
         [f"geography {name}", number(geography == name)]
@@ -44,10 +48,18 @@ def section(connection: Connection, farm: Profile, plan: Plan) -> Section:
         [f"active in {stage.name}", number((status == "ACTIVE") & (pl.col("stage") == stage.name))] for stage in STAGES
     ]
     harvested = int((plan.batches["harvest_date"] <= farm.as_of).sum())
+    begun, coming = number(~status.is_in(["PLANNED", "CANCELLED"])), coming_batches(farm, plan)
+    received = number(~mixed & status.is_in(["ACTIVE", "COMPLETED"]))
     checks = [
-        Check("batches", total == plan.batches.height, f"{total} batches, {plan.batches.height} planned"),
+        Check(
+            "batches", begun == plan.batches.height, f"{begun} batches have begun, {plan.batches.height} by the plan"
+        ),
         Check("completed", completed == harvested, f"{completed} completed, {harvested} planned"),
-        *band_checks(farm, {"batches": number(~mixed), "completed": number(~mixed & (status == "COMPLETED"))}),
+        *(
+            Check(name.lower(), number(status == name) == planned, f"{number(status == name)}, {planned} by the plan")
+            for name, planned in coming.items()
+        ),
+        *band_checks(farm, {"batches": received, "completed": number(~mixed & (status == "COMPLETED"))}),
     ]
     return Section("Batches", ["what", "batches"], rows, checks)
 

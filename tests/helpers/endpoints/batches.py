@@ -7,16 +7,17 @@ from tests.helpers.endpoints.endpoint import Endpoint
 BATCHES = (
     Endpoint(
         "batch/batches/",
-        "active and finished batches; finished ones have an end and no active assignment",
-        """SELECT count(DISTINCT status) >= 2 AND bool_and((status = 'COMPLETED') = (actual_end_date IS NOT NULL))
-             AND bool_and(((status = 'ACTIVE') = EXISTS (SELECT FROM batch_batchcontainerassignment a
+        "batches of five statuses; finished ones have an end, and only living ones an active assignment",
+        """SELECT count(DISTINCT status) >= 5 AND bool_and((status = 'COMPLETED') = (actual_end_date IS NOT NULL))
+             AND bool_and(((status IN ('ACTIVE', 'RECEIVING')) = EXISTS (SELECT FROM batch_batchcontainerassignment a
                WHERE a.batch_id = b.id AND a.is_active)) IS TRUE)
            FROM batch_batch b""",
     ),
     Endpoint(
         "batch/batches/{id}/growth_analysis/",
-        "each batch has growth samples, and its fish grow from the first to the last",
-        """SELECT count(*) = (SELECT count(*) FROM batch_batch) AND count(*) > 0 AND bool_and((days > 1
+        "each active or finished batch has growth samples, and its fish grow from the first to the last",
+        """SELECT count(*) = (SELECT count(*) FROM batch_batch WHERE status IN ('ACTIVE', 'COMPLETED'))
+             AND count(*) > 0 AND bool_and((days > 1
              AND last > first) IS TRUE) FROM (
              SELECT b.id, count(DISTINCT sample_date) AS days,
                (array_agg(s.avg_weight_g ORDER BY sample_date))[1] AS first,
@@ -58,7 +59,7 @@ BATCHES = (
     ),
     Endpoint(
         "batch/batches/{id}/combined-growth-data/",
-        "the pinned run has rows, and each batch has samples, states and an assignment without nulls",
+        "each active or finished batch has a pinned run with rows, samples, states and an assignment without nulls",
         """SELECT count(*) > 0 AND bool_and((projected > 0 AND states > 0 AND samples > 0 AND nulls = 0) IS TRUE) FROM (
              SELECT (SELECT count(*) FROM scenario_scenarioprojection p
                  WHERE p.projection_run_id = b.pinned_projection_run_id) AS projected,
@@ -67,7 +68,7 @@ BATCHES = (
                  ON a.id = s.assignment_id WHERE a.batch_id = b.id) AS samples,
                (SELECT count(*) FROM batch_batchcontainerassignment a
                  WHERE a.batch_id = b.id AND (biomass_kg IS NULL OR biomass_kg = 0 OR avg_weight_g IS NULL)) AS nulls
-             FROM batch_batch b) b""",
+             FROM batch_batch b WHERE status IN ('ACTIVE', 'COMPLETED')) b""",
     ),
     Endpoint(
         "batch/batches/{id}/insights-timeseries/?metrics=",
@@ -110,11 +111,13 @@ BATCHES = (
     ),
     Endpoint(
         "batch/batches/{id}/planned-activities/",
-        "each batch that began as eggs has more than five completed ones, and a mixed one its harvest",
+        "each active or finished batch that began as eggs has more than five completed ones, and a mixed one its "
+        "harvest",
         """SELECT count(*) > 0 AND bool_and(((SELECT count(*) FROM planning_plannedactivity p
              WHERE p.batch_id = b.id AND p.status = 'COMPLETED') > 5) IS TRUE) FILTER (WHERE batch_type = 'STANDARD')
              AND bool_and(EXISTS (SELECT FROM planning_plannedactivity p WHERE p.batch_id = b.id
-               AND p.activity_type = 'HARVEST')) FILTER (WHERE batch_type = 'MIXED') FROM batch_batch b""",
+               AND p.activity_type = 'HARVEST')) FILTER (WHERE batch_type = 'MIXED')
+           FROM batch_batch b WHERE status IN ('ACTIVE', 'COMPLETED')""",
     ),
     Endpoint(
         "batch/container-assignments/summary/",
@@ -132,16 +135,18 @@ BATCHES = (
                (SELECT count(DISTINCT o.lifecycle_stage_id) FROM batch_batchcontainerassignment o
                  WHERE o.batch_id = a.batch_id) AS stages, min(batch_type) AS batch_type
              FROM batch_batchcontainerassignment a JOIN batch_batch b ON b.id = a.batch_id
+             WHERE a.is_active OR a.departure_date IS NOT NULL AND b.status <> 'CANCELLED'
              GROUP BY batch_id, a.lifecycle_stage_id) s""",
     ),
     Endpoint(
         "batch/container-assignments/{id}/live-forward-projection/",
-        "each active assignment has days from the day after today on, and none twice",
+        "each active assignment of an active batch has days from the day after today on, and none twice",
         """SELECT count(*) > 0 AND bool_and((days > 0 AND days = rows AND first = %(today)s + 1) IS TRUE) FROM (
              SELECT a.id, count(DISTINCT p.projection_date) AS days, count(p.id) AS rows,
                min(p.projection_date) AS first
              FROM batch_batchcontainerassignment a LEFT JOIN batch_liveforwardprojection p
-               ON p.assignment_id = a.id AND p.computed_date = %(today)s WHERE a.is_active GROUP BY 1) p""",
+               ON p.assignment_id = a.id AND p.computed_date = %(today)s
+             JOIN batch_batch b ON b.id = a.batch_id AND b.status = 'ACTIVE' WHERE a.is_active GROUP BY 1) p""",
     ),
     Endpoint(
         "batch/forecast/harvest/",
@@ -163,18 +168,19 @@ BATCHES = (
              coalesce((SELECT min(assignment_date) FROM batch_batchcontainerassignment a
                JOIN infrastructure_container c ON c.id = a.container_id
                WHERE a.batch_id = b.id AND c.area_id IS NOT NULL), 'infinity') AS sea FROM batch_batch b
-               WHERE batch_type = 'STANDARD') b""",
+               WHERE batch_type = 'STANDARD' AND status IN ('ACTIVE', 'COMPLETED')) b""",
     ),
     Endpoint(
         "batch/forecast/tiered-harvest/",
-        "each active assignment has a summary of today, and the flag of a plan is that of an open activity",
+        "each active assignment of an active batch has a summary of today, and the flag of a plan is that of an open "
+        "activity",
         """SELECT count(*) > 0 AND bool_and((s.computed_date = %(today)s AND s.current_weight_g > 0
              AND s.has_planned_harvest = EXISTS (SELECT FROM planning_plannedactivity p WHERE p.batch_id = a.batch_id
                AND activity_type = 'HARVEST' AND status IN ('PENDING', 'IN_PROGRESS')
                AND coalesce(p.container_id, a.container_id) = a.container_id)) IS TRUE)
              AND count(s.assignment_id) = count(*)
            FROM batch_batchcontainerassignment a LEFT JOIN batch_containerforecastsummary s ON s.assignment_id = a.id
-           WHERE a.is_active""",
+             JOIN batch_batch b ON b.id = a.batch_id AND b.status = 'ACTIVE' WHERE a.is_active""",
     ),
     Endpoint(
         "batch/containers/availability/?geography=",

@@ -7,8 +7,9 @@ from tests.helpers.endpoints.endpoint import Endpoint
 SCENARIO = (
     Endpoint(
         "scenario/scenarios/?all=true",
-        "each batch has one, of a user who exists, with a first weight and fish",
-        """SELECT count(*) > 0 AND count(DISTINCT batch_id) = (SELECT count(*) FROM batch_batch)
+        "each batch that has begun has one, of a user who exists, with a first weight and fish",
+        """SELECT count(*) > 0 AND count(DISTINCT batch_id) = (SELECT count(*) FROM batch_batch
+               WHERE status NOT IN ('PLANNED', 'CANCELLED'))
              AND bool_and((u.id IS NOT NULL AND initial_weight >= 0.1 AND initial_count > 0) IS TRUE)
            FROM scenario s LEFT JOIN auth_user u ON u.id = s.created_by_id""",
     ),

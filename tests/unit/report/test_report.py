@@ -133,16 +133,19 @@ def test_fish_of_every_farm_survive_the_egg_stage_within_bounds(seed: int) -> No
 
 
 def test_days_on_which_a_batch_gains_fish() -> None:
-    """A batch is compared with its own day before, in any order of rows; its first day is compared with nothing."""
+    """A batch is compared with its own day before and eggs that came, in any order of rows."""
     days = pl.DataFrame(
         [
-            (2, FIRST, 50, 1),
-            (1, FIRST + timedelta(days=2), 9, 2),
-            (1, FIRST, 10, 1),
-            (1, FIRST + timedelta(days=1), 8, 1),
-            (2, FIRST + timedelta(days=1), 50, 2),
+            (2, FIRST, 50, 1, 50),
+            (1, FIRST + timedelta(days=2), 9, 2, None),
+            (1, FIRST, 10, 1, 10),
+            (1, FIRST + timedelta(days=1), 8, 1, None),
+            (2, FIRST + timedelta(days=1), 50, 2, None),
+            (3, FIRST, 20, 1, 20),
+            (3, FIRST + timedelta(days=1), 29, 1, 10),
+            (3, FIRST + timedelta(days=2), 40, 1, 10),
         ],
-        schema=["batch_id", "date", "fish", "stage"],
+        schema=["batch_id", "date", "fish", "stage", "eggs"],
         orient="row",
     )
     compared = farm_rules.with_day_before(days).select("batch_id", "fish", "fish_before", "transition", "gains")
@@ -152,4 +155,7 @@ def test_days_on_which_a_batch_gains_fish() -> None:
         (1, 9, 8, True, True),
         (2, 50, None, None, None),
         (2, 50, 50, True, False),
+        (3, 20, None, None, None),
+        (3, 29, 20, False, False),
+        (3, 40, 29, False, True),
     ]

@@ -21,7 +21,7 @@ from aquamind_pipeline.simulation.deaths import REASON
 from aquamind_pipeline.simulation.life import Life, live
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan, schedule
-from tests.helpers.farms import farms, planned
+from tests.helpers.farms import delivered, farms, planned
 
 TEST_40 = load_profile("test-40")
 
@@ -139,7 +139,7 @@ def test_no_fish_is_lost(profile: Profile) -> None:
     on_the_way = life.moves.filter(picked=0).group_by("batch_id").agg(lost=pl.col("deaths").sum())
     last = pl.col("date") == pl.col("date").max().over("batch_id")
     alive = life.days.filter(last).group_by("batch_id").agg(pl.col("population").sum())
-    books = plan.batches.join(dead, on="batch_id").join(alive, on="batch_id")
+    books = delivered(profile, plan).join(dead, on="batch_id").join(alive, on="batch_id")
     books = books.join(on_the_way, on="batch_id", how="left").with_columns(pl.col("lost").fill_null(0))
     assert (books["eggs"] == books["population"] + books["deaths"] + books["lost"]).all()
 

@@ -323,11 +323,16 @@ def test_episodes_depend_on_site_and_date_only(farm: Profile) -> None:
 
 def test_no_container_loses_more_than_the_most(life: Life) -> None:
     """Survival stays above the bound that the check of survival allows."""
-    stages = life.days.group_by("batch_id", "stage").agg(
-        first=(pl.col("population") + pl.col("deaths")).filter(pl.col("date") == pl.col("date").min()).sum(),
-        last=pl.col("population").filter(pl.col("date") == pl.col("date").max()).sum(),
-        days=pl.col("date").n_unique(),
-        containers=pl.col("assignment_id").n_unique(),
+    came = pl.col("date") == pl.col("date").min().over("assignment_id")
+    stages = (
+        life.days.with_columns(came=came)
+        .group_by("batch_id", "stage")
+        .agg(
+            first=(pl.col("population") + pl.col("deaths")).filter("came").sum(),
+            last=pl.col("population").filter(pl.col("date") == pl.col("date").max()).sum(),
+            days=pl.col("date").n_unique(),
+            containers=pl.col("assignment_id").n_unique(),
+        )
     )
     from aquamind_pipeline.simulation.biology import STAGES
 

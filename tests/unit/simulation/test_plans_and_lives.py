@@ -19,7 +19,7 @@ from aquamind_pipeline.simulation.life import live
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import schedule
 from aquamind_pipeline.simulation.sites import build_sites
-from tests.helpers.farms import farms, planned
+from tests.helpers.farms import delivered, farms, planned
 
 
 @given(farms())
@@ -91,14 +91,17 @@ def test_fish_are_conserved(profile: Profile) -> None:
     last = pl.col("date") == pl.col("date").max().over("batch_id")
     alive = life.days.filter(last).group_by("batch_id").agg(pl.col("population").sum())
     books = (
-        plan.batches.join(dead, on="batch_id")
+        delivered(profile, plan)
+        .join(dead, on="batch_id")
         .join(moved, on="batch_id", how="left")
         .join(alive, on="batch_id")
         .with_columns(pl.col("lost").fill_null(0))
     )
     assert (books["eggs"] == books["population"] + books["deaths"] + books["lost"]).all()
     daily = life.days.group_by("batch_id", "date").agg(pl.col("population").sum()).sort("batch_id", "date")
-    rises = daily.filter(pl.col("population") > pl.col("population").shift(1).over("batch_id"))
+    gains = pl.col("population") > pl.col("population").shift(1).over("batch_id")
+    came = plan.trays.select("batch_id", date="assignment_date")
+    rises = daily.filter(gains).join(came, on=["batch_id", "date"], how="anti")
     assert rises.is_empty()
     assert int(life.days["population"].min() or 0) >= 0
 
