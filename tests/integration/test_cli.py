@@ -311,25 +311,36 @@ def test_a_wrong_option_is_told_in_our_words(arguments: list[str], message: str)
 
 
 @pytest.mark.parametrize(
-    ("command", "hidden"),
+    ("command", "hidden", "what"),
     [
-        (("-m", "aquamind_pipeline.cli", "profiles"), "typer.py"),
-        (("-m", "aquamind_pipeline.cli", "plan"), "polars/__init__.py"),
-        ((AQUAMIND, "ui"), "dagster.py"),
+        (("-m", "aquamind_pipeline.cli", "profiles"), "typer.py", "the package typer"),
+        (("-m", "aquamind_pipeline.cli", "plan"), "polars/__init__.py", "the package polars"),
+        (("-m", "aquamind_pipeline.cli", "profiles"), "json.py", "Python's own module json"),
+        ((AQUAMIND, "plan"), "secrets/__init__.py", "Python's own module secrets"),
+        ((AQUAMIND, "profiles"), "typing.py", "Python's own module typing"),
     ],
 )
-def test_a_file_that_hides_a_package_is_named(tmp_path: Path, command: tuple[str, ...], hidden: str) -> None:
-    """Dagster's processes look into the working directory, even if the command itself does not."""
+def test_a_file_that_hides_a_module_is_named(tmp_path: Path, command: tuple[str, ...], hidden: str, what: str) -> None:
+    """`python -m` looks into the working directory first, and so does every command with `PYTHONPATH=.`."""
     (tmp_path / hidden).parent.mkdir(exist_ok=True)
     (tmp_path / hidden).write_text("")
     (tmp_path / "tests").mkdir()  # a project's usual folder hides nothing that is needed
     (tmp_path / "tests" / "__init__.py").write_text("")
+    (tmp_path / "code.py").write_text("")  # of Python's own name, but nobody needs it
     variables = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
+    variables |= {"PYTHONPATH": "."} if AQUAMIND in command else {}
     done = subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, check=False, env=variables, cwd=tmp_path
     )
     where = tmp_path / hidden.removesuffix("/__init__.py")
-    one_line(done, f"error: {where} hides the package {where.stem}, which the pipeline needs: rename it, or start in ")
+    one_line(done, f"error: {where} hides {what}, which the pipeline needs: rename it, or start in another folder")
+
+
+def test_a_file_beside_the_user_hides_nothing_from_a_command(tmp_path: Path) -> None:
+    for name in ("json", "typing", "polars", "dagster"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a script of the user')")
+    done = subprocess.run([AQUAMIND, "plan", "--profile", "tiny"], capture_output=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_profiles_are_listed() -> None:
