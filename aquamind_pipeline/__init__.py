@@ -7,9 +7,11 @@ the package is quick and changes nothing.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in typing, whose place a user's typing.py may take
 if TYPE_CHECKING:
+    from typing import Any
+
     from aquamind_pipeline.errors import AquaMindError
     from aquamind_pipeline.growth.assimilation import assimilate
     from aquamind_pipeline.growth.records import Records

@@ -12,7 +12,7 @@ from aquamind_pipeline.errors import ConfigError
 
 
 def require_usable(path: Path, setting: str) -> None:
-    """Check that every library finds the same file by this path, and that messages can show it in one line.
+    """Check that a folder may be at this path, that every library finds it, and that messages show it in one line.
 
     Python names files in the encoding of the locale, but Polars and DuckDB always in UTF-8.
 
@@ -21,7 +21,8 @@ def require_usable(path: Path, setting: str) -> None:
         setting: Its environment variable, for the message.
 
     Raises:
-        ConfigError: when the path has a control character, or other bytes in UTF-8 than in the locale.
+        ConfigError: when the path has a control character, or other bytes in UTF-8 than in the locale, or when it, or
+            what is above it, is a file.
     """
     text = str(path.absolute())
     if any(unicodedata.category(character) == "Cc" for character in text):
@@ -36,6 +37,9 @@ def require_usable(path: Path, setting: str) -> None:
             f"{setting}: {content.decode()!r} is not ASCII, and file names are {sys.getfilesystemencoding()} here: set "
             "PYTHONUTF8=1, or LC_ALL=C.UTF-8, or choose another folder"
         )
+    for above in (path.absolute(), *path.absolute().parents):
+        if above.is_file():
+            raise ConfigError(f"{setting}: {above} is a file: choose a folder")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

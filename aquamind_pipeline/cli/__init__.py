@@ -7,21 +7,22 @@ This package imports no polars, dagster or duckdb when it starts, so that `aquam
 imports them when it runs. Work belongs in the library; a command only reads options, calls the library, and prints.
 """
 
+import os
 import sys
-
-from aquamind_pipeline.cli.shadows import folders_searched_first, hidden_package
-from aquamind_pipeline.errors import ConfigError
-from aquamind_pipeline.platforms import require_supported
 
 
 def main() -> None:
     """Run the command that the arguments of this process name."""
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # else processes that it starts look into the working directory first
     try:
-        require_supported()
-    except ConfigError as error:
-        sys.exit(f"error: {error}")
-    try:
-        # Imported only now: other systems lack some of what it needs.
+        # Imported only now: other systems lack some of what it needs, and a user's file may hide some.
+        from aquamind_pipeline.errors import ConfigError
+        from aquamind_pipeline.platforms import require_supported
+
+        try:
+            require_supported()
+        except ConfigError as error:
+            sys.exit(f"error: {error}")
         from aquamind_pipeline.cli.streams import dependable_streams
 
         with dependable_streams():
@@ -29,8 +30,10 @@ def main() -> None:
             from aquamind_pipeline.cli.app import main as run
 
             run()
-    except Exception:  # most likely a bug of ours; but a user's file in place of a package fails in any way
-        if (reason := hidden_package(folders_searched_first())) is None:
+    except Exception as error:  # most likely a bug of ours; but a user's file in place of a module fails in any way
+        from aquamind_pipeline.cli.shadows import folders_searched_first, hidden_module
+
+        if (reason := hidden_module(folders_searched_first(), error)) is None:
             raise
         sys.exit(f"error: {reason}")
 

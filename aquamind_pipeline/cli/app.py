@@ -1,6 +1,7 @@
 """Puts the commands together and starts the one that the user named."""
 
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from aquamind_pipeline.cli import build, checks, db, faults, lake, load, plan, profiles, ui, verify, wipe
-from aquamind_pipeline.cli.console import print_line, show_warnings
+from aquamind_pipeline.cli.console import error_console, print_line, show_warnings
 from aquamind_pipeline.cli.options import BUILDING, FARM, add, configured
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely
 
@@ -67,11 +68,14 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...], tuple[str, ...]], .
     (ui.ui, BUILDING, ("aquamind ui --profile tiny", "aquamind ui --port 3005")),
 )
 """Each command that works on a farm, with the options that apply to it and its examples."""
+_LISTS = (profiles.profiles, faults.faults, checks.checks)
 for _command, _settings, _examples in _COMMANDS:
     add(app, configured(_command, *_settings), *_examples)
-for _command in (profiles.profiles, faults.faults, checks.checks):
+for _command in _LISTS:
     add(app, _command)
 app.add_typer(db.group, name="db", short_help=db.HELP)
+_BEFORE_A_COMMAND = ("-h", "--help", "--version")
+_WRONG_OPTION = 2
 
 
 def main() -> None:
@@ -81,7 +85,17 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
         signal.signal(signal.SIGHUP, _interrupt)
+    _require_command_first(sys.argv[1:])
     app(prog_name="aquamind")
+
+
+def _require_command_first(arguments: list[str]) -> None:
+    """End with a line if an option of a command stands before the command: Click says that there is no such option."""
+    commands = [*(command.__name__ for command, *_ in _COMMANDS), *(one.__name__ for one in _LISTS), "db"]
+    named = next((one for one in arguments if one in commands), None)
+    if named is not None and arguments[0].startswith("-") and arguments[0] not in _BEFORE_A_COMMAND:
+        error_console.print(f"error: options follow the command: aquamind {named} {arguments[0]} …", style="red")
+        sys.exit(_WRONG_OPTION)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

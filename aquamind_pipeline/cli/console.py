@@ -20,7 +20,7 @@ _LOG_WIDTH = 132
 """Columns of a line where the output is a file or a pipe."""
 _DUMB = ("dumb", "unknown")
 """Terminals that only print, as the shell of an editor."""
-_LABEL, _FIGURES = 44, 25
+_LABEL, _FIGURES = 50, 25
 """Columns of a progress line: its label, and what stands beside it."""
 _ROOMY = _LABEL + 36
 """Columns of a terminal from which a progress bar has room beside its label."""

@@ -14,7 +14,6 @@ import urllib.request
 import webbrowser
 from collections.abc import Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -22,7 +21,6 @@ import typer
 
 from aquamind_pipeline.cli.console import print_line
 from aquamind_pipeline.cli.options import NUMBER, whole_number
-from aquamind_pipeline.cli.shadows import hidden_package
 from aquamind_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,8 +51,6 @@ def ui(
     """Serve Dagster's web pages for this farm, on http://127.0.0.1:3000 until Ctrl-C."""
     from aquamind_pipeline.orchestration.page_server import port_here
 
-    if (hidden := hidden_package([Path()])) is not None:  # Dagster's processes look into the working directory first
-        raise ConfigError(hidden)
     pages_port = port_here(settings.pages_url)
     _require_free(port, "--port", f"`aquamind ui --port {_free_after(port, pages_port)}`")
     if pages_port is not None:

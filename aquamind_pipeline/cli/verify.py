@@ -17,17 +17,20 @@ def verify(settings: "Settings") -> None:
     import polars as pl
 
     from aquamind_pipeline import report
-    from aquamind_pipeline.errors import AquaMindError
+    from aquamind_pipeline.errors import AquaMindError, DatabaseError
     from aquamind_pipeline.pipeline import check_results
     from aquamind_pipeline.pipeline.loading import LOADS
     from aquamind_pipeline.pipeline.sample_names import named
     from aquamind_pipeline.pipeline.workspace import Workspace
     from aquamind_pipeline.postgres import comparison
+    from aquamind_pipeline.postgres.server import EmbeddedServer
     from aquamind_pipeline.postgres.targets import open_target
     from aquamind_pipeline.quality.farm_rules import REALISTIC, compared_with_real_farms
 
     workspace = Workspace(settings, ProgressBars())
     workspace.lake.require(settings.farm, must_exist=False)
+    if settings.database_url is None and not EmbeddedServer(settings.home).is_made:
+        raise DatabaseError("the embedded PostgreSQL has no farm yet: run `aquamind build` first")
     check_results.forget(settings)
     with workspace.database() as url:
         verified, series = report.verify(url, settings.farm, kept=report.sums_path(settings))

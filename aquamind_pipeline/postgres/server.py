@@ -91,6 +91,11 @@ class EmbeddedServer:
         """Where the server's data are, or will be."""
         return self._base
 
+    @property
+    def is_made(self) -> bool:
+        """Whether the server has been started before."""
+        return (self._cluster / "PG_VERSION").exists()
+
     @contextlib.contextmanager
     def running(self, database: str) -> Iterator[EmbeddedUrl]:
         """Start the server unless it runs, and give the URL of `database`, which is made unless it exists.
@@ -160,7 +165,7 @@ class EmbeddedServer:
 
         If there is a server, it is started to ask it.
         """
-        if not (self._cluster / "PG_VERSION").exists():
+        if not self.is_made:
             return 0
         with self.running("postgres") as url, connect(url) as connection:
             found = connection.execute(
@@ -260,7 +265,7 @@ class EmbeddedServer:
         if not password.exists():
             password.touch(mode=0o600)
             password.write_text(secrets.token_urlsafe(24) + "\n")
-        if (self._cluster / "PG_VERSION").exists():
+        if self.is_made:
             self._require_same_version()
             return
         _require_name(_UNPRIVILEGED_UID if os.geteuid() == 0 else os.geteuid())

@@ -13,6 +13,9 @@ from aquamind_pipeline.text_tables import columns, print_table
 _LONGEST = 100
 """Rows of a section that a terminal shows. The JSON file has all."""
 
+_LARGE = 10
+"""From here on one decimal is enough."""
+
 
 def show(report: Report, console: Console) -> None:
     """Print the report: its sections, the longest tables cut, and their checks. No name and no number is cut."""
@@ -57,7 +60,9 @@ def as_text(value: Any) -> str:
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}"
+            size = abs(value)
+            decimals = 1 if size >= _LARGE else 2 if size >= 1 else 4 if size else 0
+            return f"{value:,.{decimals}f}"
         case _:
             return str(value)
 

@@ -116,6 +116,7 @@ def test_a_second_build_at_once_is_refused(tmp_path: Path) -> None:
         (["build", "--no-database", "--month", "2026-03", "--month", "2031-01"], "there is no month '2031-01'"),
         (["db", "url"], "start it with `aquamind db start`"),
         (["load"], "run `aquamind build`"),
+        (["verify"], "has no farm yet: run `aquamind build`"),
         (["verify", "--database-url", "mysql://localhost/x"], "must look like postgresql://"),
         (["verify", "--database-url", "postgresql://a:hunter2@127.0.0.1:1/x"], "cannot be used"),
     ],
@@ -125,6 +126,7 @@ def test_a_users_mistake_ends_in_one_line(tmp_path: Path, arguments: list[str], 
     one_line(done, message)
     assert "hunter2" not in done.stdout + done.stderr
     assert not list(tmp_path.rglob("*.parquet"))
+    assert not (tmp_path / "postgres" / "cluster").exists()
 
 
 def test_the_embedded_servers_commands_refuse_another_database(tmp_path: Path) -> None:
@@ -148,8 +150,10 @@ def test_a_dagster_home_that_dagster_cannot_use(tmp_path: Path, home: str) -> No
 
 
 def test_unwritable_home(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    one_line(aquamind("build", AQUAMIND_HOME=str(tmp_path / "file")), "cannot be written")
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    one_line(aquamind("build", AQUAMIND_HOME=str(file / "data")), f"AQUAMIND_HOME: {file} is a file: choose a folder")
+    one_line(aquamind("build", "--lake", str(file)), f"AQUAMIND_LAKE: {file} is a file: choose a folder")
 
 
 def test_a_damaged_file_is_named(a_copy: Settings, database: SecretStr) -> None:
@@ -296,6 +300,8 @@ def test_help_is_whole_on_any_terminal(columns: int) -> None:
         (["ui", "--port", "0"], "0 is not a port; choose a number from 1 to 65535"),
         (["db", "stop", "--seed", "1"], "No such option: --seed"),
         (["buidl"], "Did you mean 'build'"),
+        (["--profile", "tiny", "build"], "options follow the command: aquamind build --profile …"),
+        (["--seed=7", "plan"], "options follow the command: aquamind plan --seed=7 …"),
     ],
 )
 def test_a_wrong_option_is_told_in_our_words(arguments: list[str], message: str) -> None:
@@ -305,25 +311,36 @@ def test_a_wrong_option_is_told_in_our_words(arguments: list[str], message: str)
 
 
 @pytest.mark.parametrize(
-    ("command", "hidden"),
+    ("command", "hidden", "what"),
     [
-        (("-m", "aquamind_pipeline.cli", "profiles"), "typer.py"),
-        (("-m", "aquamind_pipeline.cli", "plan"), "polars/__init__.py"),
-        ((AQUAMIND, "ui"), "dagster.py"),
+        (("-m", "aquamind_pipeline.cli", "profiles"), "typer.py", "the package typer"),
+        (("-m", "aquamind_pipeline.cli", "plan"), "polars/__init__.py", "the package polars"),
+        (("-m", "aquamind_pipeline.cli", "profiles"), "json.py", "Python's own module json"),
+        ((AQUAMIND, "plan"), "secrets/__init__.py", "Python's own module secrets"),
+        ((AQUAMIND, "profiles"), "typing.py", "Python's own module typing"),
     ],
 )
-def test_a_file_that_hides_a_package_is_named(tmp_path: Path, command: tuple[str, ...], hidden: str) -> None:
-    """Dagster's processes look into the working directory, even if the command itself does not."""
+def test_a_file_that_hides_a_module_is_named(tmp_path: Path, command: tuple[str, ...], hidden: str, what: str) -> None:
+    """`python -m` looks into the working directory first, and so does every command with `PYTHONPATH=.`."""
     (tmp_path / hidden).parent.mkdir(exist_ok=True)
     (tmp_path / hidden).write_text("")
     (tmp_path / "tests").mkdir()  # a project's usual folder hides nothing that is needed
     (tmp_path / "tests" / "__init__.py").write_text("")
+    (tmp_path / "code.py").write_text("")  # of Python's own name, but nobody needs it
     variables = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(tmp_path)}
+    variables |= {"PYTHONPATH": "."} if AQUAMIND in command else {}
     done = subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, check=False, env=variables, cwd=tmp_path
     )
     where = tmp_path / hidden.removesuffix("/__init__.py")
-    one_line(done, f"error: {where} hides the package {where.stem}, which the pipeline needs: rename it, or start in ")
+    one_line(done, f"error: {where} hides {what}, which the pipeline needs: rename it, or start in another folder")
+
+
+def test_a_file_beside_the_user_hides_nothing_from_a_command(tmp_path: Path) -> None:
+    for name in ("json", "typing", "polars", "dagster"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a script of the user')")
+    done = subprocess.run([AQUAMIND, "plan", "--profile", "tiny"], capture_output=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_profiles_are_listed() -> None:

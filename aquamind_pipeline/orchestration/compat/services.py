@@ -90,17 +90,25 @@ def code_server(instance: dg.DagsterInstance) -> Iterator[Path]:
 
     os.environ.update(_DEVELOPMENT)
     with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        definitions = folder / "definitions.yaml"
+        definitions.write_text(_with_own_folder(WORKSPACE.read_text()))
         try:
             servers = stack.enter_context(
-                ProxyServerManager(instance, WorkspaceFileTarget([str(WORKSPACE)]), "warning")
+                ProxyServerManager(instance, WorkspaceFileTarget([str(definitions)]), "warning")
             )
             servers_at = [dict(one) for one in servers.get_code_server_specs()]
         except dg.DagsterError as error:
-            reason = str(error).strip().partition("\n")[0]
+            reason = str(error).strip().partition("\n")[0].partition(" with the command: ")[0]
             raise ConfigError(f"Dagster's code server did not start, see the lines before: {reason}") from None
-        file = Path(stack.enter_context(TemporaryDirectory())) / "workspace.yaml"
+        file = folder / "workspace.yaml"
         file.write_text(json.dumps({"load_from": servers_at}))  # JSON is YAML, too
         yield file
+
+
+def _with_own_folder(workspace: str) -> str:
+    """Our workspace file, whose working directory is ours: Dagster looks there for modules first."""
+    return workspace.replace("working_directory: .", f"working_directory: {json.dumps(str(WORKSPACE.parent))}")
 
 
 def _serve(kind: str) -> None:

@@ -48,11 +48,14 @@ def test_a_taken_port_is_refused(taken: int, port: str, pages: str, message: str
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "webserver", "daemon", "reports"])
 def test_nothing_is_left_running(tmp_path: Path, how: str) -> None:
     """A signal ends everything with status 0, from the terminal (to the whole group) or to one process. A server that
-    dies ends everything with a line. Until then there are two lines, and the second is true. Folders may have any name.
+    dies ends everything with a line. Until then there are two lines, and the second is true. Folders may have any name,
+    and scripts in the working directory too.
     """
     port, pages = free_ports(2)
     home = tmp_path / SIGNS
     (home / "temporary").mkdir(parents=True)
+    for name in ("json", "calendar", "polars", "dagster"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a script of the user')")
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
@@ -66,6 +69,7 @@ def test_nothing_is_left_running(tmp_path: Path, how: str) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            cwd=tmp_path,
         )
         wait_for(opened.exists, process)
         assert answers(port)
