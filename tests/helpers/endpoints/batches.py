@@ -135,7 +135,7 @@ BATCHES = (
                (SELECT count(DISTINCT o.lifecycle_stage_id) FROM batch_batchcontainerassignment o
                  WHERE o.batch_id = a.batch_id) AS stages, min(batch_type) AS batch_type
              FROM batch_batchcontainerassignment a JOIN batch_batch b ON b.id = a.batch_id
-             WHERE a.is_active OR a.departure_date IS NOT NULL AND b.status <> 'CANCELLED'
+             WHERE b.status IN ('ACTIVE', 'COMPLETED')
              GROUP BY batch_id, a.lifecycle_stage_id) s""",
     ),
     Endpoint(
