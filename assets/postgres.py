@@ -15,6 +15,7 @@ from aquamind_pipeline.orchestration.asset_specs import (
     POSTGRES_MASTER,
     POSTGRES_STATES,
     REPORT,
+    one_of_each_step,
     page_link,
     spec,
 )
@@ -38,7 +39,10 @@ POOL = "postgres"
         spec(
             POSTGRES_MASTER,
             GROUP,
-            deps=(*REGISTRY.whole, *REGISTRY.states),  # states are made last, so the load waits for all checks
+            deps=(
+                *one_of_each_step(REGISTRY.whole),
+                *REGISTRY.states,
+            ),  # states are made last, so the load waits for all checks
             kinds=KINDS,
             description="All master tables in PostgreSQL. Rows are inserted, updated and deleted to match the lake.",
         )
