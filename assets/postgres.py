@@ -9,7 +9,7 @@ import dagster as dg
 from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.assets.beginning import require_disk_space, require_target
-from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, REPORT, page_link, spec
+from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, REPORT, one_of_each_step, page_link, spec
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.run_record import rules_of_run
 from aquamind_pipeline.pipeline import check_results
@@ -37,7 +37,10 @@ POOL = "postgres"
         spec(
             POSTGRES_MASTER,
             GROUP,
-            deps=(*REGISTRY.whole, *REGISTRY.states),  # states are made last, so the load waits for all checks
+            deps=(
+                *one_of_each_step(REGISTRY.whole),
+                *REGISTRY.states,
+            ),  # states are made last, so the load waits for all checks
             kinds=KINDS,
             description="All master tables in PostgreSQL. Rows are inserted, updated and deleted to match the lake.",
         )

@@ -29,11 +29,15 @@ from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 OWNER = "team:aquamind-data"
 POSTGRES_ASSETS = tuple(LOADS)
 REPORT = "verification_report"
+_PLANNED = PLAN[1]
+"""The assignments. They change whenever the plan changes."""
 
 
 def table_spec(definition: TableDefinition) -> dg.AssetSpec:
     """The spec of a table's asset. The AquaMind app of the table is the asset's group."""
     metadata: dict[str, Any] = {"dagster/column_schema": _column_schema(definition)}
+    if definition.reads:
+        metadata["reads"] = ", ".join(definition.reads)
     if (lineage := _lineage(definition)) is not None:
         metadata["dagster/column_lineage"] = lineage
     return dg.AssetSpec(
@@ -50,16 +54,28 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
 
 
 def table_dependencies(definition: TableDefinition) -> list[str]:
-    """Tables that must exist before this one: the tables that it reads. The plan also needs the containers.
+    """Tables that must exist before this one: those that it reads, one for each step as `one_of_each_step` says.
 
-    The plan says how far the farm reaches, so all that happens comes after the plan. A table that reads neither the
-    plan nor a table that comes after it gets one arrow from the plan, because the plan's tables are made in one step.
-    So are the containers and all other sites.
+    The plan also needs the containers. The plan says how far the farm reaches, so all that happens comes after the
+    plan, also tables that read neither the plan nor a table that comes after it.
     """
     if definition.name in PLAN:
         return [CONTAINERS.name]
-    planned = () if definition.kind is Kind.REFERENCE or _follows_the_plan(definition.name) else PLAN[:1]
-    return [*planned, *definition.reads]
+    planned = () if definition.kind is Kind.REFERENCE or _follows_the_plan(definition.name) else PLAN
+    return one_of_each_step([*planned, *definition.reads])
+
+
+def one_of_each_step(names: Iterable[str]) -> list[str]:
+    """Leave one table of the plan, and one of the reference tables that are made in one step.
+
+    They are made together, and within a farm they change together or never. So one arrow says when a table that is made
+    from them comes, and whether it is in sync. An arrow for each of them would bury the others.
+    """
+    together = {*REGISTRY.lasting, *PLAN}
+    kept: dict[str, str] = {}
+    for name in sorted(names, key=[_PLANNED, *REGISTRY].index):
+        kept.setdefault(REGISTRY[name].build_step if name in together else name, name)
+    return list(kept.values())
 
 
 @cache
@@ -182,6 +198,7 @@ __all__ = [
     "POSTGRES_ASSETS",
     "REPORT",
     "frame_table",
+    "one_of_each_step",
     "page_link",
     "presented",
     "spec",

@@ -123,6 +123,35 @@ def test_an_installed_package_builds_a_farm_and_opens_the_pages(wheel: Path, tmp
         server.wait()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tool", "command"),
+    [
+        ("uv", ("uvx", "--quiet", "--python", sys.executable, "--from", "{wheel}", "aquamind")),
+        ("pipx", ("pipx", "run", "--python", sys.executable, "--spec", "{wheel}", "aquamind")),
+    ],
+)
+def test_the_package_runs_without_an_installation(
+    wheel: Path, tmp_path: Path, tool: str, command: tuple[str, ...]
+) -> None:
+    """`uvx` and `pipx run` build `tiny` from an empty folder, in an environment of their own."""
+    venv.create(tmp_path / "tools")
+    programs = tmp_path / "tools" / "bin"
+    pip = [sys.executable, "-m", "pip", "--python", str(programs / "python"), "install", "--quiet", tool]
+    subprocess.run(pip, check=True)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    kept = {"UV_CACHE_DIR": "uv", "UV_TOOL_DIR": "uvtools", "PIPX_HOME": "pipx"}
+    variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "AQUAMIND_HOME")}
+    variables |= {name: str(tmp_path / folder) for name, folder in kept.items()} | {"AQUAMIND_PROFILE": "tiny"}
+    words = [word.format(wheel=wheel) for word in command]
+    run = [str(programs / words[0]), *words[1:], "build", "--no-database"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=outside, env=variables)
+    assert done.returncode == 0, done.stderr
+    assert "checks, 0 failed, 0 warn" in done.stdout
+    assert [one.name for one in outside.iterdir()] == ["data"]
+
+
 def _free_ports() -> tuple[int, int]:
     with socket.socket() as one, socket.socket() as other:
         one.bind(("127.0.0.1", 0))

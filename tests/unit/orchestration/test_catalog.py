@@ -12,6 +12,7 @@ from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.schema.frames import lake_schema, references
+from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.settings import load_settings
 from tests.helpers.golden import RENEW, stale
 from tests.helpers.places import DATA
@@ -48,6 +49,27 @@ def test_pages_that_exist_are_linked(tmp_path: Path) -> None:
     for spec in build_defs(settings).resolve_all_asset_specs():
         assert spec.metadata["report"] == dg.MetadataValue.url("http://127.0.0.1:3001/tiny.html")
         assert "data_docs" not in spec.metadata
+
+
+def test_a_step_of_tables_that_change_together_has_one_arrow(specs: dict[str, dg.AssetSpec]) -> None:
+    """Every table that is read still comes before its reader, whatever a user selects: its step cannot be split."""
+    together = {*PLAN, *REGISTRY.lasting}
+    steps = {one.name: step for step, tables in REGISTRY.steps().items() for one in tables}
+    for name, one in REGISTRY.items():
+        arrows = [dep.asset_key.to_user_string() for dep in specs[name].deps]
+        read = set(one.reads) - {other.name for other in REGISTRY.steps()[steps[name]]}
+        assert {steps[other] for other in read} <= {steps[other] for other in arrows}, name
+        assert set(one.reads) - together <= set(arrows), name
+        shared = [steps[other] for other in arrows if other in together]
+        assert len(shared) == len(set(shared)), name
+        assert specs[name].metadata.get("reads", "") == ", ".join(one.reads)
+    assert len(specs["postgres_master"].deps) < len(REGISTRY.whole)
+
+
+def test_steps_of_reference_tables_and_of_the_plan_are_whole(defs: dg.Definitions) -> None:
+    for one in defs.resolve_asset_graph().assets_defs:
+        if {key.to_user_string() for key in one.keys} & {*PLAN, *REGISTRY.lasting} and not one.check_specs:
+            assert not one.can_subset
 
 
 def test_every_column_says_what_it_is(specs: dict[str, dg.AssetSpec]) -> None:
