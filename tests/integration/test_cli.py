@@ -177,7 +177,7 @@ def test_plan_builds_nothing(tmp_path: Path) -> None:
     done = aquamind("plan", "--profile", "test-40", AQUAMIND_HOME=str(tmp_path))
     assert done.returncode == 0
     assert "40 batches: 25 harvested, 15 alive" in done.stdout
-    assert "9,723,144" in done.stdout
+    assert "9,709,198" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
@@ -411,7 +411,7 @@ def test_a_narrow_terminal_shows_the_whole_report(loaded: Loaded, columns: int) 
         for name, *figures in section["rows"]:
             if " " not in name:
                 found = [cell for cells in parts if cells[0] == name for cell in cells[1:]]
-                assert [figure for figure in map(as_text, figures) if figure not in found] in ([], [""]), name
+                assert {figure for figure in map(as_text, figures) if figure not in found} <= {""}, name
 
 
 def test_build_load_verify_wipe(loaded: Loaded) -> None:

@@ -11,10 +11,9 @@ import pytest
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.assignments import coming_batches
-from aquamind_pipeline.apps.environmental.readings import READINGS
-from aquamind_pipeline.apps.scenario.baselines import SCENARIOS
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.runner import CheckRunner
+from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.simulation.schedule import schedule
 from tests.contract.drawn import Stored
 from tests.helpers.farms import Made
@@ -116,17 +115,17 @@ def test_a_batch_is_called_off_with_a_reason() -> None:
 
 
 def test_only_batches_that_have_begun_have_anything_else() -> None:
-    """Life, events, states, scenarios, plans and forecasts know no batch without fish."""
+    """Life, events, states, scenarios, activities and forecasts know no batch without fish."""
     made = on(TINY.as_of)
     coming = [*of_status(made, "PLANNED")["id"], *of_status(made, "CANCELLED")["id"]]
     (receiving,) = of_status(made, "RECEIVING")["id"]
-    others = set(REGISTRY.aquamind) - {ASSIGNMENTS, WORKFLOWS}
-    about = {name: rows for name in others if "batch_id" in (rows := made.frame(name)).columns}
-    assert not [name for name, rows in about.items() if rows["batch_id"].is_in(coming).any()]
-    assert {name for name, rows in about.items() if rows["batch_id"].is_in([receiving]).any()} >= {
-        READINGS.name,
-        SCENARIOS.name,
-    }
+    know_it = {ASSIGNMENTS, WORKFLOWS, *(name for name in PLAN if name not in ("plan_batch", "plan_assignment"))}
+    for name in REGISTRY:
+        rows = made.frame(name)
+        if name not in know_it and "batch_id" in rows.columns:
+            assert rows.filter(pl.col("batch_id").is_in(coming)).is_empty(), name
+    assert made.frame("scenario").filter(batch_id=receiving).height == 1
+    assert made.frame("life_day").filter(batch_id=receiving).height == 2 + 1
     assert made.frame("batch_liveforwardprojection").filter(batch_id=receiving).is_empty()
 
 
