@@ -30,7 +30,7 @@ OWNER = "team:aquamind-data"
 POSTGRES_ASSETS = tuple(LOADS)
 REPORT = "verification_report"
 _PLANNED = PLAN[1]
-"""The assignments. They change whenever the plan changes."""
+"""The assignments. They change whenever more of the plan has begun."""
 
 
 def table_spec(definition: TableDefinition) -> dg.AssetSpec:
