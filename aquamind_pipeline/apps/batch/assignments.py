@@ -216,12 +216,14 @@ def assignments(inputs: Inputs) -> pl.DataFrame:
     subtracts the recorded deaths once more (rule R28, oddity 14).
 
     A tray that waits for eggs has an assignment, because a delivery refers to it. The assignment is not active, has no
-    fish and no end. If the batch is called off, it ends on the day on which the eggs were to come.
+    fish and no end. Its biomass is that of the eggs to come: AquaMind's page of growth crashes at a biomass of 0. If
+    the batch is called off, the assignment ends on the day on which the eggs were to come.
     """
     farm, plan = inputs.farm, inputs.plan
     waiting = (
         awaiting(farm, plan)
         .join(plan.creations.select("batch_id", "planned_on", "cancelled_on"), on="batch_id", maintain_order="left")
+        .join(placed_eggs(plan).select("assignment_id", "eggs"), on="assignment_id", maintain_order="left")
         .with_columns(
             stage=pl.lit(STAGES[0].order, pl.Int64),
             ended=is_cancelled(farm),
@@ -250,7 +252,7 @@ def assignments(inputs: Inputs) -> pl.DataFrame:
         )
     )
     lived = pl.concat([lived, waiting], how="diagonal_relaxed").sort("assignment_id")
-    weight = units(lived["weight_g"], 2)
+    weight, fish = units(lived["weight_g"], 2), lived["eggs"].fill_null(lived["population"])
     return lived.select(
         "batch_id",
         "container_id",
@@ -261,7 +263,7 @@ def assignments(inputs: Inputs) -> pl.DataFrame:
         lifecycle_stage_id="stage",
         population_count=pl.col("population").cast(pl.Int64),
         avg_weight_g=decimal(weight, 10, 2),
-        biomass_kg=rounded(lived["population"].to_numpy() * weight / 100_000, 10, 2),
+        biomass_kg=rounded(fish.to_numpy() * weight / 100_000, 10, 2),
         departure_date=pl.when("ended").then("departure_date"),
         created_at=day("planned_on"),
         updated_at=day("changed_on"),
@@ -333,7 +335,7 @@ ASSIGNMENTS = TableDefinition(
         "departure_date": "plan_assignment.departure_date",
         "population_count": "life_day.population",
         "avg_weight_g": "life_day.weight_g",
-        "biomass_kg": "life_day.population life_day.weight_g",
+        "biomass_kg": "life_day.population life_day.weight_g plan_creation.eggs",
     },
     rules=(CARRIERS_HOLD,),
     changes_with_as_of=(

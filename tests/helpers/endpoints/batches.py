@@ -59,16 +59,17 @@ BATCHES = (
     ),
     Endpoint(
         "batch/batches/{id}/combined-growth-data/",
-        "each active or finished batch has a pinned run with rows, samples, states and an assignment without nulls",
-        """SELECT count(*) > 0 AND bool_and((projected > 0 AND states > 0 AND samples > 0 AND nulls = 0) IS TRUE) FROM (
-             SELECT (SELECT count(*) FROM scenario_scenarioprojection p
+        "each active or finished batch has a pinned run with rows, samples and states, and no assignment has a null",
+        """SELECT count(*) > 0 AND bool_and((nulls = 0 AND (status NOT IN ('ACTIVE', 'COMPLETED')
+             OR projected > 0 AND states > 0 AND samples > 0)) IS TRUE) FROM (
+             SELECT status, (SELECT count(*) FROM scenario_scenarioprojection p
                  WHERE p.projection_run_id = b.pinned_projection_run_id) AS projected,
                (SELECT count(*) FROM batch_actualdailyassignmentstate s WHERE s.batch_id = b.id) AS states,
                (SELECT count(*) FROM batch_growthsample s JOIN batch_batchcontainerassignment a
                  ON a.id = s.assignment_id WHERE a.batch_id = b.id) AS samples,
                (SELECT count(*) FROM batch_batchcontainerassignment a
                  WHERE a.batch_id = b.id AND (biomass_kg IS NULL OR biomass_kg = 0 OR avg_weight_g IS NULL)) AS nulls
-             FROM batch_batch b WHERE status IN ('ACTIVE', 'COMPLETED')) b""",
+             FROM batch_batch b) b""",
     ),
     Endpoint(
         "batch/batches/{id}/insights-timeseries/?metrics=",
