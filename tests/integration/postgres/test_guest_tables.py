@@ -162,8 +162,8 @@ def trigger(body: str, table: str, when: str = "BEFORE INSERT") -> str:
 ONLY_ROWS_TELL = [
     (
         trigger("NEW.notes := 'audited'; RETURN NEW;", "batch_batch"),
-        "batch_batch notes would differ in .*lake 8 × '', database 8 × 'audited'., so nothing was loaded: batch_batch "
-        "has the trigger audit_it, which may change rows",
+        r"batch_batch notes would differ in .*lake (\d+) × '', database \1 × 'audited'., so nothing was loaded: "
+        "batch_batch has the trigger audit_it, which may change rows",
     ),
     (trigger("RETURN NULL;", "batch_batch"), "(batch_batch .rows. would differ in|refuses rows of)"),
     (
