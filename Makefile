@@ -82,7 +82,7 @@ bench-quick: install ## Compare a few ratios with those kept; ARGS=--write keeps
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 .PHONY: realism
-realism: install ## Build six farms and write the tables of docs/realism.md, which takes half an hour
+realism: install ## Build six farms and write the tables of docs/realism.md, which takes some minutes
 	$(BIN)/python -m benchmarks.realism $(ARGS)
 
 .PHONY: aquamind-schema
