@@ -87,7 +87,8 @@ class Profile(BaseModel):
     receiving_batches: Annotated[int, Field(ge=0, le=100)] = 0
     """Further batches whose eggs are being delivered on `default_as_of`. The geographies take turns."""
     cancelled_batches: Annotated[int, Field(ge=0, le=100)] = 0
-    """Batches that were planned but called off before their eggs came, up to `default_as_of`."""
+    """Batches that were planned but called off before their eggs came, up to `default_as_of`. None if
+    the farm begins after that day."""
     speed: Positive = 1
     """How many times as fast as real fish the fish live: shorter stages, more growth and deaths a day. A small farm
     with a high speed shows a whole life in weeks."""

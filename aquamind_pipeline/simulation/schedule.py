@@ -292,9 +292,10 @@ def _called_off(
     `Plan.trays`.
 
     Their first deliveries are spread over the time up to `default_as_of`. Nobody else uses their tanks at that time. If
-    no hall is free, the batch is never planned.
+    no hall is free, the batch is never planned. A farm that begins after that day has none.
     """
-    wanted, span = profile.cancelled_batches, (profile.default_as_of - profile.epoch).days
+    span = (profile.default_as_of - profile.epoch).days
+    wanted = profile.cancelled_batches if span > 0 else 0
     eggs_days = profile.stage_days(STAGES[0].days)
     batches, trays = [], []
     for k in range(wanted):

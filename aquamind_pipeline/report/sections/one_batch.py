@@ -12,7 +12,10 @@ from aquamind_pipeline.postgres.connection import Connection
 from aquamind_pipeline.postgres.inspection import frame
 from aquamind_pipeline.report.model import Check, Section
 
-_OLDEST = "SELECT id, batch_number, status, start_date FROM batch_batch ORDER BY start_date, id LIMIT 1"
+_OLDEST = """
+SELECT id, batch_number, status, start_date FROM batch_batch
+WHERE status NOT IN ('PLANNED', 'CANCELLED') ORDER BY start_date, id LIMIT 1
+"""
 _STAGES = """
 WITH daily AS (
     SELECT lifecycle_stage_id AS stage, date, sum(population) AS fish, sum(biomass_kg) AS biomass_kg,

@@ -182,3 +182,16 @@ def test_a_full_farm_plans_the_batches_that_fit() -> None:
     crowd = {"speed": 1, "stagger_days": 1, "batches_per_geography": 5, "planned_batches": 100}
     farm = TINY.model_copy(update=crowd)
     assert 0 < coming_batches(farm, schedule(farm))["PLANNED"] < 100
+
+
+def test_no_batch_is_older_than_a_farm_that_begins_later_than_its_profile() -> None:
+    epoch = TINY.default_as_of + timedelta(days=100)
+    plan = schedule(TINY.model_copy(update={"epoch": epoch, "as_of": epoch + timedelta(days=20)}))
+    dates = (
+        plan.batches["start_date"],
+        plan.creations["start_date"],
+        plan.creations["planned_on"],
+        plan.trays["assignment_date"],
+    )
+    assert min(one.min() for one in dates) >= epoch  # type: ignore[type-var]
+    assert plan.creations["cancelled_on"].null_count() == plan.creations.height
