@@ -35,8 +35,9 @@ test-fast: install ## Run the unit tests: no server, no run, under a minute
 	$(BIN)/pytest -n 2 tests/unit $(ARGS)
 
 .PHONY: test-slow
-test-slow: install ## Run the slow tests: whole farms
+test-slow: install ## Run the slow tests: whole farms, and the properties on many more of them
 	$(BIN)/pytest -m slow --timeout 1800 $(ARGS)
+	$(BIN)/pytest -n 2 --hypothesis-profile thorough --timeout 1800 $$(grep -rl --include='test_*.py' '@given' tests)
 
 .PHONY: test-browser
 test-browser: install ## Run the tests in a real browser (Debian's chromium)

@@ -38,14 +38,16 @@ from tests.helpers.places import DATA
 
 AQUAMIND_SCHEMA = DATA / "aquamind_schema.sql"
 
-settings.register_profile(
-    "default",
-    deadline=None,
-    max_examples=10,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-    phases=[Phase.explicit, Phase.generate],  # a farm is printed as drawn: shrinking one takes minutes
-)
+for _name, _examples in (("default", 6), ("thorough", 40)):
+    # `make test-slow` runs the properties with the thorough profile, too.
+    settings.register_profile(
+        _name,
+        deadline=None,
+        max_examples=_examples,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        phases=[Phase.explicit, Phase.generate],  # a farm is printed as drawn: shrinking one takes minutes
+    )
 settings.load_profile("default")
 
 

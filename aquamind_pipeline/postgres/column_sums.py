@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import count
 from typing import Any
 
@@ -48,6 +48,11 @@ class Texts:
 
     written: Mapping[str, str]
     is_few: bool
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """The number of each text, as the server writes it."""
+        return [number(text) for text in self.written.values()]
 
 
 def texts_of(connection: Connection, columns: Sequence[sa.Column[Any]], rows: pl.LazyFrame) -> dict[str, Texts]:
@@ -203,8 +208,8 @@ def _text_number(column: str, texts: Texts) -> Both:
     hashed = sql.SQL("('x' || {})::bit({})::bigint").format(digest, sql.Literal(8 * _HASH_BYTES))
     if texts.is_few:
         known = sql.SQL(" ").join(
-            sql.SQL("WHEN {} THEN {}::bigint").format(sql.Literal(value), sql.Literal(number(value)))
-            for value in dict.fromkeys(texts.written.values())
+            sql.SQL("WHEN {} THEN {}::bigint").format(sql.Literal(value), sql.Literal(stands_for))
+            for value, stands_for in dict(zip(texts.written.values(), texts.numbers, strict=True)).items()
         )
         # By bytes: in some collations different texts are equal.
         hashed = sql.SQL('CASE {} COLLATE "C" {} ELSE {} END').format(text, known, hashed)
@@ -213,7 +218,7 @@ def _text_number(column: str, texts: Texts) -> Both:
         return hashed, pl.lit(None, pl.Int64)
     ours = pl.col(column).replace_strict(
         pl.Series(list(texts.written), dtype=pl.String),
-        pl.Series(list(map(number, texts.written.values())), dtype=pl.Int64),
+        pl.Series(texts.numbers, dtype=pl.Int64),
         return_dtype=pl.Int64,
     )
     return hashed, ours

@@ -1,4 +1,7 @@
-"""Nights: what a day changes is made, checked and loaded; the rest is left, and seen if it is not what it was."""
+"""A whole build, and the nights after it: what a day changes is made, checked and loaded.
+
+The rest is left, and seen if it is not what it was.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from aquamind_pipeline.definitions import BUILD_FARM, LOAD_DATABASE, NIGHTLY, bu
 from aquamind_pipeline.months import months_between
 from aquamind_pipeline.orchestration.asset_specs import REPORT
 from aquamind_pipeline.orchestration.records import dagster_home
-from aquamind_pipeline.orchestration.run_jobs import run_job
+from aquamind_pipeline.orchestration.run_jobs import Outcome, run_job
 from aquamind_pipeline.orchestration.run_record import last_facts, rules_digest
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.postgres import comparison
@@ -31,21 +34,31 @@ from aquamind_pipeline.postgres.targets.own import INDEXED_COST
 from aquamind_pipeline.report import sums
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
+from tests.helpers.database import row_counts, rows_of
 from tests.helpers.farms import digests, make_lake
+from tests.helpers.places import SIGNS
 
 LAST = date(2026, 5, 20)
 """The day to which the farm is built before its nights."""
+PICTURED = [name for name, one in REGISTRY.items() if one.figure or name in REGISTRY.events]
 DEATHS, READINGS = "batch_mortalityevent", "environmental_environmentalreading"
 
 
 @pytest.fixture(scope="module")
-def before(home: Path, server: SecretStr) -> Iterator[Settings]:
-    """A farm built, checked, loaded and verified up to `LAST`, to be copied."""
+def whole(home: Path, server: SecretStr) -> Iterator[tuple[Settings, Outcome]]:
+    """A farm built, checked, loaded and verified up to `LAST`, in a folder with a difficult name. Read only."""
     with new_database(server) as url, pytest.MonkeyPatch.context() as patched:
         patched.setenv("DAGSTER_HOME", "")
-        settings = load_settings(profile="tiny", home=home / "nights", as_of=LAST, database_url=url.get_secret_value())
-        assert run_job(Workspace(settings), BUILD_FARM, months_between(settings.farm.epoch, LAST)).success
-        yield settings
+        settings = load_settings(profile="tiny", home=home / SIGNS, as_of=LAST, database_url=url.get_secret_value())
+        yield settings, run_job(Workspace(settings), BUILD_FARM, months_between(settings.farm.epoch, LAST))
+
+
+@pytest.fixture(scope="module")
+def before(whole: tuple[Settings, Outcome]) -> Settings:
+    """That farm, to be copied."""
+    settings, outcome = whole
+    assert outcome.success
+    return settings
 
 
 @pytest.fixture
@@ -90,6 +103,38 @@ def executed(settings: Settings, instance: dg.DagsterInstance, request: dg.RunRe
 
 def config(request: dg.RunRequest) -> dict[str, str]:
     return dict(request.run_config["resources"]["workspace"]["config"])
+
+
+def test_full_build_is_recorded_and_arrives(
+    whole: tuple[Settings, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build in Dagster passes every check, writes the bytes that the library alone writes, and loads them."""
+    settings, outcome = whole
+    lake, url = Workspace(settings).lake, settings.database_url
+    assert url is not None
+    assert outcome.success
+    assert not outcome.failed_checks
+    assert outcome.checks > 200
+    alone = load_settings(profile="tiny", home=tmp_path, as_of=LAST)
+    make_lake(alone)
+    assert digests(settings.lake_path) == digests(alone.lake_path)
+    assert row_counts(url) == rows_of(lake)
+
+    dagster_home(settings)
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        assert run.status == dg.DagsterRunStatus.SUCCESS
+        for name in REGISTRY.events:
+            assert instance.get_materialized_partitions(dg.AssetKey(name)) == set(lake.partitions(name))
+        facts = last_facts(instance, "batch_batch")
+        assert facts["dagster/row_count"] == lake.rows("batch_batch")
+        assert facts["seed"] == str(settings.farm.seed)
+        assert facts["sha256"] == lake.digest("batch_batch")
+        assert facts["bytes"] == lake.path("batch_batch").stat().st_size
+        for name in PICTURED:
+            assert "data:image/png;base64" in str(last_facts(instance, name)["picture"]), name
+        password = url.get_secret_value().split(":")[2].split("@")[0]
+        assert all(password not in str(event) for event in instance.all_logs(run.run_id))
 
 
 @pytest.mark.parametrize("days", [1, pytest.param(30, marks=pytest.mark.slow)])
