@@ -9,7 +9,8 @@ import os
 
 os.environ["TZ"] = "UTC"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
-for _name in [n for n in os.environ if n.startswith("AQUAMIND_") or n == "DAGSTER_HOME"]:
+# Hundreds of commands are started: each would compile the package anew.
+for _name in [n for n in os.environ if n.startswith("AQUAMIND_") or n in ("DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE")]:
     del os.environ[_name]
 
 import contextlib
