@@ -82,14 +82,36 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def built(home: Path) -> Settings:
-    """The tiny farm's lake, made by the library alone. Read only: tests that write take `a_copy`.
+def tiny_lake(home: Path) -> Settings:
+    """The tiny farm's lake, made by the library alone.
 
     A build in Dagster gives the same bytes (`test_full_build_is_recorded_and_arrives`).
     """
     settings = load_settings(profile="tiny", home=home / "built")
     make_lake(settings)
     return settings
+
+
+@pytest.fixture(scope="session")
+def built(tiny_lake: Settings) -> Settings:
+    """The lake that tests of a file look at. Read only: tests that write take `a_copy`."""
+    return tiny_lake
+
+
+@pytest.fixture(scope="session")
+def thin(home: Path, tiny_lake: Settings) -> Settings:
+    """The tiny farm's lake with a tenth of the rows of its two largest tables, which are fewer than planned. Read only.
+
+    In AquaMind's database the server looks up each reference of each row, which takes most of the time of a load.
+    Files with tests of such loads let `built` be this one.
+    """
+    folder = home / "thin" / "lake"
+    shutil.copytree(tiny_lake.lake_path, folder)
+    lake = Lake(folder)
+    for name in ("environmental_environmentalreading", "health_fishparameterscore"):
+        for month in lake.partitions(name):
+            lake.write(name, lake.read(name, month).gather_every(10), month)
+    return load_settings(profile="tiny", home=folder.parent, lake=folder)
 
 
 @pytest.fixture

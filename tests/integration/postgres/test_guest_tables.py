@@ -39,6 +39,11 @@ LOTS = HARVEST_LOTS.name
 
 
 @pytest.fixture(scope="module")
+def built(thin: Settings) -> Settings:
+    return thin
+
+
+@pytest.fixture(scope="module")
 def lake(built: Settings) -> Lake:
     return Lake(built.lake_path)
 

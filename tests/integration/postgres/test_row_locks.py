@@ -30,6 +30,11 @@ GEOGRAPHY = (
 
 
 @pytest.fixture(scope="module")
+def built(thin: Settings) -> Settings:
+    return thin
+
+
+@pytest.fixture(scope="module")
 def guest(server: SecretStr, aquamind_template: SecretStr, built: Settings) -> Iterator[SecretStr]:
     """AquaMind's database without a farm, with a row of others that our rows refer to."""
     with new_database(server, like=aquamind_template) as url:
