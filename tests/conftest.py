@@ -32,7 +32,7 @@ from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.settings import Settings, load_settings
 from aquamind_pipeline.simulation.profile import Profile
 from tests.helpers.database import load_everything
-from tests.helpers.farms import Made, make_lake
+from tests.helpers.farms import Made, make_lake, thin_out
 from tests.helpers.objects import BUCKET, s3_server, set_in
 from tests.helpers.oracle import HERE, oracles
 from tests.helpers.places import DATA
@@ -107,10 +107,7 @@ def thin(home: Path, tiny_lake: Settings) -> Settings:
     """
     folder = home / "thin" / "lake"
     shutil.copytree(tiny_lake.lake_path, folder)
-    lake = Lake(folder)
-    for name in ("environmental_environmentalreading", "health_fishparameterscore"):
-        for month in lake.partitions(name):
-            lake.write(name, lake.read(name, month).gather_every(10), month)
+    thin_out(Lake(folder))
     return load_settings(profile="tiny", home=folder.parent, lake=folder)
 
 

@@ -17,9 +17,14 @@ from aquamind_pipeline.postgres.targets import AquaMindTarget, OwnTarget, open_t
 from aquamind_pipeline.schema.frames import unique_keys
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.settings import Settings, load_settings
-from tests.helpers.farms import make_lake
+from tests.helpers.farms import make_lake, thin_out
 
 Rows = dict[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def built(thin: Settings) -> Settings:
+    return thin
 
 
 def load(settings: Settings, url: SecretStr) -> Workspace:
@@ -82,7 +87,7 @@ def give_away(url: SecretStr) -> None:
 def theirs(migrated: SecretStr, tmp_path: Path) -> SecretStr:
     """AquaMind's database with a whole farm of others, whose rows have the ids that ours have in the lake."""
     other = load_settings(profile="tiny", seed=1, home=tmp_path)
-    make_lake(other)
+    thin_out(make_lake(other).lake)
     load(other, migrated)
     give_away(migrated)
     return migrated

@@ -23,6 +23,7 @@ from aquamind_pipeline.apps.batch.assignments import has_eggs, placed_eggs
 from aquamind_pipeline.apps.batch.daily_states import STATES, read_records, with_fish
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.growth.records import Records
+from aquamind_pipeline.lake import Lake
 from aquamind_pipeline.months import first_day, months_between
 from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.pipeline.slices import make_slices
@@ -163,6 +164,13 @@ def make_lake(settings: Settings) -> Workspace:
                     made = make_months(workspace, one, months)
                     assert not made.failed, made.failed
     return workspace
+
+
+def thin_out(lake: Lake) -> None:
+    """Leave one of ten rows in the two largest tables, to which no other table refers."""
+    for name in ("environmental_environmentalreading", "health_fishparameterscore"):
+        for month in lake.partitions(name):
+            lake.write(name, lake.read(name, month).gather_every(10), month)
 
 
 def digests(lake: Path | str) -> dict[str, str]:
