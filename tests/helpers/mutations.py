@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +17,9 @@ from aquamind_pipeline.pipeline.slices import make_slices
 from aquamind_pipeline.pipeline.steps import make_months
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.pipeline.writing import write
+from aquamind_pipeline.quality.farm_rules import FARM_RULES
 from aquamind_pipeline.quality.faults import FAULTS
+from aquamind_pipeline.quality.rules import STATEMENTS
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import references
 from aquamind_pipeline.schema.kinds import Kind
@@ -30,7 +33,9 @@ def spoiled(clean: Settings, fault: str, home: Path) -> Workspace:
     workspace = Workspace(made)
     lake, farm = workspace.lake, made.farm
     lake.claim(farm)
-    shutil.copytree(clean.lake_path, lake.folder, ignore=shutil.ignore_patterns("manifest.json"), dirs_exist_ok=True)
+    # A lake never writes into a file: it puts another in its place. So files can be shared.
+    shared = shutil.ignore_patterns("manifest.json")
+    shutil.copytree(clean.lake_path, lake.folder, ignore=shared, copy_function=os.link, dirs_exist_ok=True)
     changed = {name for name in FAULTS[fault.partition(":")[0]].tables if not REGISTRY[name].batch_slices}
     for name in changed:
         for month in lake.partitions(name) or [None]:
@@ -58,14 +63,18 @@ def make_again(workspace: Workspace, step: list[TableDefinition]) -> None:
 
 
 def caught(clean: Settings, workspace: Workspace, only: Collection[str] | None = None) -> dict[str, set[str]]:
-    """Rules that fail -> the tables that they fail for. Looks at what changed and at what refers to it.
+    """Rules that fail -> the tables that they fail for. Looks at what changed, at what refers to it, and at the rules
+    on the farm that read it.
 
     Args:
         clean: The farm without the fault.
         workspace: The farm with it.
         only: Names of the rules to run; None for all.
     """
-    runner, changed = workspace.checks(only=only), spoiled_tables(clean, workspace)
+    changed = _changed(clean, workspace, REGISTRY)
+    of_farm = {rule.name for rule in FARM_RULES if changed & {rule.about, *rule.reads}}
+    unread = {rule.name for rule in FARM_RULES} - of_farm
+    runner = workspace.checks(only=set(STATEMENTS if only is None else only) - unread)
     found: dict[str, set[str]] = {}
     for name in REGISTRY.aquamind:
         if name in changed or {parent for parent, _ in references(REGISTRY.table(name)).values()} & changed:
@@ -80,12 +89,23 @@ def caught(clean: Settings, workspace: Workspace, only: Collection[str] | None =
 
 def spoiled_tables(clean: Settings, workspace: Workspace) -> set[str]:
     """Tables that the fault changed. A farm may have nothing to spoil, such as no transfer that is still planned."""
-    before = Lake(clean.lake_path)
-    return {name for name in REGISTRY.aquamind if _files(before, name) != _files(workspace.lake, name)}
+    return _changed(clean, workspace, REGISTRY.aquamind)
 
 
-def _files(lake: Lake, name: str) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((lake.folder / name).glob("*.parquet"))}
+def _changed(clean: Settings, workspace: Workspace, names: Iterable[str]) -> set[str]:
+    before, after = Lake(clean.lake_path), workspace.lake
+    return {name for name in names if not _same(_files(before, name), _files(after, name))}
+
+
+def _files(lake: Lake, name: str) -> dict[str, Path]:
+    return {path.name: path for path in (lake.folder / name).glob("*.parquet")}
+
+
+def _same(before: dict[str, Path], after: dict[str, Path]) -> bool:
+    pairs = [(before[name], after[name]) for name in before.keys() & after.keys()]
+    return before.keys() == after.keys() and all(
+        one.samefile(other) or one.read_bytes() == other.read_bytes() for one, other in pairs
+    )
 
 
 def labels(lake: Lake, table: str) -> pl.DataFrame:
