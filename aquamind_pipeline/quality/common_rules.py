@@ -110,33 +110,56 @@ def foreign_keys(inputs: RuleInputs) -> CheckResult:
     A reference to a table that is made later is checked with that table. Before that, the lake has the table's rows of
     an earlier build.
     """
-    definition, rows = inputs.definition, by_day(inputs).lazy()
-    stored, ahead = set(lake_schema(definition.table)), references_ahead(definition.table)
+    definition, rows = inputs.definition, by_day(inputs)
+    ahead = references_ahead(definition.table)
     orphans: list[pl.DataFrame] = []
     resolved = []
     for column, (parent, key) in references(definition.table).items():
-        if column not in stored or column in ahead or not inputs.is_there(parent):
+        if column not in rows.columns or column in ahead:
             continue
-        resolved.append(f"{column} → {parent}")
-        same_month = inputs.month != WHOLE and parent == definition.parent.table
-        targets = inputs.scan(parent, [inputs.month] if same_month else None)
-        value = pl.col(column).alias("value")
-        used = rows.group_by(value).agg(pl.col("rows").sum()).filter(pl.col("value").is_not_null())
-        missing = used.join(targets.select(pl.col(key).alias("value")), on="value", how="anti").collect()
-        reference = pl.lit(f"{column} → {parent}").alias("reference")
-        orphans.append(missing.select(reference, pl.col("value").cast(pl.String), "rows"))
+        known = _known(inputs, parent, key)
+        if known is not None:
+            resolved.append(f"{column} → {parent}")
+            orphans += _orphans(resolved[-1], rows.select("rows", value=column), known)
     for earlier, column, key in referring_ahead(definition.table):
-        if not inputs.is_there(earlier):
-            continue
-        resolved.append(f"{earlier}.{column} → {definition.name}")
-        used = inputs.scan(earlier).group_by(value=column).agg(rows=pl.len()).drop_nulls("value")
-        missing = used.join(inputs.rows.lazy().select(value=key), on="value", how="anti").collect()
-        reference = pl.lit(f"{earlier}.{column} → {definition.name}").alias("reference")
-        orphans.append(missing.select(reference, pl.col("value").cast(pl.String), pl.col("rows").cast(pl.Int64)))
-    unresolved = pl.concat(orphans, how="vertical_relaxed") if orphans else pl.DataFrame()
+        if inputs.is_there(earlier):
+            resolved.append(f"{earlier}.{column} → {definition.name}")
+            referring = inputs.scan(earlier).select(value=column, rows=pl.lit(1, pl.Int64)).collect()
+            orphans += _orphans(resolved[-1], referring, inputs.rows[key])
+    unresolved = pl.concat(orphans) if orphans else pl.DataFrame()
     wrong = int(unresolved["rows"].sum()) if unresolved.height else 0
     detail = f"{len(resolved)} references resolve" if not wrong else f"{wrong:,} rows refer to a row that is missing"
     return CheckResult("foreign_keys", wrong == 0, wrong, detail, unresolved.head(SAMPLE_ROWS))
+
+
+def _known(inputs: RuleInputs, parent: str, key: str) -> pl.Series | None:
+    """The values of a parent's key; None if the table has not been made. They are read once for all months.
+
+    The rows of a parent with months are those of the month looked at.
+    """
+
+    def values(months: list[str] | None) -> pl.Series:
+        return inputs.scan(parent, months).select(key).collect().to_series()
+
+    if inputs.month != WHOLE and parent == inputs.definition.parent.table and inputs.months(parent):
+        return values([inputs.month])
+    return inputs.shared(("key", parent, key), lambda: values(None) if inputs.is_there(parent) else None)
+
+
+def _orphans(reference: str, rows: pl.DataFrame, known: pl.Series) -> list[pl.DataFrame]:
+    """The values that are not known, and how many rows have them; nothing if all are known.
+
+    Args:
+        reference: The reference, in words.
+        rows: value, rows.
+        known: The values that resolve.
+    """
+    used = rows["value"].drop_nulls().unique()
+    missing = used.filter(~used.is_in(known.implode()))
+    if missing.is_empty():
+        return []
+    counts = rows.filter(pl.col("value").is_in(missing.implode())).group_by("value").agg(pl.col("rows").sum())
+    return [counts.sort("value").select(pl.lit(reference).alias("reference"), pl.col("value").cast(pl.String), "rows")]
 
 
 def in_month(inputs: RuleInputs) -> CheckResult:

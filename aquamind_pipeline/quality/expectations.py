@@ -62,21 +62,17 @@ def profile(definition: TableDefinition, rows: pl.LazyFrame, month: str) -> pl.D
     table = definition.table
     sums = [pl.len().alias("rows"), pl.sum_horizontal(pl.col(_required(table)).null_count()).alias(_MISSING)]
     for name in lake_schema(table):
-        column, value = table.columns[name], pl.col(name).cast(pl.Float64)
+        column, value = table.columns[name], pl.col(name)
         low, high = column.info.get("range", (None, None))
         if low is not None:
-            sums.append(value.min().alias(f"{name} least"))
+            sums.append(value.min().cast(pl.Float64).alias(f"{name} least"))
         if high is not None:
-            sums.append(value.max().alias(f"{name} most"))
-    group = pl.col(definition.split_by) if definition.split_by else pl.lit(0)
-    return (
-        rows.group_by(group.cast(pl.Int64).alias("group"))
-        .agg(sums)
-        .filter(pl.col("rows") > 0)
-        .sort("group")
-        .select(pl.lit(month).alias("month"), pl.all())
-        .collect()
-    )
+            sums.append(value.max().cast(pl.Float64).alias(f"{name} most"))
+    if definition.split_by:
+        summed = rows.group_by(pl.col(definition.split_by).cast(pl.Int64).alias("group")).agg(sums).sort("group")
+    else:
+        summed = rows.select(pl.lit(0, pl.Int64).alias("group"), *sums).filter(pl.col("rows") > 0)
+    return summed.select(pl.lit(month).alias("month"), pl.all()).collect()
 
 
 def _required(table: sa.Table) -> list[str]:
