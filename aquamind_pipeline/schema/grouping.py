@@ -24,16 +24,17 @@ def grouped(rows: pl.DataFrame, keys: Mapping[str, pl.Expr], *sums: pl.Expr) -> 
         keys: Expression of each key, by name.
         sums: Aggregations.
     """
+    named = [key.alias(name) for name, key in keys.items()]
     if rows.height < _MANY_ROWS:
-        return rows.lazy().group_by(**keys).agg(*sums).collect()
-    values = rows.select(**keys)
+        return rows.lazy().group_by(named).agg(*sums).collect()
+    values = rows.select(named)
     numbers = values.select(pl.all().to_physical().cast(pl.Int64))
     if any(number.null_count() for number in numbers):
-        return rows.lazy().group_by(**keys).agg(*sums).collect()
+        return rows.lazy().group_by(named).agg(*sums).collect()
     smallest, largest = numbers.min().row(0), numbers.max().row(0)
     spans = [high - low + 1 for low, high in zip(smallest, largest, strict=True)]
     if math.prod(spans) >= _LARGEST_KEY:
-        return rows.lazy().group_by(**keys).agg(*sums).collect()
+        return rows.lazy().group_by(named).agg(*sums).collect()
 
     packed = pl.lit(0, pl.Int64)
     for name, low, span in zip(keys, smallest, spans, strict=True):
