@@ -158,6 +158,9 @@ def validate(table: sa.Table, frame: pl.DataFrame, *, profiled: bool) -> Validat
         result: ExpectationSuiteValidationResult = batch.validate(
             gx.ExpectationSuite(name=table.name, expectations=expected), result_format=form
         )
+        for one in result.results:  # Data Docs cannot show numbers of numpy
+            if "observed_value" in one.result:
+                one.result["observed_value"] = _plain(one.result["observed_value"])
         return result
 
     result = validated("BASIC")
@@ -174,6 +177,11 @@ def validate(table: sa.Table, frame: pl.DataFrame, *, profiled: bool) -> Validat
     return Validated(
         CheckResult("expectations", failed.is_empty(), failed.height, detail, failed.head(10)), shown, result
     )
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy as one of Python; any other value as it is."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def _counted(frame: pl.DataFrame, *, profiled: bool) -> str:
