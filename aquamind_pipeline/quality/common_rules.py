@@ -27,6 +27,8 @@ from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, REF
 
 SHARED_COLUMNS = ("batch_id", "container_id", "lifecycle_stage_id")
 """Columns that have the same value in a row and in its assignment."""
+_FEW_ROWS = 50_000
+"""Unique values of so few rows are counted at once."""
 
 
 def assignment_column(definition: TableDefinition) -> str | None:
@@ -70,10 +72,14 @@ def keys(inputs: RuleInputs) -> CheckResult:
 
 
 def _unique(rows: pl.DataFrame, columns: tuple[str, ...]) -> int:
+    """Number of rows with different values. As in PostgreSQL, nulls of a single column differ from each other."""
     if len(columns) > 1:
         return int(rows.select(pl.struct(columns).n_unique()).item())
     column = rows[columns[0]]
-    return rows.height if column.dtype.is_integer() and all_different(column) else column.n_unique()
+    if column.dtype.is_integer() and rows.height > _FEW_ROWS and all_different(column):
+        return rows.height
+    nulls = column.null_count()
+    return (column.drop_nulls() if nulls else column).n_unique() + nulls
 
 
 def values(inputs: RuleInputs) -> CheckResult:
@@ -111,21 +117,26 @@ def foreign_keys(inputs: RuleInputs) -> CheckResult:
     an earlier build.
     """
     definition, rows = inputs.definition, by_day(inputs)
-    ahead = references_ahead(definition.table)
-    orphans: list[pl.DataFrame] = []
+    ahead, columns = references_ahead(definition.table), set(rows.columns)
+    known: dict[str, pl.Series] = {}
     resolved = []
     for column, (parent, key) in references(definition.table).items():
-        if column not in rows.columns or column in ahead:
-            continue
-        known = _known(inputs, parent, key)
-        if known is not None:
+        if column in columns and column not in ahead and (values := _known(inputs, parent, key)) is not None:
+            known[column] = values
             resolved.append(f"{column} → {parent}")
-            orphans += _orphans(resolved[-1], rows.select("rows", value=column), known)
+    tests = {column: ~pl.col(column).is_in(values.implode()) for column, values in known.items()}
+    broken = rows.select(test.any() for test in tests.values()).row(0, named=True) if tests else {}
+    orphans = [
+        _orphans(reference, rows.filter(test).select("rows", value=column))
+        for reference, (column, test) in zip(resolved, tests.items(), strict=True)
+        if broken[column]
+    ]
     for earlier, column, key in referring_ahead(definition.table):
         if inputs.is_there(earlier):
             resolved.append(f"{earlier}.{column} → {definition.name}")
-            referring = inputs.scan(earlier).select(value=column, rows=pl.lit(1, pl.Int64)).collect()
-            orphans += _orphans(resolved[-1], referring, inputs.rows[key])
+            unknown = ~pl.col("value").is_in(inputs.rows[key].implode())
+            referring = inputs.scan(earlier).select(value=column, rows=pl.lit(1, pl.Int64)).filter(unknown).collect()
+            orphans += [_orphans(resolved[-1], referring)] if referring.height else []
     unresolved = pl.concat(orphans) if orphans else pl.DataFrame()
     wrong = int(unresolved["rows"].sum()) if unresolved.height else 0
     detail = f"{len(resolved)} references resolve" if not wrong else f"{wrong:,} rows refer to a row that is missing"
@@ -146,20 +157,15 @@ def _known(inputs: RuleInputs, parent: str, key: str) -> pl.Series | None:
     return inputs.shared(("key", parent, key), lambda: values(None) if inputs.is_there(parent) else None)
 
 
-def _orphans(reference: str, rows: pl.DataFrame, known: pl.Series) -> list[pl.DataFrame]:
-    """The values that are not known, and how many rows have them; nothing if all are known.
+def _orphans(reference: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """How many rows have each value that does not resolve: reference (in words), value, rows.
 
     Args:
         reference: The reference, in words.
-        rows: value, rows.
-        known: The values that resolve.
+        rows: value and rows, of the rows that do not resolve.
     """
-    used = rows["value"].drop_nulls().unique()
-    missing = used.filter(~used.is_in(known.implode()))
-    if missing.is_empty():
-        return []
-    counts = rows.filter(pl.col("value").is_in(missing.implode())).group_by("value").agg(pl.col("rows").sum())
-    return [counts.sort("value").select(pl.lit(reference).alias("reference"), pl.col("value").cast(pl.String), "rows")]
+    counts = rows.group_by("value").agg(pl.col("rows").sum()).sort("value")
+    return counts.select(pl.lit(reference).alias("reference"), pl.col("value").cast(pl.String), "rows")
 
 
 def in_month(inputs: RuleInputs) -> CheckResult:
