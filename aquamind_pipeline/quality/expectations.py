@@ -223,7 +223,7 @@ class _Later(ModuleType):
 
 
 @contextlib.contextmanager
-def _imported_later(*names: str) -> Iterator[None]:
+def imported_later(*names: str) -> Iterator[None]:
     """Let what is imported in the block import these modules later, when it uses them."""
     stand_ins = {name: _Later(name) for name in names if name not in sys.modules}
     sys.modules.update(stand_ins)
@@ -237,7 +237,7 @@ def _imported_later(*names: str) -> Iterator[None]:
 
 @cache
 def _library(part: str = "") -> ModuleType:
-    with warnings.catch_warnings(), _imported_later(*_USED_LATER):
+    with warnings.catch_warnings(), imported_later(*_USED_LATER):
         warnings.simplefilter("ignore")  # the library imports deprecated modules
         import great_expectations as gx
         import great_expectations.expectations as gxe
@@ -254,4 +254,4 @@ def _batches() -> Any:
     return asset.add_batch_definition_whole_dataframe("rows")
 
 
-__all__ = ["FULL_ROWS", "Validated", "is_profiled", "profile", "suite", "validate"]
+__all__ = ["FULL_ROWS", "Validated", "imported_later", "is_profiled", "profile", "suite", "validate"]

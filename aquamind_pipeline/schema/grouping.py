@@ -13,7 +13,9 @@ _LARGEST_KEY = 2**63
 _PACKED = "(packed)"
 
 
-def grouped(rows: pl.DataFrame, keys: Mapping[str, pl.Expr], *sums: pl.Expr) -> pl.DataFrame:
+def grouped(
+    rows: pl.DataFrame, keys: Mapping[str, pl.Expr], *sums: pl.Expr, packed_from: int = _MANY_ROWS
+) -> pl.DataFrame:
     """Return `rows.group_by(**keys).agg(*sums)` in no certain order. Keys are whole numbers or days.
 
     The keys of a row are packed into one number, which is about four times as fast. Few rows, keys with nulls, and keys
@@ -23,13 +25,14 @@ def grouped(rows: pl.DataFrame, keys: Mapping[str, pl.Expr], *sums: pl.Expr) -> 
         rows: Rows to group.
         keys: Expression of each key, by name.
         sums: Aggregations.
+        packed_from: Number of rows from which keys are packed.
     """
     named = [key.alias(name) for name, key in keys.items()]
-    if rows.height < _MANY_ROWS:
+    if rows.height < packed_from:
         return rows.lazy().group_by(named).agg(*sums).collect()
     values = rows.select(named)
     numbers = values.select(pl.all().to_physical().cast(pl.Int64))
-    if any(number.null_count() for number in numbers):
+    if not rows.height or any(number.null_count() for number in numbers):
         return rows.lazy().group_by(named).agg(*sums).collect()
     smallest, largest = numbers.min().row(0), numbers.max().row(0)
     spans = [high - low + 1 for low, high in zip(smallest, largest, strict=True)]
