@@ -10,11 +10,7 @@ suite first asks for these. If one is out of its range, the suite runs again and
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import sys
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -23,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import sqlalchemy as sa
 
+from aquamind_pipeline.late_imports import imported_later
 from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import lake_schema, primary_key, unique_keys
@@ -213,28 +210,6 @@ def _row(one: Any) -> tuple[str, str, bool, int, float, str]:
     return one.expectation_config.type, column, bool(one.success), int(count), round(float(percent), 2), sample
 
 
-class _Later(ModuleType):
-    """Stands for a module that is imported when something of it is used."""
-
-    def __getattr__(self, name: str) -> Any:
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
-
-
-@contextlib.contextmanager
-def imported_later(*names: str) -> Iterator[None]:
-    """Let what is imported in the block import these modules later, when it uses them."""
-    stand_ins = {name: _Later(name) for name in names if name not in sys.modules}
-    sys.modules.update(stand_ins)
-    try:
-        yield
-    finally:
-        for name, stand_in in stand_ins.items():
-            if sys.modules.get(name) is stand_in:
-                del sys.modules[name]
-
-
 @cache
 def _library(part: str = "") -> ModuleType:
     with warnings.catch_warnings(), imported_later(*_USED_LATER):
@@ -254,4 +229,4 @@ def _batches() -> Any:
     return asset.add_batch_definition_whole_dataframe("rows")
 
 
-__all__ = ["FULL_ROWS", "Validated", "imported_later", "is_profiled", "profile", "suite", "validate"]
+__all__ = ["FULL_ROWS", "Validated", "is_profiled", "profile", "suite", "validate"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +11,7 @@ from aquamind_pipeline.apps.environmental.readings import READINGS
 from aquamind_pipeline.apps.infrastructure.places import AREAS
 from aquamind_pipeline.apps.inventory.feeding import FEEDINGS
 from aquamind_pipeline.lake import Lake
-from aquamind_pipeline.quality.expectations import imported_later, profile, validate
+from aquamind_pipeline.quality.expectations import profile, validate
 from aquamind_pipeline.report.data_docs import DataDocs
 from aquamind_pipeline.schema.frames import lake_schema
 from aquamind_pipeline.settings import Settings
@@ -79,15 +78,3 @@ def test_pages_show_the_least_and_the_largest_value(
         column = "latitude" if definition is AREAS else "amount_kg least"
         assert str(frame[column].min()) in text, column
     assert caplog.messages == []
-
-
-def test_a_module_that_is_not_used_is_imported_later() -> None:
-    assert "tabnanny" not in sys.modules
-    with imported_later("tabnanny", "json"):
-        import json
-        import tabnanny  # of the standard library, and imported by nothing else here
-
-        assert json.dumps([]) == "[]"
-    assert "tabnanny" not in sys.modules
-    assert callable(tabnanny.check)
-    assert "tabnanny" in sys.modules
