@@ -27,6 +27,8 @@ from aquamind_pipeline.schema.standard_rules import ASSIGNMENTS, MISLEADING, REF
 
 SHARED_COLUMNS = ("batch_id", "container_id", "lifecycle_stage_id")
 """Columns that have the same value in a row and in its assignment."""
+_FEW_ROWS = 50_000
+"""Unique values of so few rows are counted at once."""
 
 
 def assignment_column(definition: TableDefinition) -> str | None:
@@ -70,10 +72,14 @@ def keys(inputs: RuleInputs) -> CheckResult:
 
 
 def _unique(rows: pl.DataFrame, columns: tuple[str, ...]) -> int:
+    """Number of rows with different values. As in PostgreSQL, nulls of a single column differ from each other."""
     if len(columns) > 1:
         return int(rows.select(pl.struct(columns).n_unique()).item())
     column = rows[columns[0]]
-    return rows.height if column.dtype.is_integer() and all_different(column) else column.n_unique()
+    if column.dtype.is_integer() and rows.height > _FEW_ROWS and all_different(column):
+        return rows.height
+    nulls = column.null_count()
+    return (column.drop_nulls() if nulls else column).n_unique() + nulls
 
 
 def values(inputs: RuleInputs) -> CheckResult:
@@ -110,33 +116,56 @@ def foreign_keys(inputs: RuleInputs) -> CheckResult:
     A reference to a table that is made later is checked with that table. Before that, the lake has the table's rows of
     an earlier build.
     """
-    definition, rows = inputs.definition, by_day(inputs).lazy()
-    stored, ahead = set(lake_schema(definition.table)), references_ahead(definition.table)
-    orphans: list[pl.DataFrame] = []
+    definition, rows = inputs.definition, by_day(inputs)
+    ahead, columns = references_ahead(definition.table), set(rows.columns)
+    known: dict[str, pl.Series] = {}
     resolved = []
     for column, (parent, key) in references(definition.table).items():
-        if column not in stored or column in ahead or not inputs.is_there(parent):
-            continue
-        resolved.append(f"{column} → {parent}")
-        same_month = inputs.month != WHOLE and parent == definition.parent.table
-        targets = inputs.scan(parent, [inputs.month] if same_month else None)
-        value = pl.col(column).alias("value")
-        used = rows.group_by(value).agg(pl.col("rows").sum()).filter(pl.col("value").is_not_null())
-        missing = used.join(targets.select(pl.col(key).alias("value")), on="value", how="anti").collect()
-        reference = pl.lit(f"{column} → {parent}").alias("reference")
-        orphans.append(missing.select(reference, pl.col("value").cast(pl.String), "rows"))
+        if column in columns and column not in ahead and (values := _known(inputs, parent, key)) is not None:
+            known[column] = values
+            resolved.append(f"{column} → {parent}")
+    tests = {column: ~pl.col(column).is_in(values.implode()) for column, values in known.items()}
+    broken = rows.select(test.any() for test in tests.values()).row(0, named=True) if tests else {}
+    orphans = [
+        _orphans(reference, rows.filter(test).select("rows", value=column))
+        for reference, (column, test) in zip(resolved, tests.items(), strict=True)
+        if broken[column]
+    ]
     for earlier, column, key in referring_ahead(definition.table):
-        if not inputs.is_there(earlier):
-            continue
-        resolved.append(f"{earlier}.{column} → {definition.name}")
-        used = inputs.scan(earlier).group_by(value=column).agg(rows=pl.len()).drop_nulls("value")
-        missing = used.join(inputs.rows.lazy().select(value=key), on="value", how="anti").collect()
-        reference = pl.lit(f"{earlier}.{column} → {definition.name}").alias("reference")
-        orphans.append(missing.select(reference, pl.col("value").cast(pl.String), pl.col("rows").cast(pl.Int64)))
-    unresolved = pl.concat(orphans, how="vertical_relaxed") if orphans else pl.DataFrame()
+        if inputs.is_there(earlier):
+            resolved.append(f"{earlier}.{column} → {definition.name}")
+            unknown = ~pl.col("value").is_in(inputs.rows[key].implode())
+            referring = inputs.scan(earlier).select(value=column, rows=pl.lit(1, pl.Int64)).filter(unknown).collect()
+            orphans += [_orphans(resolved[-1], referring)] if referring.height else []
+    unresolved = pl.concat(orphans) if orphans else pl.DataFrame()
     wrong = int(unresolved["rows"].sum()) if unresolved.height else 0
     detail = f"{len(resolved)} references resolve" if not wrong else f"{wrong:,} rows refer to a row that is missing"
     return CheckResult("foreign_keys", wrong == 0, wrong, detail, unresolved.head(SAMPLE_ROWS))
+
+
+def _known(inputs: RuleInputs, parent: str, key: str) -> pl.Series | None:
+    """The values of a parent's key; None if the table has not been made. They are read once for all months.
+
+    The rows of a parent with months are those of the month looked at.
+    """
+
+    def values(months: list[str] | None) -> pl.Series:
+        return inputs.scan(parent, months).select(key).collect().to_series()
+
+    if inputs.month != WHOLE and parent == inputs.definition.parent.table and inputs.months(parent):
+        return values([inputs.month])
+    return inputs.shared(("key", parent, key), lambda: values(None) if inputs.is_there(parent) else None)
+
+
+def _orphans(reference: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """How many rows have each value that does not resolve: reference (in words), value, rows.
+
+    Args:
+        reference: The reference, in words.
+        rows: value and rows, of the rows that do not resolve.
+    """
+    counts = rows.group_by("value").agg(pl.col("rows").sum()).sort("value")
+    return counts.select(pl.lit(reference).alias("reference"), pl.col("value").cast(pl.String), "rows")
 
 
 def in_month(inputs: RuleInputs) -> CheckResult:

@@ -6,9 +6,9 @@ with its name and the error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -45,6 +45,21 @@ class Stored(Tables, Protocol):
         """The table, or the month of it."""
 
 
+@dataclass(frozen=True)
+class _Part:
+    """The rules of a table on the rows of one month, or of a table without months.
+
+    Attributes:
+        results: The result of each rule.
+        rows: Number of rows; None if they could not be read.
+        profiles: The profile of the rows, if the expectations need one.
+    """
+
+    results: list[CheckResult]
+    rows: int | None
+    profiles: list[pl.DataFrame] = field(default_factory=list)
+
+
 class CheckRunner:
     """Runs the rules on one farm's lake.
 
@@ -79,13 +94,11 @@ class CheckRunner:
         definition, rules = REGISTRY[name], rules_of(name)
         months = self._built_months(name) if definition.is_monthly else [WHOLE]
         by_rule: dict[str, list[tuple[str, CheckResult]]] = {}
-        profiles: list[pl.DataFrame] = []
         with ThreadPoolExecutor(MONTHS_AT_ONCE, thread_name_prefix="checks") as pool:
-            checked = pool.map(lambda month: self._check_part(definition, month), months)
-            for month, (results, profile) in zip(months, checked, strict=True):
-                profiles += profile
-                for result in results:
-                    by_rule.setdefault(result.rule, []).append((month, result))
+            parts = dict(zip(months, pool.map(lambda month: self._check_part(definition, month), months), strict=True))
+        for month, part in parts.items():
+            for result in part.results:
+                by_rule.setdefault(result.rule, []).append((month, result))
         yield from (merged(results) for results in by_rule.values())
         readable = not definition.is_monthly or all(result.passed for _, result in by_rule.get(SCHEMA.name, ()))
         for rule in rules.values():
@@ -94,7 +107,7 @@ class CheckRunner:
             if not rule.once:
                 yield CheckResult(rule.name, passed=True, detail=_NO_MONTH)
             elif readable or rule.name == VOLUME.name:
-                yield self._run(rule, partial(self._check_all_months, definition, rule, profiles))
+                yield self._run(rule, partial(self._check_all_months, definition, rule, parts))
             else:
                 yield _unreadable(rule)
 
@@ -102,12 +115,8 @@ class CheckRunner:
         """Months of a table to check that the lake has."""
         return [month for month in self.lake.partitions(name) if self.months is None or month in self.months]
 
-    def _check_part(self, definition: TableDefinition, month: str) -> tuple[list[CheckResult], list[pl.DataFrame]]:
-        """Run the rules on the rows of one month, or on a table without months.
-
-        Returns:
-            The results, and the profile of the rows, if the expectations need one.
-        """
+    def _check_part(self, definition: TableDefinition, month: str) -> _Part:
+        """Run the rules on the rows of one month, or on a table without months."""
         partition = None if month == WHOLE else month
         own = [rule for rule in rules_of(definition.name).values() if not rule.once and rule.name != SCHEMA.name]
         own = [rule for rule in own if self._wants(rule)]
@@ -126,7 +135,7 @@ class CheckRunner:
 
         schema = attempted(SCHEMA.name, readable)
         if not schema.passed:
-            return [schema, *map(_unreadable, own)], []
+            return _Part([schema, *map(_unreadable, own)], rows[0].height if rows else None)
         results = [schema, *(self._run(rule, partial(check, rule)) for rule in own)]
         profiles: list[pl.DataFrame] = []
 
@@ -138,14 +147,14 @@ class CheckRunner:
         if wanted and expectations.is_profiled(definition, rows[0].height):
             made = attempted(EXPECTATIONS.name, profiled)
             results += [] if made.passed else [made]
-        return results, profiles
+        return _Part(results, rows[0].height, profiles)
 
-    def _check_all_months(self, definition: TableDefinition, rule: Rule, profiles: list[pl.DataFrame]) -> CheckResult:
+    def _check_all_months(self, definition: TableDefinition, rule: Rule, parts: Mapping[str, _Part]) -> CheckResult:
         """Run a rule that checks all months together."""
         if rule.name == VOLUME.name:
-            return self._volume(definition)
+            return self._volume(definition, parts)
         if rule.name == EXPECTATIONS.name:
-            return self._expectations(definition, profiles)
+            return self._expectations(definition, [profile for part in parts.values() for profile in part.profiles])
         return rule.check(self._inputs(definition, rule, self.lake, self._shared))
 
     def of_farm(self, about: str | None = None) -> Iterator[tuple[str, CheckResult]]:
@@ -216,17 +225,20 @@ class CheckRunner:
             return result
         return replace(result, detail=f"batches with fish since {self.since}: {result.detail}")
 
-    def _volume(self, definition: TableDefinition) -> CheckResult:
-        """Each month has exactly the expected rows. A month without rows may have no file."""
+    def _volume(self, definition: TableDefinition, parts: Mapping[str, _Part]) -> CheckResult:
+        """Each month has exactly the expected rows. A month without rows may have no file.
+
+        The rows of a file that could not be read are counted in its footer, if it has one.
+        """
         name = definition.name
         expected = expected_rows(definition, self.farm, self._plan, self.lake, self.months)
         if expected is None:
             detail = "the table that decides the row count is not built, and this run does not make it"
             return CheckResult(VOLUME.name, passed=True, detail=detail)
-        if definition.is_monthly:
-            counts = [(month, self.lake.rows(name, month)) for month in self._built_months(name)]
-        else:
-            counts = [(WHOLE, self.lake.rows(name))]
+        counts = [
+            (month, self.lake.rows(name, None if month == WHOLE else month) if part.rows is None else part.rows)
+            for month, part in parts.items()
+        ]
         wrong = (
             expected.select("month", expected="rows")
             .join(

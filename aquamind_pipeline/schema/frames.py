@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -103,18 +104,21 @@ def _require_columns(
         raise InputError(f"{where}{table.name}: {found}{': ' if remedy else ''}{remedy}")
 
 
+@cache
 def primary_key(table: sa.Table) -> tuple[str, ...]:
     """Names of the primary key's columns; the id comes first."""
     return tuple(column.name for column in table.primary_key.columns)
 
 
-def unique_keys(table: sa.Table) -> list[tuple[str, ...]]:
+@cache
+def unique_keys(table: sa.Table) -> tuple[tuple[str, ...], ...]:
     """Columns that are unique together: of each unique constraint, by its name."""
     constraints = [c for c in table.constraints if isinstance(c, sa.UniqueConstraint)]
-    return [tuple(c.name for c in one.columns) for one in sorted(constraints, key=lambda c: str(c.name))]
+    return tuple(tuple(c.name for c in one.columns) for one in sorted(constraints, key=lambda c: str(c.name)))
 
 
-def references(table: sa.Table) -> dict[str, tuple[str, str]]:
+@cache
+def references(table: sa.Table) -> Mapping[str, tuple[str, str]]:
     """Column -> (table, column) it refers to, also where no database enforces it."""
     targets: dict[str, tuple[str, str]] = {}
     for column in table.columns:
@@ -123,13 +127,14 @@ def references(table: sa.Table) -> dict[str, tuple[str, str]]:
         if "references" in column.info:
             target, _, name = column.info["references"].rpartition(".")
             targets[column.name] = (target, name)
-    return targets
+    return MappingProxyType(targets)
 
 
-def references_ahead(table: sa.Table) -> dict[str, tuple[str, str]]:
+@cache
+def references_ahead(table: sa.Table) -> Mapping[str, tuple[str, str]]:
     """Those of the `references` whose table is made after this one."""
     ahead = {column.name for column in table.columns if any(key.use_alter for key in column.foreign_keys)}
-    return {column: target for column, target in references(table).items() if column in ahead}
+    return MappingProxyType({column: target for column, target in references(table).items() if column in ahead})
 
 
 def referring_ahead(table: sa.Table) -> list[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ from tests.helpers.places import ROOT
 
 LIBRARY = ROOT / "aquamind_pipeline"
 COMPAT = LIBRARY / "orchestration" / "compat"
-BASE = {"errors", "arithmetic", "months", "files", "mistakes", "platforms", "text_tables"}
+BASE = {"errors", "arithmetic", "late_imports", "months", "files", "mistakes", "platforms", "text_tables"}
 """What every room may use. These know nothing but each other."""
 BELOW: dict[str, set[str]] = {
     "simulation": set(),

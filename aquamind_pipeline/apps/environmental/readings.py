@@ -320,8 +320,8 @@ def _rows(farm: Profile, plan: Plan) -> pl.DataFrame:
 def _readings_due(inputs: RuleInputs) -> pl.LazyFrame:
     """A reading of each sensor at each reading hour, less those that outages take."""
     outages = Outages(inputs.farm.seed, inputs.farm.sensor_gap_share)
-    sensors = inputs.scan("infrastructure_sensor").group_by("container_id").agg(sensors=pl.len().cast(pl.Int64))
-    sites = inputs.scan("plan_assignment").select("assignment_id", "site")
+    sensors = inputs.whole("infrastructure_sensor").lazy().group_by("container_id").agg(sensors=pl.len().cast(pl.Int64))
+    sites = inputs.whole("plan_assignment").lazy().select("assignment_id", "site")
     days = assignment_days(inputs).join(sensors, on="container_id").join(sites, on="assignment_id").collect()
     parts = [days.select("assignment_id", "date", due=pl.col("sensors")).head(0)]
     for kinds in days["sensors"].unique():

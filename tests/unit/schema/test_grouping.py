@@ -30,7 +30,9 @@ def test_grouping_by_one_packed_number_is_grouping_by_its_columns(
     frame = pl.DataFrame(rows, {"a": pl.Int64, "b": pl.Int64, "day": pl.Date, "value": pl.Int64}, orient="row")
     keys = {"day": pl.col("day"), "b": pl.col("b"), "c": pl.col("a")}
     sums = pl.len().alias("rows"), pl.col("value").sum()
-    assert_frame_equal(grouped(frame, keys, *sums), frame.group_by(**keys).agg(*sums), check_row_order=False)
+    plain = frame.group_by(**keys).agg(*sums)
+    assert_frame_equal(grouped(frame, keys, *sums, packed_from=0), plain, check_row_order=False)
+    assert_frame_equal(grouped(frame, keys, *sums), plain, check_row_order=False)
 
 
 @given(st.lists(st.integers(-20, 20) | st.integers(-(2**62), 2**62), max_size=40), st.booleans())
