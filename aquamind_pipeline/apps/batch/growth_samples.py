@@ -67,11 +67,17 @@ def sampled_fish(inputs: Inputs) -> SampledFish:
     samples = _with_id(inputs, by_container_and_date(days))
     # One row for the first fish of every sample, one for the second, and so on: numpy adds such rows up much faster.
     ids, fish = samples["id"].to_numpy()[None, :], np.arange(farm.fish_per_sample)[:, None]
-    size = draws.normal(draws.stream(farm.seed, "samples", "weight"), ids, fish)
-    size *= weight_variation(samples["stage"].to_numpy())
-    weights = units(np.maximum(samples["weight_g"].to_numpy()[None, :] * (1.0 + size), _LEAST_G), 2)
-    shape = draws.normal(draws.stream(farm.seed, "samples", "condition"), ids, fish)
-    lengths = fork_length(weights / 100.0, mean_condition(samples) * (1.0 + CONDITION_VARIATION * shape))
+    # Products and sums are in place, because new memory for so many fish takes as long as they do.
+    weight_g = draws.normal(draws.stream(farm.seed, "samples", "weight"), ids, fish)
+    weight_g *= weight_variation(samples["stage"].to_numpy())
+    weight_g += 1.0
+    weight_g *= samples["weight_g"].to_numpy()
+    weights = units(np.maximum(weight_g, _LEAST_G, out=weight_g), 2)
+    condition = draws.normal(draws.stream(farm.seed, "samples", "condition"), ids, fish)
+    condition *= CONDITION_VARIATION
+    condition += 1.0
+    condition *= mean_condition(samples)
+    lengths = fork_length(weights / 100.0, condition)
     return SampledFish(samples[["id", "assignment_id", "date"]], weights.T, lengths.T)
 
 
