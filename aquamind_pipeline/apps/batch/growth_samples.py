@@ -87,8 +87,9 @@ def _with_id(inputs: Inputs, days: pl.DataFrame) -> pl.DataFrame:
     assignments = plan.assignments[["assignment_date", "days", "first_sample_id", "batch_day"]]
     begun = assignments[plan.rows_of(days["assignment_id"])]
     samples = days.hstack(begun[["assignment_date", "days"]])
-    due, before = (samples_before(days_of["batch_day"].to_numpy(), per_week) for days_of in (days, begun))
-    return samples.with_columns(id=begun["first_sample_id"] + pl.Series(due - before))
+    due = samples_before(days["batch_day"].to_numpy() + 1, per_week)
+    before = samples_before(begun["batch_day"].to_numpy(), per_week)
+    return samples.with_columns(id=begun["first_sample_id"] + pl.Series(due - before - 1))
 
 
 def aggregates(weights: Ints, lengths: Ints) -> dict[str, pl.Series]:
