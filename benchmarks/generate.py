@@ -184,7 +184,7 @@ def _making(workspace: Workspace, name: str, months: Sequence[str], use: Use, th
             for month, rows in rows_by_month(inputs, definition).items():
                 use(month, rows)
 
-        _side_by_side(make, groups_of_months(definition, farm, plan, months), threads)
+        _side_by_side(make, groups_of_months(definition, farm, lambda: plan, months), threads)
 
     return work
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -83,14 +83,22 @@ class Months:
     failed: dict[str, Exception]
 
 
-def groups_of_months(definition: TableDefinition, farm: Profile, plan: Plan, months: Sequence[str]) -> list[list[str]]:
+def groups_of_months(
+    definition: TableDefinition, farm: Profile, plan: Callable[[], Plan], months: Sequence[str]
+) -> list[list[str]]:
     """Put months into groups of successive ones that one call of the generator makes, by the rows to expect.
 
     Memory holds a few groups, however long the farm's history is.
+
+    Args:
+        definition: The table.
+        farm: The farm.
+        plan: Gives the farm's plan. A night, which makes one month, does not read it.
+        months: Months to make, in order.
     """
     size = 1
     if not definition.covers_month and len(months) > 1:
-        rows_a_month = rough_rows(definition, farm, plan) / len(months_between(farm.epoch, farm.as_of))
+        rows_a_month = rough_rows(definition, farm, plan()) / len(months_between(farm.epoch, farm.as_of))
         size = int(min(ROWS_AT_ONCE / max(rows_a_month, 1), MOST_MONTHS_AT_ONCE))
     groups: list[list[str]] = []
     for month in months:
@@ -142,7 +150,7 @@ def make_months(workspace: Workspace, definition: TableDefinition, months: Seque
     keep_freed_memory()
     wanted = [month for month in months if month <= month_key(farm.as_of)]
     done = Months({}, {})
-    groups = groups_of_months(definition, farm, Plan(*(lake.read(one) for one in PLAN)), wanted)
+    groups = groups_of_months(definition, farm, lambda: Plan(*(lake.read(one) for one in PLAN)), wanted)
     with (
         workspace.progress.track(name, len(wanted)) as advance,
         ThreadPoolExecutor(THREADS, thread_name_prefix=name) as pool,

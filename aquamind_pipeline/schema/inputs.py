@@ -126,7 +126,7 @@ class Inputs(DeclaredReads):
         """The month to make, of a table that is made one month at a time (`TableDefinition.covers_month`)."""
         if len(self.months_to_make) != 1:
             raise DefinitionError(
-                f"{self._where} asks for its month, but {len(self.months_to_make)} months are made at once: use "
+                f"{self._where} asks for its month, but makes {len(self.months_to_make)} months in one call: use "
                 "`months_to_make`, or write covers_month=True if its rows are about a whole month"
             )
         return self.months_to_make[0]
