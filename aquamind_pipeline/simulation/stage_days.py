@@ -194,7 +194,7 @@ class StageDays:
         lost = [(scene, self._relieve(scene, d)) for scene in self._struck.get(d, [])]
         resting = (today >= tending.fast_from) & (today <= tending.due)
         lice = self.parasites.lice if self.parasites else None
-        tending.act(today, lice, self.fish, self._weight_g(), inside)
+        tending.act(today, lice, self.fish, self._root, inside)
         felt = self._felt(d)
         self._die(d, felt, inside)
         for scene, dead in lost:
@@ -325,8 +325,9 @@ class StageDays:
         """Let the fish eat and grow, or fast."""
         given, record = self.given, self.record
         vigour = feeding_plan.illness_appetite(felt.sum(axis=1) / self._speed)
-        to_be_graded = self._is_graded & (d <= self._grading_day) & (d > self._grading_day - self._grading_fast)
-        moving = (d >= given.fed_until) | to_be_graded
+        moving = d >= given.fed_until
+        if given.stage.order == grading.GRADED_STAGE:
+            moving |= self._is_graded & (d <= self._grading_day) & (d > self._grading_day - self._grading_fast)
         for scene in self._struck.get(d, []):
             moving[[scene.row, *scene.others]] = True
         why = np.where(moving, BEFORE_MOVE, np.where(resting, FOR_TREATMENT, FED))
