@@ -20,7 +20,7 @@ from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
-SLICE_BATCHES = 100
+SLICE_BATCHES = 200
 """Batches that are made at once: some hundred MB, whatever the size of the farm."""
 
 
