@@ -184,8 +184,10 @@ def exponential(x: npt.ArrayLike) -> Floats:
     halvings = np.rint(value * _LOG2_E)
     rest = (value - halvings * _LN2_HIGH) - halvings * _LN2_LOW  # within half of ln 2
     total = np.ones_like(rest)
-    for n in range(14, 0, -1):
-        total = 1.0 + total * rest / n
+    for n in range(14, 0, -1):  # total = 1 + total * rest / n
+        total *= rest
+        total /= n
+        total += 1.0
     return np.ldexp(total, halvings.astype(np.int64))
 
 
@@ -198,8 +200,9 @@ def logarithm(x: npt.ArrayLike) -> Floats:
     ratio = (mantissa - 1.0) / (mantissa + 1.0)
     square = ratio * ratio
     total = np.zeros_like(square)
-    for n in range(12, -1, -1):
-        total = total * square + 2.0 / (2 * n + 1)
+    for n in range(12, -1, -1):  # total = total * square + 2 / (2 n + 1)
+        total *= square
+        total += 2.0 / (2 * n + 1)
     result: Floats = halvings * _LN2_HIGH + (ratio * total + halvings * _LN2_LOW)
     return result
 
