@@ -90,20 +90,33 @@ def cube_root(x: npt.ArrayLike) -> Floats:
     """Cube root of numbers >= 0 by Newton's method: sums, products and quotients, whose bits IEEE 754 fixes."""
     values = np.asarray(x, np.float64)
     mantissa, exponent = np.frexp(values)  # 0.5 <= mantissa < 1, exact
-    thirds, rest = np.divmod(exponent, 3)
-    scaled = np.ldexp(mantissa, rest)  # 0.5 <= scaled < 4
+    thirds = exponent // 3
+    scaled = np.ldexp(mantissa, exponent - 3 * thirds)  # 0.5 <= scaled < 4
     root = 0.62 + 0.30 * scaled - 0.022 * scaled * scaled
     for _ in range(5):
         root = (2.0 * root + scaled / (root * root)) / 3.0
     return np.where(values > 0.0, np.ldexp(root, thirds), 0.0)
 
 
-def half_up(total: Ints, number: Ints) -> Ints:
+def rounded_cube_root(x: Floats, scale: int) -> Ints:
+    """Cube root of numbers >= 0 as whole numbers of 10^-scale, rounded. Takes a third of the time of `cube_root`.
+
+    The C library's root is near enough to differ by one at most. Products decide.
+    """
+    cube = x * 10.0 ** (3 * scale)
+    near: Floats = np.rint(np.cbrt(cube))
+    below, above = near - 0.5, near + 0.5
+    near -= below * below * below > cube
+    near += above * above * above <= cube
+    return near.astype(np.int64)
+
+
+def half_up(total: Ints, number: Ints | int) -> Ints:
     """Quotient of whole numbers >= 0, rounded half up as PostgreSQL rounds."""
     return (2 * total + number) // (2 * number)
 
 
-def deviation(total: Ints, squares: Ints, number: Ints) -> Ints:
+def deviation(total: Ints, squares: Ints, number: Ints | int) -> Ints:
     """Population standard deviation of whole numbers, rounded half up.
 
     Args:
@@ -171,8 +184,10 @@ def exponential(x: npt.ArrayLike) -> Floats:
     halvings = np.rint(value * _LOG2_E)
     rest = (value - halvings * _LN2_HIGH) - halvings * _LN2_LOW  # within half of ln 2
     total = np.ones_like(rest)
-    for n in range(14, 0, -1):
-        total = 1.0 + total * rest / n
+    for n in range(14, 0, -1):  # total = 1 + total * rest / n
+        total *= rest
+        total /= n
+        total += 1.0
     return np.ldexp(total, halvings.astype(np.int64))
 
 
@@ -185,8 +200,9 @@ def logarithm(x: npt.ArrayLike) -> Floats:
     ratio = (mantissa - 1.0) / (mantissa + 1.0)
     square = ratio * ratio
     total = np.zeros_like(square)
-    for n in range(12, -1, -1):
-        total = total * square + 2.0 / (2 * n + 1)
+    for n in range(12, -1, -1):  # total = total * square + 2 / (2 n + 1)
+        total *= square
+        total += 2.0 / (2 * n + 1)
     result: Floats = halvings * _LN2_HIGH + (ratio * total + halvings * _LN2_LOW)
     return result
 
@@ -218,6 +234,7 @@ __all__ = [
     "logarithm",
     "power",
     "rounded",
+    "rounded_cube_root",
     "rounded_units",
     "sine",
     "third_power",

@@ -3,8 +3,9 @@
 `written` is Polars writing the finished frame from memory with the same settings: what generation cannot go below.
 `DuckDB` generates the same shape in SQL (columns, types, decimals, order; values by its hash) from the same tables,
 into Parquet with zstd and row groups of the same size; tables without SQL here have no such ratio. `tpchgen` is
-tpchgen-cli on its lineitem table, in cells a second. Some successive months are made two at a time, as the assets make
-them; writing from memory, too. What a generator reads is in memory, and so is what DuckDB reads.
+tpchgen-cli on its lineitem table, in cells a second. Some successive months are made as the assets make them: in the
+same groups, and by two threads; writing from memory, too. What a generator reads is in memory, and so is what DuckDB
+reads.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,11 @@ from aquamind_pipeline.apps.environmental.photoperiod import PHOTOPERIOD
 from aquamind_pipeline.apps.farm.life import LIFE_DAYS
 from aquamind_pipeline.lake import ROW_GROUP_ROWS, Lake
 from aquamind_pipeline.months import day_after, first_day, month_key
-from aquamind_pipeline.pipeline.steps import MONTHS_AT_ONCE, keep_freed_memory
+from aquamind_pipeline.pipeline.steps import THREADS, groups_of_months, keep_freed_memory, rows_by_month
 from aquamind_pipeline.pipeline.workspace import Workspace
-from aquamind_pipeline.schema.frames import conform, lake_schema
-from aquamind_pipeline.schema.inputs import Inputs
+from aquamind_pipeline.schema.frames import lake_schema
+from aquamind_pipeline.schema.inputs import PLAN, Inputs
+from aquamind_pipeline.simulation.schedule import Plan
 from benchmarks.measuring import FEEDINGS, READINGS, Row, by_turns, cpu_seconds, farm, make, months_of, stages_before
 
 PROFILE = "saturation-170"
@@ -164,52 +167,50 @@ class InMemory:
         return {name: rows for (name, of), rows in self._parts.items() if of in (month, None)}
 
 
-def _maker(workspace: Workspace, name: str, tables: InMemory) -> Callable[[str], pl.DataFrame]:
-    """What makes a month of a table."""
-    definition, planned = REGISTRY[name], workspace.planned
-    shared: dict[Any, Any] = {}
+Use = Callable[[str, pl.DataFrame], object]
+"""Takes a month and its rows."""
 
-    def one(month: str) -> pl.DataFrame:
-        rows = definition.make(Inputs(definition, planned, tables, month=month, shared=shared))
-        return conform(rows, definition.table)
 
-    return one
+def _making(workspace: Workspace, name: str, months: Sequence[str], use: Use, threads: int) -> Callable[[], object]:
+    """Making the months of a table in the groups in which the assets make them."""
+    definition, farm, tables = REGISTRY[name], workspace.planned, InMemory(workspace.lake, name, months)
+    plan = Plan(*(workspace.lake.read(one) for one in PLAN))
+
+    def work() -> None:
+        shared: dict[Any, Any] = {}
+
+        def make(group: Sequence[str]) -> None:
+            inputs = Inputs(definition, farm, tables, months=group, shared=shared)
+            for month, rows in rows_by_month(inputs, definition).items():
+                use(month, rows)
+
+        _side_by_side(make, groups_of_months(definition, farm, lambda: plan, months), threads)
+
+    return work
 
 
 def generated(workspace: Workspace, name: str, months: Sequence[str]) -> Callable[[], object]:
     """Making a table's months and writing them to the lake, as the assets do."""
-    tables, lake = InMemory(workspace.lake, name, months), workspace.lake
-
-    def work() -> None:
-        make_month = _maker(workspace, name, tables)
-        _side_by_side(lambda month: lake.write("measured", make_month(month), month), months)
-
-    return work
+    write = partial(workspace.lake.write, "measured")
+    return _making(workspace, name, months, lambda month, rows: write(rows, month), THREADS)
 
 
 def only_generated(workspace: Workspace, name: str, months: Sequence[str]) -> Callable[[], object]:
-    """Making a table's months one after another, without writing them."""
-    tables = InMemory(workspace.lake, name, months)
-
-    def work() -> None:
-        make_month = _maker(workspace, name, tables)
-        for month in months:
-            make_month(month)
-
-    return work
+    """Making a table's months one group after another, without writing them."""
+    return _making(workspace, name, months, lambda month, rows: None, threads=1)
 
 
-def _side_by_side(work: Callable[[str], object], months: Iterable[str]) -> None:
-    with ThreadPoolExecutor(MONTHS_AT_ONCE) as pool:
-        list(pool.map(work, months))
+def _side_by_side(work: Callable[[Any], object], items: Iterable[Any], threads: int = THREADS) -> None:
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, items))
 
 
 def written(workspace: Workspace, name: str, months: Sequence[str]) -> tuple[int, Callable[[], object]]:
     """Rows, and writing them from memory."""
-    lake, make_month = workspace.lake, _maker(workspace, name, InMemory(workspace.lake, name, months))
-    ready = {month: make_month(month) for month in months}
-    rows = sum(frame.height for frame in ready.values())
-    return rows, lambda: _side_by_side(lambda month: lake.write("measured", ready[month], month), months)
+    ready: dict[str, pl.DataFrame] = {}
+    _making(workspace, name, months, ready.__setitem__, threads=1)()
+    rows, write = sum(frame.height for frame in ready.values()), partial(workspace.lake.write, "measured")
+    return rows, lambda: _side_by_side(lambda month: write(ready[month], month), months)
 
 
 def by_duckdb(workspace: Workspace, name: str, months: Sequence[str]) -> Callable[[], int] | None:

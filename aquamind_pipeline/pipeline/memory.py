@@ -54,7 +54,8 @@ class MemoryTables:
         step = definition.build_step
         shared = self._shared.setdefault(step, {})
         own = self._own.setdefault((step, month), {}) if batches is None else None
-        inputs = Inputs(definition, self.farm, self, month=month, batches=batches, shared=shared, own=own)
+        months = () if month is None else (month,)
+        inputs = Inputs(definition, self.farm, self, months=months, batches=batches, shared=shared, own=own)
         return conform(definition.make(inputs), definition.table)
 
     def _part(self, table: str, month: str | None = None) -> pl.DataFrame:

@@ -15,12 +15,12 @@ from aquamind_pipeline.months import first_day, month_key, month_of, months_betw
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.pipeline.writing import with_faults, write
 from aquamind_pipeline.schema.definition import TableDefinition
-from aquamind_pipeline.schema.frames import lake_schema
+from aquamind_pipeline.schema.frames import conform, lake_schema
 from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
-SLICE_BATCHES = 100
+SLICE_BATCHES = 200
 """Batches that are made at once: some hundred MB, whatever the size of the farm."""
 
 
@@ -59,7 +59,7 @@ def make_slices(workspace: Workspace, definitions: Sequence[TableDefinition]) ->
             own: dict[Any, Any] = {}  # what the tables of the step share of this slice
             for one, writer in zip(definitions, writers, strict=True):
                 inputs = Inputs(one, farm, lake, batches=some, shared=shared, own=own)
-                writer.add(one.make(inputs), number, last=number == len(slices) - 1)
+                writer.add(conform(one.make(inputs), one.table), number, last=number == len(slices) - 1)
             advance()
     for one, writer in zip(definitions, writers, strict=True):
         yield one.name, writer.finish(started)

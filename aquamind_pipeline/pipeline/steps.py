@@ -5,24 +5,33 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.errors import AquaMindError, LakeError
+from aquamind_pipeline.errors import AquaMindError, DefinitionError, LakeError
 from aquamind_pipeline.lake import LABELS, Written
-from aquamind_pipeline.months import month_key
+from aquamind_pipeline.months import day_after, first_day, month_key, months_between
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.pipeline.writing import write
+from aquamind_pipeline.quality.volumes import rough_rows
 from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.frames import conform
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import Plan
 
-MONTHS_AT_ONCE = 2
-"""While one month is computed, mostly on one core, another is written."""
+THREADS = 2
+"""While one thread computes months, mostly on one core, the other writes some."""
+ROWS_AT_ONCE = 20_000
+"""Months of small tables are made together up to this many rows, because most of their time is the fixed cost of
+operations. More rows would be no faster: they leave the processor's cache."""
+MOST_MONTHS_AT_ONCE = 12
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # <malloc.h>
 
 
@@ -46,7 +55,8 @@ def make_whole(workspace: Workspace, definitions: Sequence[TableDefinition]) -> 
         lake.claim(farm)
         _forget_later_months(workspace, farm)
     for one in definitions:
-        written = write(lake, farm, one, one.make(Inputs(one, farm, lake, shared=shared)))
+        rows = conform(one.make(Inputs(one, farm, lake, shared=shared)), one.table)
+        written = write(lake, farm, one, rows)
         yield one.name, _taking(written, time.perf_counter() - started)
         started = time.perf_counter()
 
@@ -73,38 +83,88 @@ class Months:
     failed: dict[str, Exception]
 
 
+def groups_of_months(
+    definition: TableDefinition, farm: Profile, plan: Callable[[], Plan], months: Sequence[str]
+) -> list[list[str]]:
+    """Put months into groups of successive ones that one call of the generator makes, by the rows to expect.
+
+    Memory holds a few groups, however long the farm's history is.
+
+    Args:
+        definition: The table.
+        farm: The farm.
+        plan: Gives the farm's plan. A night, which makes one month, does not read it.
+        months: Months to make, in order.
+    """
+    size = 1
+    if not definition.covers_month and len(months) > 1:
+        rows_a_month = rough_rows(definition, farm, plan()) / len(months_between(farm.epoch, farm.as_of))
+        size = int(min(ROWS_AT_ONCE / max(rows_a_month, 1), MOST_MONTHS_AT_ONCE))
+    groups: list[list[str]] = []
+    for month in months:
+        if groups and len(groups[-1]) < size and day_after(groups[-1][-1]) == first_day(month):
+            groups[-1].append(month)
+        else:
+            groups.append([month])
+    return groups
+
+
+def rows_by_month(inputs: Inputs, definition: TableDefinition) -> dict[str, pl.DataFrame]:
+    """Make a group of months in one call of the generator: the rows of each, in the lake's columns."""
+    rows, months = conform(definition.make(inputs), definition.table), inputs.months_to_make
+    if len(months) == 1:
+        return {months[0]: rows}
+    day = rows[str(definition.time)].dt.date()
+    apart = {month: rows.filter((day >= first_day(month)) & (day < day_after(month))) for month in months}
+    if sum(some.height for some in apart.values()) != rows.height:
+        raise DefinitionError(f"{definition.place}: {definition.name} has rows outside the months that it was to make")
+    return apart
+
+
 def make_months(workspace: Workspace, definition: TableDefinition, months: Sequence[str]) -> Months:
-    """Make months of a table, each on its own, so that memory holds few and a killed run keeps the others.
+    """Make months of a table in small groups, so that memory holds few and a killed run keeps the others.
 
     A month that fails does not keep the others from being written.
     """
     farm, lake, name = workspace.planned, workspace.lake, definition.name
-    last = month_key(farm.as_of)
     shared: dict[Any, Any] = {}
 
-    def one(month: str) -> Written | Exception | None:
+    def make(group: Sequence[str]) -> dict[str, Written | Exception]:
         started = time.perf_counter()
         try:
-            if month > last:
-                lake.remove(name, month)
-                return None
-            rows = definition.make(Inputs(definition, farm, lake, month=month, shared=shared))
-            return _taking(write(lake, farm, definition, rows, month), time.perf_counter() - started)
+            rows = rows_by_month(Inputs(definition, farm, lake, months=group, shared=shared), definition)
+        except Exception as error:
+            if len(group) == 1:
+                return {group[0]: error}
+            return {month: outcome for one in group for month, outcome in make([one]).items()}  # only some fail
+        seconds = (time.perf_counter() - started) / len(group)
+        return {month: write_month(month, rows[month], seconds) for month in group}
+
+    def write_month(month: str, rows: pl.DataFrame, seconds: float) -> Written | Exception:
+        started = time.perf_counter()
+        try:
+            return _taking(write(lake, farm, definition, rows, month), seconds + time.perf_counter() - started)
         except Exception as error:
             return error
 
     keep_freed_memory()
+    wanted = [month for month in months if month <= month_key(farm.as_of)]
     done = Months({}, {})
+    groups = groups_of_months(definition, farm, lambda: Plan(*(lake.read(one) for one in PLAN)), wanted)
     with (
-        workspace.progress.track(name, len(months)) as advance,
-        ThreadPoolExecutor(MONTHS_AT_ONCE, thread_name_prefix=name) as pool,
+        workspace.progress.track(name, len(wanted)) as advance,
+        ThreadPoolExecutor(THREADS, thread_name_prefix=name) as pool,
     ):
-        for month, outcome in zip(months, pool.map(one, months), strict=True):
-            if isinstance(outcome, Exception):
-                done.failed[month] = outcome
-            else:
-                done.written[month] = outcome
-            advance()
+        for outcomes in pool.map(make, groups):
+            for month, outcome in outcomes.items():
+                if isinstance(outcome, Exception):
+                    done.failed[month] = outcome
+                else:
+                    done.written[month] = outcome
+                advance()
+    for month in set(months).difference(wanted):
+        lake.remove(name, month)
+        done.written[month] = None
     return done
 
 
@@ -126,4 +186,14 @@ def keep_freed_memory() -> None:
         malloc.mallopt(_M_TRIM_THRESHOLD, 256 << 20)
 
 
-__all__ = ["MONTHS_AT_ONCE", "Months", "failure", "farm_of", "keep_freed_memory", "make_months", "make_whole"]
+__all__ = [
+    "THREADS",
+    "Months",
+    "failure",
+    "farm_of",
+    "groups_of_months",
+    "keep_freed_memory",
+    "make_months",
+    "make_whole",
+    "rows_by_month",
+]

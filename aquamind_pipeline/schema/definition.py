@@ -163,6 +163,7 @@ class TableDefinition:
             makes all rows of such a table anew, and all their columns may change. Only derived tables that are made
             in slices of batches are snapshots.
         covers_month: Of monthly tables: whether a row is about its whole month, such as a sum. `time` is its last day.
+            Such a table is made one month at a time, others some successive months at once.
         batch_slices: Whether the rows are made for some batches at a time, so that memory holds no whole farm.
         lake_only: Whether AquaMind has no such table: it is no more than a file of the lake.
         step: Name of the build step that makes the table with others; by default one of its own, or one for all
@@ -272,7 +273,7 @@ class TableDefinition:
         try:
             return self.generate(inputs)
         except Exception as error:
-            part = "" if inputs.month is None else f" of {inputs.month}"
+            part = f" of {', '.join(inputs.months_to_make)}" if inputs.months_to_make else ""
             error.add_note(f"{self.place}: this happened while the rows of {self.name}{part} were generated")
             raise
 

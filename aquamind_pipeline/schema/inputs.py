@@ -99,7 +99,7 @@ class Inputs(DeclaredReads):
     """What a generator is given: the farm and which part of the table to make.
 
     Attributes:
-        month: The month to make; None for a table without months.
+        months_to_make: Successive months, in order; none for a table without months.
         batches: The batches to make, where a table is made in slices of batches; None for all.
     """
 
@@ -109,23 +109,38 @@ class Inputs(DeclaredReads):
         farm: Profile,
         tables: Tables,
         *,
-        month: str | None = None,
+        months: Sequence[str] = (),
         batches: Sequence[int] | None = None,
         shared: dict[Any, Any] | None = None,
         own: dict[Any, Any] | None = None,
     ) -> None:
         where = f"{definition.place}: {definition.name}"
         super().__init__(where, definition.reads, farm, tables, {} if shared is None else shared)
-        self.month, self.batches = month, None if batches is None else list(batches)
+        self.months_to_make = tuple(months)
+        self.batches = None if batches is None else list(batches)
         if own is not None:  # tables of one step that are made from the same part share what they compute of it
             self._own = own
 
+    @property
+    def month(self) -> str:
+        """The month to make, of a table that is made one month at a time (`TableDefinition.covers_month`)."""
+        if len(self.months_to_make) != 1:
+            raise DefinitionError(
+                f"{self._where} asks for its month, but makes {len(self.months_to_make)} months in one call: use "
+                "`months_to_make`, or write covers_month=True if its rows are about a whole month"
+            )
+        return self.months_to_make[0]
+
     def frame(self, name: str) -> pl.DataFrame:
-        """A table: its rows of this month if it has months, else all; of these batches where rows have a batch."""
+        """A table: its rows of these months if it has months, else all; of these batches where rows have a batch."""
+        return self.lazy(name).collect()
+
+    def lazy(self, name: str) -> pl.LazyFrame:
+        """The same lazily, for generators that need a few columns or rows of a large table."""
         self._require(name)
-        monthly = self.month is not None and self.tables.partitions(name)
-        rows = self.tables.scan(name, [str(self.month)]).collect() if monthly else self.whole(name)
-        if self.batches is not None and "batch_id" in rows.columns:
+        monthly = self.months_to_make and self.tables.partitions(name)
+        rows = self.tables.scan(name, self.months_to_make) if monthly else self.whole(name).lazy()
+        if self.batches is not None and "batch_id" in rows.collect_schema():
             return rows.filter(pl.col("batch_id").is_in(self.batches))
         return rows
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aquamind_pipeline.arithmetic import Floats, cube_root
+from aquamind_pipeline.arithmetic import Floats, Ints, rounded_cube_root
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def oxygen_saturation_mg_l(temp_c: Floats, salinity_ppt: npt.ArrayLike) -> Float
     return fresh - np.asarray(salinity_ppt) * (0.0841 - 0.00256 * temp_c + 0.0000374 * temp_c**2)
 
 
-def length_cm(weight_g: Floats, condition: npt.ArrayLike) -> Floats:
-    """Fork length in cm of fish of this weight, by Fulton's condition factor K = 100 W/L³."""
-    return cube_root(100.0 * weight_g / np.asarray(condition))
+def fork_length(weight_g: Floats, condition: Floats) -> Ints:
+    """Fork length, in 0.01 cm, of fish of this weight, by Fulton's condition factor K = 100 W/L³ (g, cm)."""
+    return rounded_cube_root(100.0 * weight_g / condition, 2)
 
 
 __all__ = [
@@ -81,6 +81,6 @@ __all__ = [
     "TRANSFER_MORTALITY",
     "WEIGHT_VARIATION",
     "Stage",
-    "length_cm",
+    "fork_length",
     "oxygen_saturation_mg_l",
 ]

@@ -18,7 +18,11 @@ from aquamind_pipeline.arithmetic import Floats, Ints
 
 Bits = npt.NDArray[np.uint64]
 
-_GOLDEN = 0x9E3779B97F4A7C15
+_ONE, _GOLDEN = np.uint64(1), np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_16, _27, _30, _31, _32 = (np.uint64(places) for places in (16, 27, 30, 31, 32))
+_EVERY_OTHER = np.uint64(0x0000FFFF0000FFFF)
+_BOTH_HALVES = np.uint64(0x0000000100000001)
 _SQRT3 = float(np.sqrt(3.0))
 
 
@@ -31,11 +35,11 @@ def stream(seed: int, *names: str) -> int:
 
 def _mix(x: Bits) -> Bits:
     """Apply splitmix64's mixer in place, because allocating memory costs more than the arithmetic."""
-    x ^= x >> np.uint64(30)
-    x *= np.uint64(0xBF58476D1CE4E5B9)
-    x ^= x >> np.uint64(27)
-    x *= np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
+    x ^= x >> _30
+    x *= _FIRST
+    x ^= x >> _27
+    x *= _SECOND
+    x ^= x >> _31
     return x
 
 
@@ -44,9 +48,8 @@ def bits(key: int, *counters: npt.ArrayLike) -> Bits:
     state: Bits = np.full((), key, np.uint64)
     with np.errstate(over="ignore"):  # the hash relies on overflow
         for counter in counters:
-            steps = np.asarray(counter).astype(np.int64, copy=False).astype(np.uint64)
-            steps += np.uint64(1)
-            steps *= np.uint64(_GOLDEN)
+            steps = np.asarray(counter, np.int64).view(np.uint64) + _ONE
+            steps *= _GOLDEN
             state = _mix(state + steps)
     return state
 
@@ -69,13 +72,13 @@ def normal(key: int, *counters: npt.ArrayLike) -> Floats:
 
 def centred(random_bits: Bits) -> Ints:
     """Sum of the four 16-bit parts of each word, centred on zero: bell-shaped, with standard deviation 65536/√3."""
-    low = np.uint64(0xFFFF)
-    total = random_bits >> np.uint64(48)
-    for shift in (0, 16, 32):
-        part = random_bits >> np.uint64(shift)
-        part &= low
-        total += part
-    about_zero: Ints = total.astype(np.int64)
+    # Two parts are added at once, each in its half of the word; then the halves, in the upper half of a product.
+    total = random_bits >> _16
+    total &= _EVERY_OTHER
+    total += random_bits & _EVERY_OTHER
+    total *= _BOTH_HALVES
+    total >>= _32
+    about_zero: Ints = total.view(np.int64)
     about_zero -= 131_070
     return about_zero
 

@@ -27,6 +27,8 @@ STAGES = ("sessile", "preadult", "adult_male", "adult_female", "caligus")
 
 _DAILY_DEATH = (0.008, 0.05, 0.02, 0.06)
 """Share of sessile lice, pre-adults, adult females and adult males that die in a day (Stien et al. 2005)."""
+_LIVING = 1.0 - np.array(_DAILY_DEATH)[[0, 0, 0, 1, 1, 2, 3], None]
+"""Share of the lice of each compartment that lives through a day, without Caligus."""
 _LARVAE_DEATH = 0.17
 _CALIGUS_DEATH = 0.03
 _DEVELOPMENT = {"larvae": (0.401, 8.81), "sessile": (1.305, 18.93), "preadult": (0.866, 10.74)}
@@ -121,13 +123,10 @@ def step(lice: Floats, larvae: Floats, rates: Floats, settle: Floats, outside: F
     sessile, preadult, hatched, made = rates
     swimming = larvae * hatched
     larvae += lice[FEMALE] * made - larvae * (hatched + _LARVAE_DEATH)
-    out = lice[:5].copy()
-    out[:3] *= sessile
-    out[3:] *= preadult
-    lice[:3] *= 1.0 - _DAILY_DEATH[0]
-    lice[3:5] *= 1.0 - _DAILY_DEATH[1]
-    lice[5] *= 1.0 - _DAILY_DEATH[2]
-    lice[6] *= 1.0 - _DAILY_DEATH[3]
+    out = np.empty_like(lice[:5])
+    np.multiply(lice[:3], sessile, out=out[:3])
+    np.multiply(lice[3:5], preadult, out=out[3:])
+    lice[:7] *= _LIVING
     lice[:5] -= out
     lice[1:5] += out[:4]
     adults = 0.5 * out[4]
@@ -148,7 +147,7 @@ DISPERSION = 0.8
 
 _MOST_COUNTED = 100_000
 """Nobody counts more lice of a stage in one ring."""
-_LONGEST_BLOCK = 64
+_FIRST_BLOCK, _LONGEST_BLOCK = 16, 64
 _MANY = 100
 
 
@@ -182,7 +181,7 @@ def counted(mean: Floats, fish: Ints, u: Floats) -> Ints:
     rest = np.asarray(u, np.float64) - chance
     open_ = np.flatnonzero(rest >= 0.0)
     rest, chance, ratio, size = rest[open_], chance[open_], ratio[open_], size[open_]
-    number, block = 0, 2
+    number, block = 0, _FIRST_BLOCK
     while open_.size and number < _MOST_COUNTED:
         # Several numbers at once. Accumulation adds one after the other, so the length of a block changes no result.
         lice = number + np.arange(block)[:, None]

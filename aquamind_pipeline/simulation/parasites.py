@@ -47,6 +47,7 @@ class Parasites:
         self._counting = conditions.counting.ravel()
         self._month = conditions.calendar.month
         self._first_day = conditions.first_day
+        self._trigger = treatments.lice_trigger(np.arange(13)[:, None], geography)
         self._factor = lice.ring_factor(self.seed, ids)
         self._batches = max(int(np.unique(batch).size), 1)
         self._fish = np.where(geography == 1, lice.FISH_COUNTED[1], lice.FISH_COUNTED[2])
@@ -74,19 +75,14 @@ class Parasites:
         settle = lice.SETTLE.take((root * 4.0).astype(np.int64)) * self._factor
         outside, caligus = self._outside.take(here), self._caligus.take(here)
         working = tending.kill_until > today
-        killed = working.any()
+        left = 1.0 - (tending.killing * working)[treatments.GROUP] if working.any() else None
         for _ in range(self.speed):
             lice.step(self.lice, self._larvae, rates, settle, outside, caligus)
             # Larvae drift between the rings of a batch.
             by_batch = self._larvae.reshape(self._batches, -1)
             by_batch[:] = by_batch.mean(axis=1)[:, None]
-            if killed:
-                left = 1.0 - tending.killing * working
-                self.lice[:3] *= left[0]
-                self.lice[3:5] *= left[1]
-                self.lice[lice.MALE] *= left[2]
-                self.lice[lice.FEMALE] *= left[3]
-                self.lice[lice.CALIGUS] *= left[3]
+            if left is not None:
+                self.lice *= left
         kept = self._history[:, d]
         np.sum(self.lice[:3], axis=0, out=kept[0])
         np.sum(self.lice[3:5], axis=0, out=kept[1])
@@ -145,7 +141,7 @@ class Parasites:
             tending: The treatments.
         """
         rows = rows[tending.lice_free_from[rows] <= today[rows]]
-        trigger = treatments.lice_trigger(self._month[today[rows] - self._first_day], self.geography[rows])
+        trigger = self._trigger[self._month[today[rows] - self._first_day], rows]
         watched, many_young = treatments.WATCHED * trigger, treatments.MANY_PREADULTS * trigger
         is_open = tending.due[rows] == treatments.NEVER
         adult, young = self._found(rows, today, watched, np.where(is_open, many_young, np.inf))

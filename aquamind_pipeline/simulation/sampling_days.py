@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import polars as pl
 
+from aquamind_pipeline.arithmetic import Ints
 
-def samples_before(days: pl.Expr, per_week: int) -> pl.Expr:
-    """Number of days on which a growth sample is due (`examinations.is_due`) among a batch's first `days` days."""
-    within = [sum((d * per_week) % 7 < per_week for d in range(n)) for n in range(7)]
-    return days // 7 * per_week + (days % 7).replace_strict(range(7), within, return_dtype=pl.Int64)
+Days = TypeVar("Days", pl.Expr, Ints)
+
+
+def samples_before(days: Days, per_week: int) -> Days:
+    """Number of days on which a growth sample is due (`examinations.is_due`) among a batch's first `days` days.
+
+    The first day is due. Later ones are due when `per_week / 7 x day` has passed another whole number.
+    """
+    if per_week == 0:
+        return days * 0
+    return (days - 1) * per_week // 7 + 1
 
 
 __all__ = ["samples_before"]

@@ -190,11 +190,12 @@ class StageDays:
         """Live through the day that is `d` days after the first one."""
         given, tending = self.given, self.tending
         today, inside = given.begins + d, d < given.lived
-        self._grade(np.flatnonzero(self._gives & (self._grading_day == d) & inside), d)
+        if given.stage.order == grading.GRADED_STAGE:
+            self._grade(np.flatnonzero(self._gives & (self._grading_day == d) & inside), d)
         lost = [(scene, self._relieve(scene, d)) for scene in self._struck.get(d, [])]
         resting = (today >= tending.fast_from) & (today <= tending.due)
         lice = self.parasites.lice if self.parasites else None
-        tending.act(today, lice, self.fish, self._weight_g(), inside)
+        tending.act(today, lice, self.fish, self._root, inside)
         felt = self._felt(d)
         self._die(d, felt, inside)
         for scene, dead in lost:
@@ -302,18 +303,18 @@ class StageDays:
         chances[1:] *= taken / np.maximum(wanted, 1e-300)
         total = chances[_BACKGROUND] + taken
         dead = np.minimum((self.fish * (total / (1.0 + total)) + given.death_luck[d]).astype(np.int64), self.fish)
-        dead[~inside] = 0
+        dead *= inside
         self.fish = self.fish - dead
 
         main, main_chance = self._take_strongest()
         second, second_chance = self._take_strongest()
         share = second_chance / (main_chance + second_chance)
         second_dead = (dead * share + given.second_luck[d]).astype(np.int64)
-        second_dead[second_dead * deaths.SECOND_SHARE < dead] = 0
+        second_dead *= second_dead * deaths.SECOND_SHARE >= dead
         record.population[d], record.dead[d], record.second_dead[d] = self.fish, dead, second_dead
         of_background = given.background_reason[d]
-        record.reason[d] = np.where(main == _BACKGROUND, of_background, given.reasons[main])
-        record.second_reason[d] = np.where(second == _BACKGROUND, of_background, given.reasons[second])
+        record.reason[d] = np.where(main == _BACKGROUND, of_background, given.reasons.take(main))
+        record.second_reason[d] = np.where(second == _BACKGROUND, of_background, given.reasons.take(second))
 
     def _take_strongest(self) -> tuple[Ints, Floats]:
         """Row and chance of each container's strongest reason, which is taken out of the table."""
@@ -325,15 +326,16 @@ class StageDays:
         """Let the fish eat and grow, or fast."""
         given, record = self.given, self.record
         vigour = feeding_plan.illness_appetite(felt.sum(axis=1) / self._speed)
-        to_be_graded = self._is_graded & (d <= self._grading_day) & (d > self._grading_day - self._grading_fast)
-        moving = (d >= given.fed_until) | to_be_graded
+        moving = d >= given.fed_until
+        if given.stage.order == grading.GRADED_STAGE:
+            moving |= self._is_graded & (d <= self._grading_day) & (d > self._grading_day - self._grading_fast)
         for scene in self._struck.get(d, []):
             moving[[scene.row, *scene.others]] = True
         why = np.where(moving, BEFORE_MOVE, np.where(resting, FOR_TREATMENT, FED))
         if given.stage.at_sea:
             why = np.where((why == FED) & (felt[:, _STORM] > _STORM_SHARE), IN_STORM, why)
         appetite = given.hunger[d] * vigour * (1.0 - self.tending.loss_of_appetite())
-        appetite[why != FED] = 0.0
+        appetite *= why == FED
         self._root = self._root + given.gain * given.water_c[d] * appetite
         record.fasting[d], record.appetite[d], record.vigour[d] = why, appetite, vigour
 

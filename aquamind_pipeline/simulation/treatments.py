@@ -102,6 +102,8 @@ VACCINATION_G, VACCINATION_MOST_G = 62.0, 90.0
 _STRESS_KEPT, _LOSS_KEPT, _RELIEF_KEPT = 0.6, 0.7, 0.98
 """Shares that a day of real fish leaves of stress, of the fish that are still going to die, and of relief."""
 NEVER = 1 << 40
+GROUP = np.array([0, 0, 0, 1, 1, 3, 2, 3])
+"""Of each compartment of lice (`lice.COMPARTMENTS`), its group in `Method.efficacy`. Caligus are like adult females."""
 _AGAINST_LICE = (0.34, 0.26, 0.14, 0.10, 0.06, 0.10)
 """Weights of the first methods in the choice against lice. The first three dominate today (Overton et al. 2019)."""
 
@@ -145,7 +147,7 @@ class Calendar:
         self._days = ordinals[self.works]
         self._before: Ints = np.cumsum(self.works) - self.works
 
-    def slots(self, earliest: Ints, place: Ints) -> Ints:
+    def slots(self, earliest: Ints, place: Ints | int = 0) -> Ints:
         """The working day that is `place` working days after the first one from `earliest` on."""
         index = self._before[earliest - self.first_day] + place
         days: Ints = self._days[np.minimum(index, self._days.size - 1)]
@@ -251,7 +253,7 @@ class Treatments:
             today: Today, by container of `rows`.
         """
         wait = max(1, WATCHED_DAYS // self.speed)
-        self.recount[rows] = self.calendar.slots(today + wait, np.zeros_like(today))
+        self.recount[rows] = self.calendar.slots(today + wait)
 
     def _days_to_harvest(self, methods: Ints) -> Ints:
         """Days that must pass after a treatment before the fish are harvested."""
@@ -260,14 +262,14 @@ class Treatments:
         days: Ints = np.where(withheld > 0, withholding, LAST_DAYS // self.speed)
         return days
 
-    def act(self, today: Ints, lice: Floats | None, population: Ints, weight_g: Floats, alive: Bools) -> None:
+    def act(self, today: Ints, lice: Floats | None, population: Ints, root: Floats, alive: Bools) -> None:
         """Do what is booked for today.
 
         Args:
             today: Today, by container.
             lice: Lice per fish [compartment, container], changed in place; None in freshwater.
             population: Fish, by container.
-            weight_g: Their weight.
+            root: Cube root of their weight.
             alive: Whether the container is still in its stage, by container.
         """
         rows = np.flatnonzero((self.due == today) & alive)
@@ -275,16 +277,13 @@ class Treatments:
             return
         ids, day, method = self.ids[rows], today[rows], self.method[rows]
         luck = draws.normal(draws.stream(self.seed, "treatment", "efficacy"), ids[:, None], day[:, None], np.arange(3))
-        stages = np.clip(_EFFICACY[method] + _SPREAD[method, None] * luck[:, :1], 0.0, 0.995)
-        stages = np.where(_EFFICACY[method] > 0.0, stages, 0.0)
+        efficacy = _EFFICACY[method]
+        stages = np.clip(efficacy + _SPREAD[method, None] * luck[:, :1], 0.0, 0.995)
+        stages[efficacy == 0.0] = 0.0
         in_feed = method == EMAMECTIN
         if lice is not None:
             left = np.where(in_feed[:, None], 1.0, 1.0 - stages)
-            lice[0:3, rows] *= left[:, 0]
-            lice[3:5, rows] *= left[:, 1]
-            lice[6, rows] *= left[:, 2]
-            lice[5, rows] *= left[:, 3]
-            lice[7, rows] *= left[:, 3]
+            lice[:, rows] *= left.T[GROUP]
             slow = rows[in_feed]
             if slow.size:
                 self.killing[:, slow] = (stages[in_feed] * _EMAMECTIN_DAILY).T
@@ -293,16 +292,14 @@ class Treatments:
         self.pending[1, rows] += loss
         self.stress[rows] = np.maximum(self.stress[rows], np.where(_FASTING[method, 1] > 0, 0.6, 0.1))
         self.relief[:, rows] *= left_deaths(method, luck[:, 2]).T
-        lousy = _EFFICACY[method, 3] > 0.0
-        wait = np.maximum(np.where(in_feed, EMAMECTIN_RECOUNT_DAYS, RECOUNT_DAYS) // self.speed, 1)
-        self.recount[rows] = np.where(lousy, self.calendar.slots(day + wait, np.zeros_like(day)), self.recount[rows])
-        self.lice_free_from[rows] = np.where(lousy, self.recount[rows], self.lice_free_from[rows])
-        another = day + max(1, OTHER_METHOD_DAYS // self.speed)
-        self.other_method_until[rows] = np.where(lousy, another, self.other_method_until[rows])
-        ill = _RELIEF[method].any(axis=1)
-        self.illness_free_from[rows] = np.where(
-            ill, day + max(1, ILLNESS_PAUSE_DAYS // self.speed), self.illness_free_from[rows]
-        )
+        lousy = efficacy[:, 3] > 0.0
+        if lousy.any():
+            some, then = rows[lousy], day[lousy]
+            wait = np.maximum(np.where(in_feed[lousy], EMAMECTIN_RECOUNT_DAYS, RECOUNT_DAYS) // self.speed, 1)
+            self.recount[some] = self.lice_free_from[some] = self.calendar.slots(then + wait)
+            self.other_method_until[some] = then + max(1, OTHER_METHOD_DAYS // self.speed)
+        ill = _IS_AGAINST_ILLNESS[method]
+        self.illness_free_from[rows[ill]] = day[ill] + max(1, ILLNESS_PAUSE_DAYS // self.speed)
         self.vaccinated[rows] |= method == VACCINE
         self.last_method[rows] = method
         fasted = np.where(self.fast_from[rows] < NEVER, day + 1 - self.fast_from[rows], 0)
@@ -322,7 +319,7 @@ class Treatments:
                 "withholding_days": -(-_WITHHOLDING[method] // self.speed),
                 "days": np.maximum(_DAYS[method] // self.speed, 1),
                 "population": population[rows],
-                "weight_g": weight_g[rows],
+                "weight_g": root[rows] * root[rows] * root[rows],
             }
         )
         self.due[rows], self.fast_from[rows] = NEVER, NEVER
@@ -381,6 +378,7 @@ class Treatments:
 _EFFICACY = np.array([method.efficacy for method in METHODS])
 _SPREAD = np.array([method.spread for method in METHODS])
 _RELIEF = np.array([method.relief for method in METHODS])
+_IS_AGAINST_ILLNESS = _RELIEF.any(axis=1)
 _LOSS = np.array([method.loss for method in METHODS])
 _LOSS_SPREAD = np.array([method.loss_spread for method in METHODS])
 _FASTING = np.array([method.fasting_days for method in METHODS])
@@ -394,6 +392,7 @@ __all__ = [
     "ANTIBIOTIC",
     "BRONOPOL",
     "FRESHWATER",
+    "GROUP",
     "ILLNESS_TRIGGER",
     "LAST_DAYS",
     "MANY_PREADULTS",

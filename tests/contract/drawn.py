@@ -69,4 +69,5 @@ def part(
     definition: TableDefinition, tables: MemoryTables, month: str | None = None, batches: Sequence[int] | None = None
 ) -> pl.DataFrame:
     """A part of a table, made with nothing that other parts have computed."""
-    return definition.make(Inputs(definition, tables.farm, tables, month=month, batches=batches))
+    months = () if month is None else (month,)
+    return definition.make(Inputs(definition, tables.farm, tables, months=months, batches=batches))

@@ -278,7 +278,7 @@ def test_a_generator_that_crashes() -> None:
     """The error stays what it is; a note tells which table and month it is about."""
     definition, farm = ponds(generate=lambda inputs: 1 // 0), load_profile("tiny")
     with pytest.raises(ZeroDivisionError) as caught:
-        definition.make(Inputs(definition, farm, MemoryTables(farm), month="2026-02"))
+        definition.make(Inputs(definition, farm, MemoryTables(farm), months=["2026-02"]))
     assert re.search(rf"{HERE}:\d+: .* the rows of test_pond of 2026-02 were generated", caught.value.__notes__[0])
 
 

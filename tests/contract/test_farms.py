@@ -18,6 +18,7 @@ import aquamind_pipeline as aq
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.assignments import ASSIGNMENTS, BATCHES
 from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.pipeline.steps import rows_by_month
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.quality.common_rules import COMMON_RULES, EXPECTATIONS
 from aquamind_pipeline.quality.farm_rules import FARM_RULES
@@ -25,6 +26,7 @@ from aquamind_pipeline.quality.runner import CheckRunner
 from aquamind_pipeline.quality.volumes import expected_rows, planned_rows
 from aquamind_pipeline.schema.definition import ByFormula, Unpredictable
 from aquamind_pipeline.schema.frames import references
+from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.schema.rules import WHOLE
 from aquamind_pipeline.simulation.profile import Profile
@@ -32,6 +34,7 @@ from tests.contract.drawn import PLAUSIBLE_EGGS, SEED, Stored, made, part, small
 
 EVERY = pytest.mark.parametrize("name", REGISTRY)
 MONTH_BY_MONTH = [name for name, one in REGISTRY.items() if one.is_monthly and not one.batch_slices]
+MADE_TOGETHER = [name for name in MONTH_BY_MONTH if not REGISTRY[name].covers_month]
 BY_BATCH = [name for name, one in REGISTRY.items() if one.kind is Kind.EVENT and one.scope.has_batch]
 IN_SLICES = [name for name, one in REGISTRY.items() if one.batch_slices]
 FORETOLD = [name for name, one in REGISTRY.items() if not isinstance(one.expected, Unpredictable)]
@@ -51,6 +54,19 @@ def test_a_month_is_the_same_whatever_was_made_before_it(name: str, farm: Profil
         rows = fresh.read(name, month)
         assert_frame_equal(rows, made(farm).read(name, month))
         assert_frame_equal(part(REGISTRY[name], made(farm), month).select(rows.columns), rows, check_dtypes=False)
+
+
+@pytest.mark.parametrize("name", MADE_TOGETHER)
+@seed(SEED)
+@given(small_farms())
+def test_months_made_together_are_those_made_alone(name: str, farm: Profile) -> None:
+    """I2: a build makes some successive months of a table in one call of its generator."""
+    tables = made(farm)
+    months = tables.partitions(name)
+    together = rows_by_month(Inputs(REGISTRY[name], farm, tables, months=months), REGISTRY[name])
+    assert list(together) == months
+    for month, rows in together.items():
+        assert_frame_equal(rows, tables.read(name, month))
 
 
 @pytest.mark.parametrize("name", BY_BATCH)

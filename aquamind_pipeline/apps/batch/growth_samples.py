@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from aquamind_pipeline.apps.batch.weight_rules import PLAUSIBLE_SAMPLES
-from aquamind_pipeline.apps.farm.plan import PLAN_ASSIGNMENTS
 from aquamind_pipeline.arithmetic import Ints, decimal, deviation, half_up, units
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
@@ -30,11 +29,12 @@ from aquamind_pipeline.schema.columns import (
     varchar,
 )
 from aquamind_pipeline.schema.definition import CountedIn, Freshness, Parent, TableDefinition
+from aquamind_pipeline.schema.grouping import by_container_and_date
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.simulation import draws
-from aquamind_pipeline.simulation.biology import length_cm
+from aquamind_pipeline.simulation.biology import fork_length
 from aquamind_pipeline.simulation.body import CONDITION_VARIATION, mean_condition, weight_variation
 from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.sampling_days import samples_before
@@ -61,31 +61,35 @@ class SampledFish:
 
 def sampled_fish(inputs: Inputs) -> SampledFish:
     """Weigh and measure some fish of each assignment on the days that life chose."""
-    farm, per_week = inputs.farm, inputs.farm.samples_per_week
-    before_first = inputs.shared("ids before the first sample", lambda: _ids_before_first(inputs))
-    samples = (
-        inputs.frame("life_day")
-        .filter(pl.col("fish_weighed") > 0)
-        .join(before_first, on="assignment_id")
-        .sort("container_id", "date")
-        .with_columns(id=pl.col("before_first") + samples_before(pl.col("batch_day") + 1, per_week) - 1)
-    )
+    farm = inputs.farm
+    columns = ("assignment_id", "container_id", "date", "batch_day", "stage", "weight_g")
+    days = inputs.lazy("life_day").filter(pl.col("fish_weighed") > 0).select(columns).collect()
+    samples = _with_id(inputs, by_container_and_date(days))
     # One row for the first fish of every sample, one for the second, and so on: numpy adds such rows up much faster.
     ids, fish = samples["id"].to_numpy()[None, :], np.arange(farm.fish_per_sample)[:, None]
-    size = draws.normal(draws.stream(farm.seed, "samples", "weight"), ids, fish)
-    size *= weight_variation(samples["stage"].to_numpy())
-    weights = units(np.maximum(samples["weight_g"].to_numpy()[None, :] * (1.0 + size), _LEAST_G), 2)
-    shape = draws.normal(draws.stream(farm.seed, "samples", "condition"), ids, fish)
-    lengths = units(length_cm(weights / 100.0, mean_condition(samples) * (1.0 + CONDITION_VARIATION * shape)), 2)
+    # Products and sums are in place, because new memory for so many fish takes as long as they do.
+    weight_g = draws.normal(draws.stream(farm.seed, "samples", "weight"), ids, fish)
+    weight_g *= weight_variation(samples["stage"].to_numpy())
+    weight_g += 1.0
+    weight_g *= samples["weight_g"].to_numpy()
+    weights = units(np.maximum(weight_g, _LEAST_G, out=weight_g), 2)
+    condition = draws.normal(draws.stream(farm.seed, "samples", "condition"), ids, fish)
+    condition *= CONDITION_VARIATION
+    condition += 1.0
+    condition *= mean_condition(samples)
+    lengths = fork_length(weights / 100.0, condition)
     return SampledFish(samples[["id", "assignment_id", "date"]], weights.T, lengths.T)
 
 
-def _ids_before_first(inputs: Inputs) -> pl.DataFrame:
-    """assignment_id, assignment_date, days, and before_first: what to add to a batch's number of samples so far to get
-    the next sample's id.
-    """
-    first = pl.col("first_sample_id") - samples_before(pl.col("batch_day"), inputs.farm.samples_per_week)
-    return inputs.whole(PLAN_ASSIGNMENTS.name).select("assignment_id", "assignment_date", "days", before_first=first)
+def _with_id(inputs: Inputs, days: pl.DataFrame) -> pl.DataFrame:
+    """Days on which fish are weighed, with id, and assignment_date and days of the assignment."""
+    plan, per_week = inputs.plan, inputs.farm.samples_per_week
+    assignments = plan.assignments[["assignment_date", "days", "first_sample_id", "batch_day"]]
+    begun = assignments[plan.rows_of(days["assignment_id"])]
+    samples = days.hstack(begun[["assignment_date", "days"]])
+    due = samples_before(days["batch_day"].to_numpy() + 1, per_week)
+    before = samples_before(begun["batch_day"].to_numpy(), per_week)
+    return samples.with_columns(id=begun["first_sample_id"] + pl.Series(due - before - 1))
 
 
 def aggregates(weights: Ints, lengths: Ints) -> dict[str, pl.Series]:
@@ -95,15 +99,14 @@ def aggregates(weights: Ints, lengths: Ints) -> dict[str, pl.Series]:
     condition factor is that of the mean fish, 100 × mean weight / mean length³, rounded half up.
     """
     n = weights.shape[1]
-    number = np.full(weights.shape[0], n)
     weight, length = weights.sum(axis=1), lengths.sum(axis=1)
     condition = np.floor(1e8 * n * n * weight / (length.astype(np.float64) ** 3) + 0.5).astype(np.int64)
     return {
         "sample_size": pl.Series(np.full(weight.size, n, np.int32)),
-        "avg_weight_g": decimal(half_up(weight, number), 10, 2),
-        "avg_length_cm": decimal(half_up(length, number), 10, 2),
-        "std_deviation_weight": decimal(deviation(weight, (weights * weights).sum(axis=1), number), 10, 2),
-        "std_deviation_length": decimal(deviation(length, (lengths * lengths).sum(axis=1), number), 10, 2),
+        "avg_weight_g": decimal(half_up(weight, n), 10, 2),
+        "avg_length_cm": decimal(half_up(length, n), 10, 2),
+        "std_deviation_weight": decimal(deviation(weight, (weights * weights).sum(axis=1), n), 10, 2),
+        "std_deviation_length": decimal(deviation(length, (lengths * lengths).sum(axis=1), n), 10, 2),
         "min_weight_g": decimal(weights.min(axis=1), 10, 2),
         "max_weight_g": decimal(weights.max(axis=1), 10, 2),
         "condition_factor": decimal(condition, 10, 2),

@@ -22,7 +22,7 @@ from aquamind_pipeline.apps.batch.workflows import (
     TRANSITION,
     drafted_workflows,
 )
-from aquamind_pipeline.arithmetic import rounded
+from aquamind_pipeline.arithmetic import decimal, rounded
 from aquamind_pipeline.schema.check_result import CheckResult, check_result
 from aquamind_pipeline.schema.columns import (
     EMPTY,
@@ -49,7 +49,7 @@ from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation import draws
-from aquamind_pipeline.simulation.biology import ADULT, EGG_WEIGHT_G, FRESHWATER, length_cm, oxygen_saturation_mg_l
+from aquamind_pipeline.simulation.biology import ADULT, EGG_WEIGHT_G, FRESHWATER, fork_length, oxygen_saturation_mg_l
 from aquamind_pipeline.simulation.body import condition_factor, weight_variation
 from aquamind_pipeline.simulation.emergencies import emergencies
 from aquamind_pipeline.simulation.grading import AVERAGE, IN_EMERGENCY, SELECTIONS
@@ -628,7 +628,7 @@ def transfer_actions(inputs: Inputs) -> pl.DataFrame:
         measured_avg_weight_g=if_weighed(rounded(measured_g, 10, 2)),
         measured_std_dev_weight_g=if_weighed(rounded(variation * measured_g, 10, 2)),
         measured_sample_size=pl.when(moved & weighed).then(pl.lit(WEIGHED_FISH, pl.Int64)),
-        measured_avg_length_cm=if_weighed(rounded(length_cm(measured_g, condition), 10, 2)),
+        measured_avg_length_cm=if_weighed(decimal(fork_length(measured_g, condition), 10, 2)),
         leg_type=pl.when(pl.col("is_dynamic")).then(
             pl.when(leg=len(CARRIERS))
             .then(pl.lit("VESSEL_TO_RING"))

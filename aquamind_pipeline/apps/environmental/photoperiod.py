@@ -93,34 +93,34 @@ class _Sky:
 
 
 def photoperiods(inputs: Inputs) -> pl.DataFrame:
-    """Rows of environmental_photoperioddata of one month, sorted by day and area."""
+    """Rows of environmental_photoperioddata, sorted by day and area."""
     farm = inputs.farm
     sky = inputs.shared("sun over the areas", lambda: _Sky.over(inputs.whole("infrastructure_area")))
-    first, last = _days(farm, str(inputs.month))
-    days = np.arange(first.toordinal(), last.toordinal() + 1)
-    since_new_year = days - date(first.year, 1, 1).toordinal()
+    dates = pl.date_range(*_days(farm, *inputs.months_to_make), "1d", eager=True)
+    days = np.arange(dates.len()) + dates[0].toordinal()
+    since_new_year = dates.dt.ordinal_day().to_numpy() - 1
     cloud = draws.normal(draws.stream(farm.seed, "photoperiod", "cloud"), sky.geography_id[None, :], days[:, None])
     oktas = np.rint(8.0 * np.clip(CLOUD_SHARE + CLOUD_DEVIATION * cloud, 0.0, 1.0)).astype(np.int64)
-    chosen = draws.uniform(draws.stream(farm.seed, "photoperiod", "lamps"), sky.area_id, first.year)
-    lit = (chosen < LAMPS_SHARE) & (first.month <= LAMPS_LAST_MONTH)
-    hours = np.where(lit[None, :], 24.0, sky.hours[since_new_year])
+    year, month = dates.dt.year().to_numpy()[:, None], dates.dt.month().to_numpy()[:, None]
+    chosen = draws.uniform(draws.stream(farm.seed, "photoperiod", "lamps"), sky.area_id[None, :], year)
+    lit = (chosen < LAMPS_SHARE) & (month <= LAMPS_LAST_MONTH)
+    hours = np.where(lit, 24.0, sky.hours[since_new_year])
     lux = sky.clear_lux[since_new_year] * np.array(_CLEARNESS)[oktas]
     areas, passed = sky.area_id.size, days - farm.epoch.toordinal()
-    since_1970 = (days - date(1970, 1, 1).toordinal()).astype(np.int32)
     return pl.DataFrame(
         {
             "id": (passed[:, None] * areas + np.arange(1, areas + 1)[None, :]).ravel(),
             "area_id": np.tile(sky.area_id, days.size),
-            "date": pl.Series(np.repeat(since_1970, areas)).cast(pl.Date),
+            "date": dates.gather(np.repeat(np.arange(days.size), areas)),
             "day_length_hours": rounded(hours.ravel(), 5, 2),
             "light_intensity": rounded(lux.ravel(), 10, 2),
         }
     )
 
 
-def _days(farm: Profile, month: str) -> tuple[date, date]:
-    """First and last day of a month that the farm has."""
-    return max(first_day(month), farm.epoch), min(day_after(month) - timedelta(days=1), farm.as_of)
+def _days(farm: Profile, *months: str) -> tuple[date, date]:
+    """First and last day that the farm has of successive months."""
+    return max(first_day(months[0]), farm.epoch), min(day_after(months[-1]) - timedelta(days=1), farm.as_of)
 
 
 def _rows(farm: Profile, plan: Plan) -> pl.DataFrame:

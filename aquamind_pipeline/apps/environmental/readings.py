@@ -37,6 +37,7 @@ from aquamind_pipeline.schema.columns import (
 )
 from aquamind_pipeline.schema.definition import ByFormula, Freshness, TableDefinition
 from aquamind_pipeline.schema.frames import lake_schema
+from aquamind_pipeline.schema.grouping import by_container_and_date
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
 from aquamind_pipeline.schema.rules import RuleInputs
@@ -100,11 +101,8 @@ def readings(inputs: Inputs) -> pl.DataFrame:
         inputs.whole("infrastructure_sensor").group_by("container_id").agg(first_sensor_id=pl.col("id").min())
     )
     planned = inputs.plan.assignments.select("assignment_id", "assignment_date", "first_reading_id")
-    lived = (
-        inputs.frame("life_day")
-        .join(planned, on="assignment_id")
-        .join(first_sensor, on="container_id")
-        .sort("container_id", "date")
+    lived = by_container_and_date(
+        inputs.frame("life_day").join(planned, on="assignment_id").join(first_sensor, on="container_id")
     )
     at_sea = pl.col("stage") == ADULT.order
     # Tanks have lower ids than rings, so freshwater before sea keeps the order by container.
@@ -393,7 +391,7 @@ DAILY_TEMPERATURE = TableDefinition(
     time="date",
     reads=("environmental_environmentalreading", "environmental_environmentalparameter"),
     generate=lambda inputs: daily_temperature(
-        inputs.scan("environmental_environmentalreading", [str(inputs.month)]),
+        inputs.scan("environmental_environmentalreading", inputs.months_to_make),
         inputs.scan("environmental_environmentalparameter"),
     ),
     expected=ByFormula(lambda farm, plan: rows_by_month(farm, plan, pl.col("until") - pl.col("since"))),

@@ -30,6 +30,7 @@ from aquamind_pipeline.schema.columns import (
     varchar,
 )
 from aquamind_pipeline.schema.definition import TableDefinition, Unpredictable
+from aquamind_pipeline.schema.grouping import by_container_and_date
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
@@ -63,7 +64,7 @@ _FAR_OFF, _SLACK = 10.0, 5.0
 def lice_counts(inputs: Inputs) -> pl.DataFrame:
     """Rows of health_licecount."""
     seed = inputs.farm.seed
-    examined = lived(inputs, LIFE_LICE).filter(pl.col("fish_counted") > 0).collect().sort("container_id", "date")
+    examined = by_container_and_date(lived(inputs, LIFE_LICE).filter(pl.col("fish_counted") > 0).collect())
     counts = with_state_id(lice.counts(seed, examined), inputs.plan)
     found = _by_kind(seed, counts)
     written = found > 0

@@ -26,9 +26,9 @@ def lived(inputs: Inputs, definition: TableDefinition, months: Sequence[str] | N
     Args:
         inputs: What the generator is given.
         definition: The table.
-        months: Months to read; None for the month to make.
+        months: Months to read; None for those to make.
     """
-    rows = existing(inputs, definition, [str(inputs.month)] if months is None else months)
+    rows = existing(inputs, definition, inputs.months_to_make if months is None else months)
     return rows if inputs.batches is None else rows.filter(pl.col("batch_id").is_in(inputs.batches))
 
 
@@ -39,9 +39,9 @@ def existing(inputs: DeclaredReads, definition: TableDefinition, months: Sequenc
     return inputs.scan(definition.name, there) if there else pl.LazyFrame(schema=lake_schema(definition.table))
 
 
-def with_month_before(month: str) -> list[str]:
-    """A month and the one before it, in which its first week may have begun."""
-    return [month_key(first_day(month) - timedelta(days=1)), month]
+def with_month_before(*months: str) -> list[str]:
+    """Successive months and the one before them, in which their first week may have begun."""
+    return [month_key(first_day(months[0]) - timedelta(days=1)), *months]
 
 
 def sunday(day: str) -> pl.Expr:

@@ -96,10 +96,10 @@ def weeks(days: pl.LazyFrame, speed: int) -> pl.DataFrame:
 
 
 def mortality_records(inputs: Inputs) -> pl.DataFrame:
-    """Rows of health_mortalityrecord: the weeks that end in the month."""
-    month = str(inputs.month)
-    days = lived(inputs, LIFE_DAYS, with_month_before(month)).filter(
-        sunday("date").is_between(first_day(month), day_after(month), closed="left")
+    """Rows of health_mortalityrecord: the weeks that end in the months."""
+    months = inputs.months_to_make
+    days = lived(inputs, LIFE_DAYS, with_month_before(*months)).filter(
+        sunday("date").is_between(first_day(months[0]), day_after(months[-1]), closed="left")
     )
     found = weeks(days, inputs.farm.speed)
     return found.select(

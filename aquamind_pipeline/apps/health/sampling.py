@@ -32,12 +32,13 @@ from aquamind_pipeline.schema.columns import (
     varchar,
 )
 from aquamind_pipeline.schema.definition import CountedIn, Parent, TableDefinition
+from aquamind_pipeline.schema.grouping import by_container_and_date
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
 from aquamind_pipeline.schema.rules import Rule, RuleInputs
 from aquamind_pipeline.schema.standard_rules import MISLEADING
 from aquamind_pipeline.simulation import draws
-from aquamind_pipeline.simulation.biology import length_cm
+from aquamind_pipeline.simulation.biology import fork_length
 from aquamind_pipeline.simulation.body import CONDITION_VARIATION, mean_condition, weight_variation
 from aquamind_pipeline.simulation.examinations import EVERY_DAYS
 from aquamind_pipeline.simulation.profile import Profile
@@ -57,7 +58,7 @@ _HALF_WIDTHS = 8.0
 def examined(inputs: Inputs) -> pl.DataFrame:
     """Days of life on which fish are examined, with assignment_date and days of the assignment, by container, date."""
     columns = ("assignment_id", "container_id", "state_id", "stage", "date", "weight_g", "fish_examined")
-    days = lived(inputs, LIFE_DAYS).filter(_EXAMINED > 0).select(columns).collect().sort("container_id", "date")
+    days = by_container_and_date(lived(inputs, LIFE_DAYS).filter(_EXAMINED > 0).select(columns).collect())
     plan = inputs.plan
     return days.hstack(plan.assignments[["assignment_date", "days"]][plan.rows_of(days["assignment_id"])])
 
@@ -104,7 +105,7 @@ def examined_fish(inputs: Inputs) -> ExaminedFish:
     size = draws.normal(draws.stream(seed, "health", "weight"), event, number)
     weights = units(np.maximum(events["weight_g"].to_numpy()[owner] + spread * size, _LEAST_G), 2)
     condition = mean_condition(events)[owner] * (1.0 + CONDITION_VARIATION * shapes(seed, event, number))
-    return ExaminedFish(events, owner, number, weights, units(length_cm(weights / 100.0, condition), 2))
+    return ExaminedFish(events, owner, number, weights, fork_length(weights / 100.0, condition))
 
 
 def aggregates(fish: Ints, weights: Ints, lengths: Ints) -> dict[str, pl.Series]:

@@ -132,9 +132,9 @@ def campaigns(treated: pl.LazyFrame, plan: Plan) -> pl.DataFrame:
 
 def treatments(inputs: Inputs) -> pl.DataFrame:
     """Rows of health_treatment; a treatment has the id of its container's day."""
-    month = str(inputs.month)
-    treated = lived(inputs, LIFE_TREATMENTS, with_month_before(month))
-    rows = campaigns(treated, inputs.plan).filter(pl.col("date") >= first_day(month)).sort("container_id", "date")
+    months = inputs.months_to_make
+    treated = lived(inputs, LIFE_TREATMENTS, with_month_before(*months))
+    rows = campaigns(treated, inputs.plan).filter(pl.col("date") >= first_day(months[0])).sort("container_id", "date")
     weighed = inputs.frame(SAMPLINGS.name).select(
         state_id="id", sampling_event_id="id", weighed_g=pl.col("avg_weight_g")
     )

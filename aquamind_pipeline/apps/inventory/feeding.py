@@ -22,6 +22,7 @@ from aquamind_pipeline.schema.columns import (
     varchar,
 )
 from aquamind_pipeline.schema.definition import CountedIn, Freshness, TableDefinition
+from aquamind_pipeline.schema.grouping import by_container_and_date
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind, Scope
 from aquamind_pipeline.schema.rules import WHOLE, RuleInputs
@@ -37,12 +38,11 @@ def feedings(inputs: Inputs) -> pl.DataFrame:
     planned = inputs.plan.assignments.select(
         "assignment_id", "assignment_date", "first_feeding_id", "meals_per_day", "hall_id", "area_id"
     )
-    lived = (
+    lived = by_container_and_date(
         inputs.frame("life_day")
         .join(planned, on="assignment_id")
         .filter(pl.col("meals") > 0)
         .join(inputs.whole("store_cost"), on=["hall_id", "area_id", "date"], how="left", nulls_equal=True)
-        .sort("container_id", "date")
     )
     meals = lived["meals"].to_numpy()
     row = np.repeat(np.arange(lived.height), meals)

@@ -52,7 +52,7 @@ Bools = np.typing.NDArray[np.bool_]
 
 def container_summaries(inputs: Inputs) -> pl.DataFrame:
     """Rows of inventory_containerfeedingsummary: one for each assignment that was fed in the month."""
-    month = str(inputs.month)
+    month = inputs.month
     meals = inputs.frame(FEEDINGS.name)
     fed = meals.group_by(assignment_id="batch_assignment_id").agg(feed_dg=_units("amount_kg").sum())
     starts = inputs.plan.assignments.select("assignment_id", "assignment_date", "first_state_id")
@@ -114,14 +114,14 @@ def _growth(inputs: Inputs) -> pl.DataFrame:
         assignment_id, batch_id, until (last day with a state), start_dag and end_dag (biomass, 10 g), growth_cg
         (0.01 g).
     """
-    begins = first_day(str(inputs.month))
+    begins = first_day(inputs.month)
     eve = begins - timedelta(days=1)
     before = inputs.scan_built(STATES.name, [month_key(eve)])
     columns = ("assignment_id", "batch_id", "date", "avg_weight_g", "population", "biomass_kg")
     states = pl.concat(
         [
             before.filter(pl.col("date") == eve).select(columns).collect(),
-            inputs.scan_built(STATES.name, [str(inputs.month)]).select(columns).collect(),
+            inputs.scan_built(STATES.name, [inputs.month]).select(columns).collect(),
         ]
     )
     moved = (
@@ -183,7 +183,7 @@ def _samples(inputs: Inputs) -> pl.DataFrame:
 
 def _last_weighings(inputs: Inputs) -> pl.DataFrame:
     """assignment_id and weighed: the last weighing. Older ones than of the month before do not matter."""
-    month = str(inputs.month)
+    month = inputs.month
     near = (month_key(first_day(month) - timedelta(days=1)), month)
     samples = inputs.scan_built(GROWTH_SAMPLES.name, near)
     return samples.group_by("assignment_id").agg(weighed=pl.col("sample_date").max()).collect()
@@ -191,7 +191,7 @@ def _last_weighings(inputs: Inputs) -> pl.DataFrame:
 
 def batch_summaries(inputs: Inputs) -> pl.DataFrame:
     """Rows of inventory_batchfeedingsummary: the sums of the containers' summaries of the month."""
-    month = str(inputs.month)
+    month = inputs.month
     rank = pl.col("confidence_level").replace_strict(LEVELS, range(len(LEVELS)), return_dtype=pl.Int64)
     feed, fcr = _units("total_feed_kg"), _units("fcr")
     sums = (

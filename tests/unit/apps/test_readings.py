@@ -56,7 +56,7 @@ def month() -> pl.DataFrame:
     """One September of `test-40`, with a seed that nobody chose the constants for."""
     farm = load_profile("test-40").model_copy(update={"seed": 918_273_645})
     tables = _OneMonth(farm, MONTH)
-    rows = READINGS.make(Inputs(READINGS, farm, tables, month=MONTH))
+    rows = READINGS.make(Inputs(READINGS, farm, tables, months=[MONTH]))
     expected = planned_rows(READINGS, farm, schedule(farm))
     assert expected is not None
     assert rows.height == expected.filter(month=MONTH)["rows"].item()
