@@ -16,6 +16,10 @@ from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.step_errors import is_interruption
 from aquamind_pipeline.settings import Settings
 
+SHORT_ID = 8
+"""How many characters of a run's id Dagster's pages show."""
+_CONTINUES = "dagster/is_resume_retry"
+"""Tag of a run that leaves out the steps which succeeded in the run before it."""
 _SHOWN_FAILURES = 5
 """How many failed checks the story names."""
 _MEGABYTE = 1_000_000
@@ -44,7 +48,11 @@ def told(context: dg.InitResourceContext, settings: Settings) -> Iterator[None]:
     over = ""
     if months:
         over = f", months {months[0]} to {months[-1]}" if len(months) > 1 else f", month {months[0]}"
-    context.log.info(f"farm {settings.farm_name} (seed {settings.farm.seed}){over}")
+    before = ""
+    if run.parent_run_id:
+        verb = "continues" if run.tags.get(_CONTINUES) == "true" else "repeats"
+        before = f", {verb} run {run.parent_run_id[:SHORT_ID]}"
+    context.log.info(f"farm {settings.farm_name} (seed {settings.farm.seed}){over}{before}")
     try:
         yield
     finally:
@@ -128,7 +136,9 @@ def _next(
 
 def _failure(one: dg.AssetCheckEvaluation) -> str:
     word = "FAILED" if one.severity == dg.AssetCheckSeverity.ERROR else "warns"
-    return f"{word}: {one.asset_key.to_user_string()} {one.check_name}: {one.description}"
+    wrong = one.metadata.get("wrong")
+    count = f" ({wrong.value:,} wrong)" if isinstance(wrong, dg.IntMetadataValue) and wrong.value else ""
+    return f"{word}: {one.asset_key.to_user_string()} {one.check_name}: {one.description}{count}"
 
 
 def _sum(tables: Iterable[list[Mapping[str, Any]]], label: str) -> int:
@@ -139,4 +149,4 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-__all__ = ["story", "told"]
+__all__ = ["SHORT_ID", "story", "told"]
