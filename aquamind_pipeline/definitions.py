@@ -189,8 +189,10 @@ def _nightly(*, running: bool, last_month: str | None, clock: Callable[[], datet
         if clock is not None:  # the dialog for a tick by hand proposes an evening of ten days ago
             day = max(day, (clock() - _TICK).date())
         if last_month is not None and (month := month_key(day)) > last_month:
+            on = "" if _nights_are_on() else "switch nightly on, then "
             return dg.SkipReason(
-                f"these pages offer months to {last_month}, and the night needs {month}: click Reload definitions once"
+                f"these pages offer months to {last_month}, and the night needs {month}: {on}click Reload definitions "
+                "on the page Lineage once"
             )
         return nightly_run(workspace, context.instance, day)
 

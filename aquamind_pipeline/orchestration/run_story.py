@@ -22,7 +22,7 @@ _CONTINUES = "dagster/is_resume_retry"
 """Tag of a run that leaves out the steps which succeeded in the run before it."""
 _SHOWN_FAILURES = 5
 """How many failed checks the story names."""
-_MEGABYTE = 1_000_000
+_KILOBYTE, _MEGABYTE = 1_000, 1_000_000
 _TOLD = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -98,7 +98,7 @@ def story(events: Iterable[dg.DagsterEvent], settings: Settings) -> list[str]:
     lines = []
     if tables:
         rows, size = _sum(tables.values(), "dagster/row_count"), _sum(tables.values(), "bytes")
-        lines.append(f"made: {_number(len(tables), 'table')}, {_number(rows, 'row')}, {size / _MEGABYTE:,.1f} MB")
+        lines.append(f"made: {_number(len(tables), 'table')}, {_number(rows, 'row')}, {_size(size)}")
     if checks:
         lines.append(f"proved: {len(checks) - len(failed):,} of {_number(len(checks), 'check')} passed")
         lines += [_failure(one) for one in failed[:_SHOWN_FAILURES]]
@@ -143,6 +143,10 @@ def _failure(one: dg.AssetCheckEvaluation) -> str:
 
 def _sum(tables: Iterable[list[Mapping[str, Any]]], label: str) -> int:
     return sum(int(facts.get(label) or 0) for table in tables for facts in table)
+
+
+def _size(size: int) -> str:
+    return f"{size / _MEGABYTE:,.1f} MB" if size >= _MEGABYTE else f"{size / _KILOBYTE:,.1f} kB"
 
 
 def _number(count: int, noun: str) -> str:
