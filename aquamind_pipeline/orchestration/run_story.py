@@ -137,8 +137,11 @@ def _next(
 def _failure(one: dg.AssetCheckEvaluation) -> str:
     word = "FAILED" if one.severity == dg.AssetCheckSeverity.ERROR else "warns"
     wrong = one.metadata.get("wrong")
-    count = f" ({wrong.value:,} wrong)" if isinstance(wrong, dg.IntMetadataValue) and wrong.value else ""
-    return f"{word}: {one.asset_key.to_user_string()} {one.check_name}: {one.description}{count}"
+    text = one.description or ""
+    count = ""
+    if isinstance(wrong, dg.IntMetadataValue) and wrong.value and f"{wrong.value:,} " not in text:
+        count = f" ({wrong.value:,} wrong)"
+    return f"{word}: {one.asset_key.to_user_string()} {one.check_name}: {text}{count}"
 
 
 def _sum(tables: Iterable[list[Mapping[str, Any]]], label: str) -> int:

@@ -20,3 +20,10 @@ def test_a_month_counts_once_however_many_groups_it_has() -> None:
     assert [one.height for one in profiles] == list(months.values())
     for frame, counted in ((pl.concat(profiles), "2 months"), (profiles[1], "1 month")):
         assert validate(READINGS.table, frame, profiled=True).check.detail.endswith(f" expectations met by {counted}")
+
+
+def test_rows_that_break_an_expectation_are_named_plainly() -> None:
+    values = {name: [1, None if name == "value" else 1] for name in lake_schema(READINGS.table)}
+    month = profile(READINGS, pl.LazyFrame(values), "2026-02")
+    shown = validate(READINGS.table, month, profiled=True).expectations
+    assert shown.filter(~pl.col("passed"))["sample"].to_list() == ["missing required values 1, month 2026-02, group 1"]
