@@ -21,6 +21,8 @@ from aquamind_pipeline.orchestration.asset_specs import (
     page_link,
     presented,
 )
+from aquamind_pipeline.orchestration.compat.refusals import leave_out_stacks_of_refusals
+from aquamind_pipeline.orchestration.compat.run_ends import tell_of_ended_runs
 from aquamind_pipeline.orchestration.compat.terminal import print_plain_lines
 from aquamind_pipeline.orchestration.executors import executor
 from aquamind_pipeline.orchestration.garbage_collection import collect_rarely, skip_loaded_objects
@@ -31,6 +33,7 @@ from aquamind_pipeline.orchestration.retention import tidy_history, weekly
 from aquamind_pipeline.orchestration.run_config import OWNER_TAG, RunOptions
 from aquamind_pipeline.orchestration.run_record import begun_on, last_facts, lasting_unchanged, verified_by_these_rules
 from aquamind_pipeline.orchestration.run_story import told
+from aquamind_pipeline.orchestration.step_errors import WrongOption
 from aquamind_pipeline.pipeline.loading import POSTGRES_EVENTS
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.profiles import TODAY
@@ -137,9 +140,12 @@ def _per_run(workspace: Workspace, description: str, *, shared: bool, last_month
 
     @dg.configured(with_options)
     def checked(options: RunOptions) -> dict[str, Any]:
-        applied = options.applied(workspace.settings)
+        try:
+            applied = options.applied(workspace.settings)
+        except ConfigError as error:
+            raise WrongOption(str(error)) from None
         if last_month is not None and options.as_of and (asked := month_key(applied.farm.as_of)) > last_month:
-            raise ConfigError(
+            raise WrongOption(
                 f"as_of {options.as_of} needs the month {asked}, and these pages offer months to {last_month}: start "
                 f"`aquamind ui --as-of {options.as_of}`"
             )
@@ -183,8 +189,10 @@ def _nightly(*, running: bool, last_month: str | None, clock: Callable[[], datet
         if clock is not None:  # the dialog for a tick by hand proposes an evening of ten days ago
             day = max(day, (clock() - _TICK).date())
         if last_month is not None and (month := month_key(day)) > last_month:
+            on = "" if _nights_are_on() else "switch nightly on, then "
             return dg.SkipReason(
-                f"these pages offer months to {last_month}, and the night needs {month}: click Reload definitions once"
+                f"these pages offer months to {last_month}, and the night needs {month}: {on}click Reload definitions "
+                "on the page Lineage once"
             )
         return nightly_run(workspace, context.instance, day)
 
@@ -252,6 +260,8 @@ def defs() -> dg.Definitions:
     collect_rarely()
     skip_loaded_objects()
     print_plain_lines()
+    tell_of_ended_runs()
+    leave_out_stacks_of_refusals()
     warn_of_unknown_variables()
     settings = load_settings()
     provide_home(settings)

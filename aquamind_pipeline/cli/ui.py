@@ -88,9 +88,11 @@ def ui(
 
         import dagster as dg
 
+        from aquamind_pipeline.orchestration.compat.run_ends import tell_of_ended_runs
         from aquamind_pipeline.orchestration.records import dagster_home, require_own_records
         from aquamind_pipeline.orchestration.run_health import close_dead_runs
 
+        tell_of_ended_runs()
         variables = {"DAGSTER_HOME": str(dagster_home(settings))}
         with dg.DagsterInstance.get() as instance:
             require_own_records(instance, settings.farm_name)

@@ -29,12 +29,25 @@ from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 OWNER = "team:aquamind-data"
 POSTGRES_ASSETS = tuple(LOADS)
 REPORT = "verification_report"
+_PARTS = {
+    ("batch", "daily_states"): "batch_states",
+    ("batch", "forecasts"): "batch_forecasts",
+    ("batch", "growth_samples"): "batch_events",
+    ("batch", "mixing"): "batch_transfers",
+    ("batch", "mortality"): "batch_events",
+    ("batch", "transfers"): "batch_transfers",
+    ("farm", "life"): "farm_life",
+    ("farm", "plan"): "farm_plan",
+    ("health", "catalogue"): "health_catalogue",
+    ("scenario", "models"): "scenario_models",
+}
+"""Groups of tables, by app and module, in apps whose tables and arrows do not fit on a screen together."""
 _PLANNED = PLAN[1]
 """The assignments. They change whenever more of the plan has begun."""
 
 
 def table_spec(definition: TableDefinition) -> dg.AssetSpec:
-    """The spec of a table's asset. The AquaMind app of the table is the asset's group."""
+    """The spec of a table's asset."""
     metadata: dict[str, Any] = {"dagster/column_schema": _column_schema(definition)}
     if definition.reads:
         metadata["reads"] = ", ".join(definition.reads)
@@ -43,7 +56,7 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
         definition.name,
         deps=table_dependencies(definition),
-        group_name=definition.app,
+        group_name=asset_group(definition),
         kinds={"polars", "parquet"},
         description=f"{definition.meaning}\n\n{definition.how}",
         metadata=metadata,
@@ -51,6 +64,12 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
         code_version=str(GENERATOR_VERSION),
         tags={"aquamind/app": definition.app, "aquamind/kind": definition.kind.value},
     )
+
+
+def asset_group(definition: TableDefinition) -> str:
+    """The asset's group, which has a page with a graph: the table's AquaMind app, or a part of a large app."""
+    module = definition.place.partition(":")[0].rpartition("/")[2].removesuffix(".py")
+    return _PARTS.get((definition.app, module), definition.app)
 
 
 def table_dependencies(definition: TableDefinition) -> list[str]:
@@ -197,6 +216,7 @@ __all__ = [
     "OWNER",
     "POSTGRES_ASSETS",
     "REPORT",
+    "asset_group",
     "frame_table",
     "one_of_each_step",
     "page_link",

@@ -18,8 +18,9 @@ from aquamind_pipeline.orchestration.run_locks import RunLocks
 
 PROCESS_TAG = "aquamind/process"
 """Tag of a run: `host:process id` of the process that executes it."""
-START_TAG = "aquamind/process-start"
-"""Tag of a run: when the kernel started that process, in seconds since 1970. It tells two processes of one id apart."""
+START_TAG = ".dagster/aquamind-process-start"
+"""Tag of a run: when the kernel started that process, in seconds since 1970. It tells two processes of one id apart.
+Dagster's pages do not show tags that begin so."""
 CLOCK_TOLERANCE_SECONDS = 2
 """How far two readings of a process's start time may differ: the kernel's clock is corrected now and then."""
 RECORD_TOLERANCE_SECONDS = 60

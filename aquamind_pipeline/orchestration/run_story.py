@@ -16,9 +16,13 @@ from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.orchestration.step_errors import is_interruption
 from aquamind_pipeline.settings import Settings
 
+SHORT_ID = 8
+"""How many characters of a run's id Dagster's pages show."""
+_CONTINUES = "dagster/is_resume_retry"
+"""Tag of a run that leaves out the steps which succeeded in the run before it."""
 _SHOWN_FAILURES = 5
 """How many failed checks the story names."""
-_MEGABYTE = 1_000_000
+_KILOBYTE, _MEGABYTE = 1_000, 1_000_000
 _TOLD = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -44,7 +48,11 @@ def told(context: dg.InitResourceContext, settings: Settings) -> Iterator[None]:
     over = ""
     if months:
         over = f", months {months[0]} to {months[-1]}" if len(months) > 1 else f", month {months[0]}"
-    context.log.info(f"farm {settings.farm_name} (seed {settings.farm.seed}){over}")
+    before = ""
+    if run.parent_run_id:
+        verb = "continues" if run.tags.get(_CONTINUES) == "true" else "repeats"
+        before = f", {verb} run {run.parent_run_id[:SHORT_ID]}"
+    context.log.info(f"farm {settings.farm_name} (seed {settings.farm.seed}){over}{before}")
     try:
         yield
     finally:
@@ -90,7 +98,7 @@ def story(events: Iterable[dg.DagsterEvent], settings: Settings) -> list[str]:
     lines = []
     if tables:
         rows, size = _sum(tables.values(), "dagster/row_count"), _sum(tables.values(), "bytes")
-        lines.append(f"made: {_number(len(tables), 'table')}, {_number(rows, 'row')}, {size / _MEGABYTE:,.1f} MB")
+        lines.append(f"made: {_number(len(tables), 'table')}, {_number(rows, 'row')}, {_size(size)}")
     if checks:
         lines.append(f"proved: {len(checks) - len(failed):,} of {_number(len(checks), 'check')} passed")
         lines += [_failure(one) for one in failed[:_SHOWN_FAILURES]]
@@ -128,15 +136,24 @@ def _next(
 
 def _failure(one: dg.AssetCheckEvaluation) -> str:
     word = "FAILED" if one.severity == dg.AssetCheckSeverity.ERROR else "warns"
-    return f"{word}: {one.asset_key.to_user_string()} {one.check_name}: {one.description}"
+    wrong = one.metadata.get("wrong")
+    text = one.description or ""
+    count = ""
+    if isinstance(wrong, dg.IntMetadataValue) and wrong.value and f"{wrong.value:,} " not in text:
+        count = f" ({wrong.value:,} wrong)"
+    return f"{word}: {one.asset_key.to_user_string()} {one.check_name}: {text}{count}"
 
 
 def _sum(tables: Iterable[list[Mapping[str, Any]]], label: str) -> int:
     return sum(int(facts.get(label) or 0) for table in tables for facts in table)
 
 
+def _size(size: int) -> str:
+    return f"{size / _MEGABYTE:,.1f} MB" if size >= _MEGABYTE else f"{size / _KILOBYTE:,.1f} kB"
+
+
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-__all__ = ["story", "told"]
+__all__ = ["SHORT_ID", "story", "told"]

@@ -11,7 +11,7 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from aquamind_pipeline import errors
-from aquamind_pipeline.errors import AquaMindError
+from aquamind_pipeline.errors import AquaMindError, ConfigError
 
 CHECK_FAILED = "DagsterAssetCheckFailedError"
 """Name of the error that ends a step whose blocking check failed; Dagster does not export its class."""
@@ -19,7 +19,20 @@ CHECK_FAILED = "DagsterAssetCheckFailedError"
 STACK = "\nStack Trace:\n"
 """Stands between the message of an error and its stack, where Dagster writes both."""
 _CAUSE = "The above exception was caused by the following exception:\n"
+_KILLED = re.compile(r"terminated by signal \d+ \((\w+)\)")
+"""In Dagster's message about a run whose process was killed: the signal."""
+_EXITED = re.compile(r"unexpectedly exited with code (\d+)")
+"""In Dagster's message about a run whose process ended by itself: the process's status."""
+_GONE = re.compile(r"the process of this run is gone \([^)]*\)")
+"""In Dagster's message about a run whose process our launcher found gone: our words."""
 _INTERRUPTED = (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
+
+
+class WrongOption(dg.DagsterError):
+    """A wrong option of a run. Dagster shows its own kind of error as it is, and wraps every other kind."""
+
+
+WrongOption.__module__ = "builtins"  # else its pages show the name of our module before the message
 
 
 def chain(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:
@@ -31,6 +44,8 @@ def chain(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo
 
 def own_error(error: SerializableErrorInfo) -> AquaMindError | None:
     """The error as it was raised, if it is one of the pipeline's own; causes are not looked at."""
+    if error.cls_name == WrongOption.__name__:
+        return ConfigError(error.message.removeprefix(f"{WrongOption.__name__}: ").strip())
     kind = getattr(errors, error.cls_name or "", None)
     if isinstance(kind, type) and issubclass(kind, AquaMindError):
         return kind(error.message.removeprefix(f"{errors.__name__}.{kind.__name__}: ").strip())
@@ -58,6 +73,18 @@ def first_cause(text: str) -> str:
     return _one_line(re.sub(rf"\b{re.escape(errors.__name__)}\.\w+: ", "", message))
 
 
+def reason_of_death(message: str) -> str:
+    """Why the process of a run ended, from Dagster's message about it."""
+    if killed := _KILLED.search(message):
+        memory = ", often for lack of memory" if killed[1] == "SIGKILL" else ""
+        return f"its process was killed ({killed[1]}{memory})"
+    if exited := _EXITED.search(message):
+        return f"its process ended with status {exited[1]}"
+    if gone := _GONE.search(message):
+        return gone[0]
+    return _one_line(message)
+
+
 def _failed_checks(message: str) -> str:
     """Assets and names of the checks: Dagster writes a title, then a line for each asset, `asset: one,two`."""
     _, *lines = message.strip().splitlines()
@@ -68,4 +95,14 @@ def _one_line(message: str) -> str:
     return " ".join(message.split())
 
 
-__all__ = ["CHECK_FAILED", "STACK", "chain", "first_cause", "is_interruption", "own_error", "reason"]
+__all__ = [
+    "CHECK_FAILED",
+    "STACK",
+    "WrongOption",
+    "chain",
+    "first_cause",
+    "is_interruption",
+    "own_error",
+    "reason",
+    "reason_of_death",
+]

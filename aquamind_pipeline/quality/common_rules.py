@@ -102,6 +102,8 @@ def values(inputs: RuleInputs) -> CheckResult:
     if not broken:
         return CheckResult("values", passed=True, detail=f"no value breaks one of {len(tests)} declared limits")
     sample = rows.filter(pl.any_horizontal(tests[name] for name in broken)).head(SAMPLE_ROWS).collect()
+    first = dict.fromkeys([*primary_key(table), *(name.partition(" ")[0] for name in broken)])
+    sample = sample.select(*first, pl.exclude(*first))  # a page shows as many columns as fit
     detail = "; ".join(f"{test}: {count:,} rows" for test, count in broken.items())
     return CheckResult("values", passed=False, wrong=sum(broken.values()), detail=detail, sample=sample)
 

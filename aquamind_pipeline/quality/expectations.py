@@ -16,6 +16,7 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
@@ -23,6 +24,7 @@ from aquamind_pipeline.late_imports import imported_later
 from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.schema.definition import TableDefinition
 from aquamind_pipeline.schema.frames import lake_schema, primary_key, unique_keys
+from aquamind_pipeline.schema.shown_rows import as_text
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
@@ -203,11 +205,18 @@ def _row(one: Any) -> tuple[str, str, bool, int, float, str]:
     column = arguments.get("column") or ", ".join(arguments.get("column_list") or ())
     result = one.result or {}
     values = result.get("partial_unexpected_index_list") or result.get("partial_unexpected_list") or []
-    sample = "; ".join(str(value) for value in values[:_SHOWN])
+    sample = "; ".join(_text(value) for value in values[:_SHOWN])
     if one.exception_info and one.exception_info.get("raised_exception"):
         sample = str(one.exception_info.get("exception_message")).partition("\n")[0]
     count, percent = result.get("unexpected_count") or 0, result.get("unexpected_percent") or 0.0
     return one.expectation_config.type, column, bool(one.success), int(count), round(float(percent), 2), sample
+
+
+def _text(value: Any) -> str:
+    """A value that is unexpected, or the columns that name its row, without the names of NumPy's types."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+    return as_text(value.item() if isinstance(value, np.generic) else value)
 
 
 @cache

@@ -22,6 +22,8 @@ INK = "#010203"
 _WIDTH = 8.0
 _COLUMNS = 2
 """Tables side by side in the picture of rows by month."""
+_MOST_DATES = 4
+"""How many dates fit under one of them."""
 COLOURS = ("#3b82c4", "#d9822b", "#4f9d69", "#b5558f")
 
 
@@ -60,6 +62,8 @@ def _lives(figure: Figure, data: PictureData, column: str) -> None:
 
 
 def _months(figure: Figure, data: PictureData) -> None:
+    from matplotlib.dates import AutoDateLocator
+
     tables = list(_groups(data.months, "table"))
     figure.subplots_adjust(hspace=0.6)  # space for the titles of low panels
     axes = figure.subplots(-(-len(tables) // _COLUMNS) or 1, _COLUMNS, sharex=True, squeeze=False).ravel()
@@ -70,6 +74,7 @@ def _months(figure: Figure, data: PictureData) -> None:
         axis.vlines(dates, 0, rows["rows"].fill_null(0).to_numpy(), color=COLOURS[0], alpha=0.6, linewidth=4)
         axis.plot(dates, rows["planned"].to_numpy(), "_", color=COLOURS[1], markeredgewidth=1.6)
         axis.set_title(table, fontsize=8, loc="left", color=INK)
+        axis.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=_MOST_DATES))  # type: ignore[no-untyped-call]
         finish(axis)
 
 

@@ -90,11 +90,15 @@ def merged(parts: Sequence[tuple[str, CheckResult]]) -> CheckResult:
         for month, result in failed
         if result.sample.height
     ]
+    wrong = sum(result.wrong for _, result in failed)
+    month, of_month = failed[0]
+    where = f"in {len(failed)} of {len(parts)} months: {named}"
+    in_all = f"{month}: {of_month.detail} ({wrong:,} wrong {where})"
     return CheckResult(
         first.rule,
         passed=False,
-        wrong=sum(result.wrong for _, result in failed),
-        detail=f"{failed[0][1].detail} (in {len(failed)} of {len(parts)} months: {named})",
+        wrong=wrong,
+        detail=in_all if len(failed) > 1 else f"{of_month.detail} ({where})",
         sample=pl.concat(samples, how="diagonal_relaxed").head(SAMPLE_ROWS) if samples else pl.DataFrame(),
     )
 

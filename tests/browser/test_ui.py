@@ -14,6 +14,7 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.daily_states import STATES
 from aquamind_pipeline.apps.batch.growth_samples import GROWTH_SAMPLES
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.orchestration.asset_specs import asset_group
 from aquamind_pipeline.quality.rules import STATEMENTS
 from aquamind_pipeline.settings import Settings
 from tests.browser.uis import ARTEFACTS, LOCATION, UI, kept, shown
@@ -22,6 +23,8 @@ from tests.helpers.farms import wait_for
 
 pytestmark = pytest.mark.browser
 
+SOURCES = {"farm_life", "farm_plan"}
+"""Groups of the plan and the simulated truth, from which most tables are made."""
 READINGS, SAMPLES = "environmental_environmentalreading", "batch_growthsample"
 
 
@@ -31,7 +34,22 @@ def test_a_farm_is_materialised_by_clicking(clicked: Settings) -> None:
 
 
 def test_the_graph_shows_every_group(page: Page, clicked: Settings) -> None:
-    shown(page, "/asset-groups/", *sorted({one.app for one in REGISTRY.values()}), "postgres", image="graph")
+    shown(page, "/asset-groups/", *sorted({asset_group(one) for one in REGISTRY.values()}), "postgres", image="graph")
+
+
+def test_the_graph_of_a_group_is_readable(page: Page, clicked: Settings) -> None:
+    """Dagster shows it as wide as the page. It is not more than four pages high, except where the arrows to
+    most tables begin.
+    """
+    for group in sorted({asset_group(one) for one in REGISTRY.values()} - SOURCES):
+        page.goto(f"{LOCATION}/asset-groups/{group}/lineage")
+        graph = page.locator("[data-svg-viewport] svg").first
+        expect(graph).to_be_visible()
+        shown, high = graph.bounding_box(), page.locator("[data-svg-viewport]").bounding_box()
+        assert shown is not None
+        assert high is not None
+        assert shown["height"] < 4 * high["height"], group
+        kept(page, f"group-{group}")
 
 
 def test_the_catalogue_says_what_a_table_is(page: Page, clicked: Settings) -> None:

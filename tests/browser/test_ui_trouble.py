@@ -25,7 +25,7 @@ LAUNCH = """mutation Launch($job: String!, $config: RunConfigData!, $tags: [Exec
     __typename
     ... on LaunchRunSuccess { run { runId } }
     ... on RunConfigValidationInvalid { errors { message } }
-    ... on PythonError { message causes { message } }
+    ... on PythonError { message stack causes { message } }
   }
 }"""
 PROCESS = """query Started($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
@@ -55,6 +55,9 @@ def test_a_wrong_option_is_refused_by_the_server(page: Page, ui: UI, wrong: dict
     answer = ui.asked(page, LAUNCH, job="build_lake", config=config, tags=MONTHS)["launchPipelineExecution"]
     assert answer["__typename"] in ("RunConfigValidationInvalid", "PythonError")
     assert message in str(answer)
+    if answer["__typename"] == "PythonError":  # of a value; its dialog shows our words, and nothing else
+        assert answer["message"].startswith("WrongOption: ")
+        assert (answer["stack"], answer["causes"]) == ([], [])
     assert ui.runs(page) == before
 
 

@@ -127,9 +127,11 @@ def _serve(kind: str) -> None:
         logging.getLogger("dagster.daemon.EventLogConsumerDaemon").addFilter(
             lambda record: not record.getMessage().startswith(_FORGETS)
         )
+    from aquamind_pipeline.orchestration.compat.run_ends import tell_of_ended_runs
     from aquamind_pipeline.orchestration.compat.terminal import leave_out_stacks
 
     leave_out_stacks()
+    tell_of_ended_runs()
     warnings.filterwarnings("ignore", message=_REPEATS)
     orders = sys.stdin.readline()
     if not orders:  # the parent has ended

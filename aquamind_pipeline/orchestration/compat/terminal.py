@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# Formats what Dagster's services log: with colours also where no terminal is, and with the time in UTC.
+import coloredlogs
 import dagster as dg
 
 # The module that makes the loggers of a run which names none in its config. Dagster has no setting for them.
@@ -26,14 +30,15 @@ from rich.console import Console
 from rich.text import Text
 
 from aquamind_pipeline.orchestration.compat.services import ADDRESS_VARIABLE
+from aquamind_pipeline.orchestration.run_story import SHORT_ID
 from aquamind_pipeline.orchestration.step_errors import STACK, first_cause, is_interruption, reason
 
-_SHORT_ID = 8
-"""How many characters of a run's id Dagster's pages show."""
 _ASSETS = "__ASSET_JOB"
 """Dagster's name for the job of assets that somebody chose."""
 _NOT_EXECUTED = "Not executing."
 """Ends Dagster's message about each step that comes after a failed one."""
+_BACKFILL = re.compile(r"Backfill failed for (\w+)")
+"""In a message of Dagster's daemon: the backfill that has a page."""
 _SHOWN = {"WARNING": ("warning", "yellow"), "ERROR": ("error", "red"), "CRITICAL": ("error", "red")}
 
 
@@ -47,6 +52,7 @@ def print_plain_lines() -> None:
 def leave_out_stacks() -> None:
     """Let this process log each error in one line: what failed, and the first cause."""
     logging.setLogRecordFactory(_record_without_stack)
+    coloredlogs.ColoredFormatter.format = _as_plain_line  # of the class: some loggers have one already
 
 
 def _record_without_stack(*arguments: Any, **more: Any) -> logging.LogRecord:
@@ -61,6 +67,42 @@ def _record_without_stack(*arguments: Any, **more: Any) -> logging.LogRecord:
     return record
 
 
+def _as_plain_line(_: logging.Formatter, record: logging.LogRecord) -> str:
+    """A record of Dagster's services, written like the lines of a run."""
+    text = record.getMessage().strip()
+    address = os.environ.get(ADDRESS_VARIABLE)
+    if address and (failed := _BACKFILL.search(text)):
+        text += f", see {address}/runs/b/{failed[1]}"
+    word = _SHOWN.get(record.levelname, ("", ""))[0]
+    return f"{_clock(record.created)} {record.name}: {word}{': ' if word else ''}{text}"
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def print_run_line(job: str, run_id: str, text: str, *, error: bool, seconds: float | None = None) -> None:
+    """Print a line about a run on standard error, as its own process prints lines."""
+    word, colour = _SHOWN["ERROR"] if error else ("", "")
+    _print_line(_stderr(), job, run_id, text, (word, colour), time.time() if seconds is None else seconds)
+
+
+def run_page(run_id: str) -> str:
+    """The address of a run's page."""
+    return f"{os.environ.get(ADDRESS_VARIABLE, '')}/runs/{run_id}"
+
+
+def _stderr() -> Console:
+    return Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
+
+
+def _print_line(console: Console, job: str, run_id: str, text: str, shown: tuple[str, str], seconds: float) -> None:
+    word, colour = shown
+    who = " ".join(one for one in (_clock(seconds), job.replace(_ASSETS, "assets"), run_id[:SHORT_ID]) if one)
+    start: list[tuple[str, str]] = [(word, colour), (": ", "")] if word else []
+    console.print(Text.assemble((f"{who}: ", "dim"), *start, text), soft_wrap=True)
+
+
 def _loggers(instance: dg.DagsterInstance | None) -> Sequence[tuple[dg.LoggerDefinition, Mapping[str, object]]]:
     level = instance.python_log_level if instance is not None else None
     return [(_plain, {"level": level or "INFO"})]
@@ -70,38 +112,34 @@ def _loggers(instance: dg.DagsterInstance | None) -> Sequence[tuple[dg.LoggerDef
 def _plain(context: dg.InitLoggerContext) -> logging.Logger:
     level: str = context.logger_config["level"]
     logger = logging.Logger("aquamind_ui", level)
-    logger.addHandler(_PlainLines(os.environ.get(ADDRESS_VARIABLE, "")))
+    logger.addHandler(_PlainLines())
     return logger
 
 
 class _PlainLines(logging.Handler):
     """Prints what a run logs on standard error, a line for each record."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._address = address
         self._reasons: set[str] = set()
         """Why steps stopped. Steps often stop for the same reason, such as a database that is away."""
-        self._console = Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
+        self._console = _stderr()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             facts: Mapping[str, Any] = getattr(record, LOG_RECORD_METADATA_ATTR, {})
             text = self._said(record, facts)
             if text:
-                word, colour = ("", "") if _is_stop(facts) else _SHOWN.get(record.levelname, ("", ""))
-                job = str(facts.get("job_name") or "").replace(_ASSETS, "assets")
-                run = str(facts.get("run_id") or "")[:_SHORT_ID]
-                who = " ".join(one for one in (self._time(record), job, run) if one)
-                start: list[tuple[str, str]] = [(word, colour), (": ", "")] if word else []
-                self._console.print(Text.assemble((f"{who}: ", "dim"), *start, text), soft_wrap=True)
+                shown = ("", "") if _is_stop(facts) else _SHOWN.get(record.levelname, ("", ""))
+                job, run_id = str(facts.get("job_name") or ""), str(facts.get("run_id") or "")
+                _print_line(self._console, job, run_id, text, shown, record.created)
         except Exception:
             self.handleError(record)
 
     def _said(self, record: logging.LogRecord, facts: Mapping[str, Any]) -> str:
         """The text of a record, without the stack of its error; empty if a line before it says the same."""
         message = str(facts.get("orig_message") or record.getMessage())
-        page = f"{self._address}/runs/{facts.get('run_id')}"
+        page = run_page(str(facts.get("run_id")))
         event: dg.DagsterEvent | None = facts.get("dagster_event")
         if event is None:
             return "" if message.endswith(_NOT_EXECUTED) else message
@@ -122,10 +160,6 @@ class _PlainLines(logging.Handler):
             return f"the run failed: {reason(failure.error)}, see {page}"
         return message
 
-    @staticmethod
-    def _time(record: logging.LogRecord) -> str:
-        return logging.Formatter(datefmt="%H:%M:%S").formatTime(record, "%H:%M:%S")
-
 
 def _is_stop(facts: Mapping[str, Any]) -> bool:
     """Whether somebody ended the run: on its page, or by ending its process."""
@@ -136,4 +170,4 @@ def _is_stop(facts: Mapping[str, Any]) -> bool:
     return error is not None and is_interruption(error)
 
 
-__all__ = ["leave_out_stacks", "print_plain_lines"]
+__all__ = ["leave_out_stacks", "print_plain_lines", "print_run_line", "run_page"]

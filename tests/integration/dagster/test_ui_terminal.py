@@ -1,4 +1,4 @@
-"""The terminal of `aquamind ui` while runs fail: plain lines, the address of the run's page, and no traceback."""
+"""The terminal of `aquamind ui` while runs fail or die: plain lines, the address of the run's page, no traceback."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ BACKFILL = """mutation Backfill($of: LaunchBackfillParams!) { launchPartitionBac
   ... on LaunchBackfillSuccess { backfillId } } }"""
 RELOAD = """mutation { reloadRepositoryLocation(repositoryLocationName: "aquamind_pipeline") { __typename } }"""
 STATUS = "query Status($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+STOP_AT_ONCE = """mutation Stop($run: String!) {
+  terminateRun(runId: $run, terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY) { __typename } }"""
+RUNS = "{ runsOrError { ... on Runs { results { runId tags { key value } } } } }"
 STOP = "mutation Stop($run: String!) { terminateRun(runId: $run) { __typename } }"
 MONTHS = [
     {"key": "dagster/asset_partition_range_start", "value": "2026-02"},
@@ -75,6 +78,18 @@ class Terminal:
     def status(self, run: str) -> str:
         return str(self.ask(STATUS, run=run)["status"])
 
+    def tags(self) -> dict[str, dict[str, str]]:
+        """The tags of each run."""
+        runs = self.ask(RUNS)["results"]
+        return {run["runId"]: {tag["key"]: tag["value"] for tag in run["tags"]} for run in runs}
+
+    def process_of(self, run: str) -> int:
+        return int(self.tags()[run]["aquamind/process"].rpartition(":")[2])
+
+    def child_of(self, run: str) -> str:
+        """The run that Dagster started because this one died; empty if there is none yet."""
+        return next((one for one, tags in self.tags().items() if tags.get("dagster/parent_run_id") == run), "")
+
     def lines_of(self, run: str) -> list[str]:
         """What the terminal says about a run, without the time."""
         found = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in self.text().splitlines() if f" {run[:8]}: " in line]
@@ -111,12 +126,30 @@ def test_the_terminal_says_what_failed_and_where_to_look(terminal: Terminal) -> 
     assert any(line.startswith(f"FAILED: {states} no_doubling: ") for line in lines)
     assert len([line for line in lines if line.startswith("error: ")]) == 2
 
+    killed = terminal.launch()
+    wait_for(lambda: terminal.status(killed) == "STARTED" and terminal.lines_of(killed))
+    os.kill(terminal.process_of(killed), signal.SIGKILL)
+    page = f"{terminal.address}/runs/{killed}"
+    died = "error: the run died: its process was killed (SIGKILL, often for lack of memory)"
+    again = "Dagster starts it again within half a minute, once"
+    wait_for(lambda: terminal.lines_of(killed)[-1] == f"{died}. Next: {again}, see {page}")
+    wait_for(lambda: terminal.child_of(killed))
+    retry = terminal.child_of(killed)
+    wait_for(lambda: terminal.status(retry) == "STARTED" and terminal.lines_of(retry))
+    assert terminal.lines_of(retry)[0].endswith(f", continues run {killed[:8]}")
+    terminal.ask(STOP_AT_ONCE, run=retry)
+    page = f"{terminal.address}/runs/{retry}"
+    go_on = "the run was stopped. Next: run it again, finished files are kept"
+    wait_for(lambda: f"{go_on}, see {page}" in terminal.lines_of(retry))
+
     asset = {"assetSelection": [{"path": ["batch_growthsample"]}], "partitionNames": ["2026-03"]}
     terminal.ask(BACKFILL, of=asset | {"runConfigData": WRONG})
     wait_for(lambda: re.search(r"Backfill failed for \w+: setting as_of .*'30\.6\.2026'", terminal.text()))
+    assert re.search(rf"Backfill failed for (\w+): .*, see {terminal.address}/runs/b/\1\n", terminal.text())
 
     terminal.profile.write_text("sead = 7\n" + terminal.profile.read_text())
     terminal.ask(RELOAD)
     wait_for(lambda: re.search(rf"profile '{re.escape(str(terminal.profile))}': .*sead", terminal.text()))
     assert "Traceback" not in terminal.text()
     assert "Stack Trace" not in terminal.text()
+    assert "\x1b" not in terminal.text()  # colours, which a file does not have

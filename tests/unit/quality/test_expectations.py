@@ -78,3 +78,10 @@ def test_pages_show_the_least_and_the_largest_value(
         column = "latitude" if definition is AREAS else "amount_kg least"
         assert str(frame[column].min()) in text, column
     assert caplog.messages == []
+
+
+def test_rows_that_break_an_expectation_are_named_plainly() -> None:
+    values = {name: [1, None if name == "value" else 1] for name in lake_schema(READINGS.table)}
+    month = profile(READINGS, pl.LazyFrame(values), "2026-02")
+    shown = validate(READINGS.table, month, profiled=True).expectations
+    assert shown.filter(~pl.col("passed"))["sample"].to_list() == ["missing required values 1, month 2026-02, group 1"]

@@ -46,5 +46,6 @@ def test_months_become_one_result() -> None:
     assert merged([("2026-01", good), ("2026-02", good)]).passed
     found = merged([("2026-01", good), ("2026-02", bad), ("2026-03", bad)])
     assert (found.passed, found.wrong) == (False, 4)
-    assert "in 2 of 3 months: 2026-02, 2026-03" in found.detail
+    assert found.detail == "2026-02: some (4 wrong in 2 of 3 months: 2026-02, 2026-03)"
+    assert merged([("2026-01", good), ("2026-02", bad)]).detail == "some (in 1 of 2 months: 2026-02)"
     assert found.sample["(month)"].to_list() == ["2026-02"] * 2 + ["2026-03"] * 2
