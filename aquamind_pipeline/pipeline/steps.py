@@ -24,14 +24,15 @@ from aquamind_pipeline.schema.frames import conform
 from aquamind_pipeline.schema.inputs import PLAN, Inputs
 from aquamind_pipeline.schema.kinds import Kind
 from aquamind_pipeline.simulation.profile import Profile
-from aquamind_pipeline.simulation.schedule import Plan
+from aquamind_pipeline.simulation.schedule import Plan, lived_months
 
 THREADS = 2
 """While one thread computes months, mostly on one core, the other writes some."""
 ROWS_AT_ONCE = 20_000
 """Months of small tables are made together up to this many rows, because most of their time is the fixed cost of
 operations. More rows would be no faster: they leave the processor's cache."""
-MOST_MONTHS_AT_ONCE = 12
+DAYS_AT_ONCE, MOST_MONTHS_AT_ONCE = 250_000, 12
+"""A group of months has no more days of containers than this: a table with few rows may read all of them."""
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # <malloc.h>
 
 
@@ -98,8 +99,7 @@ def groups_of_months(
     """
     size = 1
     if not definition.covers_month and len(months) > 1:
-        rows_a_month = rough_rows(definition, farm, plan()) / len(months_between(farm.epoch, farm.as_of))
-        size = int(min(ROWS_AT_ONCE / max(rows_a_month, 1), MOST_MONTHS_AT_ONCE))
+        size = _group_size(definition, farm, plan())
     groups: list[list[str]] = []
     for month in months:
         if groups and len(groups[-1]) < size and day_after(groups[-1][-1]) == first_day(month):
@@ -107,6 +107,15 @@ def groups_of_months(
         else:
             groups.append([month])
     return groups
+
+
+def _group_size(definition: TableDefinition, farm: Profile, plan: Plan) -> int:
+    """Months of a group, by the rows of the table and the days of containers in a month."""
+    months = len(months_between(farm.epoch, farm.as_of))
+    rows = rough_rows(definition, farm, plan)
+    days = lived_months(farm, plan).select((pl.col("until") - pl.col("since")).sum()).item()
+    most = min(ROWS_AT_ONCE * months / max(rows, 1), DAYS_AT_ONCE * months / max(days, 1), MOST_MONTHS_AT_ONCE)
+    return max(1, int(most))
 
 
 def rows_by_month(inputs: Inputs, definition: TableDefinition) -> dict[str, pl.DataFrame]:

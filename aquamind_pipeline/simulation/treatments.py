@@ -378,7 +378,7 @@ class Treatments:
 _EFFICACY = np.array([method.efficacy for method in METHODS])
 _SPREAD = np.array([method.spread for method in METHODS])
 _RELIEF = np.array([method.relief for method in METHODS])
-_IS_AGAINST_ILLNESS = _RELIEF.any(axis=1)
+_IS_AGAINST_ILLNESS = np.array([any(method.relief) for method in METHODS])
 _LOSS = np.array([method.loss for method in METHODS])
 _LOSS_SPREAD = np.array([method.loss_spread for method in METHODS])
 _FASTING = np.array([method.fasting_days for method in METHODS])

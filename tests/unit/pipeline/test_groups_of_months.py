@@ -13,9 +13,11 @@ from polars.testing import assert_frame_equal
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.apps.batch.mortality import MORTALITY
 from aquamind_pipeline.apps.environmental.photoperiod import PHOTOPERIOD
+from aquamind_pipeline.apps.farm.life import LIFE_DAYS
 from aquamind_pipeline.apps.inventory.feeding_summaries import CONTAINERS
 from aquamind_pipeline.errors import DefinitionError
 from aquamind_pipeline.months import months_between
+from aquamind_pipeline.pipeline import steps
 from aquamind_pipeline.pipeline.memory import MemoryTables
 from aquamind_pipeline.pipeline.steps import (
     MOST_MONTHS_AT_ONCE,
@@ -26,6 +28,7 @@ from aquamind_pipeline.pipeline.steps import (
 )
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.profiles import load_profile
+from aquamind_pipeline.quality.volumes import rough_rows
 from aquamind_pipeline.schema.definition import TableDefinition, Unpredictable
 from aquamind_pipeline.schema.inputs import Inputs
 from aquamind_pipeline.settings import Settings
@@ -58,6 +61,13 @@ def sizes(definition: TableDefinition, plan: Plan, months: Sequence[str] = MONTH
 def test_a_group_has_few_rows_and_few_months(rows: float, size: int, plan: Plan) -> None:
     a_month = rows if rows in (0, 1) else rows * ROWS_AT_ONCE
     assert max(sizes(with_rows(a_month), plan)) == size
+
+
+def test_a_group_has_few_days_of_containers(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table with few rows may read all days of life."""
+    days = rough_rows(LIFE_DAYS, FARM, plan) / len(MONTHS)
+    monkeypatch.setattr(steps, "DAYS_AT_ONCE", int(3.5 * days))
+    assert max(sizes(with_rows(1), plan)) == 3
 
 
 def test_a_gap_ends_a_group(plan: Plan) -> None:

@@ -57,7 +57,7 @@ def test_lice_develop_as_slowly_as_published(temp_c: float, monkeypatch: pytest.
     """From attachment to adults: the sum of the two stages by Aldrin et al. 2017. No louse dies here, so the mean is
     that of all lice.
     """
-    monkeypatch.setattr(lice, "_DAILY_DEATH", (0.0,) * 4)
+    monkeypatch.setattr(lice, "_LIVING", np.ones((7, 1)))
     published = 18.93 * (temp_c / 10) ** -1.305 + 10.74 * (temp_c / 10) ** -0.866
     state, larvae = np.zeros((lice.COMPARTMENTS, 1)), np.zeros(1)
     state[0] = 1.0
