@@ -320,7 +320,13 @@ def _readings_due(inputs: RuleInputs) -> pl.LazyFrame:
     outages = Outages(inputs.farm.seed, inputs.farm.sensor_gap_share)
     sensors = inputs.whole("infrastructure_sensor").lazy().group_by("container_id").agg(sensors=pl.len().cast(pl.Int64))
     sites = inputs.whole("plan_assignment").lazy().select("assignment_id", "site")
-    days = assignment_days(inputs).join(sensors, on="container_id").join(sites, on="assignment_id").collect()
+    # The order decides which site counts for a container with fish of two sites, which no correct farm has.
+    days = (
+        assignment_days(inputs)
+        .join(sensors, on="container_id", maintain_order="left")
+        .join(sites, on="assignment_id", maintain_order="left")
+        .collect()
+    )
     parts = [days.select("assignment_id", "date", due=pl.col("sensors")).head(0)]
     for kinds in days["sensors"].unique():
         rows = days.filter(sensors=kinds)
