@@ -30,8 +30,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aquamind_pipeline.orchestration.compat.services import ADDRESS_VARIABLE
-from aquamind_pipeline.orchestration.run_story import SHORT_ID
-from aquamind_pipeline.orchestration.step_errors import STACK, first_cause, is_interruption, reason
+from aquamind_pipeline.orchestration.step_errors import SHORT_ID, STACK, first_cause, is_interruption, reason
 
 _ASSETS = "__ASSET_JOB"
 """Dagster's name for the job of assets that somebody chose."""
