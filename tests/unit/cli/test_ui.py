@@ -24,14 +24,14 @@ while True:
 
 def test_a_process_that_misses_the_interrupt_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ui, "_PATIENCE_SECONDS", 0.1)
-    child = subprocess.Popen([sys.executable, "-c", SWALLOWS_ONE], stdout=subprocess.PIPE, text=True)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        with vars(ui)["_Together"]() as together:
-            together.add("a service", child)
-            assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n"
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with subprocess.Popen([sys.executable, "-c", SWALLOWS_ONE], stdout=subprocess.PIPE, text=True) as child:
+        try:
+            with vars(ui)["_Together"]() as together:
+                together.add("a service", child)
+                assert child.stdout is not None
+                assert child.stdout.readline() == "ready\n"
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
     assert child.returncode == 0
