@@ -30,6 +30,8 @@ _HOST = "127.0.0.1"
 _DEFAULT_PORT = 3000
 _LAST_PORT = 65535
 _LOOK_SECONDS = 0.5
+_PATIENCE_SECONDS = 30
+"""How long a process may take to end before it is told again."""
 _LONGEST_FOLDER = 80
 """Characters of a folder for sockets: the kernel allows 107 for a socket's whole path."""
 
@@ -226,5 +228,10 @@ class _Together:
             if not all_know and one.poll() is None:
                 one.send_signal(signal.SIGINT)
         for one in running:
-            one.wait()
+            while True:
+                try:
+                    one.wait(_PATIENCE_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:  # Python swallows an interrupt that comes in a destructor
+                    one.send_signal(signal.SIGINT)
         self._running = {}

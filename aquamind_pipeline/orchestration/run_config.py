@@ -27,16 +27,19 @@ Rule: Any = Enum("Rule", {name: name for name in SKIPPABLE})  # type: ignore[mis
 
 
 class RunOptions(dg.Config):
-    """Options of one run. An option that is not set is the code location's setting."""
+    """Options of one run. An option that is not set, or empty, is the code location's setting.
 
-    as_of: str | None = Field(None, description="Last day with data, as 2026-06-30, or today. Only builds use it.")
+    The defaults are empty texts, not null: the launchpad begins with the options that are not null.
+    """
+
+    as_of: str | None = Field("", description="Last day with data, as 2026-06-30, or today. Only builds use it.")
     since: str | None = Field(
-        None,
+        "",
         description="A month, as 2026-06. Earlier months are kept in lake and database and are not checked again. "
         "The nightly schedule sets it when earlier months are verified.",
     )
     database: str | None = Field(
-        None,
+        "",
         description="Another database to load into: the name of an environment variable with its URL, or "
         "service=NAME of a pg_service.conf. Never a URL, because Dagster stores and shows run config.",
     )
@@ -51,8 +54,8 @@ class RunOptions(dg.Config):
             ConfigError: when an option is invalid.
         """
         given: dict[str, Any] = {
-            "as_of": self.as_of,
-            "since": self.since,
+            "as_of": self.as_of or None,
+            "since": self.since or None,
             "database_url": _url(self.database) if self.database else None,
             "reload": self.reload or None,
             "load_anyway": self.load_anyway or None,

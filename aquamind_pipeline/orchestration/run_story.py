@@ -13,11 +13,9 @@ from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, REPORT
 from aquamind_pipeline.orchestration.compat.storage import leave_out_outputs
 from aquamind_pipeline.orchestration.partitions import months_of_run
-from aquamind_pipeline.orchestration.step_errors import is_interruption
+from aquamind_pipeline.orchestration.step_errors import SHORT_ID, is_interruption
 from aquamind_pipeline.settings import Settings
 
-SHORT_ID = 8
-"""How many characters of a run's id Dagster's pages show."""
 _CONTINUES = "dagster/is_resume_retry"
 """Tag of a run that leaves out the steps which succeeded in the run before it."""
 _SHOWN_FAILURES = 5
@@ -156,4 +154,4 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-__all__ = ["SHORT_ID", "story", "told"]
+__all__ = ["story", "told"]

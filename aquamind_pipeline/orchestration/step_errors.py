@@ -16,6 +16,8 @@ from aquamind_pipeline.errors import AquaMindError, ConfigError
 CHECK_FAILED = "DagsterAssetCheckFailedError"
 """Name of the error that ends a step whose blocking check failed; Dagster does not export its class."""
 
+SHORT_ID = 8
+"""How many characters of a run's id Dagster's pages show."""
 STACK = "\nStack Trace:\n"
 """Stands between the message of an error and its stack, where Dagster writes both."""
 _CAUSE = "The above exception was caused by the following exception:\n"
@@ -97,6 +99,7 @@ def _one_line(message: str) -> str:
 
 __all__ = [
     "CHECK_FAILED",
+    "SHORT_ID",
     "STACK",
     "WrongOption",
     "chain",

@@ -63,8 +63,9 @@ def test_a_wrong_option_is_refused_by_the_server(page: Page, ui: UI, wrong: dict
 
 def test_options_are_offered_where_a_run_is_launched(page: Page) -> None:
     """The launchpad begins with the options and their defaults, and says which farm this is."""
-    texts = ("skip_checks", "load_anyway", "reload", "Farm tiny: seed 20261123")
-    shown(page, f"{LOCATION}/jobs/load_database/playground", *texts, image="launchpad")
+    texts = ("as_of: ''", "since: ''", "database: ''", "skip_checks", "load_anyway", "reload")
+    farm = "Farm tiny: seed 20261123"
+    shown(page, f"{LOCATION}/jobs/load_database/playground", *texts, farm, image="launchpad")
 
 
 def test_a_killed_run_and_a_killed_dagster(page: Page, ui: UI, farm: Settings) -> None:

@@ -6,20 +6,22 @@ terminal says what is wrong and names the run's page.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # Formats what Dagster's services log: with colours also where no terminal is, and with the time in UTC.
 import coloredlogs
 import dagster as dg
 
+# The module that copies what steps print to the terminal: by `tail`, and a process that watches it.
 # The module that makes the loggers of a run which names none in its config. Dagster has no setting for them.
-from dagster._core.execution import context_creation_job
+from dagster._core.execution import compute_logs, context_creation_job
 
 # The name of what Dagster knows about a log record: run, step and event.
 from dagster._core.log_manager import LOG_RECORD_METADATA_ATTR
@@ -29,9 +31,8 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 from rich.console import Console
 from rich.text import Text
 
-from aquamind_pipeline.orchestration.compat.services import ADDRESS_VARIABLE
-from aquamind_pipeline.orchestration.run_story import SHORT_ID
-from aquamind_pipeline.orchestration.step_errors import STACK, first_cause, is_interruption, reason
+from aquamind_pipeline.orchestration.compat.services import ADDRESS_VARIABLE, interrupts_held
+from aquamind_pipeline.orchestration.step_errors import SHORT_ID, STACK, first_cause, is_interruption, reason
 
 _ASSETS = "__ASSET_JOB"
 """Dagster's name for the job of assets that somebody chose."""
@@ -47,6 +48,19 @@ def print_plain_lines() -> None:
     if ADDRESS_VARIABLE in os.environ:
         leave_out_stacks()
         vars(context_creation_job)["default_system_loggers"] = _loggers
+        vars(compute_logs)["execute_posix_tail"] = _tail_without_interrupts
+
+
+_tail = compute_logs.execute_posix_tail
+
+
+@contextlib.contextmanager
+def _tail_without_interrupts(path: str, stream: Any) -> Iterator[Any]:
+    """Copy a file to a stream. The processes that do so end with the step, and not by Ctrl-C with a traceback."""
+    with contextlib.ExitStack() as stack:
+        with interrupts_held():
+            processes = stack.enter_context(_tail(path, stream))
+        yield processes
 
 
 def leave_out_stacks() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.helpers.commands import AQUAMIND, free_ports
@@ -55,7 +56,11 @@ class Terminal:
         variables = {"AQUAMIND_HOME": str(folder), "AQUAMIND_PAGES_URL": f"http://127.0.0.1:{pages}"}
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [AQUAMIND, "ui", *options], env=os.environ | variables | {"DAGSTER_HOME": ""}, stdout=log, stderr=log
+                [AQUAMIND, "ui", *options],
+                env=os.environ | variables | {"DAGSTER_HOME": ""},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         wait_for(lambda: "ready: " in self.text(), self.process)
 
@@ -100,8 +105,9 @@ class Terminal:
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     terminal = Terminal(tmp_path)
     yield terminal
-    terminal.process.send_signal(signal.SIGINT)
-    terminal.process.wait()
+    if terminal.process.poll() is None:
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.process.wait()
 
 
 def test_the_terminal_says_what_failed_and_where_to_look(terminal: Terminal) -> None:
@@ -150,6 +156,17 @@ def test_the_terminal_says_what_failed_and_where_to_look(terminal: Terminal) -> 
     terminal.profile.write_text("sead = 7\n" + terminal.profile.read_text())
     terminal.ask(RELOAD)
     wait_for(lambda: re.search(rf"profile '{re.escape(str(terminal.profile))}': .*sead", terminal.text()))
+
+    terminal.profile.write_text((ROOT / "aquamind_pipeline/profiles/tiny.toml").read_text())
+    terminal.ask(RELOAD)
+    last = terminal.launch()
+    wait_for(lambda: terminal.status(last) == "STARTED" and "aquamind/process" in terminal.tags()[last])
+    run = psutil.Process(terminal.process_of(last))
+    wait_for(lambda: any("watch_orphans" in " ".join(one.cmdline()) for one in run.children()))
+    os.killpg(terminal.process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
+    terminal.process.wait()
+    wait_for(lambda: not run.is_running())
+    assert terminal.lines_of(last)[-1].startswith("the run was stopped, see ")
     assert "Traceback" not in terminal.text()
     assert "Stack Trace" not in terminal.text()
     assert "\x1b" not in terminal.text()  # colours, which a file does not have
