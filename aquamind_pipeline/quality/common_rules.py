@@ -66,9 +66,19 @@ def keys(inputs: RuleInputs) -> CheckResult:
     wrong = sum(repeated.values()) + nulls
     detail = f"{total:,} rows, unique by {'; '.join(counts)}"
     if wrong:
-        detail = f"repeated: {repeated or 'none'}; null keys: {nulls}"
-    sample = pl.DataFrame({"key": list(repeated), "repeated": list(repeated.values())})
+        found = [f"rows that repeat the {columns} of another: {count:,}" for columns, count in repeated.items()]
+        detail = "; ".join([*found, *([f"rows whose {sets[0][0]} is null: {nulls:,}"] if nulls else [])])
+    samples = [_repeated(rows, columns) for columns in sets if ", ".join(columns) in repeated]
+    sample = pl.concat(samples).head(SAMPLE_ROWS) if samples else pl.DataFrame()
     return CheckResult("keys", wrong == 0, wrong, detail, sample)
+
+
+def _repeated(rows: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+    """Some values of a key that occur more than once: key, value, rows."""
+    counts = (rows if len(columns) > 1 else rows.drop_nulls(columns)).group_by(columns).agg(rows=pl.len())
+    some = counts.filter(pl.col("rows") > 1).sort(columns).head(SAMPLE_ROWS)
+    value = pl.concat_str(pl.col(columns).cast(pl.String).fill_null("null"), separator=", ")
+    return some.select(pl.lit(", ".join(columns)).alias("key"), value.alias("value"), pl.col("rows").cast(pl.Int64))
 
 
 def _unique(rows: pl.DataFrame, columns: tuple[str, ...]) -> int:
@@ -83,18 +93,22 @@ def _unique(rows: pl.DataFrame, columns: tuple[str, ...]) -> int:
 
 
 def values(inputs: RuleInputs) -> CheckResult:
-    """No column that is NOT NULL has a null, and no value lies outside its column's declared range."""
+    """No column that is NOT NULL has a null, no value lies outside its column's declared range, and none is NaN or
+    infinite."""
     table, rows = inputs.definition.table, inputs.rows.lazy()
     tests: dict[str, pl.Expr] = {}
-    for name in lake_schema(table):
-        column = table.columns[name]
+    for name, dtype in lake_schema(table).items():
+        column, finite = table.columns[name], pl.lit(value=True)
         if not column.nullable:
             tests[f"{name} is null"] = pl.col(name).is_null()
+        if dtype.is_float():  # PostgreSQL stores them, but JSON has no such numbers: AquaMind's pages would fail
+            finite = pl.col(name).is_finite()
+            tests[f"{name} is NaN or infinite"] = ~finite
         low, high = column.info.get("range", (None, None))
         if low is not None:
-            tests[f"{name} < {low}"] = pl.col(name) < _literal(low)
+            tests[f"{name} < {low}"] = finite & (pl.col(name) < _literal(low))
         if high is not None:
-            tests[f"{name} > {high}"] = pl.col(name) > _literal(high)
+            tests[f"{name} > {high}"] = finite & (pl.col(name) > _literal(high))
     if not tests:
         return CheckResult("values", passed=True, detail="the definition declares no limits")
     counts = rows.select(test.sum().alias(name) for name, test in tests.items()).collect()
@@ -292,6 +306,7 @@ SCHEMA = Rule(
     "Other checks could not read the table.",
     schema,
 )
+KEYS = Rule("keys", "Primary key and unique constraints are unique, and keys are not null.", REFUSED, keys)
 VOLUME = Rule(
     "volume",
     "The table has exactly the rows that the plan predicts, or that follow from the simulated life.",
@@ -308,7 +323,7 @@ EXPECTATIONS = Rule(
 )
 COMMON_RULES = (
     _common(SCHEMA),
-    _common(Rule("keys", "Primary key and unique constraints are unique, and keys are not null.", REFUSED, keys)),
+    _common(KEYS),
     _common(Rule("values", "No required value is null, and every value lies in its declared range.", REFUSED, values)),
     _common(Rule("foreign_keys", "Every reference to another table resolves.", REFUSED, foreign_keys), reads=_parents),
     _common(VOLUME, lambda definition: not isinstance(definition.expected, Unpredictable)),
@@ -355,4 +370,4 @@ COMMON_RULES = (
     ),
 )
 
-__all__ = ["COMMON_RULES", "EXPECTATIONS", "SCHEMA", "VOLUME", "assignment_column"]
+__all__ = ["COMMON_RULES", "EXPECTATIONS", "KEYS", "SCHEMA", "VOLUME", "assignment_column"]

@@ -16,14 +16,16 @@ import polars as pl
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.quality import expectations
-from aquamind_pipeline.quality.common_rules import EXPECTATIONS, SCHEMA, VOLUME
+from aquamind_pipeline.quality.common_rules import EXPECTATIONS, KEYS, SCHEMA, VOLUME
 from aquamind_pipeline.quality.expectations import Validated
 from aquamind_pipeline.quality.farm_rules import FARM_RULES
+from aquamind_pipeline.quality.ids_of_months import ids_of_several_months, stretches
 from aquamind_pipeline.quality.living import LivingTables
 from aquamind_pipeline.quality.rules import rules_of
 from aquamind_pipeline.quality.volumes import expected_rows
-from aquamind_pipeline.schema.check_result import CheckResult, attempted, check_result, merged
+from aquamind_pipeline.schema.check_result import CheckResult, attempted, check_result, merged, together
 from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.frames import primary_key
 from aquamind_pipeline.schema.inputs import PLAN, Tables
 from aquamind_pipeline.schema.rules import WHOLE, Rule, RuleInputs
 from aquamind_pipeline.simulation.profile import Profile
@@ -53,11 +55,13 @@ class _Part:
         results: The result of each rule.
         rows: Number of rows; None if they could not be read.
         profiles: The profile of the rows, if the expectations need one.
+        ids: The stretches of a month's ids; None if they are not looked at.
     """
 
     results: list[CheckResult]
     rows: int | None
     profiles: list[pl.DataFrame] = field(default_factory=list)
+    ids: pl.DataFrame | None = None
 
 
 class CheckRunner:
@@ -99,7 +103,9 @@ class CheckRunner:
         for month, part in parts.items():
             for result in part.results:
                 by_rule.setdefault(result.rule, []).append((month, result))
-        yield from (merged(results) for results in by_rule.values())
+        for results in by_rule.values():
+            result = merged(results)
+            yield self._with_ids_of_months(definition, result, parts) if result.rule == KEYS.name else result
         readable = not definition.is_monthly or all(result.passed for _, result in by_rule.get(SCHEMA.name, ()))
         for rule in rules.values():
             if rule.name in by_rule or not self._wants(rule):
@@ -147,7 +153,24 @@ class CheckRunner:
         if wanted and expectations.is_profiled(definition, rows[0].height):
             made = attempted(EXPECTATIONS.name, profiled)
             results += [] if made.passed else [made]
-        return _Part(results, rows[0].height, profiles)
+        looks_at_ids = definition.is_monthly and self._wants(KEYS) and KEYS.name not in self.skip
+        ids = stretches(rows[0][primary_key(definition.table)[0]]) if looks_at_ids else None
+        return _Part(results, rows[0].height, profiles, ids)
+
+    def _with_ids_of_months(
+        self, definition: TableDefinition, keys: CheckResult, parts: Mapping[str, _Part]
+    ) -> CheckResult:
+        """The result of `keys` on each month alone, and whether an id occurs in two months."""
+        key = primary_key(definition.table)[0]
+        months = {month: part.ids for month, part in parts.items() if part.ids is not None}
+        if len(months) < 2:
+            return keys
+
+        def ids(month: str) -> pl.Series:
+            return self.lake.scan(definition.name, [month]).select(key).collect().to_series()
+
+        across = attempted(KEYS.name, partial(ids_of_several_months, KEYS.name, key, months, ids))
+        return keys if across.passed else across if keys.passed else together(keys, across)
 
     def _check_all_months(self, definition: TableDefinition, rule: Rule, parts: Mapping[str, _Part]) -> CheckResult:
         """Run a rule that checks all months together."""

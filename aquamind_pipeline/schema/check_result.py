@@ -103,4 +103,16 @@ def merged(parts: Sequence[tuple[str, CheckResult]]) -> CheckResult:
     )
 
 
-__all__ = ["SAMPLE_ROWS", "CheckResult", "attempted", "check_result", "merged"]
+def together(*failed: CheckResult) -> CheckResult:
+    """Make one of several failures of a rule."""
+    samples = [result.sample for result in failed if result.sample.height]
+    return CheckResult(
+        failed[0].rule,
+        passed=False,
+        wrong=sum(result.wrong for result in failed),
+        detail="; ".join(result.detail for result in failed),
+        sample=pl.concat(samples, how="diagonal_relaxed").head(SAMPLE_ROWS) if samples else pl.DataFrame(),
+    )
+
+
+__all__ = ["SAMPLE_ROWS", "CheckResult", "attempted", "check_result", "merged", "together"]

@@ -65,6 +65,8 @@ def test_columns_keys_and_values_that_do_not_fit_are_seen(table: Table) -> None:
     for column, dtype in lake_schema(defined).items():
         if not defined.columns[column].nullable:
             assert table.broken("values", table.with_first(**{column: pl.lit(None, dtype)})), column
+        for no_number in ("nan", "inf", "-inf") if dtype.is_float() else ():
+            assert table.broken("values", table.with_first(**{column: pl.lit(float(no_number))})), (column, no_number)
         low, high = defined.columns[column].info.get("range", (None, None))
         if low is not None:
             assert table.broken("values", table.with_first(**{column: pl.lit(low - 1)})), column
