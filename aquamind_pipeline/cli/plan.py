@@ -19,7 +19,8 @@ def plan(settings: "Settings") -> None:
     farm = settings.farm
     planned = preview(farm)
     print_line(Text.assemble((farm.name, "bold"), f": {farm.description}"))
-    print_line(f"seed {farm.seed}, {farm.epoch} to {farm.as_of}, {planned.months} months")
+    months = "1 month" if planned.months == 1 else f"{planned.months} months"
+    print_line(f"seed {farm.seed}, {farm.epoch} to {farm.as_of}, {months}")
     print_line(f"{planned.batches} batches: {planned.completed} harvested, {planned.active} alive on the last day")
     coming = [f"{number} {status.lower()}" for status, number in planned.coming.items() if number]
     if coming:

@@ -424,7 +424,7 @@ def _place(
         if not choice.size:
             raise ConfigError(
                 f"no {stage.name} hall is free for batch {number} on {date.fromordinal(day)}: "
-                "raise stagger_days or lower batches_per_geography"
+                f"raise stagger_days or lower {_keys(profile, 'batches_per_geography')}"
             )
         chosen = choice[np.argmin(occupancy.uses[tanks[choice]].sum(axis=1))]
         days, site = profile.stage_days(stage.days), places.station_sites[chosen]
@@ -442,6 +442,11 @@ def _place(
     return [*placements, _placement(rings, ADULT.order, site, day, days, area_id=int(places.areas[area]))]
 
 
+def _keys(profile: Profile, key: str) -> str:
+    """The keys of the profile that decide how many fish are there at once."""
+    return f"{key} or receiving_batches" if profile.receiving_batches else key
+
+
 def _free_rings(profile: Profile, number: str, day: int, places: _Places, occupancy: _Occupancy) -> tuple[int, Ints]:
     """Choose sea rings for a batch.
 
@@ -453,7 +458,7 @@ def _free_rings(profile: Profile, number: str, day: int, places: _Places, occupa
     if not enough.size:
         raise ConfigError(
             f"no sea area has {profile.rings_per_batch} rings free for batch {number} on {date.fromordinal(day)}: "
-            "raise stagger_days or lower rings_per_batch"
+            f"raise stagger_days or lower {_keys(profile, 'rings_per_batch')}"
         )
     area = int(enough[np.argmin((uses * free)[enough].sum(axis=1))])
     rings = places.rings[area, free[area]]

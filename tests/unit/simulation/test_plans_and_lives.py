@@ -124,6 +124,12 @@ def test_a_farm_that_does_not_fit_is_refused() -> None:
         schedule(crowded)
 
 
+def test_a_farm_that_receives_too_many_batches_at_once_is_told_which_key_says_so() -> None:
+    crowded = load_profile("tiny").model_copy(update={"receiving_batches": 100})
+    with pytest.raises(ConfigError, match="or lower batches_per_geography or receiving_batches$"):
+        schedule(crowded)
+
+
 def test_test_40_uses_every_hall_and_both_geographies() -> None:
     plan = schedule(load_profile("test-40"))
     holds = build_sites().containers.select("hall_id", container_id="id")
