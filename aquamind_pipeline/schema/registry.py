@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
@@ -69,37 +70,37 @@ class Registry(Mapping[str, TableDefinition]):
     def __len__(self) -> int:
         return len(self._definitions)
 
-    @property
+    @cached_property
     def aquamind(self) -> tuple[str, ...]:
         """AquaMind's tables."""
         return tuple(name for name, one in self.items() if not one.lake_only)
 
-    @property
+    @cached_property
     def lake_only(self) -> tuple[str, ...]:
         """Tables of the lake that are not AquaMind's: the plan, life, and what is computed on the way."""
         return tuple(name for name, one in self.items() if one.lake_only)
 
-    @property
+    @cached_property
     def whole(self) -> tuple[str, ...]:
         """AquaMind's tables that are kept whole."""
         return tuple(name for name in self.aquamind if not self[name].is_monthly)
 
-    @property
+    @cached_property
     def monthly(self) -> tuple[str, ...]:
         """AquaMind's tables that are kept by month."""
         return tuple(name for name in self.aquamind if self[name].is_monthly)
 
-    @property
+    @cached_property
     def events(self) -> tuple[str, ...]:
         """Events and what hangs on them: AquaMind's monthly tables that are made month by month."""
         return tuple(name for name in self.monthly if not self[name].batch_slices)
 
-    @property
+    @cached_property
     def states(self) -> tuple[str, ...]:
         """AquaMind's monthly tables that are made in slices of batches."""
         return tuple(name for name in self.monthly if self[name].batch_slices)
 
-    @property
+    @cached_property
     def lasting(self) -> tuple[str, ...]:
         """Tables that are the same on every day of a farm."""
         return self.of_kind(Kind.REFERENCE)

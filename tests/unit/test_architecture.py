@@ -183,7 +183,7 @@ def test_private_names_of_dagster_are_few_and_in_one_package() -> None:
         if module.startswith("dagster._")
     }
     assert not [str(file) for file, _ in private if COMPAT not in file.parents]
-    assert len(private) == 23, "fewer is better: write the new number here; more needs a reason"
+    assert len(private) == 25, "fewer is better: write the new number here; more needs a reason"
 
 
 LISTS = ast.Tuple | ast.List | ast.Set | ast.Dict | ast.Call

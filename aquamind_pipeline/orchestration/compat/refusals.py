@@ -10,16 +10,18 @@ from typing import Any
 
 from aquamind_pipeline.orchestration.step_errors import WrongOption
 
-_SERVER = "dagster._grpc.server"
-"""Module of Dagster's code server. Only a code server has imported it."""
 _STORES = "serializable_error_info_from_exc_info"
-"""Name of the function in it that makes of an error what pages show."""
+"""Name of the function in the module of the code server that makes of an error what pages show."""
 
 
 def leave_out_stacks_of_refusals() -> None:
     """Let this process, if it is a code server, send wrong options without stacks."""
-    server = sys.modules.get(_SERVER)
-    if server is None or hasattr(vars(server)[_STORES], "with_stack"):
+    if "dagster._grpc.server" not in sys.modules:
+        return
+    # The module in which the code server catches errors. Dagster has no setting for what it makes of them.
+    from dagster._grpc import server
+
+    if hasattr(vars(server)[_STORES], "with_stack"):
         return
     with_stack = vars(server)[_STORES]
 

@@ -19,8 +19,8 @@ from typing import Any
 import coloredlogs
 import dagster as dg
 
-# The module that copies what steps print to the terminal: by `tail`, and a process that watches it.
-# The module that makes the loggers of a run which names none in its config. Dagster has no setting for them.
+# The modules that copy what steps print to the terminal, and make the loggers of a run which names none in its config.
+# Dagster has no setting for either.
 from dagster._core.execution import compute_logs, context_creation_job
 
 # The name of what Dagster knows about a log record: run, step and event.
