@@ -155,6 +155,9 @@ class Profile(BaseModel):
                 f"{self.eggs[1]:,} eggs put up to {fish:,.0f} fish into a ring, more than the "
                 f"{RING_FISH_LIMIT:,} allowed; raise rings_per_batch or lower eggs"
             )
+        if not mistakes and not self.starts(self.as_of):
+            first = self.epoch + timedelta(days=min(self.shift_days, default=0))
+            mistakes.append(f"as_of {self.as_of} lies before the first eggs, which come on {first}; give a later as_of")
         if mistakes:
             raise MistakesError(mistakes)
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 from random import Random
 
 import polars as pl
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from aquamind_pipeline import profiles
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.profiles import load_profile
 from aquamind_pipeline.simulation.biology import STAGES
@@ -128,6 +130,16 @@ def test_a_farm_that_receives_too_many_batches_at_once_is_told_which_key_says_so
     crowded = load_profile("tiny").model_copy(update={"receiving_batches": 100})
     with pytest.raises(ConfigError, match="or lower batches_per_geography or receiving_batches$"):
         schedule(crowded)
+
+
+def test_a_farm_that_ends_before_its_first_eggs_is_refused(tmp_path: Path) -> None:
+    """The day of the first eggs is soon enough."""
+    path = tmp_path / "late.toml"
+    tiny = (Path(profiles.__file__).parent / "tiny.toml").read_text()
+    path.write_text(tiny.replace("[bands]", "shift_days = [12, 10]\n[bands]"))
+    with pytest.raises(ConfigError, match="as_of 2026-02-11 lies before the first eggs, which come on 2026-02-12"):
+        load_profile(str(path), as_of=date(2026, 2, 11))
+    assert schedule(load_profile(str(path), as_of=date(2026, 2, 12))).hatched.height == 1
 
 
 def test_test_40_uses_every_hall_and_both_geographies() -> None:
