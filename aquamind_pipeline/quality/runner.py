@@ -106,7 +106,7 @@ class CheckRunner:
         for results in by_rule.values():
             result = merged(results)
             yield self._with_ids_of_months(definition, result, parts) if result.rule == KEYS.name else result
-        readable = not definition.is_monthly or all(result.passed for _, result in by_rule.get(SCHEMA.name, ()))
+        readable = all(result.passed for _, result in by_rule.get(SCHEMA.name, ()))
         for rule in rules.values():
             if rule.name in by_rule or not self._wants(rule):
                 continue

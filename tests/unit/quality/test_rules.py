@@ -13,6 +13,7 @@ from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.quality.common_rules import SHARED_COLUMNS
 from aquamind_pipeline.quality.farm_rules import bands
 from aquamind_pipeline.quality.rules import rules_of
+from aquamind_pipeline.quality.runner import CheckRunner
 from aquamind_pipeline.schema.definition import Unpredictable
 from aquamind_pipeline.schema.frames import lake_schema, references, references_ahead, referring_ahead
 from aquamind_pipeline.schema.rules import WHOLE, RuleInputs
@@ -149,3 +150,15 @@ def test_a_profiles_bands_are_held() -> None:
     found = bands([("batches", (7, 10)), ("completed", (0, 1))], {"batches": 6, "completed": 1})
     assert not found.passed
     assert found.wrong == 1
+
+
+def test_rules_on_a_whole_table_that_lost_a_column_say_that_they_cannot_look(a_copy: Settings) -> None:
+    workspace = Workspace(a_copy)
+    lake = workspace.lake
+    lake.write("batch_batch", lake.read("batch_batch").drop("status"))
+    results = {result.rule: result for result in CheckRunner(lake, workspace.planned).of_table("batch_batch")}
+    assert not results.pop("schema").passed
+    assert results.pop("volume").passed
+    assert {result.detail for result in results.values()} == {"not looked at: the table cannot be read as defined"}, (
+        results
+    )
