@@ -324,7 +324,14 @@ EXPECTATIONS = Rule(
 COMMON_RULES = (
     _common(SCHEMA),
     _common(KEYS),
-    _common(Rule("values", "No required value is null, and every value lies in its declared range.", REFUSED, values)),
+    _common(
+        Rule(
+            "values",
+            "No required value is null, every value lies in its declared range, and no number is NaN or infinite.",
+            REFUSED,
+            values,
+        )
+    ),
     _common(Rule("foreign_keys", "Every reference to another table resolves.", REFUSED, foreign_keys), reads=_parents),
     _common(VOLUME, lambda definition: not isinstance(definition.expected, Unpredictable)),
     _common(EXPECTATIONS),
