@@ -9,6 +9,7 @@ import pytest
 
 from aquamind_pipeline.apps import REGISTRY
 from aquamind_pipeline.lake import Lake
+from aquamind_pipeline.months import month_key
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.quality.common_rules import SHARED_COLUMNS
 from aquamind_pipeline.quality.farm_rules import bands
@@ -143,6 +144,18 @@ def test_a_table_without_its_last_month_is_stale(a_copy: Settings, name: str, ke
 
     assert fresh(None) == fresh(built[-2:]) == [False]
     assert fresh(built[:1]) == [True]
+
+
+def test_a_night_on_the_day_of_the_bands_passes(built: Settings) -> None:
+    """A night looks at the events of batches that live, which are fewer than the bands say."""
+    workspace, name = Workspace(built), "inventory_feedingevent"
+    rows, last = workspace.lake.rows(name), month_key(workspace.planned.as_of)
+    farm = workspace.planned.model_copy(update={"bands": ((name, (rows, rows)),)})
+    assert farm.as_of == farm.default_as_of
+    for since, said in ((None, f"within bands: {name} {rows:,}"), (last, f"looks at those with fish since {last}")):
+        ((_, result),) = CheckRunner(workspace.lake, farm, since=since, only=["bands"]).of_farm()
+        assert result.passed, result.detail
+        assert said in result.detail
 
 
 def test_a_profiles_bands_are_held() -> None:
