@@ -17,7 +17,7 @@ import contextlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -73,21 +73,39 @@ def tiny_made(tiny: Profile) -> Made:
 
 
 @pytest.fixture(scope="session")
-def home() -> Iterator[Path]:
-    """A folder that the unprivileged user of a root session's PostgreSQL can reach, too."""
-    folder = Path(tempfile.mkdtemp(prefix="aquamind-tests-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+def new_home() -> Iterator[Callable[[], Path]]:
+    """Make a new folder, which the unprivileged user of a root session's PostgreSQL can reach, too."""
+    parent = Path(tempfile.mkdtemp(prefix="aquamind-tests-"))
+    parent.chmod(0o755)
+
+    def new() -> Path:
+        folder = Path(tempfile.mkdtemp(dir=parent))
+        folder.chmod(0o755)
+        return folder
+
+    yield new
+    shutil.rmtree(parent)
+
+
+@pytest.fixture
+def home(new_home: Callable[[], Path]) -> Path:
+    """Such a folder, for one test."""
+    return new_home()
 
 
 @pytest.fixture(scope="session")
-def tiny_lake(home: Path) -> Settings:
+def server_home(new_home: Callable[[], Path]) -> Path:
+    """The home of `server`."""
+    return new_home()
+
+
+@pytest.fixture(scope="session")
+def tiny_lake(new_home: Callable[[], Path]) -> Settings:
     """The tiny farm's lake, made by the library alone.
 
     A build in Dagster gives the same bytes (`test_full_build_is_recorded_and_arrives`).
     """
-    settings = load_settings(profile="tiny", home=home / "built")
+    settings = load_settings(profile="tiny", home=new_home())
     make_lake(settings)
     return settings
 
@@ -99,13 +117,13 @@ def built(tiny_lake: Settings) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def thin(home: Path, tiny_lake: Settings) -> Settings:
+def thin(new_home: Callable[[], Path], tiny_lake: Settings) -> Settings:
     """The tiny farm's lake with a tenth of the rows of its two largest tables, which are fewer than planned. Read only.
 
     In AquaMind's database the server looks up each reference of each row, which takes most of the time of a load.
     Files with tests of such loads let `built` be this one.
     """
-    folder = home / "thin" / "lake"
+    folder = new_home() / "lake"
     shutil.copytree(tiny_lake.lake_path, folder)
     thin_out(Lake(folder))
     return load_settings(profile="tiny", home=folder.parent, lake=folder)
@@ -119,13 +137,13 @@ def a_copy(built: Settings, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def server(home: Path) -> Iterator[SecretStr]:
+def server(server_home: Path) -> Iterator[SecretStr]:
     """One embedded PostgreSQL for all tests. It takes prepared transactions, as a server of others may.
 
     It does not wait for the disk, which takes most of the time of making and dropping a database. No test ends the
     power of the machine.
     """
-    place = EmbeddedServer(home)
+    place = EmbeddedServer(server_home)
     with place.running("postgres") as url, psycopg.connect(url.get_secret_value(), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET max_prepared_transactions = 2")
         connection.execute("ALTER SYSTEM SET fsync = off")

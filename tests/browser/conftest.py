@@ -5,7 +5,7 @@ Each test is a visitor of its own, so that the order of tests does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,8 @@ from tests.helpers.farms import wait_for
 
 
 @pytest.fixture(scope="session")
-def farm(home: Path) -> Settings:
-    return load_settings(profile="tiny", home=home / "clicked")
+def farm(new_home: Callable[[], Path]) -> Settings:
+    return load_settings(profile="tiny", home=new_home())
 
 
 @pytest.fixture(scope="session")

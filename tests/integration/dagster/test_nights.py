@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -45,11 +45,13 @@ DEATHS, READINGS = "batch_mortalityevent", "environmental_environmentalreading"
 
 
 @pytest.fixture(scope="module")
-def whole(home: Path, server: SecretStr) -> Iterator[tuple[Settings, Outcome]]:
+def whole(new_home: Callable[[], Path], server: SecretStr) -> Iterator[tuple[Settings, Outcome]]:
     """A farm built, checked, loaded and verified up to `LAST`, in a folder with a difficult name. Read only."""
     with new_database(server) as url, pytest.MonkeyPatch.context() as patched:
         patched.setenv("DAGSTER_HOME", "")
-        settings = load_settings(profile="tiny", home=home / SIGNS, as_of=LAST, database_url=url.get_secret_value())
+        settings = load_settings(
+            profile="tiny", home=new_home() / SIGNS, as_of=LAST, database_url=url.get_secret_value()
+        )
         yield settings, run_job(Workspace(settings), BUILD_FARM, months_between(settings.farm.epoch, LAST))
 
 

@@ -49,7 +49,7 @@ def test_a_disk_that_is_too_small_is_refused() -> None:
     )
 
 
-def test_every_disk_that_a_farm_needs(tmp_path: Path, server: SecretStr, home: Path) -> None:
+def test_every_disk_that_a_farm_needs(tmp_path: Path, server: SecretStr, server_home: Path) -> None:
     """One disk of lake and server counts both. A server given by URL does not count; an existing cluster does."""
     settings = load_settings(profile="tiny", home=tmp_path / "not" / "made" / "yet")
     seen = preview(settings.farm)
@@ -61,8 +61,8 @@ def test_every_disk_that_a_farm_needs(tmp_path: Path, server: SecretStr, home: P
     assert (lake.content, lake.needed) == ("the lake", seen.lake_bytes)
     assert not list(tmp_path.iterdir())
 
-    (there,) = disk_space.disk_spaces(load_settings(profile="tiny", home=home), settings.farm, lake=False)
-    held = EmbeddedServer(home).held("no such database")
+    (there,) = disk_space.disk_spaces(load_settings(profile="tiny", home=server_home), settings.farm, lake=False)
+    held = EmbeddedServer(server_home).held("no such database")
     assert held > 20_000_000
     assert there.needed == max(0, seen.server_bytes - held)
 
@@ -84,12 +84,12 @@ def test_a_folder_that_cannot_be_read_is_named(home: Path) -> None:
             os.seteuid(user)
 
 
-def test_the_bytes_of_the_database_count(server: SecretStr, home: Path, database: SecretStr) -> None:
+def test_the_bytes_of_the_database_count(server: SecretStr, server_home: Path, database: SecretStr) -> None:
     name = database.get_secret_value().rsplit("/", 1)[1]
     with psycopg.connect(server.get_secret_value()) as connection:
         row = connection.execute("SELECT pg_database_size(%s)", (name,)).fetchone()
     assert row is not None
-    assert EmbeddedServer(home).held(name) - EmbeddedServer(home).held("no such database") == row[0]
+    assert EmbeddedServer(server_home).held(name) - EmbeddedServer(server_home).held("no such database") == row[0]
 
 
 def test_the_estimate_is_close(built: Settings) -> None:

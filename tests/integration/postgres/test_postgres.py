@@ -6,7 +6,6 @@ import itertools
 import json
 import multiprocessing
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -395,7 +394,7 @@ def test_a_stale_files_number_is_not_the_server(home: Path) -> None:
 @pytest.fixture
 def small_disk(home: Path, server: SecretStr) -> Iterator[Path]:
     """A disk of a few megabytes that the server may write to."""
-    with farms.small_disk(home / f"disk-{secrets.token_hex(4)}", "12m") as folder:
+    with farms.small_disk(home / "disk", "12m") as folder:
         os.chown(folder, 65534, 65534)
         folder.chmod(0o700)
         yield folder

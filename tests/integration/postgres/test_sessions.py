@@ -362,14 +362,14 @@ def hostile_variables(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("service", ["elsewhere", "unknown"])
 def test_no_variable_of_libpqs_leads_astray_from_the_embedded_server(
-    service: str, server: SecretStr, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: str, server: SecretStr, server_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (hostile_variables(tmp_path) | {"PGSERVICE": service}).items():
         monkeypatch.setenv(name, value)
-    with EmbeddedServer(home).running("postgres") as url, connect(url) as connection:
+    with EmbeddedServer(server_home).running("postgres") as url, connect(url) as connection:
         assert connection.execute("SELECT current_database()").fetchone() == ("postgres",)
         assert os.environ["PGSERVICE"] == service
-    where = {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home)}
+    where = {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(server_home)}
     done = subprocess.run(
         [AQUAMIND, "db", "psql", "-c", "SELECT 'here'"],
         env=os.environ | where,
