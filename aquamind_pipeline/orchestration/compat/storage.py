@@ -14,7 +14,6 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -187,6 +186,7 @@ class EventLog(_EventProcesses, sqlite_event_log.SqliteEventLogStorage):
 
     def __init__(self, base_dir: str) -> None:
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
+        self._known_tables: set[str] = set()
         super().__init__(base_dir)
 
     @contextmanager
@@ -219,10 +219,11 @@ class EventLog(_EventProcesses, sqlite_event_log.SqliteEventLogStorage):
         with suppress(FileNotFoundError):  # of a run that has no event yet: what was left out came first
             os.utime(self.path_for_shard(event.run_id))
 
-    @cached_property
-    def supports_asset_checks(self) -> bool:
-        """Whether the schema has tables for check results. Cached, because Dagster asks with every result."""
-        return bool(super().supports_asset_checks)
+    def has_table(self, table_name: str) -> bool:
+        """Whether the schema has a table. Remembered, because Dagster asks with every materialisation and check."""
+        if table_name not in self._known_tables and super().has_table(table_name):
+            self._known_tables.add(table_name)
+        return table_name in self._known_tables
 
     def watch(self, run_id: str, cursor: str | None, callback: Callable[[dg.EventLogEntry, str], object]) -> None:
         """Call back with each event of a run after a cursor. Dagster's pages follow a run this way."""
