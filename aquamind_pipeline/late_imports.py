@@ -1,4 +1,8 @@
-"""Imports of libraries that we use but for a part, which takes long to import."""
+"""Imports of libraries that we use but for a part, which takes long to import.
+
+Python's own `importlib.util.LazyLoader` does not do it: an import statement already executes its modules, because it
+asks for their `__spec__`.
+"""
 
 from __future__ import annotations
 
