@@ -135,7 +135,7 @@ GROWTH_SAMPLES = TableDefinition(
     kind=Kind.EVENT,
     scope=Scope.ASSIGNMENT,
     meaning="Fish of one assignment weighed and measured on one day, by their aggregates.",
-    how="Some times a week, on working days without treatment or fasting, fish of each assignment are measured.",
+    how="Several times a week, on working days without treatment or fasting, fish of each assignment are measured.",
     columns=(
         identity("id"),
         refers("assignment_id", "batch_batchcontainerassignment.id"),
