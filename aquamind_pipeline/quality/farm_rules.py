@@ -718,9 +718,6 @@ def _bands(inputs: RuleInputs) -> CheckResult:
     farm = inputs.farm
     if farm.as_of != farm.default_as_of:
         return CheckResult("bands", passed=True, detail=f"the profile's bands apply to {farm.default_as_of} only")
-    if inputs.since is not None:
-        detail = f"the profile's bands apply to all batches, this run looks at those with fish since {inputs.since}"
-        return CheckResult("bands", passed=True, detail=detail)
     status = inputs.scan(_BATCHES).filter(~is_mixed(pl.col("id"))).select("status").collect()["status"]
     counts = {
         "batches": int(status.is_in(["ACTIVE", "COMPLETED"]).sum()),
@@ -742,13 +739,6 @@ def compared_with_real_farms(inputs: RuleInputs) -> Comparison:
     return inputs.shared("compared with real farms", make)
 
 
-def _realistic(inputs: RuleInputs) -> CheckResult:
-    if inputs.since is not None:
-        detail = "a nightly run does not compare the farm with real ones, because it reads living batches only"
-        return CheckResult("realistic", passed=True, detail=detail)
-    return realism.realistic(compared_with_real_farms(inputs))
-
-
 def _rule(
     name: str,
     text: str,
@@ -757,8 +747,9 @@ def _rule(
     why: str = MISLEADING,
     blocks: bool = True,
     about: str = STATES,
+    all_batches: bool = False,
 ) -> Rule:
-    return Rule(name, text, why, check, blocks=blocks, reads=reads, about=about)
+    return Rule(name, text, why, check, blocks=blocks, reads=reads, about=about, all_batches=all_batches)
 
 
 RECOVERS_LIFE = _rule(
@@ -770,10 +761,11 @@ RECOVERS_LIFE = _rule(
 REALISTIC = _rule(
     "realistic",
     "Deaths, lice, survival, feed, growth, condition and harvest are like those of real farms (docs/realism.md).",
-    _realistic,
+    lambda inputs: realism.realistic(compared_with_real_farms(inputs)),
     *realism.READS,
     why=UNREALISTIC,
     blocks=False,
+    all_batches=True,
 )
 FARM_RULES = (
     _rule(
@@ -882,6 +874,7 @@ FARM_RULES = (
         _bands,
         *(name for name in REGISTRY.aquamind if name != STATES),
         why="The profile promises a farm of this size.",
+        all_batches=True,
     ),
     RECOVERS_LIFE,
     REALISTIC,

@@ -51,12 +51,14 @@ class Rule(Statement):
         reads: Tables that it reads beside the one it is about.
         once: Whether it looks at all months together; else at each month on its own.
         about: The table that a rule on the whole farm is shown with; empty for a rule on one table's own rows.
+        all_batches: Whether a rule on the farm needs all batches. Nightly runs read living batches and leave it out.
     """
 
     check: Callable[[RuleInputs], CheckResult]
     reads: tuple[str, ...] = field(default=(), kw_only=True)
     once: bool = field(default=False, kw_only=True)
     about: str = field(default="", kw_only=True)
+    all_batches: bool = field(default=False, kw_only=True)
 
     @property
     def place(self) -> str:

@@ -112,7 +112,7 @@ def test_every_figure_has_a_source_and_is_computed(built: Settings) -> None:
     assert result.passed
     assert "too little data: Mortality at sea (" in result.detail
     nightly = CheckRunner(Lake(built.lake_path), built.farm, only={"realistic"}, since="2026-06")
-    assert all("does not compare" in one.detail and one.passed for _, one in nightly.of_farm())
+    assert all("needs all batches" in one.detail and one.passed for _, one in nightly.of_farm())
 
 
 def test_lice_are_those_that_were_written_down(built: Settings) -> None:

@@ -152,7 +152,7 @@ def test_a_night_on_the_day_of_the_bands_passes(built: Settings) -> None:
     rows, last = workspace.lake.rows(name), month_key(workspace.planned.as_of)
     farm = workspace.planned.model_copy(update={"bands": ((name, (rows, rows)),)})
     assert farm.as_of == farm.default_as_of
-    for since, said in ((None, f"within bands: {name} {rows:,}"), (last, f"looks at those with fish since {last}")):
+    for since, said in ((None, f"within bands: {name} {rows:,}"), (last, f"since {last}: not looked at")):
         ((_, result),) = CheckRunner(workspace.lake, farm, since=since, only=["bands"]).of_farm()
         assert result.passed, result.detail
         assert said in result.detail
