@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import polars as pl
 
@@ -15,6 +16,7 @@ from aquamind_pipeline.simulation.profile import Profile
 from aquamind_pipeline.simulation.schedule import Plan
 
 
+@lru_cache(maxsize=256)  # a run asks several times for each table
 def planned_rows(definition: TableDefinition, farm: Profile, plan: Plan) -> pl.DataFrame | None:
     """Rows of each month, by formula.
 
