@@ -6,6 +6,8 @@ changes how far a workflow has come, and nothing else.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import polars as pl
 
@@ -42,6 +44,7 @@ _ON_TIME, _EARLY = 0.4, 0.65
 """Share of transfers on the planned day, and of those that are not late. The others are one to five days late."""
 
 
+@lru_cache(maxsize=2)
 def planned_workflows(farm: Profile, plan: Plan) -> pl.DataFrame:
     """Every workflow that the plan of the farm will have, and the emergencies up to as_of, in the order of ids.
 
