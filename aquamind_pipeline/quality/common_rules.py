@@ -261,7 +261,8 @@ def fresh(inputs: RuleInputs) -> CheckResult:
     last = inputs.scan(definition.name, months).select(time).collect().item() if months else None
     late = last is None or last < due
     behind = pl.DataFrame({"last_row": [last], "due": [due], "as_of": [until]}) if late else pl.DataFrame()
-    return check_result("fresh", behind, f"reaches to {last}", f"ends on {last}, but the farm reaches to {until}")
+    ends = f"has no row since {due}" if last is None else f"ends on {last}"
+    return check_result("fresh", behind, f"reaches to {last}", f"{ends}, but the farm reaches to {until}")
 
 
 @dataclass(frozen=True)

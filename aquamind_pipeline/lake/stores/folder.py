@@ -64,7 +64,7 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise LakeError(f"{self.path(folder)} cannot be read ({error.strerror})") from None
+            raise _unreadable(self.path(folder), error) from None
         return [name.removesuffix(".parquet") for name in names if name.endswith(".parquet")]
 
     def last_bytes(self, names: Sequence[str], count: int) -> list[bytes | None]:
@@ -79,7 +79,7 @@ class Folder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise LakeError(f"{self.path(name)} cannot be read ({error.strerror})") from None
+            raise _unreadable(self.path(name), error) from None
 
     def read(self, name: str) -> bytes | None:
         """Content of a small file."""
@@ -88,7 +88,7 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise LakeError(f"{self.path(name)} cannot be read ({error.strerror})") from None
+            raise _unreadable(self.path(name), error) from None
 
     def put(self, name: str, content: bytes) -> None:
         """Write a small file."""
@@ -184,6 +184,10 @@ def _as_lake_errors(path: Path) -> Iterator[None]:
         ) from None
     except pl.exceptions.PolarsError as error:
         raise LakeError(f"{path} cannot be written ({error})") from None
+
+
+def _unreadable(path: Path, error: OSError) -> LakeError:
+    return LakeError(f"{path} cannot be read ({error.strerror}): correct its rights, or delete it and build again")
 
 
 def _digest(path: Path) -> str:

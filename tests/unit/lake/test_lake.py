@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -44,6 +45,22 @@ def test_missing_and_damaged_files_name_themselves(tmp_path: Path) -> None:
         lake.read("t", "2026-01")
     with pytest.raises(LakeError, match="2026-02.parquet is missing: materialise t 2026-02"):
         lake.read("t", "2026-02")
+
+
+@pytest.mark.parametrize(
+    ("put", "reason"), [(Path.mkdir, "Is a directory"), (lambda path: path.symlink_to(path), "Too many levels")]
+)
+def test_what_is_no_file_is_named(tmp_path: Path, put: Callable[[Path], None], reason: str) -> None:
+    """What lies in a month's place, and in that of the manifest."""
+    lake = Lake(tmp_path)
+    lake.write("t", FRAME, "2026-01")
+    for path, use in (
+        (lake.path("t", "2026-02"), lambda: lake.read("t", "2026-02")),
+        (tmp_path / "manifest.json", lake.manifest),
+    ):
+        put(path)
+        with pytest.raises(LakeError, match=rf"{path.name} cannot be read \({reason}.*\): .*delete it and build again"):
+            use()
 
 
 def test_a_copy_beside_a_month_is_not_read(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from aquamind_pipeline.quality.common_rules import SHARED_COLUMNS
 from aquamind_pipeline.quality.farm_rules import bands
 from aquamind_pipeline.quality.rules import rules_of
 from aquamind_pipeline.quality.runner import CheckRunner
+from aquamind_pipeline.schema.check_result import CheckResult
 from aquamind_pipeline.schema.definition import Unpredictable
 from aquamind_pipeline.schema.frames import lake_schema, references, references_ahead, referring_ahead
 from aquamind_pipeline.schema.rules import WHOLE, RuleInputs
@@ -139,11 +140,16 @@ def test_a_table_without_its_last_month_is_stale(a_copy: Settings, name: str, ke
     for month in built[kept:]:
         workspace.lake.remove(name, month)
 
-    def fresh(months: list[str] | None) -> list[bool]:
-        return [one.passed for one in workspace.checks(months, only=["fresh"]).of_table(name) if one.rule == "fresh"]
+    def fresh(months: list[str] | None) -> CheckResult:
+        (result,) = [one for one in workspace.checks(months, only=["fresh"]).of_table(name) if one.rule == "fresh"]
+        return result
 
-    assert fresh(None) == fresh(built[-2:]) == [False]
-    assert fresh(built[:1]) == [True]
+    for stale in (fresh(None), fresh(built[-2:])):
+        assert not stale.passed
+        assert re.match(r"has no row since 2026-0\d-\d\d, but the farm reaches to 2026-06-07", stale.detail), (
+            stale.detail
+        )
+    assert fresh(built[:1]).passed
 
 
 def test_a_night_on_the_day_of_the_bands_passes(built: Settings) -> None:
