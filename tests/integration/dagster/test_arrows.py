@@ -1,0 +1,101 @@
+"""Arrows that are left out of Dagster's graph: no step comes too early, and unsynced assets are still marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
+
+from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.definitions import BUILD_LAKE, build_defs
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.months import months_between
+from aquamind_pipeline.orchestration.records import dagster_home
+from aquamind_pipeline.orchestration.run_config import Rule
+from aquamind_pipeline.orchestration.run_jobs import run_job
+from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.schema.inputs import PLAN
+from aquamind_pipeline.settings import Settings, load_settings
+from tests.helpers.farms import digests, make_lake
+
+SAMPLES = "batch_growthsample"
+STEP = REGISTRY["batch_batch"].build_step
+
+
+def later(home: Path, days: int, **changes: object) -> Settings:
+    """The tiny farm some days later, without checks."""
+    as_of = load_settings(profile="tiny").farm.as_of + timedelta(days=days)
+    return load_settings(
+        profile="tiny", home=home, as_of=as_of, skip_checks=tuple(rule.value for rule in Rule), **changes
+    )
+
+
+def made_in_one_step(*names: str) -> list[str]:
+    """These tables and all that are made in their steps."""
+    steps = {REGISTRY[name].build_step for name in names}
+    return [name for name, one in REGISTRY.items() if one.build_step in steps]
+
+
+def test_a_run_without_life_makes_the_plan_first(a_copy: Settings) -> None:
+    """No arrow leads from these tables to the plan but through life, which is not made."""
+    months = months_between(a_copy.farm.epoch, a_copy.farm.as_of)
+    settings = later(a_copy.home, 0, lake=a_copy.lake_path)
+    made = [*PLAN, *made_in_one_step("infrastructure_container", "batch_batch"), SAMPLES]
+    before = digests(settings.lake_path)
+    outcome = run_job(Workspace(settings), BUILD_LAKE, months, assets=made)
+    assert outcome.success
+    steps = [step for step in outcome.step_seconds if "checks" not in step]
+    assert steps[:2] == [REGISTRY["infrastructure_container"].build_step, REGISTRY[PLAN[0]].build_step]
+    assert set(steps[2:]) == {STEP, SAMPLES}
+    assert digests(settings.lake_path) == before
+
+
+def test_several_processes_do_not_make_it_beside_the_plan(a_copy: Settings) -> None:
+    settings = later(a_copy.home, 0, lake=a_copy.lake_path, executor="multiprocess")
+    months = months_between(settings.farm.epoch, settings.farm.as_of)
+    with pytest.raises(ConfigError, match=r"makes the plan and batch_growthsample, but not life_day"):
+        run_job(Workspace(settings), BUILD_LAKE, months, assets=[*PLAN, SAMPLES])
+
+
+@pytest.fixture
+def instance(own_environment: None, home: Path) -> Iterator[dg.DagsterInstance]:
+    dagster_home(load_settings(profile="tiny", home=home))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def marked(instance: dg.DagsterInstance, settings: Settings) -> set[str]:
+    """The tables that Dagster's pages show as unsynced or missing, or any month of which."""
+    graph = build_defs(settings).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    months = months_between(settings.farm.epoch, settings.farm.as_of)
+    return {
+        name
+        for name in REGISTRY
+        for month in (months if graph.get(dg.AssetKey(name)).is_partitioned else [None])
+        if resolver.get_status(dg.AssetKey(name), month) != StaleStatus.FRESH
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("days", [7, 40])
+def test_the_marks_lead_to_all_that_a_later_day_changes(instance: dg.DagsterInstance, home: Path, days: int) -> None:
+    """Somebody plans the farm anew and then makes whatever is marked, one step at a time, until nothing is."""
+    first, then = later(home, 0), later(home, days)
+    assert run_job(Workspace(first), BUILD_LAKE, months_between(first.farm.epoch, first.farm.as_of)).success
+    assert not marked(instance, first)
+    months = months_between(then.farm.epoch, then.farm.as_of)
+    step = list(PLAN)
+    while step:
+        assert run_job(Workspace(then), BUILD_LAKE, months, assets=step).success
+        unsynced = marked(instance, then)
+        order = [name for one in build_defs(then).resolve_asset_graph().toposorted_asset_keys_by_level for name in one]
+        step = made_in_one_step(*[key.to_user_string() for key in order if key.to_user_string() in unsynced][:1])
+    whole = load_settings(profile="tiny", home=home / "whole", as_of=then.farm.as_of)
+    make_lake(whole)
+    assert digests(then.lake_path) == digests(whole.lake_path)
