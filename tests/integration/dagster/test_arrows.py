@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
-from dagster._core.loader import LoadingContextForTest
+from pydantic import SecretStr
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.definitions import BUILD_LAKE, build_defs
+from aquamind_pipeline.definitions import BUILD_LAKE, MONTH_ASSETS, build_defs
 from aquamind_pipeline.errors import ConfigError
 from aquamind_pipeline.months import months_between
-from aquamind_pipeline.orchestration.records import dagster_home
 from aquamind_pipeline.orchestration.run_config import Rule
 from aquamind_pipeline.orchestration.run_jobs import run_job
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.helpers.farms import digests, make_lake
+from tests.integration.dagster.test_terminations import asked, pages
 
 SAMPLES = "batch_growthsample"
 STEP = REGISTRY["batch_batch"].build_step
@@ -62,24 +60,19 @@ def test_several_processes_do_not_make_it_beside_the_plan(a_copy: Settings) -> N
         run_job(Workspace(settings), BUILD_LAKE, months, assets=[*PLAN, SAMPLES])
 
 
-@pytest.fixture
-def instance(own_environment: None, home: Path) -> Iterator[dg.DagsterInstance]:
-    dagster_home(load_settings(profile="tiny", home=home))
-    with dg.DagsterInstance.get() as instance:
-        yield instance
+MARKS = """query Marks($keys: [AssetKeyInput!], $month: String) {
+  assetNodes(assetKeys: $keys) { assetKey { path } staleStatus(partition: $month) }
+}"""
 
 
-def marked(instance: dg.DagsterInstance, settings: Settings) -> set[str]:
-    """The tables that Dagster's pages show as unsynced or missing, or any month of which."""
-    graph = build_defs(settings).resolve_asset_graph()
-    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-    months = months_between(settings.farm.epoch, settings.farm.as_of)
-    return {
-        name
-        for name in REGISTRY
-        for month in (months if graph.get(dg.AssetKey(name)).is_partitioned else [None])
-        if resolver.get_status(dg.AssetKey(name), month) != StaleStatus.FRESH
-    }
+def marked(address: str, months: list[str]) -> set[str]:
+    """The tables that Dagster's pages show as unsynced or missing, or any of these months of which."""
+    found = set()
+    for month in (None, *months):
+        keys = [{"path": [name]} for name in REGISTRY if (name in MONTH_ASSETS) == (month is not None)]
+        nodes = asked(address, MARKS, keys=keys, month=month)["assetNodes"]
+        found |= {node["assetKey"]["path"][0] for node in nodes if node["staleStatus"] != "FRESH"}
+    return found
 
 
 def ready(settings: Settings, unsynced: set[str]) -> list[str]:
@@ -96,16 +89,18 @@ def ready(settings: Settings, unsynced: set[str]) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("days", [7, 40])
-def test_the_marks_lead_to_all_that_a_later_day_changes(instance: dg.DagsterInstance, home: Path, days: int) -> None:
+def test_the_marks_lead_to_all_that_a_later_day_changes(home: Path, days: int) -> None:
     """Somebody plans the farm anew, then makes what is marked, from left to right, until nothing is marked."""
     first, then = later(home, 0), later(home, days)
-    assert run_job(Workspace(first), BUILD_LAKE, months_between(first.farm.epoch, first.farm.as_of)).success
-    assert not marked(instance, first)
-    months = months_between(then.farm.epoch, then.farm.as_of)
-    tables = list(PLAN)
-    while tables:
-        assert run_job(Workspace(then), BUILD_LAKE, months, assets=tables).success
-        tables = ready(then, marked(instance, then))
+    before, months = (months_between(one.farm.epoch, one.farm.as_of) for one in (first, then))
+    assert run_job(Workspace(first), BUILD_LAKE, before).success
+    (folder := home / "ui").mkdir()
+    with pages(then, SecretStr(""), folder) as address:
+        assert not marked(address, before)
+        tables = list(PLAN)
+        while tables:
+            assert run_job(Workspace(then), BUILD_LAKE, months, assets=tables).success
+            tables = ready(then, marked(address, months))
     whole = load_settings(profile="tiny", home=home / "whole", as_of=then.farm.as_of)
     make_lake(whole)
     assert digests(then.lake_path) == digests(whole.lake_path)
