@@ -88,10 +88,13 @@ def ready(settings: Settings, unsynced: set[str]) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("days", [7, 40])
-def test_the_marks_lead_to_all_that_a_later_day_changes(home: Path, days: int) -> None:
-    """Somebody plans the farm anew, then makes what is marked, from left to right, until nothing is marked."""
-    first, then = later(home, 0), later(home, days)
+@pytest.mark.parametrize(("built", "asked_for"), [(6, 7), (0, 40)])
+def test_the_marks_lead_to_all_that_a_later_day_changes(home: Path, built: int, asked_for: int) -> None:
+    """Somebody plans the farm anew, then makes what is marked, from left to right, until nothing is marked.
+
+    A batch begins on the seventh day, and nothing else happens.
+    """
+    first, then = later(home, built), later(home, asked_for)
     before, months = (months_between(one.farm.epoch, one.farm.as_of) for one in (first, then))
     assert run_job(Workspace(first), BUILD_LAKE, before).success
     (folder := home / "ui").mkdir()
