@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS
+from aquamind_pipeline.errors import ConfigError
+from aquamind_pipeline.orchestration.asset_specs import POSTGRES_ASSETS, daily_tables_read
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.pipeline import disk_space
 from aquamind_pipeline.pipeline.loading import POSTGRES_EVENTS, require_database
 from aquamind_pipeline.pipeline.workspace import Workspace
+from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.simulation.profile import Profile
 
 
@@ -51,4 +54,27 @@ def require_target(context: dg.AssetExecutionContext, workspace: Workspace, farm
             require_database(workspace, farm())
 
 
-__all__ = ["require_disk_space", "require_target"]
+def require_plan_first(
+    context: dg.AssetExecutionContext, workspace: Workspace, definitions: Sequence[TableDefinition]
+) -> None:
+    """Refuse a run of several processes that makes the plan and these tables, but no daily table between them.
+
+    Their only arrow to the plan leads through a daily table. Without that table, their steps could run while the plan's
+    step runs, and read some old and some new tables of the plan.
+
+    Raises:
+        ConfigError: when the run makes the plan, but no daily table between.
+    """
+    made = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
+    if workspace.settings.executor == "in_process" or made.isdisjoint(PLAN):
+        return
+    for one in definitions:
+        daily = daily_tables_read(one)
+        if daily and made.isdisjoint(daily):
+            raise ConfigError(
+                f"this run makes the plan and {one.name}, but not {daily[0]}, which is made between the two: select "
+                f"{daily[0]} as well, or make the plan in a run of its own"
+            )
+
+
+__all__ = ["require_disk_space", "require_plan_first", "require_target"]

@@ -6,15 +6,16 @@ from typing import Any
 import dagster as dg
 
 from aquamind_pipeline.apps import REGISTRY
-from aquamind_pipeline.assets.beginning import require_disk_space, require_target
+from aquamind_pipeline.assets.beginning import require_disk_space, require_plan_first, require_target
 from aquamind_pipeline.lake import Written
-from aquamind_pipeline.orchestration.asset_specs import table_spec, written_metadata
+from aquamind_pipeline.orchestration.asset_specs import BEFORE_OTHERS, table_spec, written_metadata
 from aquamind_pipeline.orchestration.retries import retry_transient_errors
 from aquamind_pipeline.orchestration.table_figures import figure_metadata
 from aquamind_pipeline.pipeline.slices import make_slices
 from aquamind_pipeline.pipeline.steps import failure, farm_of, make_months, make_whole
 from aquamind_pipeline.pipeline.workspace import Workspace
 from aquamind_pipeline.schema.definition import TableDefinition
+from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.schema.kinds import Kind
 
 Made = dg.MaterializeResult[None]
@@ -37,8 +38,13 @@ def _step(
 
 
 def _whole_tables(name: str, definitions: Sequence[TableDefinition]) -> dg.AssetsDefinition:
-    @dg.multi_asset(name=name, specs=[table_spec(one) for one in definitions])
+    begins = any(one.kind is Kind.REFERENCE or one.name in PLAN for one in definitions)
+
+    @dg.multi_asset(
+        name=name, specs=[table_spec(one) for one in definitions], op_tags=BEFORE_OTHERS if begins else None
+    )
     def whole_tables(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Iterator[Made]:
+        require_plan_first(context, workspace, definitions)
         require_target(context, workspace, lambda: farm_of(workspace, definitions))
         if definitions[0].kind is Kind.REFERENCE:
             require_disk_space(context, workspace, farm_of(workspace, definitions))
@@ -50,6 +56,7 @@ def _whole_tables(name: str, definitions: Sequence[TableDefinition]) -> dg.Asset
 def _sliced_tables(name: str, definitions: Sequence[TableDefinition]) -> dg.AssetsDefinition:
     @dg.multi_asset(name=name, specs=[table_spec(one) for one in definitions])
     def sliced_tables(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Iterator[Made]:
+        require_plan_first(context, workspace, definitions)
         require_target(context, workspace, lambda: farm_of(workspace, definitions))
         yield from _results(workspace, definitions, make_slices)
 
@@ -81,6 +88,7 @@ def _monthly_table(definition: TableDefinition, months: dg.MonthlyPartitionsDefi
     )
     def monthly_table(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
         farm = workspace.planned
+        require_plan_first(context, workspace, [definition])
         require_target(context, workspace, lambda: farm)
         with retry_transient_errors(), workspace.lake.exclusive():
             made = make_months(workspace, definition, context.partition_keys)

@@ -10,7 +10,7 @@ import polars as pl
 from aquamind_pipeline.apps.batch.stages import LIFECYCLE_STAGES
 from aquamind_pipeline.checks.layers import check_layers
 from aquamind_pipeline.checks.results import check_specs, result
-from aquamind_pipeline.orchestration.asset_specs import frame_table, page_link
+from aquamind_pipeline.orchestration.asset_specs import BEFORE_OTHERS, frame_table, page_link
 from aquamind_pipeline.orchestration.figures import lines
 from aquamind_pipeline.orchestration.partitions import months_of_run
 from aquamind_pipeline.pipeline import check_results
@@ -48,6 +48,7 @@ def _table_checks(step: str, kind: Kind, names: Sequence[str]) -> dg.AssetChecks
         name=step,
         specs=[spec for name in names for spec in check_specs(name, rules_of(name).values())],
         can_subset=True,  # a run that materialises one table checks only this table
+        op_tags=BEFORE_OTHERS if kind is Kind.REFERENCE else None,
     )
     def table_checks(
         context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]

@@ -14,6 +14,8 @@ import polars as pl
 import sqlalchemy as sa
 
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES
+from aquamind_pipeline.apps.farm.life import LIFE_DAYS
 from aquamind_pipeline.apps.infrastructure.containers import CONTAINERS
 from aquamind_pipeline.lake import Written
 from aquamind_pipeline.pipeline.loading import LOADS
@@ -29,21 +31,19 @@ from aquamind_pipeline.simulation.profile import GENERATOR_VERSION, Profile
 OWNER = "team:aquamind-data"
 POSTGRES_ASSETS = tuple(LOADS)
 REPORT = "verification_report"
-_PARTS = {
-    ("batch", "daily_states"): "batch_states",
-    ("batch", "forecasts"): "batch_forecasts",
-    ("batch", "growth_samples"): "batch_events",
-    ("batch", "mixing"): "batch_transfers",
-    ("batch", "mortality"): "batch_events",
-    ("batch", "transfers"): "batch_transfers",
-    ("farm", "life"): "farm_life",
-    ("farm", "plan"): "farm_plan",
-    ("health", "catalogue"): "health_catalogue",
-    ("scenario", "models"): "scenario_models",
-}
-"""Groups of tables, by app and module, in apps whose tables and arrows do not fit on a screen together."""
 _PLANNED = PLAN[1]
 """The assignments. They change whenever more of the plan has begun."""
+_DAILY = (LIFE_DAYS.name, STATES.name)
+"""Tables that follow the plan and have rows for every day of the farm. They change whenever the plan does."""
+_TOGETHER = {*REGISTRY.lasting, *PLAN}
+"""Tables that change together with the others of their build step, or never."""
+
+BEFORE_OTHERS = {"dagster/priority": "1"}
+"""Tag of the steps up to the plan: those of reference tables, their checks, and the plan.
+
+They run before other steps that could begin. So a run of the plan and of a table that has no arrow to it still makes
+the plan first.
+"""
 
 
 def table_spec(definition: TableDefinition) -> dg.AssetSpec:
@@ -68,32 +68,42 @@ def table_spec(definition: TableDefinition) -> dg.AssetSpec:
 
 def asset_group(definition: TableDefinition) -> str:
     """The asset's group, which has a page with a graph: the table's AquaMind app, or a part of a large app."""
-    module = definition.place.partition(":")[0].rpartition("/")[2].removesuffix(".py")
-    return _PARTS.get((definition.app, module), definition.app)
+    return f"{definition.app}_{definition.part}" if definition.part else definition.app
 
 
 def table_dependencies(definition: TableDefinition) -> list[str]:
     """Tables that must exist before this one: those that it reads, one for each step as `one_of_each_step` says.
 
     The plan also needs the containers. The plan says how far the farm reaches, so all that happens comes after the
-    plan, also tables that read neither the plan nor a table that comes after it.
+    plan, also tables that read neither the plan nor a table that comes after it. A table that reads a daily table has
+    no arrow to the plan: the daily table comes after the plan, and says as well whether the table is in sync.
     """
     if definition.name in PLAN:
         return [CONTAINERS.name]
+    if daily_tables_read(definition):
+        return one_of_each_step(name for name in definition.reads if name not in PLAN)
     planned = () if definition.kind is Kind.REFERENCE or _follows_the_plan(definition.name) else PLAN
     return one_of_each_step([*planned, *definition.reads])
+
+
+def daily_tables_read(definition: TableDefinition) -> list[str]:
+    """The daily tables that a table reads. An arrow to one of them stands for the arrow to the plan."""
+    return [name for name in _DAILY if name in definition.reads]
 
 
 def one_of_each_step(names: Iterable[str]) -> list[str]:
     """Leave one table of the plan, and one of the reference tables that are made in one step.
 
     They are made together, and within a farm they change together or never. So one arrow says when a table that is made
-    from them comes, and whether it is in sync. An arrow for each of them would bury the others.
+    from them comes, and whether it is in sync. An arrow for each of them would bury the others. In the same way an
+    arrow to a daily table stands for the tables that are made with it.
     """
-    together = {*REGISTRY.lasting, *PLAN}
+    read = set(names)
+    daily = {REGISTRY[name].build_step for name in _DAILY if name in read}
     kept: dict[str, str] = {}
-    for name in sorted(names, key=[_PLANNED, *REGISTRY].index):
-        kept.setdefault(REGISTRY[name].build_step if name in together else name, name)
+    for name in sorted(read, key=[_PLANNED, *_DAILY, *REGISTRY].index):
+        step = REGISTRY[name].build_step
+        kept.setdefault(step if name in _TOGETHER or step in daily else name, name)
     return list(kept.values())
 
 
@@ -213,10 +223,12 @@ def _plain(value: Any) -> Any:
 
 
 __all__ = [
+    "BEFORE_OTHERS",
     "OWNER",
     "POSTGRES_ASSETS",
     "REPORT",
     "asset_group",
+    "daily_tables_read",
     "frame_table",
     "one_of_each_step",
     "page_link",

@@ -166,6 +166,7 @@ class TableDefinition:
             Such a table is made one month at a time, others some successive months at once.
         batch_slices: Whether the rows are made for some batches at a time, so that memory holds no whole farm.
         lake_only: Whether AquaMind has no such table: it is no more than a file of the lake.
+        part: Part of an app with many tables, such as `events`. Each part has a group, and so a page, in Dagster.
         step: Name of the build step that makes the table with others; by default one of its own, or one for all
             tables of an app and kind that are kept whole.
         freshness: Of tables with rows for every living batch: how young the last row must be.
@@ -197,6 +198,7 @@ class TableDefinition:
     covers_month: bool = False
     batch_slices: bool = False
     lake_only: bool = False
+    part: str = ""
     step: str = ""
     freshness: Freshness | None = None
     rows_due: Callable[[RuleInputs], pl.LazyFrame] | None = None
@@ -233,6 +235,8 @@ class TableDefinition:
         for name in ("meaning", "how"):
             if not str(getattr(self, name)).endswith("."):
                 self._refuse(f"has a `{name}` that is no sentence: write {_ASKED[name]}")
+        if self.part and not self.part.isidentifier():
+            self._refuse(f"has the `part` {self.part!r}: write a name of letters, digits and _, such as events")
         checked_columns(self.columns, self._refuse)
         names = {column.name for column in self.columns if isinstance(column, sa.Column)}
         for where, used in self._column_names():

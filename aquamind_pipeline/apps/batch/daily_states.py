@@ -120,6 +120,7 @@ def _one_a_day(inputs: RuleInputs) -> pl.LazyFrame:
 
 STATES = TableDefinition(
     name="batch_actualdailyassignmentstate",
+    part="states",
     kind=Kind.DERIVED,
     batch_slices=True,
     meaning="Weight, fish and biomass of one assignment at the end of one day, assimilated from the records.",

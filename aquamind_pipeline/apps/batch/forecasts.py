@@ -311,6 +311,7 @@ _LINEAGE_OF_WEIGHT = f"{STATES.name}.avg_weight_g {TGC_STAGES.name}.tgc_value {T
 
 LIVE_PROJECTIONS = TableDefinition(
     name="batch_liveforwardprojection",
+    part="forecasts",
     kind=Kind.DERIVED,
     step=STEP,
     batch_slices=True,
@@ -362,6 +363,7 @@ LIVE_PROJECTIONS = TableDefinition(
 
 SUMMARIES = TableDefinition(
     name="batch_containerforecastsummary",
+    part="forecasts",
     kind=Kind.DERIVED,
     step=STEP,
     batch_slices=True,

@@ -132,6 +132,7 @@ def _samples_about(farm: Profile, plan: Plan) -> int:
 
 GROWTH_SAMPLES = TableDefinition(
     name="batch_growthsample",
+    part="events",
     kind=Kind.EVENT,
     scope=Scope.ASSIGNMENT,
     meaning="Fish of one assignment weighed and measured on one day, by their aggregates.",
@@ -222,6 +223,7 @@ SAMPLES_ADD_UP = Rule(
 
 FISH_OBSERVATIONS = TableDefinition(
     name="batch_individualgrowthobservation",
+    part="events",
     kind=Kind.CHILD,
     parent=Parent("batch_growthsample", "growth_sample_id"),
     meaning="One fish of a growth sample.",

@@ -99,6 +99,7 @@ def mix_events(inputs: Inputs) -> pl.DataFrame:
 
 MIX_EVENTS = TableDefinition(
     name="batch_batchmixevent",
+    part="transfers",
     kind=Kind.LEDGER,
     meaning="Event in which fish of two batches became a mixed batch.",
     how="One for each mixed batch, at the time of the action that brought the fish.",
@@ -136,6 +137,7 @@ def compositions(inputs: Inputs) -> pl.DataFrame:
 
 COMPOSITIONS = TableDefinition(
     name="batch_batchcomposition",
+    part="transfers",
     kind=Kind.LEDGER,
     meaning="Share of a mixed batch that came from one other batch.",
     how="The contributions of the mix event, by batch.",
@@ -268,6 +270,7 @@ MIX_LINEAGE = Rule(
 
 COMPONENTS = TableDefinition(
     name="batch_batchmixeventcomponent",
+    part="transfers",
     kind=Kind.CHILD,
     parent=Parent(MIX_EVENTS.name, "mix_event_id"),
     meaning="Fish of one assignment that became part of a mixed batch.",

@@ -54,6 +54,7 @@ def mortality_events(inputs: Inputs) -> pl.DataFrame:
 
 MORTALITY = TableDefinition(
     name="batch_mortalityevent",
+    part="events",
     kind=Kind.EVENT,
     scope=Scope.ASSIGNMENT,
     meaning="Fish of one assignment that died on one day for one reason.",

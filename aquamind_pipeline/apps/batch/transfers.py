@@ -492,6 +492,7 @@ _STORM_NOTE = "A storm damaged the ring. Part of the fish were moved to rings wi
 
 TRANSFER_WORKFLOWS = TableDefinition(
     name="batch_batchtransferworkflow",
+    part="transfers",
     kind=Kind.LEDGER,
     meaning="Move of a batch to its next stage or between containers of a stage, planned, done or called off.",
     how="Drafted when a stage begins, planned in the last month, done on the day; some are called off.",
@@ -659,6 +660,7 @@ def _about(farm: Profile, plan: Plan) -> int:
 
 TRANSFER_ACTIONS = TableDefinition(
     name="batch_transferaction",
+    part="transfers",
     kind=Kind.LEDGER,
     meaning="Fish moved from one container to another, or planned to be.",
     how="One action for each pair of containers between which fish move; in half of the transitions fish are weighed.",

@@ -36,6 +36,7 @@ def lives(inputs: Inputs) -> Life:
 
 LIFE_DAYS = TableDefinition(
     name="life_day",
+    part="life",
     kind=Kind.LEDGER,
     lake_only=True,
     batch_slices=True,
@@ -104,6 +105,7 @@ def _ring_days(farm: Profile, plan: Plan) -> pl.DataFrame:
 
 LIFE_LICE = TableDefinition(
     name="life_lice",
+    part="life",
     kind=Kind.LEDGER,
     lake_only=True,
     batch_slices=True,
@@ -133,6 +135,7 @@ LIFE_LICE = TableDefinition(
 
 LIFE_TREATMENTS = TableDefinition(
     name="life_treatment",
+    part="life",
     kind=Kind.LEDGER,
     lake_only=True,
     batch_slices=True,
@@ -169,6 +172,7 @@ LIFE_TREATMENTS = TableDefinition(
 
 LIFE_EPISODES = TableDefinition(
     name="life_episode",
+    part="life",
     kind=Kind.LEDGER,
     lake_only=True,
     step="episodes",
@@ -190,6 +194,7 @@ LIFE_EPISODES = TableDefinition(
 
 LIFE_MOVES = TableDefinition(
     name="life_move",
+    part="life",
     kind=Kind.LEDGER,
     lake_only=True,
     batch_slices=True,

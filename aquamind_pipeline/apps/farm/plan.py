@@ -11,6 +11,7 @@ STEP = "schedule"
 
 PLAN_BATCHES = TableDefinition(
     name="plan_batch",
+    part="plan",
     kind=Kind.LEDGER,
     lake_only=True,
     step=STEP,
@@ -35,6 +36,7 @@ PLAN_BATCHES = TableDefinition(
 
 PLAN_ASSIGNMENTS = TableDefinition(
     name="plan_assignment",
+    part="plan",
     kind=Kind.LEDGER,
     lake_only=True,
     step=STEP,
@@ -71,6 +73,7 @@ PLAN_ASSIGNMENTS = TableDefinition(
 
 PLAN_MIXES = TableDefinition(
     name="plan_mix",
+    part="plan",
     kind=Kind.LEDGER,
     lake_only=True,
     step=STEP,
@@ -94,6 +97,7 @@ PLAN_MIXES = TableDefinition(
 
 PLAN_CREATIONS = TableDefinition(
     name="plan_creation",
+    part="plan",
     kind=Kind.LEDGER,
     lake_only=True,
     step=STEP,
@@ -120,6 +124,7 @@ PLAN_CREATIONS = TableDefinition(
 
 PLAN_TRAYS = TableDefinition(
     name="plan_tray",
+    part="plan",
     kind=Kind.LEDGER,
     lake_only=True,
     step=STEP,

@@ -44,6 +44,7 @@ LICE_TYPE = {kind: number for number, kind in enumerate(LICE, start=1)}
 
 LICE_TYPES = TableDefinition(
     name="health_licetype",
+    part="catalogue",
     kind=Kind.REFERENCE,
     meaning="Kind of lice: species, sex and stage.",
     how="The 15 kinds that AquaMind's migration inserts.",
@@ -135,6 +136,7 @@ def mortality_reasons() -> pl.DataFrame:
 
 MORTALITY_REASONS = TableDefinition(
     name="health_mortalityreason",
+    part="catalogue",
     kind=Kind.REFERENCE,
     meaning="Reason of death, or a group of reasons.",
     how="Six groups, and a reason for everything that fish die of in the simulation.",
@@ -169,6 +171,7 @@ SAMPLE_TYPE = {name: number for number, (name, _) in enumerate(SAMPLES, start=1)
 
 SAMPLE_TYPES = TableDefinition(
     name="health_sampletype",
+    part="catalogue",
     kind=Kind.REFERENCE,
     meaning="Kind of sample that is sent to a laboratory.",
     how="The five kinds of AquaMind's own data, and three for PCR.",
@@ -224,6 +227,7 @@ VACCINES = (
 
 VACCINATION_TYPES = TableDefinition(
     name="health_vaccinationtype",
+    part="catalogue",
     kind=Kind.REFERENCE,
     meaning="Vaccine.",
     how="Vaccines as they are used on salmon, without names of makers.",
@@ -300,6 +304,7 @@ PARAMETER = {name: number for number, (name, _, _) in enumerate(SCORED, start=1)
 
 PARAMETERS = TableDefinition(
     name="health_healthparameter",
+    part="catalogue",
     kind=Kind.REFERENCE,
     meaning="What fish are scored for, such as their gills.",
     how="The nine that AquaMind's migration inserts.",
@@ -328,6 +333,7 @@ PARAMETERS = TableDefinition(
 
 SCORE_DEFINITIONS = TableDefinition(
     name="health_parameterscoredefinition",
+    part="catalogue",
     kind=Kind.REFERENCE,
     meaning="What a score of a parameter means.",
     how="Four scores for each parameter.",

@@ -331,6 +331,7 @@ _CHANGING = ("ending_biomass_kg", "growth_kg", "fcr")
 
 CONTAINERS = TableDefinition(
     name="inventory_containerfeedingsummary",
+    part="summaries",
     kind=Kind.DERIVED,
     meaning="Feed, growth and feed conversion of one assignment in one calendar month.",
     how="The sum of its meals, and the growth that its daily states show.",
@@ -378,6 +379,7 @@ CONTAINERS = TableDefinition(
 
 BATCH_SUMMARIES = TableDefinition(
     name="inventory_batchfeedingsummary",
+    part="summaries",
     kind=Kind.DERIVED,
     meaning="Feed, growth and feed conversion of one batch in one calendar month.",
     how="The sums of its containers' summaries; the conversion is their mean, weighted by feed.",

@@ -101,6 +101,7 @@ def _fcr_stages(farm: Profile) -> list[tuple[int, Stage]]:
 
 TEMPERATURE_PROFILES = TableDefinition(
     name="scenario_temperatureprofile",
+    part="models",
     kind=Kind.REFERENCE,
     meaning="Water temperature that a release is expected to meet.",
     how="One profile for each geography and month of release, and of mixing where batches are mixed.",
@@ -159,6 +160,7 @@ def temperature_days(inputs: Inputs) -> pl.DataFrame:
 
 TEMPERATURE_READINGS = TableDefinition(
     name="scenario_temperaturereading",
+    part="models",
     kind=Kind.REFERENCE,
     meaning="Expected temperature on one day of life, from 1.",
     how="The mean season of hatchery water, then of the sea, from the month of release on.",
@@ -183,6 +185,7 @@ TEMPERATURE_READINGS = TableDefinition(
 
 TGC_MODELS = TableDefinition(
     name="scenario_tgcmodel",
+    part="models",
     kind=Kind.REFERENCE,
     meaning="Thermal growth model of a geography and month of release.",
     how="AquaMind's base coefficient of the geography.",
@@ -228,6 +231,7 @@ def tgc_stages(inputs: Inputs) -> pl.DataFrame:
 
 TGC_STAGES = TableDefinition(
     name="scenario_tgc_model_stage",
+    part="models",
     kind=Kind.REFERENCE,
     meaning="Growth coefficient of one stage, per 1000 degree-days.",
     how="The coefficients of the stages that the fish are made to grow by.",
@@ -250,6 +254,7 @@ TGC_STAGES = TableDefinition(
 
 FCR_MODELS = TableDefinition(
     name="scenario_fcrmodel",
+    part="models",
     kind=Kind.REFERENCE,
     meaning="Feed conversion model.",
     how="One standard model, and one for mixed batches, which begin at sea.",
@@ -272,6 +277,7 @@ FCR_MODELS = TableDefinition(
 
 FCR_STAGES = TableDefinition(
     name="scenario_fcrmodelstage",
+    part="models",
     kind=Kind.REFERENCE,
     meaning="Feed conversion ratio of one stage.",
     how="The ratios that the fish are fed by.",
@@ -309,6 +315,7 @@ def _adult_fcr_stages(farm: Profile) -> list[int]:
 
 FCR_OVERRIDES = TableDefinition(
     name="scenario_fcr_model_stage_override",
+    part="models",
     kind=Kind.REFERENCE,
     meaning="Feed conversion ratio of a stage for fish of some weights.",
     how="Adult fish need the more feed for their growth the heavier they are.",
@@ -337,6 +344,7 @@ FCR_OVERRIDES = TableDefinition(
 
 MORTALITY_MODELS = TableDefinition(
     name="scenario_mortalitymodel",
+    part="models",
     kind=Kind.REFERENCE,
     meaning="Mortality model.",
     how="The standard model, and one for months of illness.",
@@ -370,6 +378,7 @@ _WEEKLY_PERCENT = ((1 - _ALIVE * _ALIVE * _ALIVE * _ALIVE * _ALIVE * _ALIVE * _A
 
 MORTALITY_STAGES = TableDefinition(
     name="scenario_mortality_model_stage",
+    part="models",
     kind=Kind.REFERENCE,
     meaning="Daily mortality of one stage.",
     how="The rates that the fish die by, and higher ones for months of illness.",

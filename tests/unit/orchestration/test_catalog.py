@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -10,14 +11,22 @@ import pytest
 
 from aquamind_pipeline import report
 from aquamind_pipeline.apps import REGISTRY
+from aquamind_pipeline.apps.batch.daily_states import STATES
+from aquamind_pipeline.apps.farm.life import LIFE_DAYS
 from aquamind_pipeline.definitions import build_defs
 from aquamind_pipeline.schema.frames import lake_schema, references
 from aquamind_pipeline.schema.inputs import PLAN
 from aquamind_pipeline.settings import load_settings
+from aquamind_pipeline.simulation.life import live
+from aquamind_pipeline.simulation.profile import Profile
+from aquamind_pipeline.simulation.schedule import schedule
 from tests.helpers.golden import RENEW, stale
 from tests.helpers.places import DATA
 
 GOLDEN = DATA / "definitions.json"
+MOST_OTHERS_ELSEWHERE = 18
+MOST_OTHERS = {"farm_life": 28, "postgres": 47}
+"""Tables of other groups on one side of a group's page. Most tables are made from life, and all are loaded."""
 
 
 @pytest.fixture(scope="module")
@@ -51,19 +60,87 @@ def test_pages_that_exist_are_linked(tmp_path: Path) -> None:
         assert "data_docs" not in spec.metadata
 
 
-def test_a_step_of_tables_that_change_together_has_one_arrow(specs: dict[str, dg.AssetSpec]) -> None:
-    """Every table that is read still comes before its reader, whatever a user selects: its step cannot be split."""
+@pytest.fixture(scope="module")
+def arrows(specs: dict[str, dg.AssetSpec]) -> dict[str, set[str]]:
+    """The assets from which an arrow leads to an asset."""
+    return {name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs.items()}
+
+
+def all_before(arrows: dict[str, set[str]], name: str) -> set[str]:
+    """All assets from which arrows lead to an asset, directly or not."""
+    found: set[str] = set()
+    ahead = {name}
+    while ahead:
+        ahead = {parent for one in ahead for parent in arrows[one]} - found
+        found |= ahead
+    return found
+
+
+def test_every_table_that_is_read_comes_before_its_reader(
+    specs: dict[str, dg.AssetSpec], arrows: dict[str, set[str]]
+) -> None:
+    """Also if not all tables are made: only the plan may be further away than one arrow, since it is made first."""
     together = {*PLAN, *REGISTRY.lasting}
     steps = {one.name: step for step, tables in REGISTRY.steps().items() for one in tables}
     for name, one in REGISTRY.items():
-        arrows = [dep.asset_key.to_user_string() for dep in specs[name].deps]
-        read = set(one.reads) - {other.name for other in REGISTRY.steps()[steps[name]]}
-        assert {steps[other] for other in read} <= {steps[other] for other in arrows}, name
-        assert set(one.reads) - together <= set(arrows), name
-        shared = [steps[other] for other in arrows if other in together]
+        read = {steps[other] for other in one.reads} - {steps[name]}
+        first = {steps[other] for other in arrows[name]}
+        assert read - first <= {steps[PLAN[0]]}, name
+        assert read <= {steps[other] for other in all_before(arrows, name)}, name
+        shared = [steps[other] for other in arrows[name] if other in together]
         assert len(shared) == len(set(shared)), name
         assert specs[name].metadata.get("reads", "") == ", ".join(one.reads)
-    assert len(specs["postgres_master"].deps) < len(REGISTRY.whole)
+    assert len(arrows["postgres_master"]) < len(REGISTRY.whole)
+
+
+def test_an_arrow_for_each_table_that_changes_alone(arrows: dict[str, set[str]]) -> None:
+    """No arrow stands for a table that may change without the table from which the arrow leads."""
+    lives = {one.name for one in REGISTRY.steps()[LIFE_DAYS.build_step]}
+    for name, one in REGISTRY.items():
+        made_with_days = lives if LIFE_DAYS.name in one.reads else set()
+        assert set(one.reads) - {*PLAN, *REGISTRY.lasting} - made_with_days <= arrows[name], name
+
+
+@pytest.mark.parametrize("daily", [LIFE_DAYS.name, STATES.name])
+def test_a_daily_table_has_the_arrow_to_the_plan(arrows: dict[str, set[str]], daily: str) -> None:
+    """It stands for the plan: tables that read both have the arrow to it alone."""
+    assert not arrows[daily].isdisjoint(PLAN)
+    readers = [name for name, parents in arrows.items() if daily in parents and name in REGISTRY]
+    assert readers
+    assert all(arrows[name].isdisjoint(PLAN) for name in readers)
+
+
+def test_life_changes_whenever_the_assignments_do(tiny: Profile) -> None:
+    """So an arrow to life alone marks an asset that is made from both."""
+    before, changes = schedule(tiny.model_copy(update={"as_of": tiny.epoch})), 0
+    for day in range(1, (tiny.as_of - tiny.epoch).days):
+        farm = tiny.model_copy(update={"as_of": tiny.epoch + timedelta(days=day)})
+        plan = schedule(farm)
+        if not plan.assignments.equals(before.assignments):
+            changes += 1
+            assert live(farm, plan).days["date"].max() == farm.as_of
+        before = plan
+    assert changes > 3
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_groups_page_shows_few_tables_of_other_groups(
+    specs: dict[str, dg.AssetSpec], arrows: dict[str, set[str]], side: str
+) -> None:
+    """Each of them adds 90 pixels to the height of the page."""
+    group = {name: spec.group_name for name, spec in specs.items()}
+    for one in set(group.values()):
+        crossing = [
+            (parent, name) for name, parents in arrows.items() for parent in parents if group[parent] != group[name]
+        ]
+        parents = {parent for parent, name in crossing if group[name] == one}
+        readers = {name for parent, name in crossing if group[parent] == one}
+        others = len(parents if side == "before" else readers)
+        most = MOST_OTHERS.get(str(one), MOST_OTHERS_ELSEWHERE)
+        assert others <= most, (
+            f"the page of the group {one} shows {others} tables of other groups {side} its own, and {most} are "
+            "readable: write another `part` in some of its definitions"
+        )
 
 
 def test_steps_of_reference_tables_and_of_the_plan_are_whole(defs: dg.Definitions) -> None:
