@@ -6,12 +6,14 @@ Polars reads its environment when it is imported, and Dagster's telemetry when i
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ["TZ"] = "UTC"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 # Hundreds of commands are started: each would compile the package anew.
 for _name in [n for n in os.environ if n.startswith("AQUAMIND_") or n in ("DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE")]:
     del os.environ[_name]
+sys.dont_write_bytecode = False  # and pytest would compile each file of tests anew
 
 import contextlib
 import secrets
@@ -38,6 +40,8 @@ from tests.helpers.oracle import HERE, oracles
 from tests.helpers.places import DATA
 
 AQUAMIND_SCHEMA = DATA / "aquamind_schema.sql"
+_SERVERS_BYTES = 4 << 30
+"""What the files of a server may need at most."""
 
 for _name, _examples in (("default", 6), ("thorough", 40)):
     # `make test-slow` runs the properties with the thorough profile, too.
@@ -94,9 +98,21 @@ def home(new_home: Callable[[], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server_home(new_home: Callable[[], Path]) -> Path:
-    """The home of `server`."""
-    return new_home()
+def server_home() -> Iterator[Path]:
+    """The home of `server`, in memory if there is room.
+
+    Making and dropping a database makes and deletes 300 files, which takes ext4 most of the time of both.
+    """
+    with tempfile.TemporaryDirectory(prefix="aquamind-tests-", dir=_in_memory()) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def _in_memory() -> Path | None:
+    """Linux's folder whose files are in memory."""
+    folder = Path("/dev/shm")  # noqa: S108
+    has_room = folder.is_dir() and shutil.disk_usage(folder).free >= _SERVERS_BYTES
+    return folder if has_room else None
 
 
 @pytest.fixture(scope="session")
