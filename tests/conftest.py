@@ -1,6 +1,10 @@
 """What tests share: small farms, a built lake, and one real PostgreSQL server.
 
 Polars reads its environment when it is imported, and Dagster's telemetry when it runs, so both are set first.
+
+Workers of pytest-xdist share the processor's cores, and so the threads of Polars: more of them only wake each other.
+Processes that tests start have as many threads as a user's. Tests that compare bytes compare both
+(`test_the_same_bytes_in_any_order_and_process`, `test_a_killed_build_is_built_again`).
 """
 
 from __future__ import annotations
@@ -14,6 +18,12 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 for _name in [n for n in os.environ if n.startswith("AQUAMIND_") or n in ("DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE")]:
     del os.environ[_name]
 sys.dont_write_bytecode = False  # and pytest would compile each file of tests anew
+if (_workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT")) and "POLARS_MAX_THREADS" not in os.environ:
+    os.environ["POLARS_MAX_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(_workers)))
+    import polars as pl
+
+    pl.thread_pool_size()  # starts the threads
+    del os.environ["POLARS_MAX_THREADS"]
 
 import contextlib
 import secrets
