@@ -1,17 +1,29 @@
 """What tests share: small farms, a built lake, and one real PostgreSQL server.
 
 Polars reads its environment when it is imported, and Dagster's telemetry when it runs, so both are set first.
+
+Workers of pytest-xdist share the processor's cores, and so the threads of Polars: more of them only wake each other.
+Processes that tests start have as many threads as a user's. Tests that compare bytes compare both
+(`test_the_same_bytes_in_any_order_and_process`, `test_a_killed_build_is_built_again`).
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ["TZ"] = "UTC"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 # Hundreds of commands are started: each would compile the package anew.
 for _name in [n for n in os.environ if n.startswith("AQUAMIND_") or n in ("DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE")]:
     del os.environ[_name]
+sys.dont_write_bytecode = False  # and pytest would compile each file of tests anew
+if (_workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT")) and "POLARS_MAX_THREADS" not in os.environ:
+    os.environ["POLARS_MAX_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(_workers)))
+    import polars as pl
+
+    pl.thread_pool_size()  # starts the threads
+    del os.environ["POLARS_MAX_THREADS"]
 
 import contextlib
 import secrets
@@ -38,6 +50,8 @@ from tests.helpers.oracle import HERE, oracles
 from tests.helpers.places import DATA
 
 AQUAMIND_SCHEMA = DATA / "aquamind_schema.sql"
+_SERVERS_BYTES = 4 << 30
+"""What the files of a server may need at most."""
 
 for _name, _examples in (("default", 6), ("thorough", 40)):
     # `make test-slow` runs the properties with the thorough profile, too.
@@ -94,9 +108,21 @@ def home(new_home: Callable[[], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server_home(new_home: Callable[[], Path]) -> Path:
-    """The home of `server`."""
-    return new_home()
+def server_home() -> Iterator[Path]:
+    """The home of `server`, in memory if there is room.
+
+    Making and dropping a database makes and deletes 300 files, which takes ext4 most of the time of both.
+    """
+    with tempfile.TemporaryDirectory(prefix="aquamind-tests-", dir=_in_memory()) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def _in_memory() -> Path | None:
+    """Linux's folder whose files are in memory."""
+    folder = Path("/dev/shm")  # noqa: S108
+    has_room = folder.is_dir() and shutil.disk_usage(folder).free >= _SERVERS_BYTES
+    return folder if has_room else None
 
 
 @pytest.fixture(scope="session")
@@ -141,10 +167,13 @@ def server(server_home: Path) -> Iterator[SecretStr]:
     """One embedded PostgreSQL for all tests. It takes prepared transactions, as a server of others may.
 
     It does not wait for the disk, which takes most of the time of making and dropping a database. No test ends the
-    power of the machine.
+    power of the machine. Its password is hashed once, not 4,096 times: tests connect thousands of times.
     """
     place = EmbeddedServer(server_home)
     with place.running("postgres") as url, psycopg.connect(url.get_secret_value(), autocommit=True) as connection:
+        connection.execute("SET scram_iterations = 1")
+        password = connection.info.password
+        connection.execute(sql.SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(sql.Literal(password)))
         connection.execute("ALTER SYSTEM SET max_prepared_transactions = 2")
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("ALTER SYSTEM SET full_page_writes = off")

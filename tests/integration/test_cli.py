@@ -30,7 +30,7 @@ from aquamind_pipeline.postgres.server import EmbeddedServer
 from aquamind_pipeline.report.render_text import as_text
 from aquamind_pipeline.settings import Settings, load_settings
 from tests.conftest import new_database
-from tests.helpers.commands import AQUAMIND, FULL, QUICK, aquamind, one_line, redirected
+from tests.helpers.commands import AQUAMIND, FULL, QUICK, aquamind, in_a_fork, installed, one_line, redirected
 from tests.helpers.database import load_everything, row_counts
 from tests.helpers.farms import digests, wait_for
 from tests.helpers.places import SIGNS
@@ -137,7 +137,7 @@ def test_the_embedded_servers_commands_refuse_another_database(tmp_path: Path) -
 
 
 def test_a_misspelt_variable_is_warned_about(tmp_path: Path) -> None:
-    done = aquamind("plan", AQUAMIND_HOME=str(tmp_path), AQUAMIND_SEEDS="3")
+    done = installed("plan", AQUAMIND_HOME=str(tmp_path), AQUAMIND_SEEDS="3")
     assert done.returncode == 0
     said = "warning: the variable AQUAMIND_SEEDS is no setting and has no effect; did you mean AQUAMIND_SEED?\n"
     assert done.stderr == said
@@ -174,7 +174,7 @@ def test_another_seeds_lake_is_refused(a_copy: Settings) -> None:
 
 
 def test_plan_builds_nothing(tmp_path: Path) -> None:
-    done = aquamind("plan", "--profile", "test-40", AQUAMIND_HOME=str(tmp_path))
+    done = installed("plan", "--profile", "test-40", AQUAMIND_HOME=str(tmp_path))
     assert done.returncode == 0
     assert "40 batches: 25 harvested, 15 alive" in done.stdout
     assert "9,709,198" in done.stdout
@@ -202,23 +202,27 @@ def test_plan_shows_whole_names_and_numbers_on_any_terminal(tmp_path: Path, colu
 
 @pytest.mark.parametrize(("columns", "variable"), [(0, "0"), (10, "²"), (10, "10")])
 def test_a_terminal_without_a_sensible_size(columns: int, variable: str) -> None:
-    assert "saturation-170" in on_a_terminal(columns, "profiles", COLUMNS=variable)
+    assert "saturation-170" in on_a_terminal(columns, "profiles", program=AQUAMIND, COLUMNS=variable)
 
 
-def on_a_terminal(columns: int, *arguments: str, program: str = AQUAMIND, **environment: str) -> str:
-    """What a program shows on a terminal of so many columns, without colours."""
+def on_a_terminal(columns: int, *arguments: str, program: str | None = None, **environment: str) -> str:
+    """What a command, or a program, shows on a terminal of so many columns, without colours."""
     screen, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, columns))
     variables = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     variables |= {"AQUAMIND_PROFILE": "tiny", "TERM": "dumb"} | environment
-    process = subprocess.Popen([program, *arguments], env=variables, stdin=terminal, stdout=terminal, stderr=terminal)
+    if program is None:
+        wait = in_a_fork(arguments, variables, terminal, terminal, terminal)
+    else:
+        command = [program, *arguments]
+        wait = subprocess.Popen(command, env=variables, stdin=terminal, stdout=terminal, stderr=terminal).wait
     os.close(terminal)
     shown = b""
     with contextlib.suppress(OSError):  # how Linux says that nobody writes to the terminal any more
         while part := os.read(screen, 65536):
             shown += part
     os.close(screen)
-    assert process.wait() == 0, shown
+    assert wait() == 0, shown
     return shown.decode().replace("\r\n", "\n")
 
 
@@ -279,13 +283,13 @@ def test_a_shell_completes_commands_options_and_names(
 
 
 def test_the_version_is_told() -> None:
-    assert aquamind("--version").stdout == f"aquamind {metadata.version('aquamind-pipeline')}\n"
+    assert installed("--version").stdout == f"aquamind {metadata.version('aquamind-pipeline')}\n"
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_help_is_whole_on_any_terminal(columns: int) -> None:
     """No name is cut, and no line is too long but examples, which are for copying."""
-    shown = on_a_terminal(columns, "--help") + on_a_terminal(columns, "build", "--help")
+    shown = "".join(on_a_terminal(columns, *of, "--help", program=AQUAMIND) for of in ((), ("build",)))
     assert max(len(line) for line in shown.splitlines() if not line.startswith("    aquamind")) <= columns
     assert "…" not in shown
     assert "..." not in shown.replace("[ARGS]...", "")
@@ -344,7 +348,7 @@ def test_a_file_beside_the_user_hides_nothing_from_a_command(tmp_path: Path) -> 
 
 
 def test_profiles_are_listed() -> None:
-    done = aquamind("profiles")
+    done = installed("profiles")
     assert done.returncode == 0
     assert all(name in done.stdout for name in ("single", "test-40", "saturation-170", "tiny"))
 
@@ -369,7 +373,7 @@ def loaded(server: SecretStr, tmp_path_factory: pytest.TempPathFactory) -> Itera
     home = tmp_path_factory.mktemp("loaded")
     with new_database(server) as database:
         url = database.get_secret_value()
-        yield Loaded(home, url, aquamind("build", AQUAMIND_HOME=str(home), AQUAMIND_DATABASE_URL=url))
+        yield Loaded(home, url, installed("build", AQUAMIND_HOME=str(home), AQUAMIND_DATABASE_URL=url))
 
 
 def test_pages_need_nothing_from_elsewhere(loaded: Loaded) -> None:
@@ -424,10 +428,10 @@ def test_build_load_verify_wipe(loaded: Loaded) -> None:
     saved = json.loads((tmp_path / "reports" / "tiny.json").read_text())
     assert all(check["passed"] for section in saved["sections"] for check in section["checks"])
 
-    again = aquamind("load", **where)
+    again = installed("load", **where)
     assert again.returncode == 0, again.stdout + again.stderr
     skipped = ("--skip-check", "ledger", "--skip-check", "expectations")
-    verified = aquamind("verify", *skipped, PYTHONIOENCODING="ascii", **where)
+    verified = installed("verify", *skipped, PYTHONIOENCODING="ascii", **where)
     assert verified.returncode == 0, verified.stderr
     assert verified.stdout.isascii(), "signs that this terminal lacks are replaced"
     assert f"check skipped {STATES.name} ledger: not looked at" in verified.stderr
@@ -442,7 +446,7 @@ def test_build_load_verify_wipe(loaded: Loaded) -> None:
 
     one_line(aquamind("wipe", **where), "nobody answered, so nothing was deleted: run it with --yes")
     assert (tmp_path / "lake" / "tiny").exists()
-    assert aquamind("wipe", "--yes", **where).returncode == 0
+    assert installed("wipe", "--yes", **where).returncode == 0
     assert not (tmp_path / "lake" / "tiny").exists()
     one_line(aquamind("verify", **where), "holds no farm of ours")
 
@@ -543,10 +547,8 @@ def test_db_starts_stops_and_connects(home: Path) -> None:
     home.mkdir(mode=0o755)
 
     def db(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"AQUAMIND_PROFILE": "tiny", "AQUAMIND_HOME": str(home)}
-        return subprocess.run(
-            [AQUAMIND, "db", *arguments], env=environment, capture_output=True, text=True, check=False
-        )
+        run = installed if arguments[0] in ("start", "psql", "stop") else aquamind
+        return run("db", *arguments, AQUAMIND_HOME=str(home))
 
     assert db("status").returncode == 3
     one_line(db("url"), "aquamind db start")

@@ -62,11 +62,14 @@ def kill(settings: Settings, instance: dg.DagsterInstance, step: str, seconds: f
     """Start a build, with these words before its command, and kill it, that long after a step has started."""
     earlier = {run.run_id for run in instance.get_runs()}
     process = start(settings, *before)
+    new = wait_for(lambda: [run for run in instance.get_runs(limit=1) if run.run_id not in earlier], process)
+    cursor: str | None = None
 
     def started() -> bool:
-        new = [run.run_id for run in instance.get_runs(limit=1) if run.run_id not in earlier]
-        logs = instance.all_logs(new[0], of_type=dg.DagsterEventType.STEP_START) if new else []
-        return step in {entry.step_key for entry in logs}
+        nonlocal cursor
+        found = instance.get_records_for_run(new[0].run_id, cursor, of_type=dg.DagsterEventType.STEP_START)
+        cursor = found.cursor
+        return step in {record.event_log_entry.step_key for record in found.records}
 
     wait_for(started, process)
     time.sleep(seconds)
