@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
-import json
+import fcntl
+import multiprocessing
 import os
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing import reduction
 from pathlib import Path
+from typing import Any
 
 AQUAMIND = str(Path(sys.executable).with_name("aquamind"))
 FULL = "error: standard output cannot be written: No space left on device\n"
 
 QUICK = {"AQUAMIND_SKIP_CHECKS": "expectations"}
 """For builds in tests that are not about checks: the suites of Great Expectations take half of a small build's time."""
+
+_FORKS = multiprocessing.get_context("forkserver")
+_LIBRARIES = (
+    "numpy", "polars", "sqlalchemy.dialects.postgresql", "psycopg", "pydantic_settings", "psutil", "typer",
+    "rich.console", "rich.progress", "rich.table", "dagster",
+)  # fmt: skip
+"""None of them starts a thread that a command needs: a forked process has none of the threads of its parent."""
 
 
 def installed(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -27,65 +37,74 @@ def installed(*arguments: str, **environment: str) -> subprocess.CompletedProces
 
 
 def aquamind(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as `installed` does, in a process that need not import the libraries first (`command_server`).
+    """Run a command as `installed` does, in a process that need not import the libraries first.
 
     It takes half of the time. Tests of what a new interpreter does take `installed`.
     """
     with open(os.devnull) as stdin, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         streams = stdin.fileno(), out.fileno(), errors.fileno()
-        status = in_a_fork(arguments, _variables(environment), *streams)()
+        status = in_a_fork(arguments, _variables(environment), streams)()
         out.seek(0)
         errors.seek(0)
         return subprocess.CompletedProcess([AQUAMIND, *arguments], status, out.read(), errors.read())
 
 
-def in_a_fork(
-    arguments: Sequence[str], variables: Mapping[str, str], stdin: int, stdout: int, stderr: int
-) -> Callable[[], int]:
-    """Start a command in a forked process.
+def in_a_fork(arguments: Sequence[str], variables: Mapping[str, str], streams: Sequence[int]) -> Callable[[], int]:
+    """Start a command in a process that is forked from one with the libraries that commands need.
+
+    Modules of the pipeline are imported by each command, so a command still shows what it imports itself, and reads
+    its settings anew.
 
     Args:
         arguments: The command.
         variables: All of its environment.
-        stdin: What it reads.
-        stdout: Where it prints.
-        stderr: Where it prints errors.
+        streams: Descriptors of its standard input, output and error.
 
     Returns:
         A function that waits for its end and returns its exit status.
     """
-    ours, theirs = socket.socketpair()
-    with theirs:
-        socket.send_fds(_command_server(), [b"."], [stdin, stdout, stderr, theirs.fileno()])
-    command = {"arguments": [AQUAMIND, *arguments], "environment": dict(variables), "folder": os.getcwd()}
-    ours.sendall(json.dumps(command).encode())
-    ours.shutdown(socket.SHUT_WR)
+    _FORKS.set_forkserver_preload(list(_LIBRARIES))
+    process = _FORKS.Process(target=_command, args=(arguments, dict(variables), [_Stream(one) for one in streams]))
+    process.start()
 
     def wait() -> int:
-        with ours:
-            return int(ours.recv(16))
+        process.join()
+        assert process.exitcode is not None
+        return process.exitcode
 
     return wait
 
 
-@functools.cache
-def _command_server() -> socket.socket:
-    """The socket that takes requests. The server ends when this process closes it."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-P", Path(__file__).with_name("command_server.py"), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
+@dataclass(frozen=True)
+class _Stream:
+    """A descriptor that the process gets a copy of."""
 
-    @atexit.register
-    def end() -> None:
-        ours.close()
-        process.wait()
+    number: int
 
-    return ours
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (reduction.DupFd(self.number),)
+
+
+def _received(copy: Any) -> _Stream:
+    return _Stream(copy.detach())
+
+
+def _command(arguments: Sequence[str], variables: Mapping[str, str], streams: Sequence[_Stream]) -> None:
+    """What the process does: it becomes the command."""
+    copies = [fcntl.fcntl(one.number, fcntl.F_DUPFD_CLOEXEC, 3) for one in streams]  # a received one may be 0
+    for place, copy in enumerate(copies):
+        os.dup2(copy, place)
+    # Python's own streams do not close the descriptors either.
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    os.environ.clear()
+    os.environ.update(variables)
+    time.tzset()
+    sys.argv = [AQUAMIND, *arguments]
+    from aquamind_pipeline.cli import main
+
+    main()
 
 
 def redirected(operator: str, *arguments: str, **environment: str) -> tuple[int, str, str]:

@@ -212,7 +212,7 @@ def on_a_terminal(columns: int, *arguments: str, program: str | None = None, **e
     variables = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     variables |= {"AQUAMIND_PROFILE": "tiny", "TERM": "dumb"} | environment
     if program is None:
-        wait = in_a_fork(arguments, variables, terminal, terminal, terminal)
+        wait = in_a_fork(arguments, variables, [terminal] * 3)
     else:
         command = [program, *arguments]
         wait = subprocess.Popen(command, env=variables, stdin=terminal, stdout=terminal, stderr=terminal).wait
