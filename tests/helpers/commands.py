@@ -63,7 +63,9 @@ def in_a_fork(
 
     def wait() -> int:
         with ours:
-            return int(ours.recv(16))
+            status = ours.recv(16)
+        assert status, "the process that forks commands has ended"
+        return int(status)
 
     return wait
 
