@@ -18,12 +18,17 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 for _name in [n for n in os.environ if n.startswith("AQUAMIND_") or n in ("DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE")]:
     del os.environ[_name]
 sys.dont_write_bytecode = False  # and pytest would compile each file of tests anew
-if (_workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT")) and "POLARS_MAX_THREADS" not in os.environ:
+_workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+if _workers and "POLARS_MAX_THREADS" not in os.environ:
     os.environ["POLARS_MAX_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(_workers)))
     import polars as pl
 
     pl.thread_pool_size()  # starts the threads
     del os.environ["POLARS_MAX_THREADS"]
+
+from aquamind_pipeline.orchestration.garbage_collection import collect_rarely, skip_loaded_objects
+
+collect_rarely()  # as processes of the pipeline do, before the other imports
 
 import contextlib
 import secrets
@@ -68,6 +73,11 @@ settings.load_profile("default")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--oracle", type=Path, default=HERE, help="a folder of oracle batches")
+
+
+def pytest_collection_finish() -> None:
+    if _workers:
+        skip_loaded_objects()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -38,6 +38,13 @@ from tests.helpers.places import SIGNS
 SPAN = "seed 20261123, 2026-02-02 to 2026-06-07"
 
 
+@pytest.mark.parametrize("command", ["plan", "build --month 2031-01", "verify", "buidl"])
+def test_the_installed_program_does_what_a_forked_command_does(tmp_path: Path, command: str) -> None:
+    """Most tests fork their commands, which is quicker."""
+    forked, real = (run(*command.split(), AQUAMIND_HOME=str(tmp_path)) for run in (aquamind, installed))
+    assert (real.returncode, real.stdout, real.stderr) == (forked.returncode, forked.stdout, forked.stderr)
+
+
 @pytest.mark.slow
 def test_threads_and_order_do_not_matter(built: Settings, tmp_path: Path) -> None:
     """One thread, months in another order, in another process, and nobody reads the output: the same bytes."""
