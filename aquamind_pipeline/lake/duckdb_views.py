@@ -68,9 +68,11 @@ def create(lake: Lake) -> list[View]:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=where) as folder:
             made = Path(folder) / "views.duckdb"
             with duckdb.connect(made) as connection:
+                connection.begin()  # one transaction: otherwise each comment is flushed to the disk
                 for name in names:
                     for statement in _statements(lake, name):
                         connection.execute(statement)
+                connection.commit()
             write_atomically(path, made.read_bytes())
     except (OSError, duckdb.IOException) as error:
         raise LakeError(f"{path} cannot be written ({error}): check AQUAMIND_HOME and AQUAMIND_LAKE") from None
