@@ -106,6 +106,7 @@ def test_duckdb_generates_the_same_shape(a_copy: Settings, name: str) -> None:
         assert made == generate.written(workspace, name, months)[0]
 
 
+@pytest.mark.slow  # of a benchmark alone, and it measures for seconds
 def test_a_table_without_sql_is_measured_without_duckdb(a_copy: Settings) -> None:
     workspace = Workspace(a_copy)
     other = next(name for name in MONTH_ASSETS if name not in generate.COMPARED)
